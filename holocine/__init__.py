@@ -1,0 +1,74 @@
+"""HoloCine: a storyboard becomes a coherent multi-shot video, all shots denoised together (arXiv 2510.20822).
+
+Names are imported when they are first used, so `import holocine` loads neither torch nor diffusers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holocine.attention import AttentionSettings
+    from holocine.checkpoints import load_pipeline
+    from holocine.pipeline import Cancelled, HoloCineOutput, HoloCinePipeline
+    from holocine.prompt import PromptTooLong, TextWindows, text_windows
+    from holocine.storyboard import Shot, Storyboard, StoryboardError
+    from holocine.timeline import ShotLayout
+    from holocine.transformer import HoloCineTransformer3DModel
+    from holocine.video import VideoFile, contact_sheet, read_storyboard, read_video, write_video
+
+_MODULE_OF = {
+    "AttentionSettings": "attention",
+    "load_pipeline": "checkpoints",
+    "Cancelled": "pipeline",
+    "HoloCineOutput": "pipeline",
+    "HoloCinePipeline": "pipeline",
+    "PromptTooLong": "prompt",
+    "TextWindows": "prompt",
+    "text_windows": "prompt",
+    "Shot": "storyboard",
+    "Storyboard": "storyboard",
+    "StoryboardError": "storyboard",
+    "ShotLayout": "timeline",
+    "HoloCineTransformer3DModel": "transformer",
+    "VideoFile": "video",
+    "contact_sheet": "video",
+    "read_storyboard": "video",
+    "read_video": "video",
+    "write_video": "video",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "AttentionSettings",
+    "Cancelled",
+    "HoloCineOutput",
+    "HoloCinePipeline",
+    "HoloCineTransformer3DModel",
+    "PromptTooLong",
+    "Shot",
+    "ShotLayout",
+    "Storyboard",
+    "StoryboardError",
+    "TextWindows",
+    "VideoFile",
+    "contact_sheet",
+    "load_pipeline",
+    "read_storyboard",
+    "read_video",
+    "text_windows",
+    "write_video",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
