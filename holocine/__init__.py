@@ -1,71 +1,39 @@
-"""HoloCine: a storyboard becomes a coherent multi-shot video, all shots denoised together (arXiv 2510.20822).
+"""HoloCine: a storyboard becomes a multi-shot video in one diffusion pass (arXiv 2510.20822), on diffusers' Wan classes.
 
-Names are imported when they are first used, so `import holocine` loads neither torch nor diffusers.
+Importing this package loads nothing heavy: every public name is imported from its module when it is first used.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from holocine.attention import AttentionSettings
-    from holocine.checkpoints import load_pipeline
-    from holocine.pipeline import Cancelled, HoloCineOutput, HoloCinePipeline
-    from holocine.prompt import PromptTooLong, TextWindows, text_windows
-    from holocine.storyboard import Shot, Storyboard, StoryboardError
-    from holocine.timeline import ShotLayout
-    from holocine.transformer import HoloCineTransformer3DModel
-    from holocine.video import VideoFile, contact_sheet, read_storyboard, read_video, write_video
-
-_MODULE_OF = {
-    "AttentionSettings": "attention",
-    "load_pipeline": "checkpoints",
-    "Cancelled": "pipeline",
-    "HoloCineOutput": "pipeline",
-    "HoloCinePipeline": "pipeline",
-    "PromptTooLong": "prompt",
-    "TextWindows": "prompt",
-    "text_windows": "prompt",
-    "Shot": "storyboard",
+_HOME = {
     "Storyboard": "storyboard",
+    "Shot": "storyboard",
     "StoryboardError": "storyboard",
     "ShotLayout": "timeline",
+    "TextWindows": "prompt",
+    "AttentionSettings": "attention",
     "HoloCineTransformer3DModel": "transformer",
+    "HoloCinePipeline": "pipeline",
+    "HoloCineOutput": "pipeline",
+    "Cancelled": "pipeline",
+    "CheckpointError": "checkpoints",
+    "load_pipeline": "checkpoints",
+    "convert": "checkpoints",
+    "VideoError": "video",
     "VideoFile": "video",
-    "contact_sheet": "video",
-    "read_storyboard": "video",
-    "read_video": "video",
     "write_video": "video",
+    "read_video": "video",
+    "read_storyboard": "video",
+    "contact_sheet": "video",
 }
 
-__version__ = "0.1.0"
-__all__ = [
-    "AttentionSettings",
-    "Cancelled",
-    "HoloCineOutput",
-    "HoloCinePipeline",
-    "HoloCineTransformer3DModel",
-    "PromptTooLong",
-    "Shot",
-    "ShotLayout",
-    "Storyboard",
-    "StoryboardError",
-    "TextWindows",
-    "VideoFile",
-    "contact_sheet",
-    "load_pipeline",
-    "read_storyboard",
-    "read_video",
-    "text_windows",
-    "write_video",
-]
+__all__ = list(_HOME)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
+def __getattr__(name: str):
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value
 
