@@ -1,39 +1,77 @@
-"""HoloCine: a storyboard becomes a multi-shot video in one diffusion pass (arXiv 2510.20822), on diffusers' Wan classes.
+"""HoloCine: a storyboard becomes a coherent multi-shot video, all shots denoised together (arXiv 2510.20822).
 
-Importing this package loads nothing heavy: every public name is imported from its module when it is first used.
+Names are imported when they are first used, so `import holocine` loads neither torch nor diffusers.
 """
 
-from importlib import import_module
+from __future__ import annotations
 
-_HOME = {
-    "Storyboard": "storyboard",
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holocine.attention import AttentionSettings
+    from holocine.checkpoints import CheckpointError, convert, load_pipeline
+    from holocine.pipeline import Cancelled, HoloCineOutput, HoloCinePipeline
+    from holocine.prompt import PromptTooLong, TextWindows, text_windows
+    from holocine.storyboard import Shot, Storyboard, StoryboardError
+    from holocine.timeline import ShotLayout
+    from holocine.transformer import HoloCineTransformer3DModel
+    from holocine.video import VideoError, VideoFile, contact_sheet, read_storyboard, read_video, write_video
+
+_MODULE_OF = {
+    "AttentionSettings": "attention",
+    "CheckpointError": "checkpoints",
+    "convert": "checkpoints",
+    "load_pipeline": "checkpoints",
+    "Cancelled": "pipeline",
+    "HoloCineOutput": "pipeline",
+    "HoloCinePipeline": "pipeline",
+    "PromptTooLong": "prompt",
+    "TextWindows": "prompt",
+    "text_windows": "prompt",
     "Shot": "storyboard",
+    "Storyboard": "storyboard",
     "StoryboardError": "storyboard",
     "ShotLayout": "timeline",
-    "TextWindows": "prompt",
-    "AttentionSettings": "attention",
     "HoloCineTransformer3DModel": "transformer",
-    "HoloCinePipeline": "pipeline",
-    "HoloCineOutput": "pipeline",
-    "Cancelled": "pipeline",
-    "CheckpointError": "checkpoints",
-    "load_pipeline": "checkpoints",
-    "convert": "checkpoints",
     "VideoError": "video",
     "VideoFile": "video",
-    "write_video": "video",
-    "read_video": "video",
-    "read_storyboard": "video",
     "contact_sheet": "video",
+    "read_storyboard": "video",
+    "read_video": "video",
+    "write_video": "video",
 }
 
-__all__ = list(_HOME)
+__version__ = "0.1.0"
+__all__ = [
+    "AttentionSettings",
+    "Cancelled",
+    "CheckpointError",
+    "HoloCineOutput",
+    "HoloCinePipeline",
+    "HoloCineTransformer3DModel",
+    "PromptTooLong",
+    "Shot",
+    "ShotLayout",
+    "Storyboard",
+    "StoryboardError",
+    "TextWindows",
+    "VideoError",
+    "VideoFile",
+    "contact_sheet",
+    "convert",
+    "load_pipeline",
+    "read_storyboard",
+    "read_video",
+    "text_windows",
+    "write_video",
+]
 
 
-def __getattr__(name: str):
-    if name not in _HOME:
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 
