@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class ShotLayout:
                     f"the nearest is {snap(cut)}"
                 )
         bounds = [0, *map(latent_frame, cuts), num_latent_frames(num_frames)]
-        return cls(tuple(end - start for start, end in zip(bounds, bounds[1:], strict=False)), height, width)
+        return cls(tuple(end - start for start, end in pairwise(bounds)), height, width)
 
     @property
     def num_shots(self) -> int:

@@ -1,0 +1,207 @@
+"""HoloCine's prompt: its tags, its cleaning, and which text tokens each shot may see.
+
+A prompt reads `[global caption] G [per shot caption] c1 [shot cut] c2 [shot cut] c3`. HoloCine's window
+cross-attention (arXiv 2510.20822, section 3.2.1) shows the video tokens of shot i the text tokens of the global caption
+and of shot i's own caption; `text_windows` finds those tokens the way the released checkpoints were run.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ftfy
+import numpy as np
+
+GLOBAL_TAG = "[global caption]"
+SHOTS_TAG = "[per shot caption]"
+CUT_TAG = "[shot cut]"
+MAX_TEXT_TOKENS = 512
+DEFAULT_NEGATIVE_PROMPT = (
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"
+    "JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，"
+    "形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+"""Wan's standard negative prompt."""
+
+_TAG = re.compile(r"\[\s*(global\s+caption|per\s+shot\s+caption|shot\s+cut)\s*\]", re.IGNORECASE)
+_CHARACTER = re.compile(r"\[character\d+\]")
+_COUNTS_SHOTS = "This scene contains"
+
+
+class PromptTooLong(ValueError):
+    """The prompt has more text tokens than the text encoder is given."""
+
+
+def clean(text: str) -> str:
+    """Return `text` as it is tokenised: mended by ftfy, HTML entities unescaped twice, whitespace collapsed."""
+    return re.sub(r"\s+", " ", html.unescape(html.unescape(ftfy.fix_text(text)))).strip()
+
+
+def holds_tag(text: str) -> bool:
+    """Tell whether `text` would hold one of the prompt's structural tags once it is cleaned."""
+    return _TAG.search(clean(text)) is not None
+
+
+def format_prompt(global_caption: str, captions: Sequence[str]) -> str:
+    """Return HoloCine's prompt string, with "This scene contains N shots." added where the global caption lacks it."""
+    if _COUNTS_SHOTS not in global_caption:
+        global_caption = f"{global_caption} {_shot_count(len(captions))}"
+    return f"{GLOBAL_TAG} {global_caption} {SHOTS_TAG} {f' {CUT_TAG} '.join(captions)}"
+
+
+def parse_prompt(prompt: str) -> tuple[str, tuple[str, ...]]:
+    """Split HoloCine's prompt string into the global caption and the captions of the shots: undoes `format_prompt`.
+
+    The count of shots that `format_prompt` adds and a `|` that closes a shot are left out. Raises ValueError if the
+    tags are missing or out of order, or if there is text before the first.
+    """
+    sections = _sections(prompt)
+    if sections is None:
+        raise ValueError(f"the prompt has no tags; write {_PATTERN}")
+    texts = [_TAG.sub("", prompt[start:end]) for start, end in sections]
+    captions = tuple(map(tidy_caption, texts[1:]))
+    return tidy_global_caption(texts[0], len(captions)), captions
+
+
+def tidy_caption(text: str) -> str:
+    """Return a shot's caption without surrounding whitespace and without the ` |` that some users end shots with."""
+    return re.sub(r"[\s|]+\Z", "", text).lstrip()
+
+
+def tidy_global_caption(text: str, num_shots: int) -> str:
+    """Return the global caption without surrounding whitespace and without the sentence that `format_prompt` adds."""
+    text = text.strip()
+    shorter = text.removesuffix(_shot_count(num_shots))
+    if shorter.strip() and shorter[-1].isspace() and _COUNTS_SHOTS not in shorter:
+        return shorter.strip()
+    return text
+
+
+def stated_shots(global_caption: str) -> int | None:
+    """Return how many shots the global caption says the scene contains, or None if it does not say."""
+    match = re.search(rf"{_COUNTS_SHOTS}\s+(\d{{1,6}})\s+shot", global_caption)
+    return int(match[1]) if match else None
+
+
+@dataclass(frozen=True)
+class TextWindows:
+    """Which text tokens each shot may see.
+
+    global_span, shot_spans: half-open token ranges. The global span runs up to `[per shot caption]`; the first shot
+        begins at that tag, and every shot but the last ends after its own `[shot cut]`.
+    extra: tokens shown past the end of each span. The released checkpoints were run with 1, so a shot also sees the
+        token that follows its caption; 0 shows a shot its own caption and nothing of the next.
+    """
+
+    global_span: tuple[int, int]
+    shot_spans: tuple[tuple[int, int], ...]
+    extra: int = 1
+
+    @property
+    def num_shots(self) -> int:
+        return len(self.shot_spans)
+
+    def visible(self, text_length: int) -> np.ndarray:
+        """Return which of `text_length` text tokens each shot sees: bool, shape (num_shots, text_length).
+
+        A shot sees the global span, its own span, and every position after the last span (with their extra tokens):
+        the padding, which Wan does not mask. Raises ValueError if the spans do not fit into `text_length`.
+        """
+        end_of_text = max(end for _, end in (self.global_span, *self.shot_spans))
+        if end_of_text > text_length:
+            raise ValueError(f"the text windows reach token {end_of_text}, but the text has only {text_length} tokens")
+        visible = np.zeros((self.num_shots, text_length), dtype=bool)
+        for row, own_span in zip(visible, self.shot_spans, strict=True):
+            for start, end in (self.global_span, own_span):
+                row[start : end + self.extra] = True
+        visible[:, end_of_text + self.extra :] = True
+        return visible
+
+
+def spans_from_offsets(
+    cleaned: str, offsets: Sequence[tuple[int, int]], leak_free: bool = False
+) -> TextWindows | None:
+    """Find the text windows of a cleaned prompt from the character range [start, end) of each of its tokens.
+
+    Empty ranges are special tokens and belong to no span. Returns None for a prompt without tags. Raises ValueError if
+    the tags are out of order or a shot has no token.
+    """
+    sections = _sections(cleaned)
+    if sections is None:
+        return None
+    spans = []
+    for shot, (start, end) in enumerate(sections):
+        tokens = [i for i, (a, b) in enumerate(offsets) if max(a, start) < min(b, end)]
+        if not tokens:
+            raise ValueError(f"shot {shot} of {len(sections) - 1}: the prompt has no text for it")
+        spans.append((tokens[0], tokens[-1] + 1))
+    return TextWindows(spans[0], tuple(spans[1:]), extra=0 if leak_free else 1)
+
+
+def text_windows(
+    prompt: str, tokenizer: Any, max_length: int = MAX_TEXT_TOKENS, leak_free: bool = False
+) -> TextWindows | None:
+    """Find the text tokens of `prompt` that each shot may see; None for a prompt without tags, which has no windows.
+
+    The prompt is cleaned first, and `tokenizer` is a fast transformers tokenizer (it reports character offsets).
+    Raises PromptTooLong, naming the first shot that would be cut off, if there are more than `max_length` tokens with
+    the tokenizer's own end token.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise ValueError(f"{type(tokenizer).__name__} reports no character offsets; text windows need a fast tokenizer")
+    cleaned = clean(prompt)
+    offsets = tokenizer(cleaned, add_special_tokens=True, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    windows = spans_from_offsets(cleaned, offsets, leak_free)
+    if len(offsets) > max_length:
+        closing = next(i for i, (start, end) in enumerate(reversed(offsets)) if end > start)
+        where = _first_cut_off(windows, max_length - closing)
+        raise PromptTooLong(
+            f"the prompt takes {len(offsets)} text tokens and the model reads {max_length}{where}; shorten the captions"
+        )
+    return windows
+
+
+def character_tags(text: str) -> tuple[str, ...]:
+    """Return the character tags in `text`, such as `[character1]`, each once and in order of appearance."""
+    return tuple(dict.fromkeys(_CHARACTER.findall(text)))
+
+
+def _shot_count(num_shots: int) -> str:
+    return f"{_COUNTS_SHOTS} {num_shots} shots."
+
+
+_PATTERN = f"{GLOBAL_TAG} … {SHOTS_TAG} … {CUT_TAG} …"
+
+
+def _sections(text: str) -> list[tuple[int, int]] | None:
+    """Return the character ranges of the global caption and of each shot, tags included; None if there are no tags."""
+    tags = list(_TAG.finditer(text))
+    if not tags:
+        return None
+    kinds = [f"[{' '.join(tag[1].lower().split())}]" for tag in tags]
+    expected = [GLOBAL_TAG, SHOTS_TAG, *[CUT_TAG] * (len(tags) - 2)]
+    for i, tag in enumerate(expected):
+        if i == len(kinds):
+            raise ValueError(f"the prompt has no {tag}; write {_PATTERN}")
+        if kinds[i] != tag:
+            raise ValueError(f"the prompt has {kinds[i]} where {tag} belongs; write {_PATTERN}")
+    before = text[: tags[0].start()].strip()
+    if before:
+        raise ValueError(f"no shot can see the text before {GLOBAL_TAG} ({before[:40]!r}); move it behind the tag")
+    starts = [tags[0].start(), tags[1].start(), *(tag.end() for tag in tags[2:])]
+    ends = [tags[1].start(), *(tag.end() for tag in tags[2:]), len(text)]
+    return list(zip(starts, ends, strict=True))
+
+
+def _first_cut_off(windows: TextWindows | None, room: int) -> str:
+    """Say which caption is the first to end beyond `room` tokens."""
+    if windows is None:
+        return ""
+    if windows.global_span[1] > room:
+        return "; the global caption alone does not fit"
+    shot = next(shot for shot, (_, end) in enumerate(windows.shot_spans, start=1) if end > room)
+    return f"; shot {shot} of {windows.num_shots} is the first that does not fit"
