@@ -1,0 +1,181 @@
+"""Kernels for self-attention over a `ShotPattern`: different speeds, one meaning.
+
+All take query, key and value of shape (batch, tokens, heads, head dim), where all items share the pattern, and return
+the same shape. A kernel that cannot run raises; it never computes something else.
+
+* per_shot: one call of diffusers' attention for each shot, over the shot's keys and all summaries. Needs no compiler.
+* flex: FlexAttention with a BlockMask over keys followed by summaries; compiled on CUDA, unfused elsewhere.
+* flash: flash-attn 2 or 3, all shots of all items in one call with variable lengths.
+* dense: one masked call; quadratic memory, the plainest statement of the pattern.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_dispatch import dispatch_attention_fn
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
+
+if TYPE_CHECKING:
+    from .attention import ShotPattern
+
+EVERY_GROUP = -1
+FLEX_BLOCK = 128
+
+
+def per_shot(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
+    """Attend shot by shot; backend: a diffusers attention backend, None for the active one."""
+    attend = partial(dispatch_attention_fn, backend=backend)
+    if len(pattern.group_lengths) == 1 and not pattern.num_summary_tokens:
+        return attend(query, key, value)
+    queries = query.split(pattern.group_tokens, dim=1)
+    keys, values = (_keys_of_each_group(x, pattern) for x in (key, value))
+    return torch.cat([attend(*qkv) for qkv in zip(queries, keys, values, strict=True)], dim=1)
+
+
+def dense(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
+    """Attend with one boolean mask over all keys and summaries."""
+    sees = torch.from_numpy(may_see(pattern)).to(query.device)
+    key, value = (_with_summaries(x, pattern) for x in (key, value))
+    query, key, value = (x.transpose(1, 2) for x in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=sees).transpose(1, 2)
+
+
+def flex(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
+    """Attend with FlexAttention, which skips the blocks that nobody sees."""
+    key, value = (_with_summaries(x, pattern) for x in (key, value))
+    attend = _compiled_flex_attention() if query.device.type == "cuda" else flex_attention
+    mask = block_mask(pattern, query.device)
+    return attend(*(x.transpose(1, 2) for x in (query, key, value)), block_mask=mask).transpose(1, 2)
+
+
+def flash(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
+    """Attend with flash-attn's variable-length kernel, every shot of every item a sequence of its own."""
+    attend = _flash_varlen()
+    if attend is None:
+        raise RuntimeError(
+            "kernel 'flash' needs flash-attn 2 or 3, which cannot be imported: pip install flash-attn, "
+            "or choose kernel 'auto'"
+        )
+    if value.dtype not in (torch.float16, torch.bfloat16):
+        raise RuntimeError(f"kernel 'flash' runs in float16 or bfloat16, not {value.dtype}; choose kernel 'auto'")
+    batch = query.shape[0]
+    key, value = (torch.cat(_keys_of_each_group(x, pattern), dim=1) for x in (key, value))
+    query_lengths = np.tile(pattern.group_tokens, batch)
+    key_lengths = query_lengths + pattern.num_summary_tokens
+    output = attend(
+        *(x.flatten(0, 1).to(value.dtype) for x in (query, key, value)),
+        *(_offsets(lengths, query.device) for lengths in (query_lengths, key_lengths)),
+        int(query_lengths.max()),
+        int(key_lengths.max()),
+    )
+    output = output[0] if isinstance(output, tuple) else output
+    return output.unflatten(0, (batch, -1))
+
+
+KERNELS = {"dense": dense, "per-shot": per_shot, "flex": flex, "flash": flash}
+
+
+def choose_kernel(name: str, query: torch.Tensor, value: torch.Tensor):
+    """Return the kernel called `name`; "auto" is flash where flash-attn runs (CUDA, half precision), else per_shot."""
+    if name != "auto":
+        return KERNELS[name]
+    half = value.dtype in (torch.float16, torch.bfloat16)
+    return flash if query.device.type == "cuda" and half and _flash_varlen() is not None else per_shot
+
+
+def may_see(pattern: ShotPattern) -> np.ndarray:
+    """Return the pattern as a dense mask over keys followed by summaries: bool (num_tokens, num_tokens + summaries)."""
+    keys = pattern.key_groups
+    return (pattern.query_groups[:, None] == keys) | (keys == EVERY_GROUP)
+
+
+@lru_cache(maxsize=64)
+def block_mask(pattern: ShotPattern, device: torch.device) -> BlockMask:
+    """Return the pattern as a BlockMask over keys followed by summaries.
+
+    Blocks are found from the groups that begin and end in them, never from the whole mask: 95,160 tokens would make
+    that 9 GB. A block at the ragged end is never called full, so its missing rows stay masked.
+    """
+    queries, keys = pattern.query_groups, pattern.key_groups
+    query_first, query_last, query_whole = _block_ranges(queries)
+    key_first, key_last, key_whole = _block_ranges(np.where(keys == EVERY_GROUP, len(pattern.group_lengths), keys))
+    has_summary = key_last == len(pattern.group_lengths)
+    overlap = (query_first[:, None] <= key_last) & (key_first <= query_last[:, None])
+    one_group = (query_first == query_last)[:, None] & (key_first == key_last) & (query_first[:, None] == key_first)
+    full = (one_group | (key_first == len(pattern.group_lengths))) & query_whole[:, None] & key_whole
+    partial_blocks = (overlap | has_summary) & ~full
+    query_groups, key_groups = (torch.from_numpy(groups).to(device) for groups in (queries, keys))
+
+    def sees(batch, head, query, key):
+        group = key_groups[key]
+        return (query_groups[query] == group) | (group == EVERY_GROUP)
+
+    return BlockMask.from_kv_blocks(
+        *_block_indices(partial_blocks, device),
+        *_block_indices(full, device),
+        BLOCK_SIZE=FLEX_BLOCK,
+        mask_mod=sees,
+        seq_lengths=(len(queries), len(keys)),
+    )
+
+
+def _block_ranges(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first and the last group in each block, and whether the block is whole; groups: sorted."""
+    starts = np.arange(0, len(groups), FLEX_BLOCK)
+    ends = np.minimum(starts + FLEX_BLOCK, len(groups))
+    return groups[starts], groups[ends - 1], ends - starts == FLEX_BLOCK
+
+
+def _block_indices(blocks: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return for each row how many blocks are set, and their columns first: (1, 1, rows), (1, 1, rows, columns)."""
+    counts = blocks.sum(axis=1).astype(np.int32)
+    columns = np.argsort(~blocks, axis=1, kind="stable").astype(np.int32)
+    return tuple(torch.from_numpy(x)[None, None].to(device) for x in (counts, columns))
+
+
+def _summaries(shots: tuple[torch.Tensor, ...], pattern: ShotPattern) -> list[torch.Tensor]:
+    """Return the summary frames of all groups; shots: (batch, tokens of the group, heads, head dim) each."""
+    frames = []
+    for shot, summary in zip(shots, pattern.summaries, strict=True):
+        shot_frames = shot.unflatten(1, (-1, pattern.tokens_per_frame))
+        for members in summary:
+            frames.append(shot_frames[:, members[0]] if len(members) == 1 else shot_frames[:, list(members)].mean(1))
+    return frames
+
+
+def _with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
+    """Append the summaries to the keys (or values) of all tokens."""
+    return torch.cat([x, *_summaries(x.split(pattern.group_tokens, dim=1), pattern)], dim=1)
+
+
+def _keys_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[torch.Tensor]:
+    """Return the keys (or values) that each group sees: its own, then all summaries."""
+    shots = x.split(pattern.group_tokens, dim=1)
+    summaries = _summaries(shots, pattern)
+    return [torch.cat([shot, *summaries], dim=1) for shot in shots]
+
+
+def _offsets(lengths: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(device)
+
+
+@lru_cache(maxsize=1)
+def _compiled_flex_attention():
+    return torch.compile(flex_attention, dynamic=False)
+
+
+@lru_cache(maxsize=1)
+def _flash_varlen():
+    """Return flash-attn's variable-length function, FlashAttention-3's first; None where neither can be imported."""
+    for module in ("flash_attn_interface", "flash_attn"):
+        try:
+            return importlib.import_module(module).flash_attn_varlen_func
+        except (ImportError, AttributeError):
+            continue
+    return None

@@ -1,0 +1,152 @@
+"""Wan's diffusion transformer with a shot layout.
+
+The weights, the config and the blocks are diffusers' `WanTransformer3DModel`; only the attention processors differ.
+Wan's blocks do not hand `attention_kwargs` on, so the forward pass turns the layout into an `AttentionPlan` and shares
+it with the processors until it returns.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers import WanTransformer3DModel
+from torch.utils.checkpoint import checkpoint
+
+from .attention import (
+    AttentionContext,
+    AttentionPlan,
+    AttentionSettings,
+    ShotSelfAttnProcessor,
+    WindowCrossAttnProcessor,
+    _compute_dtype,
+    collapse_padding,
+    make_plan,
+)
+
+if TYPE_CHECKING:
+    from .prompt import TextWindows
+    from .timeline import ShotLayout
+
+
+class HoloCineTransformer3DModel(WanTransformer3DModel):
+    """`WanTransformer3DModel` that understands shots (HoloCine, arXiv 2510.20822).
+
+    Without layouts a forward pass is Wan's own. `attention_kwargs` may hold
+
+    layouts: a `ShotLayout` for each item of the batch;
+    windows: a `TextWindows` for each item, None for an item whose shots all see the whole text. Required while
+        `settings.window` is on, and ignored inside `cache_context("uncond")`: the negative prompt has no windows;
+    settings: `AttentionSettings`, HoloCine's own by default.
+    """
+
+    @functools.wraps(WanTransformer3DModel.__init__)
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._attention_context = AttentionContext()
+        self._branch: str | None = None
+        for block in self.blocks:
+            block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context))
+            block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context))
+
+    @contextmanager
+    def cache_context(self, name: str, **kwargs) -> Iterator[None]:
+        """Name the branch of guidance that runs inside: "cond", or "uncond", which turns the text windows off."""
+        previous, self._branch = self._branch, name
+        try:
+            with super().cache_context(name, **kwargs):
+                yield
+        finally:
+            self._branch = previous
+
+    def enable_gradient_checkpointing(self, gradient_checkpointing_func: Callable | None = None) -> None:
+        """Recompute blocks in the backward pass, with the layout that their forward pass had."""
+        recompute = gradient_checkpointing_func or functools.partial(checkpoint, use_reentrant=False)
+
+        def with_plan(block: torch.nn.Module, *args):
+            plan = self._attention_context.plan
+
+            def run(*args):
+                with self._attention_context.using(plan):
+                    return block(*args)
+
+            return recompute(run, *args)
+
+        super().enable_gradient_checkpointing(with_plan)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        encoder_hidden_states_image: torch.Tensor | None = None,
+        return_dict: bool = True,
+        attention_kwargs: dict[str, Any] | None = None,
+    ):
+        """Predict the velocity of `hidden_states`; see `WanTransformer3DModel.forward`.
+
+        hidden_states: (batch, channels, latent frames, latent height, latent width); timestep: (batch,), 0 to 1000;
+        encoder_hidden_states: (batch, text length, text dim), zero rows after the prompt.
+        Raises ValueError when layouts or windows do not fit these.
+        """
+        attention_kwargs = dict(attention_kwargs or {})
+        layouts = attention_kwargs.pop("layouts", None)
+        windows = attention_kwargs.pop("windows", None)
+        settings = attention_kwargs.pop("settings", None) or AttentionSettings()
+        plan = None
+        if layouts is not None:
+            if encoder_hidden_states_image is not None:
+                raise ValueError("encoder_hidden_states_image: text-to-video only with layouts; drop one")
+            text_length = encoder_hidden_states.shape[1]
+            self._check_layouts(layouts, hidden_states)
+            encoder_hidden_states, used = collapse_padding(encoder_hidden_states)
+            plan = self._plan(layouts, windows, settings, text_length, used, hidden_states)
+        with self._attention_context.using(plan):
+            return super().forward(
+                hidden_states=hidden_states,
+                timestep=timestep,
+                encoder_hidden_states=encoder_hidden_states,
+                encoder_hidden_states_image=encoder_hidden_states_image,
+                return_dict=return_dict,
+                attention_kwargs=attention_kwargs,
+            )
+
+    def _plan(
+        self,
+        layouts: Sequence[ShotLayout],
+        windows: Sequence[TextWindows | None] | None,
+        settings: AttentionSettings,
+        text_length: int,
+        used: int,
+        hidden_states: torch.Tensor,
+    ) -> AttentionPlan:
+        if self._branch == "uncond" or not settings.window:
+            windows = [None] * len(layouts)
+        elif windows is None:
+            raise ValueError("settings.window is on but no windows were given; pass windows, or set window=False")
+        elif len(windows) != len(layouts):
+            raise ValueError(f"{len(windows)} text windows for {len(layouts)} layouts; give one for each item")
+        return make_plan(
+            layouts, windows, settings, text_length, used, hidden_states.device, _compute_dtype(hidden_states)
+        )
+
+    def _check_layouts(self, layouts: Sequence[ShotLayout], hidden_states: torch.Tensor) -> None:
+        batch, _, *size = hidden_states.shape
+        if len(layouts) != batch:
+            raise ValueError(f"{len(layouts)} layouts for a batch of {batch}; give one for each item")
+        expected = tuple(n // patch for n, patch in zip(size, self.config.patch_size, strict=True))
+        for item, layout in enumerate(layouts):
+            given = (layout.num_latent_frames, layout.height, layout.width)
+            if given != expected:
+                raise ValueError(
+                    f"layout of item {item}: {given} latent frames x rows x columns of tokens, "
+                    f"but the latents make {expected}"
+                )
+        for block in self.blocks:
+            if not isinstance(block.attn1.processor, ShotSelfAttnProcessor) or not isinstance(
+                block.attn2.processor, WindowCrossAttnProcessor
+            ):
+                raise ValueError("an attention processor was replaced by one that knows no layouts; restore it")
