@@ -1,1 +1,1 @@
-"""Comparison of systems: suites of storyboards in, tables out. `python -m benchmarks.speed` measures time and memory."""
+"""Compare systems: suites of storyboards in, tables out. `python -m benchmarks.speed` measures time and memory."""

@@ -1,0 +1,43 @@
+"""Output that is either complete or absent: write under a temporary name in the same folder, then rename."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, which takes its place when the block ends without an exception.
+
+    The block may create a file or a folder there. On any exception, `KeyboardInterrupt` included, it is removed and
+    what was at `path` before stays untouched. A folder replaces only an empty folder or nothing.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise the `OSError` that writing `path` would end in, for use before long work; what is there stays untouched."""
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, a file name is needed", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder for it does not exist, create it first", str(path))
+    try:
+        tempfile.TemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
