@@ -122,23 +122,25 @@ class TextWindows:
         return visible
 
 
-def spans_from_offsets(
-    cleaned: str, offsets: Sequence[tuple[int, int]], leak_free: bool = False
-) -> TextWindows | None:
-    """Find the text windows of a cleaned prompt from the character range [start, end) of each of its tokens.
+def spans_from_offsets(prompt: str, offsets: Sequence[tuple[int, int]], leak_free: bool = False) -> TextWindows | None:
+    """Find the text windows of `prompt` from the character range [start, end) of each of its tokens.
 
-    Empty ranges are special tokens and belong to no span. Returns None for a prompt without tags. Raises ValueError if
-    the tags are out of order or a shot has no token.
+    A token across the border of two captions belongs to the first; an empty range is a special token and belongs to
+    none. Returns None for a prompt without tags. Raises ValueError if tags are out of order or a shot has no token.
     """
-    sections = _sections(cleaned)
+    sections = _sections(prompt)
     if sections is None:
         return None
-    spans = []
-    for shot, (start, end) in enumerate(sections):
-        tokens = [i for i, (a, b) in enumerate(offsets) if max(a, start) < min(b, end)]
+    owned: list[list[int]] = [[] for _ in sections]
+    for token, (token_start, token_end) in enumerate(offsets):
+        for section, (start, end) in enumerate(sections):
+            if max(token_start, start) < min(token_end, end):
+                owned[section].append(token)
+                break
+    for section, tokens in enumerate(owned):
         if not tokens:
-            raise ValueError(f"shot {shot} of {len(sections) - 1}: the prompt has no text for it")
-        spans.append((tokens[0], tokens[-1] + 1))
+            raise ValueError(f"shot {section} of {len(sections) - 1}: the prompt has no text for it")
+    spans = [(tokens[0], tokens[-1] + 1) for tokens in owned]
     return TextWindows(spans[0], tuple(spans[1:]), extra=0 if leak_free else 1)
 
 
@@ -147,15 +149,20 @@ def text_windows(
 ) -> TextWindows | None:
     """Find the text tokens of `prompt` that each shot may see; None for a prompt without tags, which has no windows.
 
-    The prompt is cleaned first, and `tokenizer` is a fast transformers tokenizer (it reports character offsets).
+    The tags are found in `prompt` as given, the tokens in the cleaned prompt, as HoloCine's released code does: if
+    cleaning shortens the prompt (double spaces, line breaks, HTML entities), every later window moves by as much. Pass
+    `clean(prompt)` to have windows that begin and end with their captions.
+
+    tokenizer: a fast transformers tokenizer (one that reports character offsets).
+
     Raises PromptTooLong, naming the first shot that would be cut off, if there are more than `max_length` tokens with
     the tokenizer's own end token.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise ValueError(f"{type(tokenizer).__name__} reports no character offsets; text windows need a fast tokenizer")
-    cleaned = clean(prompt)
-    offsets = tokenizer(cleaned, add_special_tokens=True, return_offsets_mapping=True, verbose=False)["offset_mapping"]
-    windows = spans_from_offsets(cleaned, offsets, leak_free)
+    encoded = tokenizer(clean(prompt), add_special_tokens=True, return_offsets_mapping=True, verbose=False)
+    offsets = encoded["offset_mapping"]
+    windows = spans_from_offsets(prompt, offsets, leak_free)
     if len(offsets) > max_length:
         closing = next(i for i, (start, end) in enumerate(reversed(offsets)) if end > start)
         where = _first_cut_off(windows, max_length - closing)
@@ -168,6 +175,34 @@ def text_windows(
 def character_tags(text: str) -> tuple[str, ...]:
     """Return the character tags in `text`, such as `[character1]`, each once and in order of appearance."""
     return tuple(dict.fromkeys(_CHARACTER.findall(text)))
+
+
+def character_descriptions(global_caption: str) -> dict[str, str]:
+    """Return how the global caption describes each character: `[character1]` -> "a tall man in a raincoat".
+
+    Reads, in this order, "[character1] is a tall man …", "[character1]: …" or "[character1] (…)", "[character1], a tall
+    man …, …" and "a tall man, [character1], in …". A description ends with its sentence or before the next tag.
+    Characters whose description is not found in one of these forms are left out.
+    """
+    text = clean(global_caption)
+    descriptions = {tag: _description(text, tag) for tag in character_tags(text)}
+    return {tag: description for tag, description in descriptions.items() if description}
+
+
+def expand_characters(text: str, global_caption: str) -> str:
+    """Replace every character tag in `text` with its description in the global caption, where it has one.
+
+    For readers that see one shot and not the whole prompt: baselines that generate shots one by one, text encoders
+    that score a single shot. Tags without a description stay as they are.
+    """
+    descriptions = character_descriptions(global_caption)
+
+    def expand(match: re.Match[str]) -> str:
+        description = descriptions.get(match[0], match[0])
+        begins_sentence = re.search(r"(?:^|[.!?])\s*\Z", text[: match.start()]) is not None
+        return description[0].upper() + description[1:] if begins_sentence else description
+
+    return _CHARACTER.sub(expand, text)
 
 
 def _shot_count(num_shots: int) -> str:
@@ -205,3 +240,43 @@ def _first_cut_off(windows: TextWindows | None, room: int) -> str:
         return "; the global caption alone does not fit"
     shot = next(shot for shot, (_, end) in enumerate(windows.shot_spans, start=1) if end > room)
     return f"; shot {shot} of {windows.num_shots} is the first that does not fit"
+
+
+_ARTICLE = r"(?:a|an|another|one|the|his|her|their|its)"
+_INDEFINITE = re.compile(r"\b((?:an?|another|one)\s.*)", re.IGNORECASE)
+_DEFINITE = re.compile(r".*\b((?:the|his|her|their|its)\s.*)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)")
+_CONNECTIVES = re.compile(
+    r"(?:[\s,(:–—-]|\b(?:and|or|while|but|with|to|by|of|beside|behind|next|named|called|from))+\Z"
+)
+
+
+def _description(text: str, tag: str) -> str | None:
+    """Return the words that describe the character `tag` in a cleaned global caption, or None."""
+    for match in re.finditer(re.escape(tag), text):
+        before = _clause_before(text[: match.start()])
+        after = _until_next_tag(text[match.end() :])
+        if found := re.match(rf"\s+(?:is|are|was|were)\s+({_ARTICLE}\b.*)", after, re.IGNORECASE):
+            return found[1]
+        if found := re.match(r"\s*[:=–—]\s*(.+)", after):
+            return found[1]
+        if found := re.match(r"\s*\(([^)]+)\)", after):
+            return found[1]
+        if found := re.match(rf",\s+({_ARTICLE}\b[^,]*)", after, re.IGNORECASE):
+            return found[1]
+        if found := _INDEFINITE.search(before) or _DEFINITE.match(before):
+            traits = re.match(r",?\s+((?:with|in|wearing|dressed|holding|carrying|who)\b.*)", after)
+            return f"{found[1]} {traits[1]}" if traits else found[1]
+    return None
+
+
+def _clause_before(text: str) -> str:
+    """Return the end of `text` behind its last punctuation mark, without what joins it to a following tag."""
+    return re.split(r"[.!?;:,()\[\]]", _CONNECTIVES.sub("", text))[-1]
+
+
+def _until_next_tag(text: str) -> str:
+    """Return `text` up to the end of the sentence or the next character tag, without what joins it to that tag."""
+    sentence = _SENTENCE_END.split(text, maxsplit=1)[0]
+    own, *others = _CHARACTER.split(sentence, maxsplit=1)
+    return _CONNECTIVES.sub("", own) if others else own.rstrip()

@@ -46,7 +46,7 @@ def spread_cuts(num_shots: int, num_frames: int) -> tuple[int, ...]:
     """
     if num_shots < 1:
         raise ValueError(f"{num_shots} shots: a video has at least 1 shot")
-    cuts = tuple(snap(round(i * num_frames / num_shots)) for i in range(1, num_shots))
+    cuts = tuple(snap(round(i * (num_frames / num_shots))) for i in range(1, num_shots))
     try:
         check_cuts(cuts, num_frames)
     except ValueError as error:
