@@ -213,7 +213,9 @@ def _reason(error: Exception) -> str:
 
 _COLUMNS, _THUMBNAIL_WIDTH, _MARGIN, _GAP = 6, 200, 28, 8
 _PAPER, _INK, _FAINT, _CUT = (250, 249, 246), (28, 28, 32), (126, 124, 118), (196, 64, 44)
-# The font that Pillow carries knows Latin letters only; for other scripts the first of these that is installed is used.
+# The font that Pillow carries knows Latin letters and typewriter punctuation; for other scripts the first of these
+# that is installed is used.
+_TYPEWRITER = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\xa0": " "})
 _WORLD_FONTS = (
     "NotoSansCJK-Regular.ttc",
     "NotoSans-Regular.ttf",
@@ -241,11 +243,12 @@ def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.Pat
     sheet_width = 2 * _MARGIN + _COLUMNS * thumbnail[0] + (_COLUMNS - 1) * _GAP
     text_width = sheet_width - 2 * _MARGIN
 
-    everything = " ".join([storyboard.title or "", storyboard.global_caption, *(s.caption for s in storyboard.shots)])
-    title_font, font, small = (_font(everything, size) for size in (24, 16, 13))
-    head = _wrapped(storyboard.title or "", title_font, text_width, 2)
-    summary = _wrapped(storyboard.global_caption, font, text_width, 4)
-    captions = [_wrapped(shot.caption, font, text_width, 4) for shot in storyboard.shots]
+    texts = [storyboard.title or "", storyboard.global_caption, *storyboard.captions]
+    title, global_caption, *captions = (text.translate(_TYPEWRITER) for text in texts)
+    title_font, font, small = (_font(" ".join([title, global_caption, *captions]), size) for size in (24, 16, 13))
+    head = _wrapped(title, title_font, text_width, 2)
+    summary = _wrapped(global_caption, font, text_width, 4)
+    captions = [_wrapped(caption, font, text_width, 4) for caption in captions]
     head_height = 32 * len(head) + 22 * len(summary) + 20
     row_heights = [26 + 22 * len(lines) + 4 + thumbnail[1] + 44 for lines in captions]
 
@@ -262,7 +265,7 @@ def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.Pat
     for number, (shot, lines) in enumerate(zip(storyboard.shot_ranges, captions, strict=True), start=1):
         start, stop = shot.start / storyboard.fps, shot.stop / storyboard.fps
         what = "" if number == 1 else f"   cut at frame {shot.start}"
-        label = f"Shot {number}   {start:.1f}–{stop:.1f} s   frames {shot.start}–{shot.stop - 1}"
+        label = f"Shot {number}   {start:.1f} to {stop:.1f} s   frames {shot.start} to {shot.stop - 1}"
         draw.line((_MARGIN, top - 10, sheet_width - _MARGIN, top - 10), (226, 223, 216), 1)
         draw.text((_MARGIN, top), label, _FAINT, font)
         draw.text((_MARGIN + draw.textlength(label, font), top), what, _CUT, font)
@@ -293,7 +296,7 @@ def _font(text: str, size: int):
     """
     from PIL import ImageFont
 
-    if all(ord(letter) < 0x250 or 0x2000 <= ord(letter) < 0x2070 for letter in text):
+    if all(ord(letter) < 0x180 for letter in text):
         return ImageFont.load_default(size)
     for name in _WORLD_FONTS:
         try:
@@ -313,9 +316,9 @@ def _wrapped(text: str, font, width: float, max_lines: int) -> list[str]:
             lines.extend(_broken(word, font, width))
     if len(lines) > max_lines:
         last = lines[max_lines - 1]
-        while last and font.getlength(last + "…") > width:
+        while last and font.getlength(last + "...") > width:
             last = last[:-1]
-        lines = [*lines[: max_lines - 1], last + "…"]
+        lines = [*lines[: max_lines - 1], last + "..."]
     return lines
 
 
