@@ -1,0 +1,308 @@
+"""Storyboards: one scene as a global caption and shots, the one type that every part of the program speaks.
+
+A storyboard is made from YAML or JSON, from HoloCine's prompt string with its cuts, or from captions alone. Frames and
+cuts are rounded to 4t + 1 as HoloCine does, and the storyboard says so in `warnings`; what cannot be a video is a
+`StoryboardError`, so an invalid storyboard does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from holocine.prompt import (
+    character_tags,
+    format_prompt,
+    holds_tag,
+    stated_shots,
+    tidy_caption,
+)
+from holocine.storyboard_files import file_schema, parse_json, parse_yaml
+from holocine.storyboard_input import DEFAULT_FPS, DEFAULT_NUM_FRAMES, StoryboardError, canonical, described
+from holocine.timeline import ShotLayout
+
+MAX_TRAINED_SHOTS = 13
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"holds half a character (a lone surrogate) at position {error.start}") from None
+    return text
+
+
+Text = Annotated[str, Field(strict=True), AfterValidator(_encodable)]
+
+
+class _Frozen(BaseModel):
+    """A frozen model whose every constructor raises StoryboardError, in one sentence, for bad input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise StoryboardError(_sentence(error)) from None
+
+    @classmethod
+    def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
+        try:
+            return super().model_validate(obj, **kwargs)
+        except ValidationError as error:
+            raise StoryboardError(_sentence(error)) from None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with the fields in `update` changed, validated like any other."""
+        return type(self).model_validate({**dict(self), **(update or {})})
+
+
+class Shot(_Frozen):
+    """One shot: what it shows, and for how many frames."""
+
+    caption: Text = Field(description="What this shot shows; refers to characters by tag, such as [character1].")
+    num_frames: Annotated[int, Field(strict=True, ge=1, description="Length of the shot, in frames.")]
+
+    @field_validator("caption")
+    @classmethod
+    def _check_caption(cls, text: str) -> str:
+        return _checked(tidy_caption(text))
+
+
+class Storyboard(_Frozen):
+    """One scene: a global caption and shots in order. Frozen, hashable, and valid by construction.
+
+    `shots` may also be given as captions alone: then they are cut at `shot_cut_frames` (the first frame of every shot
+    but the first), or evenly, over `num_frames` frames. A shot's length may be given in `seconds`, and `prompt`
+    (HoloCine's string) stands for `global_caption` and `shots`. Frame counts and cuts are rounded to 4t + 1.
+
+    Raises StoryboardError for anything else.
+    """
+
+    title: Text | None = Field(None, description="Name of the scene; not shown to the model.")
+    global_caption: Text = Field(
+        description="Setting, style and characters, each introduced once with a tag: [character1] is … "
+        "The sentence 'This scene contains N shots.' is added when the prompt is made."
+    )
+    fps: Annotated[float, Field(strict=True, ge=1, le=240, allow_inf_nan=False)] = Field(
+        DEFAULT_FPS, description="Frames per second of the video."
+    )
+    shots: tuple[Shot, ...] = Field(min_length=1, description="The shots, in order.")
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] | None = Field(
+        None, description="Seed of the noise; the same seed gives the same video on one machine."
+    )
+    negative_prompt: Text | None = Field(
+        None, description="What the video should not show; the model's own default if absent."
+    )
+
+    _snapped: tuple[str, ...] = PrivateAttr(())
+
+    @field_validator("global_caption")
+    @classmethod
+    def _check_global_caption(cls, text: str) -> str:
+        return _checked(text.strip())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _complete(cls, data: Any, handler: Any) -> Storyboard:
+        if isinstance(data, cls):
+            return data
+        fields, snapped = canonical(data, tuple(cls.model_fields))
+        try:
+            storyboard = handler(fields)
+        except ValidationError as error:
+            raise ValueError(_sentence(error, len(fields["shots"]))) from None
+        storyboard._snapped = snapped
+        return storyboard
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Storyboard) and dict(self) == dict(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(dict(self).values()))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a storyboard with the fields in `update` changed, validated like any other."""
+        copy = super().model_copy(update=update, deep=deep)
+        if not copy._snapped and [s.num_frames for s in copy.shots] == [s.num_frames for s in self.shots]:
+            copy._snapped = self._snapped
+        return copy
+
+    @classmethod
+    def from_captions(
+        cls,
+        global_caption: str,
+        captions: Iterable[str],
+        num_frames: int = DEFAULT_NUM_FRAMES,
+        shot_cut_frames: Sequence[int] | None = None,
+        **fields: Any,
+    ) -> Self:
+        """Make a storyboard from one caption a shot, cut at `shot_cut_frames` (frames) or evenly."""
+        timeline = {"num_frames": num_frames, "shot_cut_frames": shot_cut_frames}
+        return cls.model_validate({"global_caption": global_caption, "shots": captions, **timeline, **fields})
+
+    @classmethod
+    def from_prompt(
+        cls,
+        prompt: str,
+        shot_cut_frames: Sequence[int] | None = None,
+        num_frames: int = DEFAULT_NUM_FRAMES,
+        **fields: Any,
+    ) -> Self:
+        """Make a storyboard from HoloCine's prompt string, cut at `shot_cut_frames` (frames) or evenly.
+
+        A ` |` at the end of a shot, as many users write it, is left out.
+        """
+        return cls.model_validate(
+            {"prompt": prompt, "num_frames": num_frames, "shot_cut_frames": shot_cut_frames, **fields}
+        )
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Make a storyboard from YAML text."""
+        return cls.model_validate(parse_yaml(text))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Make a storyboard from JSON text."""
+        return cls.model_validate(parse_json(text))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a storyboard from a .yaml, .yml or .json file. Every StoryboardError names the file."""
+        path = Path(path)
+        readers = {".json": cls.from_json, ".yaml": cls.from_yaml, ".yml": cls.from_yaml}
+        if path.suffix.lower() not in readers:
+            raise StoryboardError(f"{path}: a storyboard file ends in {', '.join(readers)}")
+        try:
+            return readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise StoryboardError(f"{path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise StoryboardError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+        except StoryboardError as error:
+            raise StoryboardError(f"{path}: {error}") from None
+
+    def to_yaml(self) -> str:
+        """Return the storyboard as YAML, which `from_yaml` turns back into an equal one."""
+        return yaml.safe_dump(self._plain(), allow_unicode=True, sort_keys=False, width=110)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """Return the storyboard as JSON, which `from_json` turns back into an equal one."""
+        return json.dumps(self._plain(), ensure_ascii=False, indent=indent)
+
+    def _plain(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True, mode="json")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the JSON Schema of storyboard files, with every accepted way to give the shots."""
+        return file_schema(super().model_json_schema(*args, **kwargs))
+
+    @property
+    def num_shots(self) -> int:
+        return len(self.shots)
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        return tuple(shot.caption for shot in self.shots)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the whole video, 4t + 1."""
+        return sum(shot.num_frames for shot in self.shots)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the whole video in seconds."""
+        return self.num_frames / self.fps
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """The first frame (0-based) of every shot but the first; each is 4t + 1."""
+        return tuple(accumulate(shot.num_frames for shot in self.shots[:-1]))
+
+    @property
+    def shot_ranges(self) -> tuple[range, ...]:
+        """The frames of each shot."""
+        return tuple(range(start, end) for start, end in pairwise((0, *self.cuts, self.num_frames)))
+
+    @property
+    def prompt(self) -> str:
+        """HoloCine's prompt string; together with `cuts` and `num_frames` it is the whole scene."""
+        return format_prompt(self.global_caption, self.captions)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was changed to make the storyboard valid, and what in it probably is a mistake; one sentence each.
+
+        Not a part of equality nor of the files: frames that were rounded stay rounded.
+        """
+        return (*self._snapped, *_doubts(self))
+
+    def layout(self, height: int, width: int) -> ShotLayout:
+        """Return the shots in latent frames and tokens, where a latent frame is `height` x `width` tokens."""
+        return ShotLayout.from_cuts(self.num_frames, self.cuts, height, width)
+
+
+def _checked(caption: str) -> str:
+    if not caption:
+        raise ValueError("is empty")
+    if holds_tag(caption):
+        raise ValueError(
+            "holds [global caption], [per shot caption] or [shot cut], which separate captions in a prompt string; "
+            "make each shot a caption of its own, or give the whole string as prompt"
+        )
+    return caption
+
+
+def _sentence(error: ValidationError, num_shots: int | None = None) -> str:
+    """Turn the first of pydantic's errors into a sentence that names the shot, the key and the value."""
+    first = error.errors(include_url=False)[0]
+    location = list(first["loc"])
+    shot = ""
+    if num_shots is not None and location[:1] == ["shots"] and len(location) > 1:
+        shot = f"shot {location[1] + 1} of {num_shots}: "
+        location = location[2:]
+    key = ".".join(map(str, location))
+    match first["type"]:
+        case "value_error":
+            problem = str(first["ctx"]["error"])
+        case "missing":
+            problem = "is missing"
+        case "extra_forbidden":
+            problem = "is not a known key"
+        case _:
+            problem = f"{first['msg'].replace('Input ', '', 1)}, not {described(first['input'])}"
+    return f"{shot}{key} {problem}" if key else f"{shot}{problem}"
+
+
+def _doubts(storyboard: Storyboard) -> Iterable[str]:
+    """Yield what in a valid storyboard probably is a mistake."""
+    n = storyboard.num_shots
+    introduced = character_tags(storyboard.global_caption)
+    for shot, caption in enumerate(storyboard.captions, start=1):
+        for tag in character_tags(caption):
+            if tag not in introduced:
+                yield f"shot {shot} of {n}: {tag} is not introduced in the global caption"
+    stated = stated_shots(storyboard.global_caption)
+    if stated is not None and stated != n:
+        yield f"the global caption says that the scene contains {stated} shots, but there are {n}"
+    if n > MAX_TRAINED_SHOTS:
+        yield f"{n} shots: HoloCine was trained on scenes of at most {MAX_TRAINED_SHOTS}"

@@ -1,0 +1,195 @@
+"""What people write for a storyboard -> the fields of `Storyboard`: shots with lengths that make a valid timeline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from reprlib import repr as short
+from typing import Any
+
+from pydantic import BaseModel
+
+from holocine.prompt import parse_prompt, tidy_global_caption
+from holocine.timeline import check_cuts, snap, spread_cuts
+
+DEFAULT_NUM_FRAMES = 241
+DEFAULT_FPS = 15.0
+MAX_NUM_FRAMES = 1_000_000
+
+
+class StoryboardError(ValueError):
+    """The input is no storyboard; the message says in one sentence where and why."""
+
+
+_TIMELINE_KEYS = ("num_frames", "shot_cut_frames", "cuts")
+
+
+def canonical(data: Any, field_names: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the fields of Storyboard for any accepted input, and a sentence for each value that was snapped.
+
+    Raises StoryboardError if captions and timeline do not make shots; the other fields pass through unchecked.
+    """
+    if not isinstance(data, Mapping):
+        raise StoryboardError(f"a storyboard is a mapping with global_caption and shots, not {described(data)}")
+    known = (*field_names, *_TIMELINE_KEYS, "prompt")
+    for key in data:
+        if key not in known:
+            raise StoryboardError(f"unknown key {short(key)}; the keys of a storyboard are {', '.join(known)}")
+    fields = {key: data[key] for key in field_names if key in data}
+    if data.get("prompt") is not None or ("prompt" in data and "shots" not in data):
+        fields["global_caption"], captions = _from_string(data)
+        lengths = None
+    else:
+        captions, lengths = _from_list(data.get("shots"), data.get("fps", DEFAULT_FPS))
+    num_frames, cuts = _timeline(data, len(captions), lengths)
+    num_frames, cuts, snapped = _snap(num_frames, cuts)
+    shot_lengths = [end - start for start, end in pairwise((0, *cuts, num_frames))]
+    fields["shots"] = tuple(
+        {"caption": caption, "num_frames": length} for caption, length in zip(captions, shot_lengths, strict=True)
+    )
+    if isinstance(fields.get("global_caption"), str):
+        fields["global_caption"] = tidy_global_caption(fields["global_caption"], len(captions))
+    return fields, snapped
+
+
+def _from_string(data: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    for key in ("global_caption", "shots"):
+        if data.get(key) is not None:
+            raise StoryboardError(f"give either prompt or {key}, not both")
+    if not isinstance(data["prompt"], str):
+        raise StoryboardError(f"prompt should be text, not {described(data['prompt'])}")
+    return parse_prompt(data["prompt"])
+
+
+def _from_list(shots: Any, fps: Any) -> tuple[list[Any], list[float] | None]:
+    """Return the caption of every shot, and the length of every shot in frames or None if none has one."""
+    if shots is None:
+        raise StoryboardError("shots is missing: list at least one shot, each with a caption")
+    shots = _listed(shots, "shots")
+    if not shots:
+        raise StoryboardError("shots is empty: a storyboard has at least 1 shot")
+    captions, lengths = zip(
+        *(_caption_and_length(shot, i, len(shots), fps) for i, shot in enumerate(shots, 1)), strict=True
+    )
+    if None in lengths and any(lengths):
+        raise StoryboardError(
+            f"shot {lengths.index(None) + 1} of {len(shots)}: has no num_frames, but other shots have; "
+            "give every shot a length, or none and the num_frames of the whole video"
+        )
+    return list(captions), None if None in lengths else list(lengths)
+
+
+def _caption_and_length(shot: Any, position: int, num_shots: int, fps: Any) -> tuple[Any, float | None]:
+    where = f"shot {position} of {num_shots}"
+    if isinstance(shot, str):
+        return shot, None
+    if isinstance(shot, BaseModel):
+        shot = dict(shot)
+    if not isinstance(shot, Mapping):
+        raise StoryboardError(
+            f"{where}: should be a caption, or a mapping with caption and num_frames, not {described(shot)}"
+        )
+    for key in shot:
+        if key not in ("caption", "num_frames", "seconds"):
+            raise StoryboardError(
+                f"{where}: unknown key {short(key)}; the keys of a shot are caption, num_frames, seconds "
+                "(put quotes around a caption with a colon)"
+            )
+    if "caption" not in shot:
+        raise StoryboardError(f"{where}: caption is missing")
+    if shot.get("num_frames") is not None and shot.get("seconds") is not None:
+        raise StoryboardError(f"{where}: give either num_frames or seconds, not both")
+    if shot.get("seconds") is not None:
+        seconds = _number(shot["seconds"], f"{where}: seconds")
+        return shot["caption"], seconds * _number(fps, "fps")
+    if shot.get("num_frames") is not None:
+        return shot["caption"], _whole(shot["num_frames"], f"{where}: num_frames", least=1)
+    return shot["caption"], None
+
+
+def _timeline(data: Mapping[str, Any], num_shots: int, lengths: list[float] | None) -> tuple[int, tuple[int, ...]]:
+    """Return the number of frames and the cuts as they were asked for, not snapped yet."""
+    asked_frames, asked_cuts = data.get("num_frames"), data.get("shot_cut_frames")
+    if data.get("cuts") is not None:
+        if asked_cuts is not None:
+            raise StoryboardError("give either cuts or shot_cut_frames, not both")
+        asked_cuts = data["cuts"]
+    if asked_frames is not None:
+        asked_frames = _whole(asked_frames, "num_frames", least=1)
+    if lengths is not None:
+        if asked_cuts is not None:
+            raise StoryboardError("give either cuts or the length of every shot, not both")
+        *cuts, num_frames = (round(end) for end in accumulate(lengths))
+        if asked_frames is not None and asked_frames not in (num_frames, snap(num_frames)):
+            raise StoryboardError(f"num_frames is {asked_frames}, but the shots together have {num_frames} frames")
+        return _whole(num_frames, "the length of all shots", least=1), tuple(cuts)
+    num_frames = DEFAULT_NUM_FRAMES if asked_frames is None else asked_frames
+    if asked_cuts is None:
+        return num_frames, spread_cuts(num_shots, snap(num_frames))
+    cuts = tuple(_whole(cut, "a cut") for cut in _listed(asked_cuts, "shot_cut_frames"))
+    if len(cuts) < num_shots - 1:
+        raise StoryboardError(
+            f"shot {len(cuts) + 2} of {num_shots}: has no cut; {num_shots} captions need {num_shots - 1} cuts, "
+            f"not {len(cuts)}"
+        )
+    if len(cuts) > num_shots - 1:
+        raise StoryboardError(
+            f"the cut at frame {cuts[num_shots - 1]} begins shot {num_shots + 1}, which has no caption; "
+            f"{num_shots} captions need {num_shots - 1} cuts, not {len(cuts)}"
+        )
+    return num_frames, cuts
+
+
+def _snap(num_frames: int, cuts: tuple[int, ...]) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
+    """Return frames and cuts rounded to 4t + 1, and a sentence for each that changed."""
+    check_cuts(cuts, num_frames)
+    new_frames, new_cuts = snap(num_frames), tuple(map(snap, cuts))
+    changes = [
+        f"shot {shot} of {len(cuts) + 1}: cut at frame {old} was moved to frame {new} (the nearest 4t + 1)"
+        for shot, (old, new) in enumerate(zip(cuts, new_cuts, strict=True), start=2)
+        if old != new
+    ]
+    if new_frames != num_frames:
+        changes.append(f"num_frames {num_frames} was changed to {new_frames} (the nearest 4t + 1)")
+    try:
+        check_cuts(new_cuts, new_frames)
+    except ValueError as error:
+        rounded = ", ".join(f"{old} to {new}" for old, new in zip(cuts, new_cuts, strict=True) if old != new)
+        raise StoryboardError(f"{error}; cuts are rounded to 4t + 1, here {rounded}") from None
+    return new_frames, new_cuts, tuple(changes)
+
+
+def _listed(value: Any, name: str) -> list[Any]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise StoryboardError(f"{name} should be a list, not {described(value)}")
+    return list(value)
+
+
+def _whole(value: Any, name: str, least: int | None = None) -> int:
+    """Return `value` as a whole number of frames."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise StoryboardError(f"{name} should be a whole number of frames, not {described(value)}")
+    value = value.__index__()
+    if least is not None and value < least:
+        raise StoryboardError(f"{name} should be at least {least}, not {value}")
+    if abs(value) > MAX_NUM_FRAMES:
+        raise StoryboardError(f"{name} should be at most {MAX_NUM_FRAMES:,} frames, not {short(value)}")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MAX_NUM_FRAMES:
+        raise StoryboardError(f"{name} should be a positive number, not {described(value)}")
+    return float(value)
+
+
+def described(value: Any) -> str:
+    """Name a wrong value in an error message, briefly however large it is."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (put quotes around text)"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return short(value)
