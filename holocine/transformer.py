@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import WanTransformer3DModel
+
+# diffusers looks up the base class of a saved component in the component's own module, so both names must be here.
+from diffusers import ModelMixin, WanTransformer3DModel
 from torch.utils.checkpoint import checkpoint
 
 from .attention import (
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from .prompt import TextWindows
     from .timeline import ShotLayout
 
+__all__ = ["HoloCineTransformer3DModel", "ModelMixin"]
+
 
 class HoloCineTransformer3DModel(WanTransformer3DModel):
     """`WanTransformer3DModel` that understands shots (HoloCine, arXiv 2510.20822).
@@ -46,6 +50,18 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     @functools.wraps(WanTransformer3DModel.__init__)
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self._install_processors()
+
+    @classmethod
+    def adopt(cls, model: WanTransformer3DModel) -> HoloCineTransformer3DModel:
+        """Turn a stock model into this class in place, weights, hooks and device as they are, and return it."""
+        model.__class__ = cls
+        model._install_processors()
+        if model.is_gradient_checkpointing:
+            model.enable_gradient_checkpointing()
+        return model
+
+    def _install_processors(self) -> None:
         self._attention_context = AttentionContext()
         self._branch: str | None = None
         for block in self.blocks:

@@ -1,0 +1,424 @@
+"""Storyboard in, multi-shot video out: encode the text, denoise all shots together, decode.
+
+`HoloCinePipeline` is diffusers' `WanPipeline` with a shot layout, HoloCine's defaults and checked inputs. The defaults
+are part of the saved config, so a small embedded model and a 14B checkpoint run through the same code.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
+from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
+from diffusers.utils import BaseOutput
+from diffusers.utils.torch_utils import get_module_execution_device
+
+from .attention import AttentionSettings
+from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, PromptTooLong, TextWindows, clean, text_windows
+from .scheduler import HoloCineScheduler
+from .storyboard import Storyboard
+from .transformer import HoloCineTransformer3DModel
+
+BOUNDARY_RATIO = 0.875
+OUTPUT_TYPES = ("np", "pt", "pil", "latent")
+
+
+class Cancelled(Exception):
+    """Generation was stopped from a callback; raise it there, or return {"cancel": True}."""
+
+
+@dataclass
+class HoloCineOutput(BaseOutput):
+    """What a run of `HoloCinePipeline` made.
+
+    frames: for output_type "np" a list of uint8 arrays (frames, height, width, 3), one for each storyboard; for "pil"
+        a list of lists of images; for "pt" a tensor (batch, frames, 3, height, width) in [0, 1]; for "latent" the
+        latents (batch, channels, latent frames, latent height, latent width).
+    storyboards: the storyboards as run: snapped, with the seed that was used.
+    seed: the first storyboard's seed; None when noise came from `generator` or `latents`.
+    timings: seconds spent in "text", "denoise" and "decode".
+    """
+
+    frames: Any
+    storyboards: list[Storyboard]
+    seed: int | None
+    timings: dict[str, float]
+
+
+class HoloCinePipeline(WanPipeline):
+    """Generates multi-shot videos from storyboards with Wan models of one or two experts.
+
+    Beside `WanPipeline`'s components and options:
+
+    default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale,
+    default_negative_prompt, default_attention ("sparse", "full", …; what the weights were trained with): what a call
+    uses for arguments that are None. max_sequence_length: text tokens.
+
+    Stock components are taken over: a `WanTransformer3DModel` becomes a `HoloCineTransformer3DModel` in place, a
+    `FlowMatchEulerDiscreteScheduler` a `HoloCineScheduler` of the same config. boundary_ratio is HoloCine's 0.875
+    where it is None and there are two experts.
+    """
+
+    _optional_components = ["transformer_2"]
+
+    def __init__(
+        self,
+        tokenizer,
+        text_encoder,
+        vae,
+        scheduler,
+        transformer,
+        transformer_2=None,
+        boundary_ratio: float | None = None,
+        expand_timesteps: bool = False,
+        default_height: int = 480,
+        default_width: int = 832,
+        default_num_inference_steps: int = 50,
+        default_guidance_scale: float = 5.0,
+        default_negative_prompt: str = DEFAULT_NEGATIVE_PROMPT,
+        default_attention: str = "sparse",
+        max_sequence_length: int = MAX_TEXT_TOKENS,
+    ):
+        if type(scheduler) is FlowMatchEulerDiscreteScheduler:
+            scheduler = HoloCineScheduler.from_config(scheduler.config)
+        if boundary_ratio is None and transformer_2 is not None:
+            boundary_ratio = BOUNDARY_RATIO
+        super().__init__(
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+            vae=vae,
+            scheduler=scheduler,
+            transformer=_with_layouts(transformer),
+            transformer_2=_with_layouts(transformer_2),
+            boundary_ratio=boundary_ratio,
+            expand_timesteps=expand_timesteps,
+        )
+        AttentionSettings.parse(default_attention)
+        self.register_to_config(
+            default_height=default_height,
+            default_width=default_width,
+            default_num_inference_steps=default_num_inference_steps,
+            default_guidance_scale=default_guidance_scale,
+            default_negative_prompt=default_negative_prompt,
+            default_attention=default_attention,
+            max_sequence_length=max_sequence_length,
+        )
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        storyboard: Storyboard | Sequence[Storyboard] | None = None,
+        prompt: str | None = None,
+        shot_cut_frames: Sequence[int] | None = None,
+        num_frames: int | None = None,
+        negative_prompt: str | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        guidance_scale_2: float | None = None,
+        attention: str | AttentionSettings | None = None,
+        window: bool | None = None,
+        leak_free: bool | None = None,
+        kernel: str | None = None,
+        seed: int | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        text_windows: Sequence[TextWindows | None] | None = None,
+        output_type: str = "np",
+        attention_kwargs: dict[str, Any] | None = None,
+        callback_on_step_end: Callable | PipelineCallback | MultiPipelineCallbacks | None = None,
+        callback_on_step_end_tensor_inputs: list[str] | None = None,
+        return_dict: bool = True,
+    ) -> HoloCineOutput | tuple:
+        """Generate a video for each storyboard; None means the model's default.
+
+        storyboard: one or several of the same number of frames; or else prompt, shot_cut_frames and num_frames in
+            HoloCine's own notation (num_frames 241 when None).
+        negative_prompt: overrides the storyboard's own. height, width: pixels.
+        guidance_scale: above 1 the negative prompt is denoised too; guidance_scale_2: for the low-noise expert.
+        attention, window, leak_free, kernel: see `AttentionSettings`; attention may be one, or "full", "sparse",
+            "sparse:first+last", "isolated", …
+        seed: draws the noise on the CPU, the same for each storyboard; overrides the storyboards' seeds. Without any,
+            one is drawn for each storyboard. generator and latents replace it.
+        latents: noise (batch, channels, latent frames, height / 8, width / 8).
+        prompt_embeds, negative_prompt_embeds: (batch, text length, text dim), zero rows after the text. prompt_embeds
+            need text_windows, one for each storyboard, as long as the window is on.
+        callback_on_step_end: called as diffusers does; may return {"cancel": True} or raise `Cancelled`.
+
+        Raises ValueError for bad input, `PromptTooLong` (one too) for too much text, and `Cancelled` when it was
+        stopped, with all tensors of the run freed.
+        """
+        height = self.config.default_height if height is None else height
+        width = self.config.default_width if width is None else width
+        steps = self.config.default_num_inference_steps if num_inference_steps is None else num_inference_steps
+        guidance_scale = self.config.default_guidance_scale if guidance_scale is None else guidance_scale
+        storyboards = _storyboards(storyboard, prompt, shot_cut_frames, num_frames)
+        settings = self._attention_settings(attention, window=window, leak_free=leak_free, kernel=kernel)
+        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, output_type)
+        latents_shape = self._latents_shape(storyboards, height, width)
+        _check_tensor("latents", latents, latents_shape)
+        text_shape = (len(storyboards), None, self.transformer.config.text_dim)
+        _check_tensor("prompt_embeds", prompt_embeds, text_shape)
+        _check_tensor("negative_prompt_embeds", negative_prompt_embeds, text_shape)
+        if generator is None and latents is None:
+            storyboards = [_with_seed(board, seed) for board in storyboards]
+            generator = [torch.Generator("cpu").manual_seed(board.seed) for board in storyboards]
+        else:
+            storyboards = [board.model_copy(update={"seed": None}) for board in storyboards]
+        layouts = [board.layout(*self._tokens_of_frame(height, width)) for board in storyboards]
+        windows = self._text_windows(storyboards, settings, prompt_embeds, text_windows)
+        timings: dict[str, float] = {}
+        cancelled = False
+        try:
+            with _timed(timings, "text"):
+                prompt_embeds, negative_prompt_embeds = self._encode(
+                    storyboards, negative_prompt, guidance_scale > 1, prompt_embeds, negative_prompt_embeds
+                )
+            with _timed(timings, "denoise"):
+                latents = super().__call__(
+                    prompt_embeds=prompt_embeds,
+                    negative_prompt_embeds=negative_prompt_embeds,
+                    height=height,
+                    width=width,
+                    num_frames=storyboards[0].num_frames,
+                    num_inference_steps=steps,
+                    guidance_scale=guidance_scale,
+                    guidance_scale_2=guidance_scale_2,
+                    generator=generator,
+                    latents=latents,
+                    output_type="latent",
+                    return_dict=False,
+                    attention_kwargs={
+                        **(attention_kwargs or {}),
+                        "layouts": layouts,
+                        "windows": windows,
+                        "settings": settings,
+                    },
+                    callback_on_step_end=_cancellable(callback_on_step_end),
+                    callback_on_step_end_tensor_inputs=_callback_tensors(
+                        callback_on_step_end, callback_on_step_end_tensor_inputs
+                    ),
+                    max_sequence_length=self.config.max_sequence_length,
+                )[0]
+            with _timed(timings, "decode"):
+                frames = self._decode(latents, output_type)
+        except Cancelled:
+            cancelled = True
+        finally:
+            self.maybe_free_model_hooks()
+        if cancelled:
+            # Raised anew, and without the text: a traceback keeps all tensors of its frames alive.
+            del prompt_embeds, negative_prompt_embeds, latents
+            raise Cancelled("generation was cancelled")
+        if not return_dict:
+            return (frames,)
+        return HoloCineOutput(frames=frames, storyboards=storyboards, seed=storyboards[0].seed, timings=timings)
+
+    def _attention_settings(self, attention: str | AttentionSettings | None, **overrides) -> AttentionSettings:
+        attention = self.config.default_attention if attention is None else attention
+        settings = attention if isinstance(attention, AttentionSettings) else AttentionSettings.parse(attention)
+        return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
+
+    def _check_settings(self, height, width, steps, guidance_scale, guidance_scale_2, output_type) -> None:
+        multiple = tuple(self.vae_scale_factor_spatial * patch for patch in self.transformer.config.patch_size[1:])
+        for name, pixels, divisor in zip(("height", "width"), (height, width), multiple, strict=True):
+            if not _is_count(pixels) or pixels % divisor:
+                near = max(divisor, round(pixels / divisor) * divisor) if _is_number(pixels) else divisor
+                raise ValueError(f"{name} {pixels} is not a positive multiple of {divisor} pixels; use {near}")
+        if not _is_count(steps):
+            raise ValueError(f"num_inference_steps {steps} is not a whole number of 1 or more")
+        for name, scale in (("guidance_scale", guidance_scale), ("guidance_scale_2", guidance_scale_2)):
+            if scale is not None and (not _is_number(scale) or scale < 0):
+                raise ValueError(f"{name} {scale} is not a finite number of 0 or more; 1 switches guidance off")
+        if guidance_scale_2 is not None and guidance_scale_2 > 1 >= guidance_scale:
+            raise ValueError(
+                f"guidance_scale_2 {guidance_scale_2} needs guidance_scale above 1 (it is {guidance_scale}): "
+                "that one switches guidance on for both experts"
+            )
+        if guidance_scale_2 is not None and self.transformer_2 is None:
+            raise ValueError("guidance_scale_2 is for models of two experts and this one has one; leave it out")
+        if self.transformer_2 is None and self.config.boundary_ratio is not None:
+            raise ValueError(
+                f"the model's config switches experts (boundary_ratio {self.config.boundary_ratio}) but transformer_2 "
+                "is missing; load it, or set boundary_ratio to None"
+            )
+        if output_type not in OUTPUT_TYPES:
+            raise ValueError(f"output_type {output_type!r} is unknown; choose one of {', '.join(OUTPUT_TYPES)}")
+
+    def _tokens_of_frame(self, height: int, width: int) -> tuple[int, int]:
+        """Return the tokens down and across one latent frame."""
+        _, patch_height, patch_width = self.transformer.config.patch_size
+        scale = self.vae_scale_factor_spatial
+        return height // (scale * patch_height), width // (scale * patch_width)
+
+    def _latents_shape(self, storyboards: list[Storyboard], height: int, width: int) -> tuple[int, ...]:
+        frames = (storyboards[0].num_frames - 1) // self.vae_scale_factor_temporal + 1
+        scale = self.vae_scale_factor_spatial
+        return (len(storyboards), self.transformer.config.in_channels, frames, height // scale, width // scale)
+
+    def _text_windows(
+        self,
+        storyboards: list[Storyboard],
+        settings: AttentionSettings,
+        prompt_embeds: torch.Tensor | None,
+        windows: Sequence[TextWindows | None] | None,
+    ) -> list[TextWindows | None] | None:
+        """Find the windows of all storyboards, which also checks that their text is not too long."""
+        if windows is not None:
+            if len(windows) != len(storyboards):
+                raise ValueError(f"{len(windows)} text_windows for {len(storyboards)} storyboards; give one for each")
+            return list(windows)
+        if prompt_embeds is None:
+            length = self.config.max_sequence_length
+            return [text_windows(clean(board.prompt), self.tokenizer, max_length=length) for board in storyboards]
+        if settings.window:
+            raise ValueError("prompt_embeds hide where the captions are; pass text_windows too, or window=False")
+        return None
+
+    def _encode(
+        self,
+        storyboards: list[Storyboard],
+        negative_prompt: str | None,
+        guided: bool,
+        prompt_embeds: torch.Tensor | None,
+        negative_prompt_embeds: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the text embeddings, zero after the text, and those of the negative prompts if there is guidance."""
+        negative_prompts = None
+        if guided and negative_prompt_embeds is None:
+            negative_prompts = [self._negative_prompt(board, negative_prompt) for board in storyboards]
+            for text in set(negative_prompts):
+                self._check_length(text)
+        return self.encode_prompt(
+            prompt=None if prompt_embeds is not None else [board.prompt for board in storyboards],
+            negative_prompt=negative_prompts,
+            do_classifier_free_guidance=guided,
+            prompt_embeds=prompt_embeds,
+            negative_prompt_embeds=negative_prompt_embeds if guided else None,
+            max_sequence_length=self.config.max_sequence_length,
+        )
+
+    def _negative_prompt(self, storyboard: Storyboard, negative_prompt: str | None) -> str:
+        choices = (negative_prompt, storyboard.negative_prompt, self.config.default_negative_prompt)
+        return next(text for text in choices if text is not None)
+
+    def _check_length(self, text: str) -> None:
+        tokens = len(self.tokenizer(clean(text), verbose=False)["input_ids"])
+        if tokens > self.config.max_sequence_length:
+            raise PromptTooLong(
+                f"the negative prompt takes {tokens} text tokens and the model reads "
+                f"{self.config.max_sequence_length}; shorten it"
+            )
+
+    def _decode(self, latents: torch.Tensor, output_type: str):
+        if output_type == "latent":
+            return latents
+        latents = latents.to(get_module_execution_device(self.vae), dtype=self.vae.dtype)
+        mean, std = (
+            torch.tensor(values).view(1, -1, 1, 1, 1).to(latents.device, latents.dtype)
+            for values in (self.vae.config.latents_mean, self.vae.config.latents_std)
+        )
+        video = self.vae.decode(latents * std + mean, return_dict=False)[0]
+        if output_type == "np":
+            return list(_to_uint8(video))
+        return self.video_processor.postprocess_video(video, output_type=output_type)
+
+
+def _with_layouts(transformer: WanTransformer3DModel | None) -> WanTransformer3DModel | None:
+    if type(transformer) is WanTransformer3DModel:
+        return HoloCineTransformer3DModel.adopt(transformer)
+    return transformer
+
+
+def _storyboards(
+    storyboard: Storyboard | Sequence[Storyboard] | None,
+    prompt: str | None,
+    shot_cut_frames: Sequence[int] | None,
+    num_frames: int | None,
+) -> list[Storyboard]:
+    if (storyboard is None) == (prompt is None):
+        raise ValueError("give either a storyboard or a prompt with shot_cut_frames")
+    if prompt is not None:
+        frames = {} if num_frames is None else {"num_frames": num_frames}
+        return [Storyboard.from_prompt(prompt, shot_cut_frames, **frames)]
+    if shot_cut_frames is not None or num_frames is not None:
+        raise ValueError("shot_cut_frames and num_frames belong to a prompt; a storyboard has its own")
+    storyboards = [storyboard] if isinstance(storyboard, Storyboard) else list(storyboard)
+    if not storyboards:
+        raise ValueError("the list of storyboards is empty")
+    lengths = [board.num_frames for board in storyboards]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"storyboards of one batch must have the same num_frames, not {lengths}; run them one by one")
+    return storyboards
+
+
+def _with_seed(storyboard: Storyboard, seed: int | None) -> Storyboard:
+    if seed is None:
+        seed = storyboard.seed
+    if seed is None:
+        seed = secrets.randbelow(2**32)
+    return storyboard.model_copy(update={"seed": seed})
+
+
+def _check_tensor(name: str, tensor: torch.Tensor | None, shape: tuple[int | None, ...]) -> None:
+    """Raise ValueError unless the tensor is None, or finite and of the given shape, where None is any size."""
+    if tensor is None:
+        return
+    given = tuple(tensor.shape)
+    if len(given) != len(shape) or any(want not in (None, size) for want, size in zip(shape, given, strict=True)):
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} has the shape {given} but must have ({wanted})")
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{name} holds values that are not finite")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _cancellable(callback: Callable | None) -> Callable | None:
+    """Wrap a diffusers callback so that it may return nothing, or {"cancel": True}."""
+    if callback is None:
+        return None
+
+    def step_end(pipeline, step: int, timestep: torch.Tensor, tensors: dict[str, torch.Tensor]) -> dict:
+        result = callback(pipeline, step, timestep, tensors) or {}
+        if result.pop("cancel", False):
+            raise Cancelled
+        return result
+
+    return step_end
+
+
+def _callback_tensors(callback: Callable | None, names: list[str] | None) -> list[str]:
+    if isinstance(callback, PipelineCallback | MultiPipelineCallbacks):
+        return callback.tensor_inputs
+    return ["latents"] if names is None else names
+
+
+@contextmanager
+def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[name] = time.perf_counter() - start
+
+
+def _to_uint8(video: torch.Tensor) -> np.ndarray:
+    """Turn (batch, 3, frames, height, width) in [-1, 1] into uint8 (batch, frames, height, width, 3)."""
+    video = (video.clamp(-1, 1).float() + 1) * 127.5
+    return video.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
