@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holocine.attention import AttentionSettings
-    from holocine.checkpoints import CheckpointError, convert, load_pipeline
+    from holocine.checkpoints import CheckpointError, load_pipeline
+    from holocine.conversion import convert
     from holocine.pipeline import Cancelled, HoloCineOutput, HoloCinePipeline
     from holocine.prompt import PromptTooLong, TextWindows, text_windows
     from holocine.storyboard import Shot, Storyboard, StoryboardError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "AttentionSettings": "attention",
     "CheckpointError": "checkpoints",
-    "convert": "checkpoints",
+    "convert": "conversion",
     "load_pipeline": "checkpoints",
     "Cancelled": "pipeline",
     "HoloCineOutput": "pipeline",

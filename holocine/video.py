@@ -209,7 +209,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-# -- contact sheet ----------------------------------------------------------------------------------------------------
+# The contact sheet
 
 _COLUMNS, _THUMBNAIL_WIDTH, _MARGIN, _GAP = 6, 200, 28, 8
 _PAPER, _INK, _FAINT, _CUT = (250, 249, 246), (28, 28, 32), (126, 124, 118), (196, 64, 44)

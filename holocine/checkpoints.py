@@ -1,0 +1,376 @@
+"""Names -> pipelines: the embedded default, a diffusers folder, or a hub id.
+
+A folder is checked before it is loaded: the classes its configs name, and the name and shape of every tensor. What does
+not fit is said in one sentence, instead of surfacing as a random weight or as an error from deep inside a loader.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from holocine.pipeline import HoloCinePipeline
+
+EMBEDDED = Path(__file__).parent / "puppet" / "weights"
+# What a download of a known repository takes; others are described without a size.
+HUB_SIZES = {"Wan-AI/Wan2.2-T2V-A14B-Diffusers": "about 126 GB"}
+# The reference's tiles, in pixels (reference inference defaults for 480x832).
+VAE_TILES = {
+    "tile_sample_min_height": 240,
+    "tile_sample_min_width": 416,
+    "tile_sample_stride_height": 120,
+    "tile_sample_stride_width": 208,
+}
+SHIFT = 5.0  # of the noise schedule, as HoloCine's experts were run
+PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline")
+COMPONENT_CLASSES = {
+    "transformer": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
+    "transformer_2": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
+    "vae": ("AutoencoderKLWan",),
+    "text_encoder": ("UMT5EncoderModel",),
+}
+DTYPES = ("float32", "bfloat16", "float16")
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class CheckpointError(ValueError):
+    """Weights that are absent or not what they should be. The message is one sentence with the remedy."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model without loading its weights: where it is, its default size, and pixels per token."""
+
+    folder: Path
+    height: int
+    width: int
+    pixels_per_token: tuple[int, int]
+    max_sequence_length: int
+
+    def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+        """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
+        height, width = height or self.height, width or self.width
+        for name, value, step in zip(("height", "width"), (height, width), self.pixels_per_token, strict=True):
+            if value <= 0 or value % step:
+                nearest = max(step, round(value / step) * step)
+                raise CheckpointError(f"{name} is {value} pixels, but has to be a multiple of {step}: take {nearest}")
+        return height // self.pixels_per_token[0], width // self.pixels_per_token[1]
+
+
+def load_pipeline(
+    model: str | os.PathLike | None = None,
+    *,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    vae_tiling: bool = False,
+    model_cpu_offload: bool = False,
+    group_offload: bool = False,
+    layerwise_casting: bool = False,
+    lora: Sequence[str] = (),
+) -> HoloCinePipeline:
+    """Load a pipeline, ready to be called.
+
+    model: None for the embedded default, a folder in diffusers layout, or a hub id. A stock Wan folder gets HoloCine's
+        noise schedule and, as it was not trained for sparse attention, "full" as its default.
+    dtype: of transformer and text encoder, "float32", "bfloat16" or "float16"; bfloat16 on a GPU and float32 on a CPU
+    by
+        default. The VAE is always float32, and so are the transformer's norms and time embedder.
+    device: where to run; a GPU if there is one.
+    vae_tiling: decode in the reference's tiles of 240x416 pixels (diffusers' `enable_tiling`).
+    model_cpu_offload, group_offload: keep what is not running in main memory (`enable_model_cpu_offload`,
+        `enable_group_offload`); one of them, with a GPU.
+    layerwise_casting: store the transformers in float8 and compute in `dtype` (`enable_layerwise_casting`).
+    lora: LoRA files for both experts, "FILE" or "FILE:SCALE"; "HIGH,LOW" gives each expert its own.
+
+    Raises `CheckpointError` if the weights are not there or do not fit, or if an option needs a GPU that is not there.
+    """
+    import torch
+
+    facts = describe(model)
+    gpu = torch.cuda.is_available()
+    device = torch.device(device or ("cuda" if gpu else "cpu"))
+    if (model_cpu_offload or group_offload) and not gpu:
+        option = "model_cpu_offload" if model_cpu_offload else "group_offload"
+        raise CheckpointError(
+            f"{option} moves weights between main memory and a GPU, but no GPU was found: leave it out"
+        )
+    if model_cpu_offload and group_offload:
+        raise CheckpointError("model_cpu_offload and group_offload exclude each other: choose one")
+    dtype = _dtype(dtype) or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    check_folder(facts.folder)
+    pipeline = _load_folder(facts.folder, dtype)
+    if layerwise_casting:
+        for expert in _experts(pipeline):
+            expert.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
+    if lora:
+        load_loras(pipeline, lora)
+    if vae_tiling:
+        pipeline.vae.enable_tiling(**VAE_TILES)
+    if model_cpu_offload:
+        pipeline.enable_model_cpu_offload(device=device)
+    elif group_offload:
+        pipeline.enable_group_offload(onload_device=device, offload_type="leaf_level", use_stream=True)
+    else:
+        pipeline.to(device)
+    return pipeline
+
+
+def describe(model: str | os.PathLike | None = None) -> ModelFacts:
+    """Find a model and read its configs, without its weights; raises `CheckpointError` as `load_pipeline` does."""
+    folder = find_model(model)
+    index = _read_json(folder / "model_index.json")
+    transformer, vae = (_read_json(folder / name / "config.json") for name in ("transformer", "vae"))
+    scale = vae.get("scale_factor_spatial", 8)
+    _, patch_height, patch_width = transformer.get("patch_size", (1, 2, 2))
+    return ModelFacts(
+        folder=folder,
+        height=index.get("default_height") or 480,
+        width=index.get("default_width") or 832,
+        pixels_per_token=(scale * patch_height, scale * patch_width),
+        max_sequence_length=index.get("max_sequence_length") or 512,
+    )
+
+
+def load_tokenizer(facts: ModelFacts):
+    """The tokenizer of a model alone, for text windows without weights."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(facts.folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{facts.folder} has no tokenizer that can be loaded ({first_line(error)})") from None
+
+
+def find_model(model: str | os.PathLike | None = None) -> Path:
+    """The folder that a model's name stands for; a hub id is downloaded, unless it is in the hub's cache."""
+    if model is None:
+        if not (EMBEDDED / "model_index.json").is_file():
+            raise CheckpointError(
+                f"the embedded model is not in {EMBEDDED}: get it with a complete clone of this repository, "
+                "train it with `python -m holocine.puppet train`, or name another model"
+            )
+        return EMBEDDED
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise CheckpointError(
+            f"{path} is a file, but a model is a folder: turn released files into one with `python -m holocine convert`"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", str(model)):
+        raise CheckpointError(
+            f"the model {str(model)!r} does not exist: it is neither a folder here nor a hub id like 'owner/name'"
+        )
+    return _from_hub(str(model))
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        hf_hub_download(name, "model_index.json")
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*/*.json", "*/*.safetensors", "*/*.model"]))
+    except EntryNotFoundError as error:
+        if not isinstance(error, LocalEntryNotFoundError):
+            raise CheckpointError(
+                f"{name} on the hub is not a pipeline in diffusers layout: "
+                "download its files and turn them into one with `python -m holocine convert`"
+            ) from None
+        reason = error
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = error
+    raise CheckpointError(
+        f"{name!r} is no folder here, and the hub did not give it ({first_line(reason)}): check the name, or where "
+        f"there is a network run `hf download {name} --local-dir FOLDER` ({HUB_SIZES.get(name, 'size unknown')}) "
+        "and name that folder instead"
+    )
+
+
+# Checking
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `CheckpointError` unless `folder` holds a complete HoloCine or Wan pipeline that fits its own configs."""
+    import torch
+    from diffusers import AutoencoderKLWan
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    from holocine.transformer import HoloCineTransformer3DModel
+
+    index = _read_json(folder / "model_index.json")
+    if index.get("_class_name") not in PIPELINE_CLASSES:
+        found = index.get("_class_name", "pipeline of an unknown kind")
+        raise CheckpointError(f"{folder} is a {found}, but a HoloCine or Wan text-to-video pipeline is needed")
+    for name, classes in COMPONENT_CLASSES.items():
+        if name == "transformer_2" and not (index.get(name) or [None])[0]:
+            continue
+        config = _read_json(folder / name / "config.json")
+        found = config.get("_class_name") or next(iter(config.get("architectures") or ["of an unknown kind"]))
+        if found not in classes:
+            raise CheckpointError(f"{folder / name} is {found}, but has to be {' or '.join(classes)}")
+        arguments = {key: value for key, value in config.items() if not key.startswith("_")}
+        with torch.device("meta"):
+            if name == "vae":
+                model = AutoencoderKLWan.from_config(arguments)
+            elif name == "text_encoder":
+                model = UMT5EncoderModel(UMT5Config(**arguments))
+            else:
+                model = HoloCineTransformer3DModel.from_config(arguments)
+        check_shapes(expected_shapes(model), folder_shapes(folder / name), str(folder / name))
+
+
+def expected_shapes(model: torch.nn.Module) -> Shapes:
+    """Name and shape of every tensor that a model's weights have to hold; tensors tied to another one are left out."""
+    tied = set(getattr(model, "_tied_weights_keys", None) or ())
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if name not in tied}
+
+
+def folder_shapes(folder: Path) -> Shapes:
+    """Name and shape of every tensor in a folder's safetensors files, shards or a single one."""
+    from safetensors import SafetensorError, safe_open
+
+    indices = sorted(folder.glob("*.safetensors.index.json"))
+    names = (
+        set(_read_json(indices[0])["weight_map"].values())
+        if indices
+        else {f.name for f in folder.glob("*.safetensors")}
+    )
+    if not names:
+        raise CheckpointError(f"{folder} has no .safetensors file: the download is not complete")
+    shapes: Shapes = {}
+    for name in sorted(names):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder / name} is missing: the download is not complete")
+        try:
+            with safe_open(folder / name, framework="pt") as file:
+                shapes |= {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise CheckpointError(f"{folder / name} is damaged or cut short, download it again ({error})") from None
+    return shapes
+
+
+def check_shapes(expected: Shapes, found: Shapes, where: str, shown_as: Mapping[str, str] | None = None) -> None:
+    """Raise `CheckpointError` naming the first tensors of `found` that are missing, misshapen or not expected.
+
+    `shown_as` translates names to those that stand in the file `where`.
+    """
+
+    def listed(names: Iterable[str]) -> str:
+        names = list(names)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return ", ".join(names[:3]) + more
+
+    def shown(name: str) -> str:
+        return (shown_as or {}).get(name, name)
+
+    problems = []
+    if missing := [name for name in expected if name not in found]:
+        problems.append(f"missing {listed(missing)}")
+    misshapen = [name for name in expected if name in found and found[name] != expected[name]]
+    if misshapen:
+        sizes = (f"{shown(name)} is {_by(found[name])} instead of {_by(expected[name])}" for name in misshapen)
+        problems.append(f"misshapen {listed(sizes)}")
+    if extra := [name for name in found if name not in expected and not name.startswith("encoder.embed_tokens")]:
+        problems.append(f"not expected {listed(map(shown, extra))}")
+    if problems:
+        raise CheckpointError(f"{where} does not fit the model: {'; '.join(problems)}")
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"
+
+
+# Loading
+
+
+def _load_folder(folder: Path, dtype: torch.dtype) -> HoloCinePipeline:
+    import torch
+
+    from holocine.pipeline import HoloCinePipeline
+    from holocine.scheduler import HoloCineScheduler
+
+    ours = {}
+    if _read_json(folder / "model_index.json")["_class_name"] == "WanPipeline":
+        ours = {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full"}
+    try:
+        return HoloCinePipeline.from_pretrained(
+            folder, dtype={"default": dtype, "vae": torch.float32}, local_files_only=True, **ours
+        )
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:
+        raise CheckpointError(f"{folder} cannot be loaded: {first_line(error)}") from error
+
+
+def load_loras(pipeline: HoloCinePipeline, specs: Sequence[str]) -> None:
+    """Add LoRA weights to the experts; a spec is "FILE" for both, or "HIGH,LOW", each with an optional ":SCALE"."""
+    experts = _experts(pipeline)
+    scales = {}
+    for number, spec in enumerate(specs):
+        match = re.fullmatch(r"(.+):(-?\d+(?:\.\d+)?)", spec)
+        files = (match[1] if match else spec).split(",")
+        if len(files) not in (1, len(experts)):
+            raise CheckpointError(
+                f"the LoRA {spec!r} names {len(files)} files, but the model has {len(experts)} experts"
+            )
+        name = f"lora_{number}"
+        scales[name] = float(match[2]) if match else 1.0
+        for low, expert in enumerate(experts):
+            _load_lora(pipeline, expert, Path(files[low % len(files)]).expanduser(), name, bool(low))
+    for expert in experts:
+        expert.set_adapters(list(scales), list(scales.values()))
+
+
+def _load_lora(pipeline: HoloCinePipeline, expert: torch.nn.Module, file: Path, name: str, low: bool) -> None:
+    if not file.is_file():
+        raise CheckpointError(f"the LoRA file {file} does not exist")
+    try:
+        pipeline.load_lora_weights(
+            str(file.parent), weight_name=file.name, adapter_name=name, load_into_transformer_2=low
+        )
+    except Exception as error:  # the loaders of diffusers and PEFT raise nearly every kind for a file that does not fit
+        raise CheckpointError(f"{file} is not a LoRA for this model: {first_line(error)}") from error
+    if name not in getattr(expert, "peft_config", {}):
+        raise CheckpointError(f"{file} is not a LoRA for this model: it has no weights for the transformer")
+
+
+def _experts(pipeline: HoloCinePipeline) -> list:
+    return [expert for expert in (pipeline.transformer, pipeline.transformer_2) if expert is not None]
+
+
+def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    import torch
+
+    if isinstance(dtype, str):
+        if dtype not in DTYPES:
+            raise CheckpointError(f"dtype is {dtype!r}, but has to be one of {', '.join(DTYPES)}")
+        return getattr(torch, dtype)
+    return dtype
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path} is missing: {path.parent} is not a complete pipeline in diffusers layout "
+            "(released HoloCine files become one with `python -m holocine convert`)"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {first_line(error)}") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is not a config: it holds a {type(content).__name__}")
+    return content
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, short enough for one sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

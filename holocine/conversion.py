@@ -1,0 +1,408 @@
+"""Released HoloCine and Wan files -> one folder in diffusers layout.
+
+HoloCine publishes its two experts as single safetensors files in Wan's original naming; the text encoder and VAE are
+Wan's own `.pth` files. Configurations are read off the tensors' shapes, every name and shape is checked against the
+model it is for before anything is written, and tensors are copied one shard at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers import AutoencoderKLWan
+from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers, convert_wan_vae_to_diffusers
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+from holocine.checkpoints import SHIFT, CheckpointError, Shapes, check_shapes, expected_shapes, first_line
+from holocine.files import replacing
+from holocine.pipeline import BOUNDARY_RATIO, HoloCinePipeline
+from holocine.scheduler import HoloCineScheduler
+from holocine.transformer import HoloCineTransformer3DModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+SHARD_BYTES = 5 * 1024**3
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """The tensors of one file by name: shapes at once, values when asked for."""
+
+    path: Path
+    shapes: Shapes
+    dtypes: dict[str, torch.dtype]
+    read: Callable[[str], Tensor]
+
+
+def convert(
+    high: str | os.PathLike,
+    low: str | os.PathLike,
+    vae: str | os.PathLike,
+    text_encoder: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    tokenizer: str | os.PathLike | None = None,
+    dtype: torch.dtype | None = None,
+    attention_head_dim: int = 128,
+    attention: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> Path:
+    """Write the pipeline made of four released files to the new folder `out`, and return it.
+
+    `high`, `low`: the experts, `.safetensors` or `.pth` in Wan's original naming. `vae`: `Wan2.1_VAE.pth`.
+    `text_encoder`: `models_t5_umt5-xxl-enc-bf16.pth`. `tokenizer`: the folder `google/umt5-xxl` of Wan's release;
+    without it, it is looked for beside the text encoder. `dtype` casts the weights (norms, time embedder and modulation
+    tables stay float32); without it they keep the type of their file. `attention_head_dim` cannot be read off the
+    tensors. `attention` is the pipeline's default mode; without it, it is "full" if the experts' file names say so and
+    "sparse" otherwise.
+
+    At most `shard_bytes` are held in memory. Raises `CheckpointError`, naming the first missing or misshapen tensors,
+    if a file is not what its argument says, and `OSError` if `out` cannot be written; then nothing is left behind.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CheckpointError(f"{out} already exists: give a new folder, or remove it first")
+    tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
+    experts = [open_tensors(high), open_tensors(low)]
+    vae_file, text_file = open_tensors(vae), open_tensors(text_encoder)
+
+    configs = [transformer_config(expert, attention_head_dim) for expert in experts]
+    if configs[0] != configs[1]:
+        different = next(key for key in configs[0] if configs[0][key] != configs[1][key])
+        raise CheckpointError(
+            f"{experts[0].path} and {experts[1].path} are not a pair: "
+            f"{different} is {configs[0][different]} in one and {configs[1][different]} in the other"
+        )
+    with torch.device("meta"):
+        transformers = [HoloCineTransformer3DModel(**config) for config in configs]
+        vae_model = AutoencoderKLWan(**vae_config(vae_file))
+        text_model = UMT5EncoderModel(UMT5Config(**text_encoder_config(text_file)))
+    tokenizer_model = load_tokenizer(tokenizer_folder, text_model.config.vocab_size)
+    if text_model.config.d_model != configs[0]["text_dim"]:
+        raise CheckpointError(
+            f"{text_file.path} gives text of width {text_model.config.d_model}, "
+            f"but {experts[0].path} takes width {configs[0]['text_dim']}"
+        )
+
+    parts = [
+        Part("transformer", experts[0], transformers[0], rename_transformer, "diffusion_pytorch_model"),
+        Part("transformer_2", experts[1], transformers[1], rename_transformer, "diffusion_pytorch_model"),
+        Part("vae", vae_file, vae_model, rename_vae, "diffusion_pytorch_model"),
+        Part("text_encoder", text_file, text_model, rename_text_encoder, "model"),
+    ]
+    renamed = [part.names() for part in parts]
+    pipeline = HoloCinePipeline(
+        tokenizer=tokenizer_model,
+        text_encoder=text_model,
+        vae=vae_model,
+        scheduler=HoloCineScheduler(shift=SHIFT),
+        transformer=transformers[0],
+        transformer_2=transformers[1],
+        boundary_ratio=BOUNDARY_RATIO,
+        default_attention=attention or attention_of(experts),
+    )
+    _check_space(out, sum(part.num_bytes(dtype) for part in parts))
+    with replacing(out) as folder:
+        folder.mkdir()
+        pipeline.save_config(folder)
+        pipeline.scheduler.save_pretrained(folder / "scheduler")
+        tokenizer_model.save_pretrained(folder / "tokenizer")
+        for part, names in zip(parts, renamed, strict=True):
+            part.write(folder / part.name, names, dtype, shard_bytes)
+    return out
+
+
+@dataclass(frozen=True)
+class Part:
+    """One component of the pipeline: the file it comes from and the (empty) model that its tensors have to fit."""
+
+    name: str
+    file: TensorFile
+    model: torch.nn.Module
+    rename: Callable[[Iterable[str]], dict[str, str]]
+    stem: str
+
+    def names(self) -> dict[str, str]:
+        """The file's name of every tensor of the model, after checking that all are there, in the right shape, and
+        no others.
+        """
+        names = self.rename(self.file.shapes)
+        found = {new: self.file.shapes[old] for new, old in names.items()}
+        check_shapes(expected_shapes(self.model), found, str(self.file.path), shown_as=names)
+        return names
+
+    def _dtype(self, name: str, source: torch.dtype, dtype: torch.dtype | None) -> torch.dtype:
+        if any(word in name.split(".") for word in getattr(self.model, "_keep_in_fp32_modules", None) or ()):
+            return torch.float32
+        return dtype or source
+
+    def num_bytes(self, dtype: torch.dtype | None) -> int:
+        """The size on disk that the part will have, to the nearest few kilobytes."""
+        return sum(
+            torch.Size(shape).numel() * max((dtype or self.file.dtypes[name]).itemsize, 1)
+            for name, shape in self.file.shapes.items()
+        )
+
+    def write(self, folder: Path, names: dict[str, str], dtype: torch.dtype | None, shard_bytes: int) -> None:
+        """Write config and weights to `folder`, reading one shard's tensors at a time."""
+        folder.mkdir()
+        if isinstance(self.model, UMT5EncoderModel):
+            self.model.config.architectures = ["UMT5EncoderModel"]
+            self.model.config.save_pretrained(folder)
+        else:
+            self.model.save_config(folder)
+        dtypes = {new: self._dtype(new, self.file.dtypes[old], dtype) for new, old in names.items()}
+        sizes = {new: torch.Size(self.file.shapes[old]).numel() * dtypes[new].itemsize for new, old in names.items()}
+        shards = _split(sizes, shard_bytes)
+        weight_map = {}
+        for number, shard in enumerate(shards, start=1):
+            suffix = f"-{number:05d}-of-{len(shards):05d}" if len(shards) > 1 else ""
+            file_name = f"{self.stem}{suffix}.safetensors"
+            logger.info("%s: writing file %d of %d", self.name, number, len(shards))
+            tensors = {name: self.file.read(names[name]).to(dtypes[name]).contiguous() for name in shard}
+            save_file(tensors, folder / file_name, metadata={"format": "pt"})
+            weight_map |= dict.fromkeys(shard, file_name)
+        if len(shards) > 1:
+            index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map}
+            (folder / f"{self.stem}.safetensors.index.json").write_text(json.dumps(index, indent=2))
+
+
+def _split(sizes: dict[str, int], limit: int) -> list[list[str]]:
+    """Names in order, in groups of at most `limit` bytes (or one tensor, if it alone is larger)."""
+    groups: list[list[str]] = [[]]
+    filled = 0
+    for name, size in sizes.items():
+        if groups[-1] and filled + size > limit:
+            groups.append([])
+            filled = 0
+        groups[-1].append(name)
+        filled += size
+    return groups
+
+
+# Reading
+
+
+def open_tensors(path: str | os.PathLike) -> TensorFile:
+    """Open a `.safetensors` or `.pth` file; raises `CheckpointError` if it is missing, damaged or anything else."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path} is a folder, a file is needed" if path.is_dir() else f"{path} does not exist")
+    try:
+        return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path)
+    except (SafetensorError, EOFError, RuntimeError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or cut short, download it again ({first_line(error)})") from None
+
+
+def _open_safetensors(path: Path) -> TensorFile:
+    file = safe_open(path, framework="pt")
+    names = list(file.keys())
+    slices = {name: file.get_slice(name) for name in names}
+    shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    dtypes = {name: _SAFETENSORS_DTYPES[part.get_dtype()] for name, part in slices.items()}
+    return TensorFile(path, shapes, dtypes, file.get_tensor)
+
+
+_SAFETENSORS_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+}
+
+
+def _open_pickle(path: Path) -> TensorFile:
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError:
+        raise CheckpointError(
+            f"{path} is not a file of tensors only, so it was not opened: it could run code; use the published file"
+        ) from None
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise CheckpointError(f"{path} holds something else than named tensors")
+    return TensorFile(
+        path,
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()},
+        {name: tensor.dtype for name, tensor in tensors.items()},
+        tensors.__getitem__,
+    )
+
+
+# Configurations, read off the shapes
+
+
+def transformer_config(file: TensorFile, attention_head_dim: int) -> dict:
+    """The configuration of a Wan transformer in original naming; raises `CheckpointError` if it is none."""
+    shape = _shapes_of(file, "a Wan transformer in original naming", prefix="model.diffusion_model.")
+    dim, in_channels, *patch_size = shape("patch_embedding.weight", 5)
+    if dim % attention_head_dim:
+        raise CheckpointError(
+            f"{file.path} is {dim} wide, which attention heads of {attention_head_dim} do not divide: "
+            "give another attention head dim"
+        )
+    return {
+        "patch_size": tuple(patch_size),
+        "num_attention_heads": dim // attention_head_dim,
+        "attention_head_dim": attention_head_dim,
+        "in_channels": in_channels,
+        "out_channels": shape("head.head.weight", 2)[0] // torch.Size(patch_size).numel(),
+        "text_dim": shape("text_embedding.0.weight", 2)[1],
+        "freq_dim": shape("time_embedding.0.weight", 2)[1],
+        "ffn_dim": shape("blocks.0.ffn.0.weight", 2)[0],
+        "num_layers": _num_blocks(file),
+    }
+
+
+def vae_config(file: TensorFile) -> dict:
+    """The configuration of Wan 2.1's VAE (8x in space, 4x in time) of any width."""
+    shape = _shapes_of(file, "Wan 2.1's VAE")
+    z_dim = shape("conv2.weight", 5)[0]
+    if z_dim != 16:
+        raise CheckpointError(
+            f"{file.path} has {z_dim} latent channels, but HoloCine uses Wan2.1_VAE.pth, which has 16"
+        )
+    base_dim, in_channels = shape("encoder.conv1.weight", 5)[:2]
+    return {
+        "base_dim": base_dim,
+        "z_dim": z_dim,
+        "in_channels": in_channels,
+        "out_channels": shape("decoder.head.2.weight", 5)[0],
+    }
+
+
+def text_encoder_config(file: TensorFile) -> dict:
+    """The configuration of a UMT5 encoder in Wan's naming."""
+    shape = _shapes_of(file, "Wan's UMT5 text encoder")
+    vocab_size, d_model = shape("token_embedding.weight", 2)
+    num_buckets, num_heads = shape("blocks.0.pos_embedding.embedding.weight", 2)
+    return {
+        "vocab_size": vocab_size,
+        "d_model": d_model,
+        "d_kv": shape("blocks.0.attn.q.weight", 2)[0] // num_heads,
+        "d_ff": shape("blocks.0.ffn.fc1.weight", 2)[0],
+        "num_layers": _num_blocks(file),
+        "num_heads": num_heads,
+        "relative_attention_num_buckets": num_buckets,
+    }
+
+
+def _shapes_of(file: TensorFile, what: str, prefix: str = "") -> Callable[[str, int], tuple[int, ...]]:
+    def shape(name: str, ndim: int) -> tuple[int, ...]:
+        found = file.shapes.get(name) or file.shapes.get(prefix + name)
+        if found is None:
+            raise CheckpointError(f"{file.path} is not {what}: {name} is missing; it has {_some(file.shapes)}")
+        if len(found) != ndim:
+            raise CheckpointError(
+                f"{file.path} is not {what}: {name} has shape {found}, which is not {ndim}-dimensional"
+            )
+        return found
+
+    return shape
+
+
+def _num_blocks(file: TensorFile) -> int:
+    numbers = {name.split("blocks.", 1)[1].split(".")[0] for name in file.shapes if "blocks." in name}
+    return 1 + max(int(number) for number in numbers if number.isdigit())
+
+
+def _some(names: Iterable[str]) -> str:
+    first = list(names)[:3]
+    return ", ".join(first) + ", …" if first else "no tensors"
+
+
+# Names
+
+
+def rename_transformer(names: Iterable[str]) -> dict[str, str]:
+    """diffusers' name -> Wan's name, by diffusers' own converter."""
+    return convert_wan_transformer_to_diffusers({name: name for name in names})
+
+
+def rename_vae(names: Iterable[str]) -> dict[str, str]:
+    """diffusers' name -> Wan's name, by diffusers' own converter."""
+    return convert_wan_vae_to_diffusers({name: name for name in names})
+
+
+_TEXT_ENCODER_NAMES = {
+    "token_embedding.": "shared.",
+    "blocks.": "encoder.block.",
+    ".norm1.": ".layer.0.layer_norm.",
+    ".attn.": ".layer.0.SelfAttention.",
+    ".pos_embedding.embedding.": ".layer.0.SelfAttention.relative_attention_bias.",
+    ".norm2.": ".layer.1.layer_norm.",
+    ".ffn.gate.0.": ".layer.1.DenseReluDense.wi_0.",
+    ".ffn.fc1.": ".layer.1.DenseReluDense.wi_1.",
+    ".ffn.fc2.": ".layer.1.DenseReluDense.wo.",
+}
+
+
+def rename_text_encoder(names: Iterable[str]) -> dict[str, str]:
+    """transformers' name -> Wan's name."""
+    renamed = {}
+    for name in names:
+        new = "encoder.final_layer_norm.weight" if name == "norm.weight" else name
+        for theirs, ours in _TEXT_ENCODER_NAMES.items():
+            new = new.replace(theirs, ours)
+        renamed[new] = name
+    return renamed
+
+
+def attention_of(experts: Iterable[TensorFile]) -> str:
+    """The attention that released experts were trained with, which their file names say: `full_…` or `sparse_…`."""
+    return "full" if all("full" in expert.path.name for expert in experts) else "sparse"
+
+
+# Tokenizer and disk
+
+
+def find_tokenizer(folder: str | os.PathLike | None, text_encoder: Path) -> Path:
+    """The tokenizer's folder: as given, or where Wan's release has it, `google/umt5-xxl` beside the text encoder."""
+    path = Path(folder) if folder is not None else text_encoder.parent / "google" / "umt5-xxl"
+    if not path.is_dir():
+        where = f"{path} is not a folder" if folder is not None else f"there is no tokenizer in {path}"
+        raise CheckpointError(
+            f"{where}: download the folder google/umt5-xxl of Wan-AI/Wan2.2-T2V-A14B (23 MB) and give it as --tokenizer"
+        )
+    return path
+
+
+def load_tokenizer(folder: Path, vocab_size: int) -> PreTrainedTokenizerFast:
+    """The tokenizer in `folder`; it must know character offsets (text windows need them) and fit the text encoder."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder} has no tokenizer that can be loaded ({first_line(error)})") from None
+    if not tokenizer.is_fast:
+        raise CheckpointError(
+            f"{folder} has no tokenizer.json, which text windows need: use Wan's folder google/umt5-xxl"
+        )
+    if len(tokenizer) > vocab_size:
+        raise CheckpointError(f"{folder} has {len(tokenizer)} tokens, but the text encoder knows only {vocab_size}")
+    return tokenizer
+
+
+def _check_space(out: Path, needed: int) -> None:
+    parent = out.parent
+    if not parent.is_dir():
+        raise CheckpointError(f"the folder {parent} does not exist, create it first")
+    free = shutil.disk_usage(parent).free
+    if free < needed:
+        raise CheckpointError(f"{out} will need {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free there")

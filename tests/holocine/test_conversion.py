@@ -1,0 +1,333 @@
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKLWan
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+from holocine import AttentionSettings, CheckpointError, ShotLayout, TextWindows, convert, load_pipeline
+from holocine.conversion import attention_of, open_tensors
+
+GOLDEN = Path(os.environ.get("HOLOCINE_GOLDEN", Path(__file__).parents[1] / "golden")) / "three_shots.safetensors"
+TEXT_DIM = 48
+HEAD_DIM = 24
+
+
+def wan_vae_names(names):
+    """diffusers' name -> the name in Wan2.1_VAE.pth, written down from the latter's module tree."""
+    inside = {
+        "norm1.gamma": "residual.0.gamma",
+        "conv1": "residual.2",
+        "norm2.gamma": "residual.3.gamma",
+        "conv2": "residual.6",
+        "conv_shortcut": "shortcut",
+    }
+
+    def renamed(name):
+        name = re.sub(r"^quant_conv", "conv1", re.sub(r"^post_quant_conv", "conv2", name))
+        name = name.replace("coder.conv_in", "coder.conv1").replace("norm_out", "head.0").replace("conv_out", "head.2")
+        name = re.sub(r"mid_block\.resnets\.(\d)", lambda m: f"middle.{2 * int(m[1])}", name)
+        name = name.replace("mid_block.attentions.0", "middle.1").replace("down_blocks", "downsamples")
+        name = re.sub(r"up_blocks\.(\d)\.resnets\.(\d)", lambda m: f"upsamples.{4 * int(m[1]) + int(m[2])}", name)
+        name = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"upsamples.{4 * int(m[1]) + 3}", name)
+        if re.search(r"(middle|samples)\.\d+\.", name):
+            for theirs, original in inside.items():
+                name = re.sub(rf"(?<=\d\.){re.escape(theirs)}\b", original, name)
+        return name
+
+    return {name: renamed(name) for name in names}
+
+
+def wan_text_encoder_names(names):
+    """transformers' name -> the name in models_t5_umt5-xxl-enc-bf16.pth."""
+    inside = {
+        "layer.0.layer_norm": "norm1",
+        "layer.0.SelfAttention.relative_attention_bias": "pos_embedding.embedding",
+        "layer.0.SelfAttention": "attn",
+        "layer.1.layer_norm": "norm2",
+        "layer.1.DenseReluDense.wi_0": "ffn.gate.0",
+        "layer.1.DenseReluDense.wi_1": "ffn.fc1",
+        "layer.1.DenseReluDense.wo": "ffn.fc2",
+    }
+
+    def renamed(name):
+        name = {"shared.weight": "token_embedding.weight", "encoder.final_layer_norm.weight": "norm.weight"}.get(
+            name, name
+        )
+        name = name.replace("encoder.block.", "blocks.")
+        for theirs, original in inside.items():
+            name = name.replace(theirs, original)
+        return name
+
+    return {name: renamed(name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """The four released files and the tokenizer's folder, tiny, in the released naming and layout."""
+    folder = tmp_path_factory.mktemp("released")
+    torch.manual_seed(0)
+    golden = load_file(GOLDEN)
+    for expert in ("high", "low"):
+        weights = {name.removeprefix(f"{expert}."): t for name, t in golden.items() if name.startswith(f"{expert}.")}
+        save_file(weights, folder / f"sparse_{expert}_noise.safetensors")
+
+    vae = AutoencoderKLWan(base_dim=8).state_dict()
+    torch.save({original: vae[name] for name, original in wan_vae_names(vae).items()}, folder / "Wan2.1_VAE.pth")
+
+    config = UMT5Config(vocab_size=64, d_model=TEXT_DIM, d_kv=8, d_ff=80, num_layers=2, num_heads=4)
+    text = dict(UMT5EncoderModel(config).state_dict())
+    text.pop("encoder.embed_tokens.weight", None)
+    text = {original: text[name].bfloat16() for name, original in wan_text_encoder_names(text).items()}
+    torch.save(text, folder / "models_t5.pth")
+
+    words = ["<pad>", "</s>", "<unk>", *"abcdefgh"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder / "google" / "umt5-xxl")
+    return {
+        "high": folder / "sparse_high_noise.safetensors",
+        "low": folder / "sparse_low_noise.safetensors",
+        "vae": folder / "Wan2.1_VAE.pth",
+        "text_encoder": folder / "models_t5.pth",
+    }
+
+
+@pytest.fixture(scope="module")
+def converted(released, tmp_path_factory):
+    return convert(**released, out=tmp_path_factory.mktemp("converted") / "holocine", attention_head_dim=HEAD_DIM)
+
+
+@pytest.fixture(scope="module")
+def pipeline(converted):
+    return load_pipeline(converted)
+
+
+def test_the_converted_experts_reproduce_the_references_numbers(pipeline):
+    golden = load_file(GOLDEN)
+    with safe_open(GOLDEN, "pt") as file:
+        metadata = file.metadata()
+    _, _, _, height, width = golden["latents"].shape
+    cuts = json.loads(metadata["shot_cut_frames"])
+    spans = json.loads(metadata["text_spans"])
+    windows = TextWindows(tuple(spans["global"]), tuple(map(tuple, spans["shots"])))
+    kwargs = {
+        "layouts": [ShotLayout.from_cuts(int(metadata["num_frames"]), cuts, height // 2, width // 2)],
+        "windows": [windows],
+        "settings": AttentionSettings(),
+    }
+    with torch.no_grad():
+        output = pipeline.transformer(
+            golden["latents"], torch.tensor([937.5]), golden["context"], attention_kwargs=kwargs
+        ).sample
+    expected = golden["out.positive.sparse.t937.5"]
+    assert (output - expected).norm() / expected.norm() < 2e-5
+
+
+def test_the_low_noise_expert_is_the_second_and_takes_over_at_the_boundary(pipeline):
+    golden = load_file(GOLDEN)
+    assert torch.equal(pipeline.transformer_2.proj_out.weight, golden["low.head.head.weight"])
+    assert pipeline.config.boundary_ratio == 0.875
+    assert pipeline.scheduler.config.shift == 5
+
+
+def test_the_text_encoder_comes_back_key_by_key(pipeline, released):
+    original = torch.load(released["text_encoder"], weights_only=True)
+    ours = dict(pipeline.text_encoder.state_dict())
+    names = wan_text_encoder_names(name for name in ours if name != "encoder.embed_tokens.weight")
+    assert set(names.values()) == set(original)
+    for name, original_name in names.items():
+        assert torch.equal(ours[name], original[original_name].float()), name
+
+
+def test_the_gate_of_the_text_encoder_is_the_activated_branch(pipeline, released):
+    original = torch.load(released["text_encoder"], weights_only=True)
+    x = torch.randn(1, 3, TEXT_DIM)
+    gate, fc1, fc2 = (original[f"blocks.0.ffn.{name}.weight"].float() for name in ("gate.0", "fc1", "fc2"))
+    expected = (x @ fc1.T * F.gelu(x @ gate.T, approximate="tanh")) @ fc2.T
+    with torch.no_grad():
+        actual = pipeline.text_encoder.encoder.block[0].layer[1].DenseReluDense(x)
+    torch.testing.assert_close(actual, expected)
+
+
+def test_the_vae_comes_back_key_by_key(pipeline, released):
+    original = torch.load(released["vae"], weights_only=True)
+    ours = pipeline.vae.state_dict()
+    names = wan_vae_names(ours)
+    assert set(names.values()) == set(original)
+    for name, original_name in names.items():
+        assert torch.equal(ours[name], original[original_name]), name
+
+
+def test_shards_hold_the_same_weights_as_one_file(converted, released, tmp_path):
+    sharded = convert(**released, out=tmp_path / "sharded", attention_head_dim=HEAD_DIM, shard_bytes=30_000)
+    for part in ("transformer", "transformer_2", "vae", "text_encoder"):
+        shards = sorted((sharded / part).glob("*-of-*.safetensors"))
+        assert len(shards) > 1
+        assert all(shard.stat().st_size < 300_000 for shard in shards)
+        index = json.loads(next((sharded / part).glob("*.index.json")).read_text())
+        together = {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
+        assert index["weight_map"].keys() == together.keys()
+        single = load_file(next((converted / part).glob("*.safetensors")))
+        assert together.keys() == single.keys()
+        assert all(torch.equal(together[name], single[name]) for name in single)
+    load_pipeline(sharded)
+
+
+def test_a_cast_keeps_norms_time_embedder_and_modulation_in_float32(released, tmp_path):
+    out = convert(**released, out=tmp_path / "half", attention_head_dim=HEAD_DIM, dtype=torch.bfloat16)
+    weights = load_file(out / "transformer" / "diffusion_pytorch_model.safetensors")
+    for name in ("scale_shift_table", "blocks.0.norm2.weight", "condition_embedder.time_embedder.linear_1.weight"):
+        assert weights[name].dtype == torch.float32, name
+    for name in ("blocks.0.attn1.to_q.weight", "proj_out.weight", "condition_embedder.time_proj.weight"):
+        assert weights[name].dtype == torch.bfloat16, name
+
+
+def test_experts_in_a_pth_file_or_with_comfys_prefix_convert_too(released, converted, tmp_path):
+    files = {}
+    for expert in ("high", "low"):
+        weights = load_file(released[expert])
+        files[expert] = tmp_path / f"{expert}.pth"
+        torch.save({f"model.diffusion_model.{name}": tensor for name, tensor in weights.items()}, files[expert])
+    out = convert(**(released | files), out=tmp_path / "out", attention_head_dim=HEAD_DIM)
+    one, other = (load_file(f / "transformer" / "diffusion_pytorch_model.safetensors") for f in (out, converted))
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_file_names_say_what_attention_the_experts_were_trained_with(released, converted, tmp_path):
+    assert json.loads((converted / "model_index.json").read_text())["default_attention"] == "sparse"
+    names = [shutil.copy(released[expert], tmp_path / f"full_{expert}_noise.safetensors") for expert in ("high", "low")]
+    assert attention_of([open_tensors(name) for name in names]) == "full"
+
+
+# What is refused
+
+
+def edited(path, out, edit):
+    """A copy of a released file with its tensors changed by `edit`."""
+    weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
+    edit(weights)
+    out = out / path.name
+    save_file(weights, out) if path.suffix == ".safetensors" else torch.save(weights, out)
+    return out
+
+
+def drop(*names):
+    return lambda weights: [weights.pop(name) for name in names]
+
+
+def reshape(name, *shape):
+    return lambda weights: weights.update({name: torch.zeros(shape)})
+
+
+@pytest.mark.parametrize(
+    ("argument", "edit", "says"),
+    [
+        ("high", drop("blocks.1.self_attn.q.weight"), "missing blocks.1.attn1.to_q.weight"),
+        ("low", reshape("blocks.2.cross_attn.v.bias", 7), "misshapen blocks.2.cross_attn.v.bias is 7 instead of 96"),
+        ("high", reshape("img_emb.proj.0.weight", 3), "not expected img_emb.proj.0.weight"),
+        ("high", drop("patch_embedding.weight"), "not a Wan transformer in original naming: patch_embedding.weight"),
+        ("low", reshape("text_embedding.0.weight", 96, 50), "not a pair: text_dim is 48 in one and 50 in the other"),
+        ("vae", drop("decoder.middle.0.residual.2.weight"), "missing decoder.mid_block.resnets.0.conv1.weight"),
+        ("vae", reshape("conv2.weight", 48, 48, 1, 1, 1), "48 latent channels"),
+        ("vae", drop("encoder.conv1.weight"), "not Wan 2.1's VAE: encoder.conv1.weight is missing"),
+        ("text_encoder", drop("blocks.1.ffn.fc2.weight"), "missing encoder.block.1.layer.1.DenseReluDense.wo.weight"),
+        ("text_encoder", reshape("norm.weight", 5), "misshapen norm.weight is 5 instead of 48"),
+        ("text_encoder", drop("token_embedding.weight"), "not Wan's UMT5 text encoder"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused_naming_the_tensor(released, tmp_path, argument, edit, says):
+    files = released | {argument: edited(released[argument], tmp_path, edit)}
+    tokenizer = released["text_encoder"].parent / "google" / "umt5-xxl"
+    with pytest.raises(CheckpointError, match=re.escape(says)) as caught:
+        convert(**files, out=tmp_path / "out", tokenizer=tokenizer, attention_head_dim=HEAD_DIM)
+    assert str(files[argument]) in str(caught.value) and "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == [files[argument].name], "nothing is left behind"
+
+
+def test_only_the_first_of_many_missing_tensors_are_listed(released, tmp_path):
+    def without_third_block(weights):
+        for name in [name for name in weights if name.startswith("blocks.1.")]:
+            weights.pop(name)
+
+    files = released | {"high": edited(released["high"], tmp_path, without_third_block)}
+    with pytest.raises(CheckpointError, match=r"missing blocks\.1\.[^;]* and \d+ more") as caught:
+        convert(**files, out=tmp_path / "out", attention_head_dim=HEAD_DIM)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("argument", ["high", "vae", "text_encoder"])
+def test_truncated_files_are_refused(released, tmp_path, argument):
+    content = released[argument].read_bytes()
+    short = tmp_path / released[argument].name
+    short.write_bytes(content[: len(content) // 2])
+    tokenizer = released["text_encoder"].parent / "google" / "umt5-xxl"
+    with pytest.raises(CheckpointError, match=f"{short.name} is damaged or cut short"):
+        convert(**(released | {argument: short}), out=tmp_path / "out", tokenizer=tokenizer)
+    assert [path.name for path in tmp_path.iterdir()] == [short.name]
+
+
+class Payload:
+    def __reduce__(self):
+        return os.mkdir, ("payload-was-run",)
+
+
+def test_a_pth_file_that_runs_code_is_not_opened(released, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"encoder.conv1.weight": Payload()}, tmp_path / "Wan2.1_VAE.pth")
+    with pytest.raises(CheckpointError, match="could run code"):
+        convert(**(released | {"vae": tmp_path / "Wan2.1_VAE.pth"}), out=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["Wan2.1_VAE.pth"]
+
+
+def test_swapped_arguments_are_noticed(released, tmp_path):
+    with pytest.raises(CheckpointError, match=r"models_t5\.pth is not Wan 2\.1's VAE: conv2\.weight is missing"):
+        convert(
+            **(released | {"vae": released["text_encoder"], "text_encoder": released["vae"]}),
+            out=tmp_path / "out",
+            attention_head_dim=HEAD_DIM,
+        )
+
+
+def test_missing_files_and_a_missing_tokenizer_are_said(released, tmp_path):
+    with pytest.raises(CheckpointError, match="nothing.safetensors does not exist"):
+        convert(**(released | {"high": tmp_path / "nothing.safetensors"}), out=tmp_path / "out")
+    alone = shutil.copy(released["text_encoder"], tmp_path / "models_t5.pth")
+    with pytest.raises(CheckpointError, match="no tokenizer in .*google/umt5-xxl of Wan-AI/Wan2.2-T2V-A14B"):
+        convert(**(released | {"text_encoder": Path(alone)}), out=tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="no tokenizer that can be loaded"):
+        convert(**released, out=tmp_path / "out", tokenizer=tmp_path / "empty", attention_head_dim=HEAD_DIM)
+
+
+def test_a_head_dim_that_does_not_divide_is_refused(released, tmp_path):
+    with pytest.raises(CheckpointError, match="96 wide, which attention heads of 128 do not divide"):
+        convert(**released, out=tmp_path / "out")
+
+
+def test_a_folder_in_use_is_not_touched(released, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "precious").touch()
+    with pytest.raises(CheckpointError, match="already exists"):
+        convert(**released, out=tmp_path / "out", attention_head_dim=HEAD_DIM)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["precious"]
+
+
+def test_an_interrupted_conversion_leaves_nothing(released, tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("holocine.conversion.save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(**released, out=tmp_path / "out", attention_head_dim=HEAD_DIM)
+    assert list(tmp_path.iterdir()) == []
