@@ -42,7 +42,7 @@ def num_latent_frames(num_frames: int) -> int:
 def spread_cuts(num_shots: int, num_frames: int) -> tuple[int, ...]:
     """Return the cuts that divide `num_frames` frames evenly into `num_shots` shots, each cut snapped to 4t + 1.
 
-    Raises ValueError if the video is too short to give every shot a latent frame.
+    Raises ValueError if the video is so short that two cuts snap to the same frame.
     """
     if num_shots < 1:
         raise ValueError(f"{num_shots} shots: a video has at least 1 shot")
@@ -51,7 +51,7 @@ def spread_cuts(num_shots: int, num_frames: int) -> tuple[int, ...]:
         check_cuts(cuts, num_frames)
     except ValueError as error:
         raise ValueError(
-            f"{num_shots} shots do not fit into {num_frames} frames; give more frames or fewer shots ({error})"
+            f"{num_shots} shots cannot be spread over {num_frames} frames; give more frames or fewer shots ({error})"
         ) from None
     return cuts
 
