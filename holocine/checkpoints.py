@@ -319,7 +319,7 @@ def load_loras(pipeline: HoloCinePipeline, specs: Sequence[str]) -> None:
         files = (match[1] if match else spec).split(",")
         if len(files) not in (1, len(experts)):
             raise CheckpointError(
-                f"the LoRA {spec!r} names {len(files)} files, but the model has {len(experts)} experts"
+                f"the LoRA {spec!r} names {len(files)} files, but the model has {len(experts)} expert(s)"
             )
         name = f"lora_{number}"
         scales[name] = float(match[2]) if match else 1.0
