@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 
 from holocine import AttentionSettings, HoloCineTransformer3DModel, ShotLayout, Storyboard, TextWindows
 
+pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+
 FOLDER = Path(os.environ.get("HOLOCINE_GOLDEN") or Path(__file__).parents[1] / "golden")
 FILES = sorted(FOLDER.glob("*.safetensors"))
 TOLERANCE = 2e-5
