@@ -30,3 +30,7 @@ class HoloCineScheduler(FlowMatchEulerDiscreteScheduler):
         if sigmas is None and timesteps is None:
             sigmas = np.linspace(1, 0, num_inference_steps + 1)[:-1]
         super().set_timesteps(num_inference_steps, device, sigmas, mu, timesteps)
+
+    def step(self, model_output: torch.Tensor, timestep: torch.Tensor, sample: torch.Tensor, *args, **kwargs):
+        """Take one Euler step in the precision of `sample`, not in that of a half-precision `model_output`."""
+        return super().step(model_output.to(sample.dtype), timestep, sample, *args, **kwargs)

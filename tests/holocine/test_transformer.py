@@ -243,7 +243,7 @@ def test_the_layout_is_dropped_after_the_pass_and_after_an_error(model, monkeypa
 
 def test_it_survives_saving_and_loading(model, tmp_path):
     model.save_pretrained(tmp_path)
-    loaded = HoloCineTransformer3DModel.from_pretrained(tmp_path, torch_dtype=torch.float64)
+    loaded = HoloCineTransformer3DModel.from_pretrained(tmp_path, dtype=torch.float64)
     for parameter, original in zip(loaded.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(parameter.double(), original, rtol=1e-6, atol=1e-6)
     loaded.load_state_dict(model.state_dict())
