@@ -13,7 +13,6 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,12 +26,13 @@ from pydantic import (
 
 from holocine.prompt import (
     character_tags,
+    clean,
     format_prompt,
     holds_tag,
     stated_shots,
     tidy_caption,
 )
-from holocine.storyboard_files import file_schema, parse_json, parse_yaml
+from holocine.storyboard_files import file_schema, parse_json, parse_yaml, write_yaml
 from holocine.storyboard_input import DEFAULT_FPS, DEFAULT_NUM_FRAMES, StoryboardError, canonical, described
 from holocine.timeline import ShotLayout
 
@@ -201,7 +201,7 @@ class Storyboard(_Frozen):
 
     def to_yaml(self) -> str:
         """Return the storyboard as YAML, which `from_yaml` turns back into an equal one."""
-        return yaml.safe_dump(self._plain(), allow_unicode=True, sort_keys=False, width=110)
+        return write_yaml(self._plain())
 
     def to_json(self, indent: int | None = 2) -> str:
         """Return the storyboard as JSON, which `from_json` turns back into an equal one."""
@@ -262,7 +262,7 @@ class Storyboard(_Frozen):
 
 
 def _checked(caption: str) -> str:
-    if not caption:
+    if not clean(caption):
         raise ValueError("is empty")
     if holds_tag(caption):
         raise ValueError(

@@ -37,6 +37,23 @@ def parse_json(text: str) -> Any:
         raise StoryboardError("JSON error: the lists are nested too deeply") from None
 
 
+def write_yaml(data: Any) -> str:
+    """Return plain values as YAML that `parse_yaml` reads back unchanged."""
+    return yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=110)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text with Unicode's own line breaks escaped: unescaped, YAML reads them back as ordinary ones."""
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    style = '"' if any(char in text for char in "\r\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 class _Loader(yaml.SafeLoader):
     """Loads plain values, with dates left as text, and rejects repeated keys."""
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from holocine.prompt import holds_tag, tidy_caption
+from holocine.prompt import clean, holds_tag, spans_from_offsets, tidy_caption
 from holocine.storyboard import Shot, Storyboard, StoryboardError
 
 PAINTER = (
@@ -16,10 +16,15 @@ PAINTER = (
     "[per shot caption] Wide shot of [character1]. [shot cut] Close-up of her hand. [shot cut] The canvas."
 )
 
+
+def board(**fields) -> Storyboard:
+    return Storyboard.model_validate({"global_caption": "A pier.", "shots": ["a", "b", "c"], **fields})
+
+
 captions = (
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
     .map(tidy_caption)
-    .filter(lambda text: text and not holds_tag(text))
+    .filter(lambda text: clean(text) and not holds_tag(text))
 )
 
 
@@ -37,11 +42,8 @@ def storyboards(draw):
     )
 
 
-def board(**fields) -> Storyboard:
-    return Storyboard.model_validate({"global_caption": "A pier.", "shots": ["a", "b", "c"], **fields})
-
-
 @given(storyboards())
+@example(board(shots=["a\x85b\u2028c\u2029d\r\ne\ufefff"]))
 def test_yaml_and_json_round_trips_are_exact(storyboard):
     for again in (Storyboard.from_yaml(storyboard.to_yaml()), Storyboard.from_json(storyboard.to_json())):
         assert again == storyboard
@@ -64,6 +66,18 @@ def test_every_frame_has_exactly_one_shot_and_latents_agree(storyboard):
     assert layout.num_shots == storyboard.num_shots
     assert 4 * (layout.num_latent_frames - 1) + 1 == storyboard.num_frames
     assert min(layout.shot_lengths) >= 1
+
+
+@given(storyboards())
+def test_every_shot_has_a_text_window_of_its_own(storyboard):
+    prompt = clean(storyboard.prompt)
+    windows = spans_from_offsets(prompt, [(i, i + 1) for i in range(len(prompt))])
+    assert windows.num_shots == storyboard.num_shots
+    assert [start for start, _ in windows.shot_spans] == [
+        windows.global_span[1],
+        *(b for _, b in windows.shot_spans[:-1]),
+    ]
+    assert windows.shot_spans[-1][1] == len(prompt)
 
 
 @given(storyboards())
@@ -228,6 +242,7 @@ def test_any_text_is_a_caption(caption):
         ({"shots": {"a": "b"}}, "shots should be a list, not {'a': 'b'}"),
         ({"shots": ["a", ""]}, "shot 2 of 2: caption is empty"),
         ({"shots": ["a", " | "]}, "shot 2 of 2: caption is empty"),
+        ({"shots": ["a", "&nbsp;\x00"]}, "shot 2 of 2: caption is empty"),
         ({"shots": ["a", 7]}, "shot 2 of 2: should be a caption, or a mapping with caption and num_frames, not 7"),
         ({"shots": ["a", {"num_frames": 7}]}, "shot 2 of 2: caption is missing"),
         ({"shots": [{"caption": True}]}, r"shot 1 of 1: caption should be a valid string, not true \(put quotes"),
