@@ -1,6 +1,7 @@
 """Storyboards: what they are made from, what they say about it, and that bad ones cannot exist."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from holocine.prompt import clean, holds_tag, spans_from_offsets, tidy_caption
 from holocine.storyboard import Shot, Storyboard, StoryboardError
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 PAINTER = (
     "[global caption] A painter, [character1], in a bright studio. This scene contains 3 shots. "
     "[per shot caption] Wide shot of [character1]. [shot cut] Close-up of her hand. [shot cut] The canvas."
@@ -458,3 +460,8 @@ def test_the_json_schema_describes_every_key_of_a_file():
     assert set(schema["$defs"]["Shot"]["properties"]) == {"caption", "num_frames", "seconds"}
     assert "in frames" in schema["$defs"]["Shot"]["properties"]["num_frames"]["description"]
     assert schema["oneOf"] == [{"required": ["global_caption", "shots"]}, {"required": ["prompt"]}]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_examples_are_storyboards_without_a_doubt(path):
+    assert Storyboard.load(path).warnings == ()
