@@ -48,13 +48,14 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a model without loading its weights: where it is, its default size, and pixels per token."""
+    """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token."""
 
     folder: Path
     height: int
     width: int
     pixels_per_token: tuple[int, int]
     max_sequence_length: int
+    attention: str
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
@@ -137,6 +138,7 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         width=index.get("default_width") or 832,
         pixels_per_token=(scale * patch_height, scale * patch_width),
         max_sequence_length=index.get("max_sequence_length") or 512,
+        attention=index.get("default_attention") or "full",
     )
 
 

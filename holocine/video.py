@@ -108,12 +108,21 @@ def read_video(path: str | os.PathLike) -> VideoFile:
 
 
 def read_storyboard(path: str | os.PathLike) -> Storyboard:
-    """The storyboard embedded in a video; raises `VideoError` if there is none."""
-    with _opened(path) as container:
-        storyboard = _from_comment(container.metadata.get("comment"), path).get("storyboard")
+    """The storyboard embedded in a video, without decoding it; raises `VideoError` if there is none."""
+    storyboard = _read_embedded(path).get("storyboard")
     if storyboard is None:
         raise VideoError(f"{path} has no storyboard in it: only videos written by holocine have one")
     return storyboard
+
+
+def read_settings(path: str | os.PathLike) -> dict[str, Any]:
+    """The settings embedded in a video, without decoding it; empty if there are none."""
+    return _read_embedded(path).get("settings") or {}
+
+
+def _read_embedded(path: str | os.PathLike) -> dict[str, Any]:
+    with _opened(path) as container:
+        return _from_comment(container.metadata.get("comment"), path)
 
 
 def _checked_frames(frames: np.ndarray) -> np.ndarray:
@@ -181,6 +190,8 @@ def _from_comment(comment: str | None, path: str | os.PathLike) -> dict[str, Any
         storyboard = content.get("storyboard") and Storyboard.from_json(json.dumps(content["storyboard"]))
     except StoryboardError as error:
         raise VideoError(f"the storyboard embedded in {path} is damaged: {error}") from None
+    if not isinstance(content.get("settings"), dict | None):
+        raise VideoError(f"the settings embedded in {path} are damaged: they are no JSON object")
     return {**content, "storyboard": storyboard}
 
 

@@ -1,0 +1,157 @@
+"""What a storyboard will be for a model: frames, tokens, text windows and attention cost, before anything is made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from holocine.checkpoints import ModelFacts, load_tokenizer
+from holocine.prompt import clean, text_windows
+from holocine.storyboard import Storyboard
+
+
+@dataclass(frozen=True)
+class ShotPlan:
+    """One shot: its frames (first, last), latent frames and video tokens, and its text tokens (half-open)."""
+
+    caption: str
+    first_frame: int
+    last_frame: int
+    seconds: float
+    num_latent_frames: int
+    num_tokens: int
+    text_window: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A storyboard in a model's units. `attention_pairs` counts query-key pairs of self-attention in one layer."""
+
+    title: str | None
+    height: int
+    width: int
+    fps: float
+    num_frames: int
+    seconds: float
+    num_latent_frames: int
+    tokens_per_frame: int
+    num_tokens: int
+    num_text_tokens: int
+    max_text_tokens: int
+    global_text_window: tuple[int, int]
+    shots: tuple[ShotPlan, ...]
+    attention: str
+    attention_pairs: int
+    full_attention_pairs: int
+    warnings: tuple[str, ...]
+
+    @property
+    def attention_share(self) -> float:
+        """The arithmetic of self-attention as a part of full attention's."""
+        return self.attention_pairs / self.full_attention_pairs
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data for JSON."""
+        return asdict(self) | {"attention_share": self.attention_share}
+
+
+def make_plan(
+    storyboard: Storyboard,
+    facts: ModelFacts,
+    height: int | None = None,
+    width: int | None = None,
+    attention: str | None = None,
+) -> Plan:
+    """Plan `storyboard` for the model described by `facts`, at its default size and attention unless given (pixels).
+
+    Raises `PromptTooLong` if the text does not fit, `CheckpointError` for sizes that make no whole tokens and
+    ValueError for an unknown attention.
+    """
+    from holocine.attention import AttentionSettings, shot_pattern
+
+    settings = AttentionSettings.parse(attention or facts.attention)
+    rows, columns = facts.token_grid(height, width)
+    layout = storyboard.layout(rows, columns)
+    tokenizer = load_tokenizer(facts)
+    prompt = clean(storyboard.prompt)
+    windows = text_windows(prompt, tokenizer, max_length=facts.max_sequence_length)
+    pattern = shot_pattern(layout, settings.mode, settings.summary)
+    shots = tuple(
+        ShotPlan(
+            caption=caption,
+            first_frame=frames.start,
+            last_frame=frames.stop - 1,
+            seconds=len(frames) / storyboard.fps,
+            num_latent_frames=length,
+            num_tokens=length * layout.tokens_per_frame,
+            text_window=window,
+        )
+        for caption, frames, length, window in zip(
+            storyboard.captions, storyboard.shot_ranges, layout.shot_lengths, windows.shot_spans, strict=True
+        )
+    )
+    return Plan(
+        title=storyboard.title,
+        height=height or facts.height,
+        width=width or facts.width,
+        fps=storyboard.fps,
+        num_frames=storyboard.num_frames,
+        seconds=storyboard.seconds,
+        num_latent_frames=layout.num_latent_frames,
+        tokens_per_frame=layout.tokens_per_frame,
+        num_tokens=layout.num_tokens,
+        num_text_tokens=len(tokenizer(prompt, verbose=False)["input_ids"]),
+        max_text_tokens=facts.max_sequence_length,
+        global_text_window=windows.global_span,
+        shots=shots,
+        attention=settings.mode if settings.mode != "sparse" else f"sparse:{settings.summary}",
+        attention_pairs=sum(tokens * (tokens + pattern.num_summary_tokens) for tokens in pattern.group_tokens),
+        full_attention_pairs=layout.num_tokens**2,
+        warnings=storyboard.warnings,
+    )
+
+
+def format_plan(plan: Plan) -> str:
+    """The plan as a table for a terminal."""
+    head = ("shot", "frames", "seconds", "latent frames", "tokens", "text tokens", "caption")
+    rows = [
+        (
+            str(number),
+            f"{shot.first_frame}-{shot.last_frame}",
+            f"{shot.seconds:.2f}",
+            str(shot.num_latent_frames),
+            f"{shot.num_tokens:,}",
+            f"{shot.text_window[0]}-{shot.text_window[1] - 1}",
+            shot.caption if len(shot.caption) <= 60 else shot.caption[:57] + "...",
+        )
+        for number, shot in enumerate(plan.shots, start=1)
+    ]
+    first, last = plan.global_text_window
+    total = (
+        "all",
+        str(plan.num_frames),
+        f"{plan.seconds:.2f}",
+        str(plan.num_latent_frames),
+        f"{plan.num_tokens:,}",
+        f"{plan.num_text_tokens} of {plan.max_text_tokens}",
+        f"global caption: text tokens {first}-{last - 1}",
+    )
+    widths = [max(len(row[i]) for row in (head, *rows, total)) for i in range(len(head) - 1)]
+
+    def line(row: tuple[str, ...]) -> str:
+        cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=True)]
+        return "  ".join([*cells, row[-1]]).rstrip()
+
+    return "\n".join(
+        [
+            f"{plan.title or 'Untitled'}: {len(plan.shots)} shots, {plan.width}x{plan.height} pixels, {plan.fps:g} fps",
+            "",
+            line(head),
+            *map(line, rows),
+            line(total),
+            "",
+            f"{plan.attention} attention: {plan.attention_share:.1%} of full self-attention's arithmetic "
+            f"({plan.attention_pairs:,} of {plan.full_attention_pairs:,} pairs of tokens)",
+            *(f"warning: {warning}" for warning in plan.warnings),
+        ]
+    )

@@ -1,0 +1,276 @@
+import json
+import os
+import re
+import resource
+import signal
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from holocine import Storyboard, read_storyboard, read_video, write_video
+from holocine.__main__ import main, program
+from holocine.video import read_settings
+
+BOARD = """
+title: Studio
+global_caption: A young painter, [character1], in a bright studio.
+fps: 12
+seed: 5
+shots:
+  - {caption: "Medium shot of [character1].", num_frames: 5}
+  - {caption: "Close-up of her hand.", num_frames: 8}
+  - {caption: "Wide shot of the studio at night.", num_frames: 4}
+"""
+
+
+@pytest.fixture
+def model(make_pipeline, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    make_pipeline(experts=2).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty working folder with board.yaml in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "board.yaml").write_text(BOARD)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys):
+    """Call with a command line; returns the exit code, stdout and stderr."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def small_disk():
+    """Call with a number of bytes: inside, no file can grow beyond it, which fails writes as a full disk does."""
+
+    @contextmanager
+    def limited(size):
+        previous = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, previous[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, previous)
+
+    return limited
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def refused(result):
+    """The one line that a refused command says."""
+    code, out, err = result
+    lines = [line for line in err.splitlines() if "warning: " not in line]
+    assert (code, out) == (2, "")
+    assert len(lines) == 1 and lines[0].startswith("holocine: ")
+    return lines[0]
+
+
+def test_generate_writes_a_video_that_remembers_everything_and_a_contact_sheet(work, run, model):
+    code, out, err = run("generate", "board.yaml", "-o", "out.mp4", "--model", model)
+    assert code == 0
+    assert "out.mp4" in out and "out.png" in out and "seed 5" in out
+    assert "denoising: 100%" in err, "a progress bar"
+    video = read_video("out.mp4")
+    assert video.storyboard == Storyboard.from_yaml(BOARD)
+    assert video.frames.shape == (17, 448, 672, 3), "enlarged by a whole factor, to be looked at"
+    assert video.fps == 12
+    assert video.settings["num_inference_steps"] == 2 and video.settings["attention"] == "sparse"
+    assert Image.open("out.png").width > 1000
+    assert files(work) == ["board.yaml", "out.mp4", "out.png"]
+
+
+def test_a_video_is_made_again_from_itself(work, run, model):
+    options = ("--steps", 3, "--guidance", 2, "--attention", "isolated", "--no-window", "--size", "96x64", "--fps", 24)
+    assert run("generate", "board.yaml", "-o", "a.mp4", "--model", model, *options, "--negative-prompt", "rain")[0] == 0
+    assert run("generate", "a.mp4", "-o", "b.mp4")[0] == 0
+    assert Path("a.mp4").read_bytes() == Path("b.mp4").read_bytes()
+    assert read_storyboard("b.mp4").negative_prompt == "rain" and read_storyboard("b.mp4").fps == 24
+    assert run("generate", "a.mp4", "-o", "c.mp4", "--seed", 6)[0] == 0
+    assert read_storyboard("c.mp4").seed == 6 and read_settings("c.mp4")["num_inference_steps"] == 3
+    assert Path("c.mp4").read_bytes() != Path("a.mp4").read_bytes()
+
+
+def test_a_drawn_seed_is_remembered(work, run, model):
+    Path("board.yaml").write_text(BOARD.replace("seed: 5", ""))
+    assert run("generate", "board.yaml", "-o", "a.mp4", "--model", model)[0] == 0
+    assert read_storyboard("a.mp4").seed is not None
+    assert run("generate", "a.mp4", "-o", "b.mp4")[0] == 0
+    assert Path("a.mp4").read_bytes() == Path("b.mp4").read_bytes()
+
+
+def test_native_size_is_the_models_own(work, run, model):
+    assert run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--size", "native", "--height", 48)[0] == 0
+    assert read_video("a.mp4").frames.shape == (17, 48, 48, 3)
+
+
+def test_snapped_cuts_and_unknown_characters_are_warned_of(work, run, model):
+    Path("board.yaml").write_text(BOARD.replace("num_frames: 8", "num_frames: 9").replace("her hand", "[character2]"))
+    code, _, err = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--quiet")
+    assert code == 0
+    assert "warning: shot 3 of 3: cut at frame 14 was moved to frame 13" in err
+    assert "warning: shot 2 of 3: [character2] is not introduced" in err
+
+
+def test_plan_shows_shots_tokens_windows_and_cost(work, run, model):
+    code, out, _ = run("plan", "board.yaml", "--model", model)
+    assert code == 0
+    assert re.search(r"^ +2 +5-12 +0\.67 +2 +12 +\d+-\d+  Close-up of her hand\.$", out, re.MULTILINE)
+    assert re.search(r"^ all +17 +1\.42 +5 +30 +\d+ of 128  global caption: text tokens 0-\d+$", out, re.MULTILINE)
+    assert "sparse:first attention: 96.0% of full self-attention's arithmetic (864 of 900 pairs of tokens)" in out
+
+
+def test_plan_as_json_holds_the_same_numbers(work, run, model):
+    code, out, _ = run("plan", "board.yaml", "--model", model, "--json", "--height", 64, "--attention", "isolated")
+    plan = json.loads(out)
+    assert code == 0
+    assert [shot["num_tokens"] for shot in plan["shots"]] == [24, 24, 12]
+    assert (plan["num_tokens"], plan["tokens_per_frame"], plan["height"]) == (60, 12, 64)
+    assert plan["attention_pairs"] == 24**2 + 24**2 + 12**2 and plan["full_attention_pairs"] == 60**2
+    windows = [plan["global_text_window"], *(shot["text_window"] for shot in plan["shots"])]
+    assert all(first[1] == second[0] for first, second in zip(windows, windows[1:], strict=False))
+    assert windows[-1][1] < plan["num_text_tokens"] <= plan["max_text_tokens"]
+
+
+def test_show_prints_a_storyboard_that_can_be_used_again(work, run, model):
+    run("generate", "board.yaml", "-o", "a.mp4", "--model", model)
+    code, out, _ = run("show", "a.mp4")
+    assert code == 0
+    assert "# num_inference_steps: 2" in out
+    assert Storyboard.from_yaml(out) == Storyboard.from_yaml(BOARD)
+    shown = json.loads(run("show", "a.mp4", "--json")[1])
+    assert Storyboard.from_json(json.dumps(shown["storyboard"])) == Storyboard.from_yaml(BOARD)
+    assert shown["settings"]["model"] == str(model)
+
+
+def test_schema_prints_the_schema_of_storyboards(run):
+    code, out, _ = run("schema")
+    assert code == 0
+    assert "global_caption" in json.loads(out)["properties"]
+
+
+def test_convert_names_the_file_that_is_missing(work, run):
+    arguments = ("--high", "h.safetensors", "--low", "l.safetensors", "--vae", "v.pth", "--text-encoder", "t.pth")
+    Path("google/umt5-xxl").mkdir(parents=True)
+    assert "h.safetensors does not exist" in refused(run("convert", *arguments, "model"))
+    assert not Path("model").exists()
+
+
+# Bad input: one line, exit code 2, nothing written
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "board.yaml"),
+        ("global_caption: A\n\tshots: []", "board.yaml"),
+        ("global_caption: A studio.\nshots: []", "at least 1 shot"),
+        (BOARD.replace("num_frames: 8", "num_frames: -8"), "shot 2 of 3"),
+        (BOARD.replace("her hand", "[shot cut] her hand"), "shot cut"),
+        (BOARD.replace("A young", "very " * 3000 + "young"), "text tokens"),
+    ],
+)
+def test_bad_storyboards_are_refused(work, run, model, text, says):
+    Path("board.yaml").write_text(text)
+    for command in (("generate", "board.yaml", "-o", "a.mp4"), ("plan", "board.yaml")):
+        assert says in refused(run(*command, "--model", model))
+    assert files(work) == ["board.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--steps", "0"], "'0' is not a whole number of 1 or more"),
+        (["--steps", "many"], "'many' is not a whole number"),
+        (["--guidance", "nan"], "'nan' is not a finite number"),
+        (["--guidance=-1"], "'-1' is below 0"),
+        (["--height", "50"], "height 50 is not a positive multiple of 16 pixels; use 48"),
+        (["--attention", "psychic"], "attention mode 'psychic' is unknown"),
+        (["--attention", "sparse:linspace:0"], "summary 'linspace:0' is unknown"),
+        (["--kernel", "magic"], "invalid choice: 'magic'"),
+        (["--size", "big"], "size is 'big', but has to be WIDTHxHEIGHT"),
+        (["--size", "2x2"], "size is 2x2"),
+        (["--seed", "-1"], "seed"),
+        (["--fps", "0"], "'0' does not lie between 1 and 240"),
+        (["--lora", "missing.safetensors"], "missing.safetensors does not exist"),
+        (["--model", "missing"], "neither a folder here nor a hub id"),
+        (["--stepz", "3"], "unrecognized arguments: --stepz"),
+        (["-o", "a.avi"], "has to end in .mp4"),
+        (["-o", "missing/a.mp4"], "missing/a.mp4: the folder for it does not exist"),
+        (["-o", "/proc/a.mp4"], "/proc/a.mp4"),
+    ],
+)
+def test_bad_options_are_refused(work, run, model, options, says):
+    assert says in refused(run("generate", "board.yaml", "-o", "a.mp4", "--model", model, *options))
+    assert files(work) == ["board.yaml"]
+
+
+def test_the_output_is_checked_before_the_model_is_loaded(work, run):
+    Path("a.png").mkdir()
+    said = refused(run("generate", "board.yaml", "-o", "a.mp4", "--model", "not-even-there"))
+    assert "a.png: is a folder" in said
+
+
+@pytest.mark.parametrize("command", [[], ["generate"], ["plan"], ["shew"], ["generate", "board.yaml"]])
+def test_incomplete_commands_say_what_is_missing(work, run, command):
+    assert "--help" in refused(run(*command))
+
+
+def test_files_without_a_storyboard_are_refused(work, run):
+    assert "missing.mp4 does not exist" in refused(run("show", "missing.mp4"))
+    assert "missing.yaml" in refused(run("plan", "missing.yaml"))
+    assert "board.txt" in refused(run("plan", "board.txt"))
+    Path("text.mp4").write_text("text")
+    assert "text.mp4 is not a video" in refused(run("generate", "text.mp4", "-o", "a.mp4"))
+
+
+def test_a_video_with_damaged_settings_is_refused(work, run, storyboard, pipeline):
+    frames = pipeline(storyboard).frames[0]
+    for damage in ({"num_inference_steps": "many"}, {"lora": "file"}, {"model": 3}):
+        write_video("a.mp4", frames, 12, storyboard, damage)
+        assert "settings in a.mp4 are damaged" in refused(run("generate", "a.mp4", "-o", "b.mp4"))
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(work, run, model, small_disk):
+    with small_disk(50_000):
+        result = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--quiet", "--size", "1344x896")
+    assert "a.mp4: File too large" in refused(result)
+    assert files(work) == ["board.yaml"]
+
+
+def test_ctrl_c_ends_the_program_and_leaves_nothing_behind(work, run, model):
+    threading.Timer(2, signal.raise_signal, [signal.SIGINT]).start()
+    code, out, err = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--steps", 100_000)
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == "holocine: interrupted, nothing was written"
+    assert files(work) == ["board.yaml"]
+
+
+def test_termination_cleans_up_like_ctrl_c(work, model, monkeypatch):
+    arguments = ["holocine", "generate", "board.yaml", "-o", "a.mp4", "--model", str(model), "--steps", "100000"]
+    monkeypatch.setattr("sys.argv", arguments)
+    previous = signal.getsignal(signal.SIGTERM)
+    threading.Timer(2, os.kill, [os.getpid(), signal.SIGTERM]).start()
+    try:
+        with pytest.raises(SystemExit) as caught:
+            program()
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert caught.value.code == 143
+    assert files(work) == ["board.yaml"]
