@@ -274,17 +274,16 @@ class HoloCinePipeline(WanPipeline):
         prompt_embeds: torch.Tensor | None,
         windows: Sequence[TextWindows | None] | None,
     ) -> list[TextWindows | None] | None:
-        """Find the windows of all storyboards, which also checks that their text is not too long."""
-        if windows is not None:
-            if len(windows) != len(storyboards):
-                raise ValueError(f"{len(windows)} text_windows for {len(storyboards)} storyboards; give one for each")
-            return list(windows)
+        """Return the windows given, or find those of the prompts, which also checks that no prompt is too long."""
+        found = None
         if prompt_embeds is None:
             length = self.config.max_sequence_length
-            return [text_windows(clean(board.prompt), self.tokenizer, max_length=length) for board in storyboards]
-        if settings.window:
+            found = [text_windows(clean(board.prompt), self.tokenizer, max_length=length) for board in storyboards]
+        if windows is None and found is None and settings.window:
             raise ValueError("prompt_embeds hide where the captions are; pass text_windows too, or window=False")
-        return None
+        if windows is not None and len(windows) != len(storyboards):
+            raise ValueError(f"{len(windows)} text_windows for {len(storyboards)} storyboards; give one for each")
+        return found if windows is None else list(windows)
 
     def _encode(
         self,

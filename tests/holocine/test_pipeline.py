@@ -291,6 +291,8 @@ def test_too_much_text_is_an_error_that_names_the_shot(pipeline, storyboard):
     board = Storyboard.from_captions("A room.", ["One.", "word " * 200, "Three."], num_frames=17)
     with pytest.raises(PromptTooLong, match="the model reads 128; shot 2 of 3 is the first that does not fit"):
         pipeline(board)
+    with pytest.raises(PromptTooLong, match="shot 2 of 3"):
+        pipeline(board, text_windows=[None])
     with pytest.raises(PromptTooLong, match="the negative prompt takes .* the model reads 128"):
         pipeline(storyboard, negative_prompt="word " * 200)
 
