@@ -102,6 +102,7 @@ def _complain(message: str, code: int) -> int:
 
 def generate(options: argparse.Namespace) -> None:
     """Generate a video from a storyboard, or again from a video, and write it with a contact sheet beside it."""
+    from holocine.checkpoints import hide_loading_bars, load_pipeline
     from holocine.files import check_writable
     from holocine.video import contact_sheet, write_video
 
@@ -120,7 +121,10 @@ def generate(options: argparse.Namespace) -> None:
     check_writable(out)
     check_writable(sheet)
 
-    pipeline = _load(settings)
+    # Loading takes a moment only; the bar that matters is the one of the denoising steps.
+    hide_loading_bars()
+    load_options = {name: settings[name] for name in LOAD_SETTINGS if settings[name] is not None}
+    pipeline = load_pipeline(settings["model"], **load_options)
     pipeline.set_progress_bar_config(desc="denoising", unit="step", disable=options.quiet)
     output = pipeline(storyboard, **{name: settings[name] for name in CALL_SETTINGS})
     storyboard, frames = output.storyboards[0], output.frames[0]
@@ -213,19 +217,6 @@ def _read_storyboard(path: str) -> tuple[Any, dict[str, Any]]:
         if not isinstance(value, SETTINGS[name]):
             raise VideoError(f"the settings in {path} are damaged: {name} is {value!r}")
     return storyboard, settings
-
-
-def _load(settings: dict[str, Any]):
-    import diffusers
-    import transformers
-
-    from holocine.checkpoints import load_pipeline
-
-    # Loading takes a moment only; the bar that matters is the one of the denoising steps.
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
-    options = {name: settings[name] for name in LOAD_SETTINGS if settings[name] is not None}
-    return load_pipeline(settings["model"], **options)
 
 
 def _size(text: str | None) -> tuple[int, int] | str | None:

@@ -312,6 +312,15 @@ def _load_folder(folder: Path, dtype: torch.dtype) -> HoloCinePipeline:
         raise CheckpointError(f"{folder} cannot be loaded: {first_line(error)}") from error
 
 
+def hide_loading_bars() -> None:
+    """Turn off the progress bars that diffusers and transformers show while they load weights."""
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+
+
 def load_loras(pipeline: HoloCinePipeline, specs: Sequence[str]) -> None:
     """Add LoRA weights to the experts; a spec is "FILE" for both, or "HIGH,LOW", each with an optional ":SCALE"."""
     experts = _experts(pipeline)
