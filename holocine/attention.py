@@ -6,26 +6,23 @@ HoloCine (arXiv 2510.20822) changes two attentions of Wan's transformer and adds
   every shot, the keys and values of its first latent frame after QK-norm and rotary embedding;
 * window cross-attention (section 3.2.1): the tokens of a shot see the text of the global caption and of their shot.
 
-Patterns are data, made here once per layout; `holocine.kernels` executes them. They reach the attention processors
-through one `AttentionContext` that `HoloCineTransformer3DModel` fills during its forward pass.
+Patterns are data: made here once per layout, carried by an `AttentionPlan` for each forward pass, and executed by
+`holocine.processors` and `holocine.kernels`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnProcessor, _get_qkv_projections
 
-from .kernels import EVERY_GROUP, KERNELS, choose_kernel
+from .kernels import EVERY_GROUP, KERNELS
 
 if TYPE_CHECKING:
     from .prompt import TextWindows
@@ -142,7 +139,7 @@ def collapse_padding(text: torch.Tensor) -> tuple[torch.Tensor, int]:
     length = text.shape[1]
     filled = (text != 0).any(dim=-1).any(dim=0).nonzero()
     used = int(filled.max()) + 1 if filled.numel() else 0
-    terms = padding_terms(_compute_dtype(text))
+    terms = padding_terms(compute_dtype(text))
     if length - used <= terms:
         return text, length
     return torch.cat([text[:, :used], text.new_zeros(text.shape[0], terms, text.shape[2])], dim=1), used
@@ -220,7 +217,7 @@ class AttentionPlan:
     num_tokens: int
     kernel: str
 
-    def run(self, attend, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    def run(self, attend: Callable, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Call attend(group, query, key, value) for the items of each group; put the results in batch order."""
         if self.order is None:
             return attend(self.groups[0], query, key, value)
@@ -310,93 +307,7 @@ def _dense_text_steps(layout: ShotLayout, bias: torch.Tensor, device, dtype) -> 
     return (TextStep(layout.num_tokens, None, scores.to(device, dtype)),)
 
 
-def _compute_dtype(tensor: torch.Tensor) -> torch.dtype:
+def compute_dtype(tensor: torch.Tensor) -> torch.dtype:
+    """Return the dtype that attention scores of `tensor` are computed in."""
     device = tensor.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
-
-
-class AttentionContext:
-    """Carries the plan of the forward pass that is running to the attention processors of one transformer."""
-
-    plan: AttentionPlan | None = None
-
-    @contextmanager
-    def using(self, plan: AttentionPlan | None) -> Iterator[None]:
-        """Hold `plan` inside the block and restore what was held before it, also when the block raises."""
-        previous, self.plan = self.plan, plan
-        try:
-            yield
-        finally:
-            self.plan = previous
-
-
-class ShotSelfAttnProcessor(WanAttnProcessor):
-    """Wan's self-attention, or the plan's pattern while `context` holds a plan."""
-
-    def __init__(self, context: AttentionContext):
-        super().__init__()
-        self.context = context
-
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
-        plan = self.context.plan
-        if plan is None:
-            return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
-        if hidden_states.shape[1] != plan.num_tokens:
-            raise ValueError(
-                f"{hidden_states.shape[1]} video tokens reached the attention but the layout has {plan.num_tokens}; "
-                "shot layouts do not work with context parallelism, which splits the tokens"
-            )
-        query, key, value = _project(attn, hidden_states, None)
-        query, key = (_rotate(x, *rotary_emb) for x in (query, key))
-        kernel = choose_kernel(plan.kernel, query, value)
-
-        def attend(group: ItemGroup, query, key, value):
-            return kernel(query, key, value, group.pattern, self._attention_backend)
-
-        return _output(attn, plan.run(attend, query, key, value))
-
-
-class WindowCrossAttnProcessor(WanAttnProcessor):
-    """Wan's cross-attention, or the plan's text windows while `context` holds a plan."""
-
-    def __init__(self, context: AttentionContext):
-        super().__init__()
-        self.context = context
-
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
-        plan = self.context.plan
-        if plan is None:
-            return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
-        return _output(attn, plan.run(_attend_to_text, *_project(attn, hidden_states, encoder_hidden_states)))
-
-
-def _attend_to_text(group: ItemGroup, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    outputs = []
-    queries = query.split([step.num_queries for step in group.text], dim=1)
-    for step, shot_query in zip(group.text, queries, strict=True):
-        shot_key, shot_value = (x if step.columns is None else x.index_select(1, step.columns) for x in (key, value))
-        outputs.append(
-            F.scaled_dot_product_attention(
-                *(x.transpose(1, 2) for x in (shot_query, shot_key, shot_value)),
-                attn_mask=None if step.bias is None else step.bias.to(query.dtype),
-            ).transpose(1, 2)
-        )
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
-
-
-def _project(attn: WanAttention, hidden_states: torch.Tensor, text: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-    """Return normalised query and key, and value: (batch, tokens, heads, head dim) each."""
-    query, key, value = _get_qkv_projections(attn, hidden_states, text)
-    return tuple(x.unflatten(2, (attn.heads, -1)) for x in (attn.norm_q(query), attn.norm_k(key), value))
-
-
-def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Apply Wan's rotary embedding to (batch, tokens, heads, head dim)."""
-    x1, x2 = x.unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = cos[..., 0::2], sin[..., 1::2]
-    return torch.stack((x1 * cos - x2 * sin, x1 * sin + x2 * cos), dim=-1).flatten(-2).type_as(x)
-
-
-def _output(attn: WanAttention, attended: torch.Tensor) -> torch.Tensor:
-    projection, dropout = attn.to_out
-    return dropout(projection(attended.flatten(2, 3)))

@@ -18,16 +18,8 @@ import torch
 from diffusers import ModelMixin, WanTransformer3DModel
 from torch.utils.checkpoint import checkpoint
 
-from .attention import (
-    AttentionContext,
-    AttentionPlan,
-    AttentionSettings,
-    ShotSelfAttnProcessor,
-    WindowCrossAttnProcessor,
-    _compute_dtype,
-    collapse_padding,
-    make_plan,
-)
+from .attention import AttentionPlan, AttentionSettings, collapse_padding, compute_dtype, make_plan
+from .processors import AttentionContext, ShotSelfAttnProcessor, WindowCrossAttnProcessor
 
 if TYPE_CHECKING:
     from .prompt import TextWindows
@@ -146,7 +138,7 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         elif len(windows) != len(layouts):
             raise ValueError(f"{len(windows)} text windows for {len(layouts)} layouts; give one for each item")
         return make_plan(
-            layouts, windows, settings, text_length, used, hidden_states.device, _compute_dtype(hidden_states)
+            layouts, windows, settings, text_length, used, hidden_states.device, compute_dtype(hidden_states)
         )
 
     def _check_layouts(self, layouts: Sequence[ShotLayout], hidden_states: torch.Tensor) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holocine import AttentionSettings, ShotLayout, kernels
-from holocine.attention import AttentionContext, collapse_padding, padding_bias, shot_pattern, text_bias
+from holocine.attention import collapse_padding, padding_bias, shot_pattern, text_bias
+from holocine.processors import AttentionContext
 
 pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 

@@ -1,0 +1,104 @@
+"""Attention processors that carry out an `AttentionPlan` inside diffusers' Wan blocks.
+
+They keep what diffusers expects of processors: fused projections, attention backends, and Wan's own attention while
+there is no plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnProcessor, _get_qkv_projections
+
+from .attention import AttentionPlan, ItemGroup
+from .kernels import choose_kernel
+
+
+class AttentionContext:
+    """Carries the plan of the forward pass that is running to the attention processors of one transformer."""
+
+    plan: AttentionPlan | None = None
+
+    @contextmanager
+    def using(self, plan: AttentionPlan | None) -> Iterator[None]:
+        """Hold `plan` inside the block and restore what was held before it, also when the block raises."""
+        previous, self.plan = self.plan, plan
+        try:
+            yield
+        finally:
+            self.plan = previous
+
+
+class ShotSelfAttnProcessor(WanAttnProcessor):
+    """Wan's self-attention, or the plan's pattern while `context` holds a plan."""
+
+    def __init__(self, context: AttentionContext):
+        super().__init__()
+        self.context = context
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
+        plan = self.context.plan
+        if plan is None:
+            return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
+        if hidden_states.shape[1] != plan.num_tokens:
+            raise ValueError(
+                f"{hidden_states.shape[1]} video tokens reached the attention but the layout has {plan.num_tokens}; "
+                "shot layouts do not work with context parallelism, which splits the tokens"
+            )
+        query, key, value = _project(attn, hidden_states, None)
+        query, key = (_rotate(x, *rotary_emb) for x in (query, key))
+        kernel = choose_kernel(plan.kernel, query, value)
+
+        def attend(group: ItemGroup, query, key, value):
+            return kernel(query, key, value, group.pattern, self._attention_backend)
+
+        return _output(attn, plan.run(attend, query, key, value))
+
+
+class WindowCrossAttnProcessor(WanAttnProcessor):
+    """Wan's cross-attention, or the plan's text windows while `context` holds a plan."""
+
+    def __init__(self, context: AttentionContext):
+        super().__init__()
+        self.context = context
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
+        plan = self.context.plan
+        if plan is None:
+            return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
+        return _output(attn, plan.run(_attend_to_text, *_project(attn, hidden_states, encoder_hidden_states)))
+
+
+def _attend_to_text(group: ItemGroup, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    outputs = []
+    queries = query.split([step.num_queries for step in group.text], dim=1)
+    for step, shot_query in zip(group.text, queries, strict=True):
+        shot_key, shot_value = (x if step.columns is None else x.index_select(1, step.columns) for x in (key, value))
+        outputs.append(
+            F.scaled_dot_product_attention(
+                *(x.transpose(1, 2) for x in (shot_query, shot_key, shot_value)),
+                attn_mask=None if step.bias is None else step.bias.to(query.dtype),
+            ).transpose(1, 2)
+        )
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+
+def _project(attn: WanAttention, hidden_states: torch.Tensor, text: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """Return normalised query and key, and value: (batch, tokens, heads, head dim) each."""
+    query, key, value = _get_qkv_projections(attn, hidden_states, text)
+    return tuple(x.unflatten(2, (attn.heads, -1)) for x in (attn.norm_q(query), attn.norm_k(key), value))
+
+
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Apply Wan's rotary embedding to (batch, tokens, heads, head dim)."""
+    x1, x2 = x.unflatten(-1, (-1, 2)).unbind(-1)
+    cos, sin = cos[..., 0::2], sin[..., 1::2]
+    return torch.stack((x1 * cos - x2 * sin, x1 * sin + x2 * cos), dim=-1).flatten(-2).type_as(x)
+
+
+def _output(attn: WanAttention, attended: torch.Tensor) -> torch.Tensor:
+    projection, dropout = attn.to_out
+    return dropout(projection(attended.flatten(2, 3)))
