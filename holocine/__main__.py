@@ -49,8 +49,6 @@ CALL_SETTINGS = (
     "kernel",
 )
 LOAD_SETTINGS = ("dtype", "device", "layerwise_casting", "vae_tiling", "model_cpu_offload", "group_offload", "lora")
-# Without --size, videos of fewer lines than SMALL are enlarged by a whole factor to at least VISIBLE lines.
-SMALL, VISIBLE = 240, 448
 
 
 class UsageError(ValueError):
@@ -104,7 +102,7 @@ def generate(options: argparse.Namespace) -> None:
     """Generate a video from a storyboard, or again from a video, and write it with a contact sheet beside it."""
     from holocine.checkpoints import hide_loading_bars, load_pipeline
     from holocine.files import check_writable
-    from holocine.video import contact_sheet, write_video
+    from holocine.video import contact_sheet, visible_size, write_video
 
     out = Path(options.out)
     if out.suffix.lower() != ".mp4":
@@ -129,7 +127,7 @@ def generate(options: argparse.Namespace) -> None:
     output = pipeline(storyboard, **{name: settings[name] for name in CALL_SETTINGS})
     storyboard, frames = output.storyboards[0], output.frames[0]
     if size == "auto":
-        size = _visible_size(*frames.shape[1:3])
+        size = visible_size(frames)
     resolved = settings | {
         "height": frames.shape[1],
         "width": frames.shape[2],
@@ -232,12 +230,6 @@ def _size(text: str | None) -> tuple[int, int] | str | None:
     if not (16 <= width <= 8192 and 16 <= height <= 8192):
         raise UsageError(f"size is {text}, but both have to lie between 16 and 8192 pixels")
     return width, height
-
-
-def _visible_size(height: int, width: int) -> tuple[int, int] | None:
-    """The size at which a small picture can be looked at, None for one that is large enough."""
-    factor = math.ceil(VISIBLE / height) if height < SMALL else 1
-    return (width * factor, height * factor) if factor > 1 else None
 
 
 def _first(*values):

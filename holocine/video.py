@@ -7,6 +7,7 @@ settings that made it are JSON in the container's comment tag, which players ign
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 FORMAT = "holocine-video/1"
 # Constant rate factor 12 keeps small pictures free of blocking; "veryfast" encodes 65 frames of 784x448 in 0.3 s.
 ENCODER_OPTIONS = {"crf": "12", "preset": "veryfast"}
+SMALL_LINES, VISIBLE_LINES = 240, 448
 BT709 = LIMITED_RANGE = 1  # libav's numbers for the colour space and for luma from 16 to 235
 
 
@@ -84,6 +86,16 @@ def write_video(
             container.mux(stream.encode())
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def visible_size(frames: np.ndarray) -> tuple[int, int] | None:
+    """The (width, height) that `write_video` should enlarge small frames to, so that a player shows them well.
+
+    Frames of fewer than 240 lines grow by a whole factor to at least 448 lines; None for larger ones.
+    """
+    height, width = frames.shape[1:3]
+    factor = math.ceil(VISIBLE_LINES / height)
+    return (width * factor, height * factor) if height < SMALL_LINES else None
 
 
 def read_video(path: str | os.PathLike) -> VideoFile:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from holocine import Storyboard, VideoError, contact_sheet, read_storyboard, read_video, write_video
+from holocine.video import visible_size
 
 COLOURS = ((200, 60, 40), (40, 160, 80), (60, 80, 220))
 
@@ -84,6 +85,14 @@ def test_size_enlarges_the_picture(tmp_path, frames, resample):
     assert read.shape == (25, 192, 337, 3)
     assert np.abs(read[:, :, :150].astype(int) - frames[:, :1, :1]).max() <= 6
     assert np.abs(read[:, :, 190:].astype(int) - frames[:, :1, -1:]).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"),
+    [(64, 112, (784, 448)), (96, 160, (800, 480)), (239, 416, (832, 478)), (480, 832, None)],
+)
+def test_small_pictures_are_enlarged_by_a_whole_factor(height, width, size):
+    assert visible_size(np.zeros((1, height, width, 3), np.uint8)) == size
 
 
 @pytest.mark.parametrize("fps", [12, 15, 23.976, 29.97])
