@@ -1,0 +1,157 @@
+"""The judge: a small classifier that reads from a shot's pictures what the shot shows.
+
+Trained on the theatre's own rendering, where every answer is known, blurred and noised so that it does not live on
+details a generator may miss. It measures generated videos; its own error on rendered truth is part of every report.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from holocine.puppet.data import TRAINING_SEED, shard_scenes
+from holocine.puppet.facts import FACTS, shot_facts
+from holocine.puppet.optimisers import build_optimisers, compute_seconds, trapezoid
+from holocine.puppet.renderer import render
+from holocine.puppet.world import Scene, sample_scene
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS = Path(__file__).parent / "judge.safetensors"
+CLIP_FRAMES = 8
+
+
+class Judge(nn.Module):
+    """(B, CLIP_FRAMES, 64, 112, 3) pictures in [0, 1] -> logits for each of `FACTS`."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        widths = (width, 2 * width, 4 * width, 4 * width)
+        layers, channels = [], 3 * CLIP_FRAMES
+        for out in widths:
+            layers += [
+                nn.Conv2d(channels, out, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(),
+                nn.Conv2d(out, out, 3, padding=1, bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(),
+            ]
+            channels = out
+        self.body = nn.Sequential(*layers)
+        self.hidden = nn.Linear(channels * 4 * 7, 256)
+        self.heads = nn.Linear(256, sum(map(len, FACTS.values())))
+
+    def forward(self, clips: torch.Tensor) -> dict[str, torch.Tensor]:
+        x = clips.permute(0, 1, 4, 2, 3).flatten(1, 2) * 2 - 1
+        x = F.relu(self.hidden(self.body(x).flatten(1)))
+        sizes = [len(choices) for choices in FACTS.values()]
+        return dict(zip(FACTS, self.heads(x).split(sizes, -1), strict=True))
+
+
+def clip_frames(start: int, length: int) -> np.ndarray:
+    """The frames of a shot that the judge looks at, evenly spread from first to last."""
+    return start + np.round(np.linspace(0, length - 1, CLIP_FRAMES)).astype(int)
+
+
+def load_judge(path: Path = WEIGHTS) -> Judge:
+    judge = Judge()
+    judge.load_state_dict(
+        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
+    )
+    return judge.eval()
+
+
+@torch.no_grad()
+def read_shots(judge: Judge, frames: np.ndarray, cuts: tuple[int, ...]) -> list[dict[str, str]]:
+    """What the judge sees in every shot of a video: uint8 (frames, H, W, 3), shots divided at `cuts`."""
+    starts, ends = (0, *cuts), (*cuts, len(frames))
+    clips = np.stack([frames[clip_frames(a, b - a)] for a, b in zip(starts, ends, strict=True)])
+    logits = judge(torch.from_numpy(clips).float() / 255)
+    return [{name: FACTS[name][int(x[i].argmax())] for name, x in logits.items()} for i in range(len(starts))]
+
+
+class _Shots:
+    """Clips and answers: from rendered shards where there are some, else rendered when asked for."""
+
+    def __init__(self, frames: Path, rng: np.random.Generator) -> None:
+        self.rng, self.frames = rng, frames
+        self.refresh()
+
+    def refresh(self) -> None:
+        self.paths = sorted(self.frames.glob("*.npy"))
+
+    def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        clips, answers = [], []
+        while len(clips) < count:
+            path = self.paths[self.rng.integers(len(self.paths))]
+            shard, scenes = np.load(path, mmap_mode="r"), shard_scenes(int(path.stem))
+            for number in self.rng.choice(len(scenes), 4, replace=False):
+                scene = scenes[number]
+                starts = (0, *scene.cuts)
+                index = int(self.rng.integers(len(starts)))
+                clips.append(shard[number][clip_frames(starts[index], scene.shots[index].num_frames)])
+                answers.append(shot_facts(scene, index))
+        return _degrade(torch.from_numpy(np.stack(clips)).float() / 255, self.rng), torch.tensor(answers)
+
+
+def _degrade(clips: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Blur, noise and a slight change of gain: what a decoder may do to a picture without changing what it shows."""
+    if rng.random() < 0.7:
+        flat = clips.permute(0, 1, 4, 2, 3).flatten(0, 2)[:, None]
+        radius = float(rng.uniform(0.3, 1.3))
+        taps = torch.exp(-(torch.arange(-3.0, 4.0) ** 2) / (2 * radius**2))
+        taps = taps / taps.sum()
+        flat = F.conv2d(flat, taps.view(1, 1, 1, -1), padding=(0, 3))
+        flat = F.conv2d(flat, taps.view(1, 1, -1, 1), padding=(3, 0))
+        b, t, h, w, c = clips.shape
+        clips = flat.view(b, t, c, h, w).permute(0, 1, 3, 4, 2)
+    gain = 1 + 0.06 * torch.randn(len(clips), 1, 1, 1, 1)
+    return (clips * gain + 0.04 * float(rng.random()) * torch.randn_like(clips)).clamp(0, 1)
+
+
+def train_judge(frames: Path, minutes: float, path: Path = WEIGHTS, batch: int = 64, lr: float = 2e-3) -> Judge:
+    """Train on the rendered shards in `frames` for `minutes` of compute; save half-precision weights to `path`."""
+    rng = np.random.default_rng(1)
+    judge, shots = Judge(), _Shots(frames, rng)
+    optimisers = build_optimisers(judge, lr, not_muon=("heads",))
+    begun, step = compute_seconds(), 0
+    while (progress := (compute_seconds() - begun) / (60 * minutes)) < 1:
+        clips, answers = shots.batch(batch)
+        losses = [F.cross_entropy(x, answers[:, i]) for i, x in enumerate(judge(clips).values())]
+        torch.stack(losses).mean().backward()
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = lr * trapezoid(progress)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        step += 1
+        if step % 50 == 0:
+            shots.refresh()
+            logger.info(
+                "judge step %d, %.1f min: loss %.4f",
+                step,
+                60 * progress * minutes / 60,
+                float(torch.stack(losses).mean()),
+            )
+    judge.eval()
+    save_file({n: t.half().contiguous() if t.is_floating_point() else t for n, t in judge.state_dict().items()}, path)
+    return judge
+
+
+def check_judge(judge: Judge, num_scenes: int = 100, first_seed: int = 700_000) -> dict[str, float]:
+    """Share of shots that the judge reads rightly on rendered scenes it has not seen, fact by fact."""
+    assert first_seed + num_scenes <= TRAINING_SEED
+    right = {name: [] for name in FACTS}
+    for seed in range(first_seed, first_seed + num_scenes):
+        scene: Scene = sample_scene(seed)
+        for index, seen in enumerate(read_shots(judge, render(scene)[0], scene.cuts)):
+            for (name, choices), answer in zip(FACTS.items(), shot_facts(scene, index), strict=True):
+                right[name].append(seen[name] == choices[answer])
+    return {name: float(np.mean(values)) for name, values in right.items()}

@@ -1,0 +1,79 @@
+"""Muon for matrices and convolution kernels, AdamW for everything else, and an exponential moving average."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+def _orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """Newton-Schulz iteration towards the nearest semi-orthogonal matrix (Jordan et al., 2024)."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is orthogonalised. Kernels of more than two dimensions count as (out, everything else)."""
+
+    def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.01):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+                buffer.lerp_(p.grad, 1 - group["momentum"])
+                update = p.grad.lerp(buffer, group["momentum"]).flatten(1)
+                update = _orthogonalise(update) * 0.2 * max(update.shape) ** 0.5
+                p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
+
+
+def build_optimisers(model: nn.Module, lr: float, not_muon: tuple[str, ...] = ()) -> list[torch.optim.Optimizer]:
+    """Optimisers for the trainable parameters; those whose name contains a word of `not_muon` go to AdamW."""
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    muon = [p for n, p in named if p.ndim >= 2 and min(p.flatten(1).shape) > 1 and not any(w in n for w in not_muon)]
+    chosen = {id(p) for p in muon}
+    rest = [p for _, p in named if id(p) not in chosen]
+    return [Muon(muon, lr=lr), torch.optim.AdamW(rest, lr=lr, betas=(0.9, 0.98), weight_decay=0.0)]
+
+
+class Average:
+    """Exponential moving average of a model's parameters, warmed up over its first steps."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay, self.steps = decay, 0
+        self.values = {n: p.detach().clone() for n, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, p in model.named_parameters():
+            self.values[name].lerp_(p, 1 - decay)
+
+    def copy_to(self, model: nn.Module) -> None:
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                p.copy_(self.values[name])
+
+
+def compute_seconds() -> float:
+    """Seconds this process has computed, by any thread: a budget that a busy machine does not eat up."""
+    return time.process_time() / torch.get_num_threads()
+
+
+def trapezoid(progress: float, warm: float = 0.02, decay: float = 0.35) -> float:
+    """Learning-rate factor over a run's progress in [0, 1]: a short rise, a plateau, a linear fall."""
+    return max(0.0, min(1.0, (progress + 1e-3) / warm, (1 - progress) / decay))

@@ -1,0 +1,222 @@
+"""Training of the theatre's transformer with HoloCine's attention, exactly as it will be run.
+
+Curriculum: single frames first (28 tokens teach the pictures cheaply), then whole scenes. Flow matching with the
+logit-normal timesteps and shift of the sampler; a tenth of the prompts is empty, for guidance.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
+
+from holocine.attention import AttentionSettings
+from holocine.prompt import TextWindows, clean, text_windows
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.data import shard_lengths, shard_scenes
+from holocine.puppet.latents import still_scenes
+from holocine.puppet.optimisers import Average, build_optimisers, trapezoid
+from holocine.puppet.text import TEXT_DIM
+from holocine.puppet.world import Scene
+from holocine.timeline import ShotLayout
+from holocine.transformer import HoloCineTransformer3DModel
+
+logger = logging.getLogger(__name__)
+
+TEXT_LENGTH = 512
+SHIFT = 3.0
+EMPTY_PROMPTS = 0.1
+_TOKENS = (4, 7)
+_NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table")
+
+
+def build_transformer() -> HoloCineTransformer3DModel:
+    return HoloCineTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=3,
+        attention_head_dim=64,
+        in_channels=16,
+        out_channels=16,
+        text_dim=TEXT_DIM,
+        freq_dim=128,
+        ffn_dim=768,
+        num_layers=8,
+        cross_attn_norm=True,
+        qk_norm="rms_norm_across_heads",
+        rope_max_seq_len=128,
+    )
+
+
+@dataclass
+class Batch:
+    """latents (B, z, T, h, w); text (B, TEXT_LENGTH, TEXT_DIM); one layout and one window (None: empty prompt) each."""
+
+    latents: torch.Tensor
+    text: torch.Tensor
+    layouts: list[ShotLayout]
+    windows: list[TextWindows | None]
+
+
+class LatentBank:
+    """Random batches from the latent shards made so far, with freshly worded captions."""
+
+    def __init__(
+        self, folder: Path, tokenizer: PreTrainedTokenizerFast, encoder: UMT5EncoderModel, rng: np.random.Generator
+    ) -> None:
+        self.folder, self.tokenizer, self.encoder, self.rng = folder, tokenizer, encoder.eval(), rng
+        self.scene_lists: dict[tuple[str, int], list[Scene]] = {}
+        self.arrays: dict[Path, dict[str, np.ndarray]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Notice shards that have been made since."""
+        self.scenes, self.stills = (sorted(self.folder.glob(f"{kind}-*.npz")) for kind in ("scenes", "stills"))
+        if not self.scenes or not self.stills:
+            raise FileNotFoundError(f"{self.folder} holds no latents yet: run the latents stage first")
+
+    def _load(self, path: Path) -> tuple[dict[str, np.ndarray], list[Scene]]:
+        kind, number = path.stem.split("-")
+        if path not in self.arrays:
+            with np.load(path) as file:
+                self.arrays[path] = dict(file)
+            build = shard_scenes if kind == "scenes" else still_scenes
+            self.scene_lists[kind, int(number)] = build(int(number))
+        return self.arrays[path], self.scene_lists[kind, int(number)]
+
+    def whole_scenes(self, count: int) -> Batch:
+        """Scenes of one timeline, drawn from one shard."""
+        path = self.scenes[self.rng.integers(len(self.scenes))]
+        arrays, scenes = self._load(path)
+        chosen = self.rng.choice(len(scenes), count, replace=False)
+        text, windows = self._texts([scenes[i] for i in chosen])
+        lengths = shard_lengths(int(path.stem.split("-")[1]))
+        cuts = tuple(int(c) for c in np.cumsum(lengths)[:-1])
+        layout = ShotLayout.from_cuts(sum(lengths), cuts, *_TOKENS)
+        return Batch(torch.from_numpy(arrays["latents"][chosen]).float(), text, [layout] * count, windows)
+
+    def single_frames(self, count: int) -> Batch:
+        """Stills, each of which sees the caption of its shot."""
+        arrays, scenes = self._load(self.stills[self.rng.integers(len(self.stills))])
+        chosen = self.rng.choice(len(arrays["latents"]), count, replace=False)
+        text, windows = self._texts([scenes[arrays["scene"][i]] for i in chosen])
+        compact = torch.zeros_like(text)
+        for row, source, window, i in zip(compact, text, windows, chosen, strict=True):
+            if window:  # what the still's shot does not see need not be carried along
+                source = source[torch.from_numpy(window.visible(TEXT_LENGTH)[arrays["shot"][i]])]
+            row[: len(source)] = source
+        latents = torch.from_numpy(arrays["latents"][chosen]).float()
+        return Batch(latents, compact, [ShotLayout((1,), *_TOKENS)] * count, [None] * count)
+
+    @torch.no_grad()
+    def _texts(self, scenes: list[Scene]) -> tuple[torch.Tensor, list[TextWindows | None]]:
+        prompts = [clean(to_storyboard(scene, wording=int(self.rng.integers(2**31))).prompt) for scene in scenes]
+        prompts = ["" if self.rng.random() < EMPTY_PROMPTS else prompt for prompt in prompts]
+        windows = [text_windows(p, self.tokenizer) if p else None for p in prompts]
+        tokens = self.tokenizer(prompts, padding=True, return_tensors="pt")
+        mask = tokens["attention_mask"]
+        hidden = self.encoder(input_ids=tokens["input_ids"], attention_mask=mask).last_hidden_state
+        text = torch.zeros(len(prompts), TEXT_LENGTH, TEXT_DIM)
+        text[:, : hidden.shape[1]] = hidden * mask[..., None]
+        return text, windows
+
+
+def sample_sigmas(count: int) -> torch.Tensor:
+    """Noise levels in (0, 1): logit-normal, shifted as the sampler's are."""
+    sigmas = torch.randn(count).sigmoid()
+    return SHIFT * sigmas / (1 + (SHIFT - 1) * sigmas)
+
+
+def flow_matching_loss(model: HoloCineTransformer3DModel, batch: Batch, settings: AttentionSettings) -> torch.Tensor:
+    """Mean squared error of the velocity noise - latents."""
+    noise, sigmas = torch.randn_like(batch.latents), sample_sigmas(len(batch.latents))
+    level = sigmas.view(-1, 1, 1, 1, 1)
+    output = model(
+        hidden_states=(1 - level) * batch.latents + level * noise,
+        timestep=sigmas * 1000,
+        encoder_hidden_states=batch.text,
+        attention_kwargs={"layouts": batch.layouts, "windows": batch.windows, "settings": settings},
+        return_dict=False,
+    )[0]
+    return (output - (noise - batch.latents)).square().mean()
+
+
+def train_transformer(
+    folder: Path,
+    latents: Path,
+    text: Path,
+    minutes: float,
+    settings: AttentionSettings | None = None,
+    still_share: float = 0.3,
+    lr: float = 2e-3,
+) -> None:
+    """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt.
+
+    The first `still_share` of the time goes to single frames. `settings`: HoloCine's attention unless given.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = settings or AttentionSettings()
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(text / "tokenizer")
+    encoder = UMT5EncoderModel.from_pretrained(text / "text_encoder", dtype=torch.float32)
+    model = build_transformer()
+    optimisers, average = build_optimisers(model, lr, not_muon=_NOT_MUON), Average(model, 0.998)
+    state_path, spent, step = folder / "state.pt", 0.0, 0
+    if state_path.exists():
+        state = torch.load(state_path, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.values, average.steps = state["average"], state["step"]
+        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        spent, step = state["spent"], state["step"]
+    bank = LatentBank(latents, tokenizer, encoder, np.random.default_rng())
+
+    def save() -> None:
+        state = {
+            "model": model.state_dict(),
+            "average": average.values,
+            "optimisers": [o.state_dict() for o in optimisers],
+            "spent": spent,
+            "step": step,
+        }
+        torch.save(state, folder / "state.tmp")
+        (folder / "state.tmp").replace(state_path)
+        averaged = build_transformer()
+        average.copy_to(averaged)
+        averaged.save_pretrained(folder / "model")
+
+    begun, saved_at, losses = time.monotonic() - spent, time.monotonic(), []
+    while (spent := time.monotonic() - begun) < minutes * 60:
+        progress = spent / (minutes * 60)
+        stills = progress < still_share or bank.rng.random() < 0.05
+        batch = bank.single_frames(96) if stills else bank.whole_scenes(8)
+        loss = flow_matching_loss(model, batch, settings)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = lr * trapezoid(progress)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        average.update(model)
+        step += 1
+        losses.append((stills, float(loss.detach())))
+        if step % 25 == 0:
+            recent = {kind: [x for s, x in losses[-200:] if s is kind] for kind in (True, False)}
+            text_of = {k: f"{np.mean(v[-100:]):.4f}" if v else "-" for k, v in recent.items()}
+            logger.info(
+                "transformer step %d, %.1f min: loss on stills %s, on scenes %s (%d shards)",
+                step,
+                spent / 60,
+                text_of[True],
+                text_of[False],
+                len(bank.scenes),
+            )
+        if time.monotonic() - saved_at > 240:
+            bank.refresh()
+            save()
+            saved_at = time.monotonic()
+    save()

@@ -1,0 +1,179 @@
+"""Training of the theatre's VAE, a small AutoencoderKLWan: 8x space, 4x time, causal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLWan
+
+from holocine.puppet.clips import decode_clip, encode_clip
+from holocine.puppet.optimisers import Average, build_optimisers, trapezoid
+
+logger = logging.getLogger(__name__)
+
+VAE_CONFIG = {
+    "base_dim": 16,
+    "decoder_base_dim": 24,
+    "z_dim": 16,
+    "dim_mult": [1, 2, 2],
+    "num_res_blocks": 1,
+    "temperal_downsample": [True, True],
+    "is_residual": True,
+    "patch_size": 2,
+    "in_channels": 12,
+    "out_channels": 12,
+    "scale_factor_spatial": 8,
+    "latents_mean": [0.0] * 16,
+    "latents_std": [1.0] * 16,
+}
+_KL_WEIGHT = 1e-4
+_LATENT_NOISE = 0.1  # relative to a latent of unit variance; the decoder will meet latents that are not quite right
+
+
+class FrameBank:
+    """Random frames and clips from the shards rendered so far."""
+
+    def __init__(self, folder: Path, rng: np.random.Generator) -> None:
+        self.folder, self.rng = folder, rng
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Notice shards that have been rendered since."""
+        self.paths = sorted(self.folder.glob("*.npy"))
+        if not self.paths:
+            raise FileNotFoundError(f"{self.folder} holds no rendered shards: run the render stage first")
+
+    def clips(self, count: int, frames: int, height: int, width: int) -> torch.Tensor:
+        """Clips (count, 3, frames, height, width) in [-1, 1], each a random crop in space and time."""
+        found = []
+        while len(found) < count:
+            shard = np.load(self.paths[self.rng.integers(len(self.paths))], mmap_mode="r")
+            if shard.shape[1] < frames:
+                continue
+            scene, start = self.rng.integers(shard.shape[0]), self.rng.integers(shard.shape[1] - frames + 1)
+            y = self.rng.integers(0, shard.shape[2] - height + 1)
+            x = self.rng.integers(0, shard.shape[3] - width + 1)
+            found.append(shard[scene, start : start + frames, y : y + height, x : x + width])
+        pixels = torch.from_numpy(np.stack(found)).permute(0, 4, 1, 2, 3)
+        return pixels.float() / 127.5 - 1
+
+
+def reconstruction_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """L1 on values and on their differences along rows, columns and time: edges and motion count."""
+    error = output - target
+    loss = error.abs().mean() + 0.5 * error.square().mean()
+    for axis, weight in ((-1, 0.5), (-2, 0.5), (2, 0.5)):
+        if error.shape[axis] > 1:
+            loss = loss + weight * error.diff(dim=axis).abs().mean()
+    return loss
+
+
+def psnr(output: torch.Tensor, target: torch.Tensor) -> float:
+    """dB, for values in [-1, 1]."""
+    return float(-10 * torch.log10((output.clamp(-1, 1) - target).square().mean() / 4))
+
+
+def _next_batch(bank: FrameBank, progress: float, rng: np.random.Generator) -> torch.Tensor:
+    """Single frames first; then mostly long clips, cropped so that a batch sees many scenes."""
+    if progress < 0.22 or rng.random() < 0.12:
+        return bank.clips(12, 1, 64, 112)
+    if rng.random() < 0.2:
+        return bank.clips(2, 33, 32, 48)
+    return bank.clips(4, 17, 32, 48)
+
+
+def train_vae(folder: Path, frames: Path, minutes: float, decoder_only: bool = False, lr: float = 2e-3) -> None:
+    """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt.
+
+    With `decoder_only` the encoder, and so the latent space, stays as it is while pictures get sharper.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng()
+    vae = AutoencoderKLWan(**VAE_CONFIG)
+    if decoder_only:
+        vae = AutoencoderKLWan.from_pretrained(folder.parent / "vae" / "model")
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
+    optimisers, average = build_optimisers(vae, lr), Average(vae, 0.998)
+    state_path, spent, step = folder / "state.pt", 0.0, 0
+    if state_path.exists():
+        state = torch.load(state_path, weights_only=True)
+        vae.load_state_dict(state["vae"])
+        average.values, average.steps = state["average"], state["step"]
+        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        spent, step = state["spent"], state["step"]
+    bank = FrameBank(frames, rng)
+    std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1)
+    begun, saved_at, history = time.monotonic() - spent, time.monotonic(), []
+    while (spent := time.monotonic() - begun) < minutes * 60:
+        progress = spent / (minutes * 60)
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = lr * trapezoid(progress)
+        video = _next_batch(bank, 1.0 if decoder_only else progress, rng)
+        with torch.set_grad_enabled(not decoder_only):
+            mu, logvar = encode_clip(vae, video)
+        noise = torch.randn_like(mu)
+        if decoder_only:
+            strength = 0.25 * torch.rand(mu.shape[0], 1, 1, 1, 1)
+            latents, loss = mu + noise * strength * std, torch.zeros(())
+        else:
+            latents = mu + noise * ((0.5 * logvar).exp() + _LATENT_NOISE)
+            loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
+        output = decode_clip(vae, latents)
+        (loss + reconstruction_loss(output, video)).backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        average.update(vae)
+        step += 1
+        history.append(psnr(output.detach(), video))
+        if step % 50 == 0:
+            kind = f"{video.shape[2]} frames"
+            logger.info(
+                "vae step %d, %.1f min, %s, PSNR %.2f dB, latent std %.2f",
+                step,
+                spent / 60,
+                kind,
+                float(np.mean(history[-50:])),
+                float(mu.detach().std()),
+            )
+        if time.monotonic() - saved_at > 180:
+            bank.refresh()
+            _save(vae, average, optimisers, spent, step, folder, bank)
+            saved_at = time.monotonic()
+    _save(vae, average, optimisers, spent, step, folder, bank)
+
+
+def _save(vae, average: Average, optimisers, spent: float, step: int, folder: Path, bank: FrameBank) -> None:
+    """State for resuming, and the averaged model with the latents' own statistics in its config."""
+    state = {
+        "vae": vae.state_dict(),
+        "average": average.values,
+        "optimisers": [o.state_dict() for o in optimisers],
+        "spent": spent,
+        "step": step,
+    }
+    torch.save(state, folder / "state.tmp")
+    (folder / "state.tmp").replace(folder / "state.pt")
+    model = AutoencoderKLWan(**{k: v for k, v in vae.config.items() if not k.startswith("_")})
+    model.load_state_dict(vae.state_dict())
+    average.copy_to(model)
+    frozen = not any(p.requires_grad for p in vae.encoder.parameters())
+    with torch.no_grad():
+        video = torch.cat([bank.clips(1, 33, 64, 112) for _ in range(6)])
+        mu, _ = encode_clip(model, video)
+        if not frozen:
+            model.register_to_config(
+                latents_mean=mu.mean((0, 2, 3, 4)).tolist(), latents_std=mu.std((0, 2, 3, 4)).tolist()
+            )
+        logger.info(
+            "vae saved after step %d: PSNR of whole 33-frame clips %.2f dB", step, psnr(decode_clip(model, mu), video)
+        )
+    model.save_pretrained(folder / "model")
