@@ -98,7 +98,7 @@ def load_pipeline(
 
     facts = describe(model)
     gpu = torch.cuda.is_available()
-    device = torch.device(device or ("cuda" if gpu else "cpu"))
+    device = _device(device) or torch.device("cuda" if gpu else "cpu")
     if (model_cpu_offload or group_offload) and not gpu:
         option = "model_cpu_offload" if model_cpu_offload else "group_offload"
         raise CheckpointError(
@@ -109,11 +109,12 @@ def load_pipeline(
     dtype = _dtype(dtype) or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     check_folder(facts.folder)
     pipeline = _load_folder(facts.folder, dtype)
-    if layerwise_casting:
-        for expert in _experts(pipeline):
-            expert.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
     if lora:
         load_loras(pipeline, lora)
+    if layerwise_casting:
+        for expert in _experts(pipeline):
+            # After the LoRA layers are there, because this leaves their weights as they are: PEFT computes in their type.
+            expert.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
     if vae_tiling:
         pipeline.vae.enable_tiling(**VAE_TILES)
     if model_cpu_offload:
@@ -365,6 +366,19 @@ def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
             raise CheckpointError(f"dtype is {dtype!r}, but has to be one of {', '.join(DTYPES)}")
         return getattr(torch, dtype)
     return dtype
+
+
+def _device(device: str | torch.device | None) -> torch.device | None:
+    import torch
+
+    if isinstance(device, str):
+        try:
+            device = torch.device(device)
+        except RuntimeError:
+            raise CheckpointError(f"device is {device!r}, but has to be a name such as cpu, cuda or cuda:1") from None
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise CheckpointError(f"device is {device}, but there are {torch.cuda.device_count()} GPUs here")
+    return device
 
 
 def _read_json(path: Path) -> dict:

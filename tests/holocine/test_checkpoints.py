@@ -210,6 +210,11 @@ def test_an_unknown_dtype_is_refused(folder):
     assert "dtype is 'int4', but has to be one of float32, bfloat16, float16" in refusal(folder, dtype="int4")
 
 
+def test_an_unknown_device_is_refused(folder):
+    assert "device is 'toaster'" in refusal(folder, device="toaster")
+    assert "device is cuda:99, but there are" in refusal(folder, device="cuda:99")
+
+
 # LoRA
 
 
@@ -243,6 +248,16 @@ def test_a_pair_of_loras_gives_each_expert_its_own_and_several_add_up(folder, tm
     pipeline = load_pipeline(folder, lora=[pair, f"{tmp_path}/both.safetensors"])
     assert lora_output(pipeline.transformer) == pytest.approx(24 * (1 + 3))
     assert lora_output(pipeline.transformer_2) == pytest.approx(24 * (2 + 3))
+
+
+def test_a_lora_works_on_experts_stored_in_float8(folder, tmp_path, storyboard):
+    save_file(lora_weights(0.5), tmp_path / "style.safetensors")
+    videos = []
+    for lora in ([], [f"{tmp_path}/style.safetensors"]):
+        pipeline = load_pipeline(folder, layerwise_casting=True, lora=lora)
+        pipeline.set_progress_bar_config(disable=True)
+        videos.append(pipeline(storyboard, output_type="latent").frames)
+    assert torch.isfinite(videos[1]).all() and not torch.equal(*videos)
 
 
 def test_loras_that_do_not_fit_are_refused(folder, tmp_path, make_pipeline):
