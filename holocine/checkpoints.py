@@ -113,7 +113,7 @@ def load_pipeline(
         load_loras(pipeline, lora)
     if layerwise_casting:
         for expert in _experts(pipeline):
-            # After the LoRA layers are there, because this leaves their weights as they are: PEFT computes in their type.
+            # After LoRA, whose layers this then leaves as they are: PEFT computes in the type of their weights.
             expert.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
     if vae_tiling:
         pipeline.vae.enable_tiling(**VAE_TILES)
