@@ -7,6 +7,7 @@ details a generator may miss. It measures generated videos; its own error on ren
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,11 @@ def read_shots(judge: Judge, frames: np.ndarray, cuts: tuple[int, ...]) -> list[
     return [{name: FACTS[name][int(x[i].argmax())] for name, x in logits.items()} for i in range(len(starts))]
 
 
+_scenes = lru_cache(maxsize=None)(shard_scenes)
+
+
 class _Shots:
-    """Clips and answers: from rendered shards where there are some, else rendered when asked for."""
+    """Clips of shots from the shards rendered so far, with their answers."""
 
     def __init__(self, frames: Path, rng: np.random.Generator) -> None:
         self.rng, self.frames = rng, frames
@@ -91,7 +95,7 @@ class _Shots:
         clips, answers = [], []
         while len(clips) < count:
             path = self.paths[self.rng.integers(len(self.paths))]
-            shard, scenes = np.load(path, mmap_mode="r"), shard_scenes(int(path.stem))
+            shard, scenes = np.load(path, mmap_mode="r"), _scenes(int(path.stem))
             for number in self.rng.choice(len(scenes), 4, replace=False):
                 scene = scenes[number]
                 starts = (0, *scene.cuts)

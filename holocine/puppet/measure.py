@@ -16,10 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.judge import Judge, read_shots
+from holocine.puppet.renderer import render
 from holocine.puppet.world import Scene, sample_scene
 
 logger = logging.getLogger(__name__)
@@ -130,6 +132,31 @@ def generated(
         yield from zip(chosen, pipeline(storyboard=boards, **settings).frames, strict=True)
         if progress:
             progress(start + len(chosen))
+
+
+def rendered(scenes: list[Scene]) -> Iterable[tuple[Scene, np.ndarray]]:
+    """The world's own rendering: what a perfect model would score, so the judge's own error."""
+    return ((scene, render(scene)[0]) for scene in scenes)
+
+
+def reconstructed(vae, scenes: list[Scene]) -> Iterable[tuple[Scene, np.ndarray]]:
+    """The world's rendering after the VAE: what a perfect transformer would score."""
+    for scene, frames in rendered(scenes):
+        video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+        with torch.no_grad():
+            output = vae.decode(vae.encode(video).latent_dist.mean).sample[0]
+        yield scene, ((output.permute(1, 2, 3, 0) + 1) * 127.5).round().byte().numpy()
+
+
+def comparison_sheet(pipeline, scenes: list[Scene], columns: int = 8, **settings) -> Image.Image:
+    """Rows in pairs: the world's rendering, then the model's video of the same storyboard, in evenly spread frames."""
+    rows = []
+    for scene, video in generated(pipeline, scenes, **settings):
+        truth = render(scene)[0]
+        chosen = np.round(np.linspace(0, len(truth) - 1, columns)).astype(int)
+        rows += [np.concatenate(list(frames[chosen]), 1) for frames in (truth, video)]
+    sheet = Image.fromarray(np.concatenate(rows))
+    return sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST)
 
 
 def table(columns: dict[str, Tally]) -> str:

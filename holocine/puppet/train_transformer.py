@@ -1,7 +1,7 @@
 """Training of the theatre's transformer with HoloCine's attention, exactly as it will be run.
 
-Curriculum: single frames first (28 tokens teach the pictures cheaply), then whole scenes. Flow matching with the
-logit-normal timesteps and shift of the sampler; a tenth of the prompts is empty, for guidance.
+Curriculum: scenes of one still a shot first (28 tokens a shot teach pictures and looks cheaply), then whole scenes.
+Flow matching with the logit-normal timesteps and shift of the sampler; a tenth of the prompts is empty, for guidance.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from holocine.attention import AttentionSettings
 from holocine.prompt import TextWindows, clean, text_windows
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.data import shard_lengths, shard_scenes
-from holocine.puppet.latents import still_scenes
+from holocine.puppet.latents import STILLS_PER_SHOT, still_scenes
 from holocine.puppet.optimisers import Average, build_optimisers, trapezoid
 from holocine.puppet.text import TEXT_DIM
 from holocine.puppet.world import Scene
@@ -99,18 +99,19 @@ class LatentBank:
         layout = ShotLayout.from_cuts(sum(lengths), cuts, *_TOKENS)
         return Batch(torch.from_numpy(arrays["latents"][chosen]).float(), text, [layout] * count, windows)
 
-    def single_frames(self, count: int) -> Batch:
-        """Stills, each of which sees the caption of its shot."""
+    def single_frames(self, most: int) -> Batch:
+        """Scenes whose shots are one still each: at most `most` of one number of shots, from one shard."""
         arrays, scenes = self._load(self.stills[self.rng.integers(len(self.stills))])
-        chosen = self.rng.choice(len(arrays["latents"]), count, replace=False)
-        text, windows = self._texts([scenes[arrays["scene"][i]] for i in chosen])
-        compact = torch.zeros_like(text)
-        for row, source, window, i in zip(compact, text, windows, chosen, strict=True):
-            if window:  # what the still's shot does not see need not be carried along
-                source = source[torch.from_numpy(window.visible(TEXT_LENGTH)[arrays["shot"][i]])]
-            row[: len(source)] = source
-        latents = torch.from_numpy(arrays["latents"][chosen]).float()
-        return Batch(latents, compact, [ShotLayout((1,), *_TOKENS)] * count, [None] * count)
+        num_shots = len(scenes[self.rng.integers(len(scenes))].shots)
+        alike = [i for i, scene in enumerate(scenes) if len(scene.shots) == num_shots]
+        chosen = self.rng.permutation(alike)[:most]
+        # A scene's stills lie together in the shard, STILLS_PER_SHOT of each shot in turn.
+        first = np.searchsorted(arrays["scene"], chosen)
+        rows = first[:, None] + np.arange(num_shots) * STILLS_PER_SHOT
+        rows = rows + self.rng.integers(STILLS_PER_SHOT, size=rows.shape)
+        latents = torch.from_numpy(arrays["latents"][rows][:, :, :, 0]).float().transpose(1, 2)
+        text, windows = self._texts([scenes[i] for i in chosen])
+        return Batch(latents, text, [ShotLayout((1,) * num_shots, *_TOKENS)] * len(chosen), windows)
 
     @torch.no_grad()
     def _texts(self, scenes: list[Scene]) -> tuple[torch.Tensor, list[TextWindows | None]]:
@@ -192,7 +193,7 @@ def train_transformer(
     while (spent := time.monotonic() - begun) < minutes * 60:
         progress = spent / (minutes * 60)
         stills = progress < still_share or bank.rng.random() < 0.05
-        batch = bank.single_frames(96) if stills else bank.whole_scenes(8)
+        batch = bank.single_frames(32) if stills else bank.whole_scenes(8)
         loss = flow_matching_loss(model, batch, settings)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
