@@ -5,6 +5,7 @@ The model is the embedded one, or what the environment variable HOLOCINE_MODEL n
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 import threading
@@ -20,9 +21,10 @@ from holocine.video import visible_size
 
 EXAMPLE = Path(__file__).parent / "examples" / "lighthouse.yaml"
 ATTENTION = ("sparse", "full", "isolated")
-CSS = "#plan table { font-size: 0.9em } #plan { min-height: 8em }"
+CSS = "#storyboard textarea { font-family: monospace; font-size: 0.9em } #plan { min-height: 8em }"
 
 _cancelled: dict[str, threading.Event] = {}
+_importing = threading.Lock()
 
 
 def read_storyboard(text: str, num_frames: float | None = None, cuts: str = "") -> Storyboard:
@@ -41,6 +43,7 @@ def read_storyboard(text: str, num_frames: float | None = None, cuts: str = "") 
 
 def show_plan(text: str, num_frames: float | None, cuts: str, attention: str) -> str:
     """The plan of a storyboard as Markdown, or the sentence that says what is wrong with it."""
+    import_libraries()
     try:
         plan = make_plan(read_storyboard(text, num_frames, cuts), describe(model_name()), attention=attention)
     except (ValueError, OSError) as error:
@@ -77,6 +80,7 @@ def generate(
     progress=gr.Progress(),  # noqa: B008  gradio finds the progress bar in the default
 ):
     """Paths of the video and its contact sheet, and the storyboard as run; raises `gr.Error` with a sentence."""
+    import_libraries()
     from holocine import Cancelled
 
     cancelled = _cancelled[request.session_hash] = threading.Event()
@@ -123,6 +127,12 @@ def write_files(frames, storyboard: Storyboard) -> tuple[str, str]:
     return str(video), str(sheet)
 
 
+def import_libraries() -> None:
+    """Import the model's libraries, which takes seconds, in one thread at a time, as diffusers needs it."""
+    with _importing:
+        importlib.import_module("holocine.pipeline")
+
+
 def model_name() -> str | None:
     return os.environ.get("HOLOCINE_MODEL") or None
 
@@ -154,8 +164,8 @@ def build() -> gr.Blocks:
             with gr.Column():
                 text = gr.Textbox(
                     value=EXAMPLE.read_text(encoding="utf-8") if EXAMPLE.exists() else "",
-                    label="Storyboard",
-                    info="YAML, or HoloCine's prompt: [global caption] … [per shot caption] … [shot cut] …",
+                    label="Storyboard: YAML, or HoloCine's prompt string",
+                    elem_id="storyboard",
                     lines=18,
                     max_lines=30,
                 )
@@ -195,4 +205,5 @@ def build() -> gr.Blocks:
 
 
 if __name__ == "__main__":
+    threading.Thread(target=import_libraries, daemon=True).start()
     build().launch(theme=gr.themes.Soft(primary_hue="amber"), css=CSS)
