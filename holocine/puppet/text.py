@@ -146,6 +146,7 @@ def train_text_encoder(
     folder: Path,
     start: UMT5EncoderModel | None = None,
     lr: float = 3e-3,
+    most_steps: int | None = None,
 ) -> UMT5EncoderModel:
     """Train an encoder (`start`, or a fresh one) for `minutes` of compute; save it and the tokenizer below `folder`."""
     encoder = start or build_text_encoder()
@@ -153,7 +154,7 @@ def train_text_encoder(
     model = nn.ModuleDict({"encoder": encoder, "heads": heads})
     optimisers = build_optimisers(model, lr, not_muon=("shared", "embed_tokens", "relative_attention_bias", "heads"))
     begun, seed, step = compute_seconds(), 320_000, 0
-    while (progress := (compute_seconds() - begun) / (minutes * 60)) < 1:
+    while (progress := (compute_seconds() - begun) / (minutes * 60)) < 1 and step != most_steps:
         ids, labels = _batch(tokenizer, seed)
         seed += _BATCH
         losses = [

@@ -152,12 +152,14 @@ def train_transformer(
     text: Path,
     minutes: float,
     settings: AttentionSettings | None = None,
-    still_share: float = 0.3,
+    still_share: float = 0.22,
     lr: float = 2e-3,
+    most_steps: int | None = None,
 ) -> None:
     """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt.
 
-    The first `still_share` of the time goes to single frames. `settings`: HoloCine's attention unless given.
+    The first `still_share` of the time goes to stills. `settings`: HoloCine's attention unless given. `most_steps`
+    ends this call early, as if it had been interrupted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = settings or AttentionSettings()
@@ -190,7 +192,7 @@ def train_transformer(
         averaged.save_pretrained(folder / "model")
 
     begun, saved_at, losses = time.monotonic() - spent, time.monotonic(), []
-    while (spent := time.monotonic() - begun) < minutes * 60:
+    while (spent := time.monotonic() - begun) < minutes * 60 and (most_steps is None or len(losses) < most_steps):
         progress = spent / (minutes * 60)
         stills = progress < still_share or bank.rng.random() < 0.05
         batch = bank.single_frames(32) if stills else bank.whole_scenes(8)

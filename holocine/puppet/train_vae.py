@@ -86,10 +86,18 @@ def _next_batch(bank: FrameBank, progress: float, rng: np.random.Generator) -> t
     return bank.clips(4, 17, 32, 48)
 
 
-def train_vae(folder: Path, frames: Path, minutes: float, decoder_only: bool = False, lr: float = 2e-3) -> None:
+def train_vae(
+    folder: Path,
+    frames: Path,
+    minutes: float,
+    decoder_only: bool = False,
+    lr: float = 2e-3,
+    most_steps: int | None = None,
+) -> None:
     """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt.
 
-    With `decoder_only` the encoder, and so the latent space, stays as it is while pictures get sharper.
+    With `decoder_only` the encoder, and so the latent space, stays as it is while pictures get sharper. `most_steps`
+    ends this call early, as if it had been interrupted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng()
@@ -110,7 +118,7 @@ def train_vae(folder: Path, frames: Path, minutes: float, decoder_only: bool = F
     bank = FrameBank(frames, rng)
     std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1)
     begun, saved_at, history = time.monotonic() - spent, time.monotonic(), []
-    while (spent := time.monotonic() - begun) < minutes * 60:
+    while (spent := time.monotonic() - begun) < minutes * 60 and (most_steps is None or len(history) < most_steps):
         progress = spent / (minutes * 60)
         for optimiser in optimisers:
             for group in optimiser.param_groups:

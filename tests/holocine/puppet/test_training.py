@@ -1,0 +1,134 @@
+"""The recipe end to end on a few steps: what it writes, and that it goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKLWan
+
+from holocine import load_pipeline
+from holocine.puppet.assemble import assemble
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.data import render_shard, shard_lengths
+from holocine.puppet.facts import FACTS, shot_facts
+from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
+from holocine.puppet.latents import encode_scenes, encode_stills
+from holocine.puppet.optimisers import Average, Muon
+from holocine.puppet.renderer import render
+from holocine.puppet.text import train_text_encoder, train_tokenizer
+from holocine.puppet.train_transformer import LatentBank, train_transformer
+from holocine.puppet.train_vae import train_vae
+from holocine.puppet.world import sample_scene
+
+SHARD = next(i for i in range(100) if sum(shard_lengths(i)) == 33)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One shard of everything, each part trained for a step or two."""
+    folder = tmp_path_factory.mktemp("puppet")
+    render_shard(folder / "frames", SHARD)
+    train_vae(folder / "vae", folder / "frames", minutes=10, most_steps=2)
+    train_text_encoder(train_tokenizer(100), 10, folder / "text", most_steps=1)
+    vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model")
+    (folder / "latents").mkdir()
+    encode_scenes(vae, folder / "latents", SHARD)
+    encode_stills(vae, folder / "latents", 0)
+    train_transformer(folder / "transformer", folder / "latents", folder / "text", minutes=10, most_steps=2)
+    return folder
+
+
+def test_rendered_shards_are_complete_and_are_not_rendered_twice(folder: Path) -> None:
+    path = folder / "frames" / f"{SHARD:05d}.npy"
+    before = path.stat().st_mtime_ns
+    assert np.load(path, mmap_mode="r").shape == (16, 33, 64, 112, 3)
+    render_shard(folder / "frames", SHARD)
+    assert path.stat().st_mtime_ns == before
+    assert not list((folder / "frames").glob("*.tmp"))
+
+
+def test_latents_have_unit_variance_and_stills_are_first_frames(folder: Path) -> None:
+    vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model")
+    with np.load(folder / "latents" / "stills-00000.npz") as stills:
+        assert stills["latents"].shape[1:] == (16, 1, 8, 14)
+        assert list(stills["scene"]) == sorted(stills["scene"])
+    assert len(vae.config.latents_std) == 16
+    assert min(vae.config.latents_std) > 0
+
+
+def test_training_goes_on_where_it_stopped(folder: Path) -> None:
+    before = torch.load(folder / "transformer" / "state.pt", weights_only=True)
+    assert before["step"] == 2
+    train_transformer(folder / "transformer", folder / "latents", folder / "text", minutes=10, most_steps=1)
+    after = torch.load(folder / "transformer" / "state.pt", weights_only=True)
+    assert after["step"] == 3
+    assert after["spent"] > before["spent"]
+    assert any(not torch.equal(before["model"][name], after["model"][name]) for name in before["model"])
+
+
+def test_a_trained_model_is_an_ordinary_pipeline_folder(folder: Path) -> None:
+    out = folder / "weights"
+    assemble(folder / "text", folder / "vae" / "model", folder / "transformer" / "model", out)
+    pipeline = load_pipeline(out)
+    storyboard = to_storyboard(sample_scene(1, num_frames=33), seed=5)
+    output = pipeline(storyboard, num_inference_steps=1)
+    assert output.frames[0].shape == (33, 64, 112, 3)
+    assert output.storyboards == [storyboard]
+
+
+def test_stills_of_a_scene_come_with_the_caption_of_their_shot(folder: Path) -> None:
+    from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
+
+    text = folder / "text"
+    bank = LatentBank(
+        folder / "latents",
+        PreTrainedTokenizerFast.from_pretrained(text / "tokenizer"),
+        UMT5EncoderModel.from_pretrained(text / "text_encoder"),
+        np.random.default_rng(0),
+    )
+    batch = bank.single_frames(6)
+    shots = batch.latents.shape[2]
+    assert all(layout.shot_lengths == (1,) * shots for layout in batch.layouts)
+    assert all(window is None or window.num_shots == shots for window in batch.windows)
+
+
+def test_the_judge_looks_at_a_shot_from_its_first_frame_to_its_last() -> None:
+    scene = sample_scene(2)
+    frames = clip_frames(scene.cuts[0], scene.shots[1].num_frames)
+    assert len(frames) == CLIP_FRAMES
+    assert frames[0] == scene.cuts[0]
+    assert frames[-1] == scene.cuts[0] + scene.shots[1].num_frames - 1
+    answers = Judge()(torch.from_numpy(render(scene)[0][frames]).float()[None] / 255)
+    assert [len(choices) for choices in FACTS.values()] == [x.shape[1] for x in answers.values()]
+    assert all(0 <= a < len(c) for a, c in zip(shot_facts(scene, 1), FACTS.values(), strict=True))
+
+
+def test_muon_solves_a_matrix_that_plain_steps_find_hard() -> None:
+    torch.manual_seed(0)
+    target = torch.randn(8, 8) @ torch.diag(10.0 ** -torch.arange(8)) @ torch.randn(8, 8)
+    weight = torch.nn.Parameter(torch.zeros(8, 8))
+    optimiser = Muon([weight], lr=0.3, weight_decay=0.0)
+    for step in range(400):
+        optimiser.zero_grad()
+        (weight - target).square().sum().backward()
+        for group in optimiser.param_groups:
+            group["lr"] = 0.3 * (1 - step / 400)
+        optimiser.step()
+    assert float((weight.detach() - target).norm() / target.norm()) < 0.05
+
+
+def test_the_average_follows_the_weights_slowly() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(0.0)
+    average = Average(model, decay=0.9)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+    for _ in range(200):
+        average.update(model)
+    other = torch.nn.Linear(1, 1, bias=False)
+    average.copy_to(other)
+    assert 0.99 < float(other.weight.detach()) <= 1.0
