@@ -137,18 +137,16 @@ class Part:
     stem: str
 
     def names(self) -> dict[str, str]:
-        """The file's name of every tensor of the model, after checking that all are there, in the right shape, and
-        no others.
-        """
+        """The model's name -> the file's name of every tensor, checked to be complete and in the model's shapes."""
         names = self.rename(self.file.shapes)
         found = {new: self.file.shapes[old] for new, old in names.items()}
         check_shapes(expected_shapes(self.model), found, str(self.file.path), shown_as=names)
         return names
 
     def _dtype(self, name: str, source: torch.dtype, dtype: torch.dtype | None) -> torch.dtype:
-        if any(word in name.split(".") for word in getattr(self.model, "_keep_in_fp32_modules", None) or ()):
-            return torch.float32
-        return dtype or source
+        """What the model runs in float32 keeps the precision of its file."""
+        sensitive = getattr(self.model, "_keep_in_fp32_modules", None) or ()
+        return source if dtype is None or any(word in name.split(".") for word in sensitive) else dtype
 
     def num_bytes(self, dtype: torch.dtype | None) -> int:
         """The size on disk that the part will have, to the nearest few kilobytes."""
