@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="the whole recipe, resumable from its folder")
     train.add_argument("--folder", type=Path, default=Path("runs/puppet"), help="checkpoints (default: %(default)s)")
     train.add_argument("--out", type=Path, help="pipeline folder to write (default: FOLDER/weights)")
+    train.add_argument("--start", type=Path, help="pipeline folder to go on from, such as holocine/puppet/weights")
     for field in fields(Recipe):
         kind = int if field.name.endswith("shards") else float
         unit = "shards" if kind is int else "minutes"
@@ -61,7 +62,7 @@ def _train(options: argparse.Namespace) -> None:
     from holocine.puppet.recipe import Recipe, run
 
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
-    run(options.folder, recipe, options.out or options.folder / "weights")
+    run(options.folder, recipe, options.out or options.folder / "weights", options.start)
 
 
 def _assemble(options: argparse.Namespace) -> None:

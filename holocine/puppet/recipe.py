@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKLWan
+from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from holocine.puppet.assemble import assemble
 from holocine.puppet.data import render_shard
@@ -34,17 +35,25 @@ class Recipe:
     transformer: float = 480
 
 
-def run(folder: Path, recipe: Recipe, out: Path, progress: Callable[[str], None] = logger.info) -> None:
+def run(
+    folder: Path, recipe: Recipe, out: Path, start: Path | None = None, progress: Callable[[str], None] = logger.info
+) -> None:
     """Train everything and write the pipeline folder `out`. What is complete in `folder` is not done again.
 
     folder: gets `frames`, `vae`, `decoder`, `text`, `latents`, `transformer` and `judge.safetensors`.
+    start: a pipeline folder to go on from. Its language and latent space are taken over, its decoder and transformer
+        trained further.
     """
     frames, latents = folder / "frames", folder / "latents"
+    if start:
+        take_over(start, folder)
     for shard in range(recipe.scene_shards):
         progress(f"rendering: shard {shard + 1} of {recipe.scene_shards}")
         render_shard(frames, shard)
-    progress("training the VAE")
-    train_vae(folder / "vae", frames, recipe.vae)
+    if start is None:
+        progress("training the VAE")
+        train_vae(folder / "vae", frames, recipe.vae)
+    progress("training the VAE's decoder")
     train_vae(folder / "decoder", frames, recipe.decoder, decoder_only=True)
     if not (folder / "text" / "text_encoder" / "config.json").exists():
         progress("training the text encoder")
@@ -54,8 +63,27 @@ def run(folder: Path, recipe: Recipe, out: Path, progress: Callable[[str], None]
         train_judge(frames, recipe.judge, folder / "judge.safetensors")
     encode(folder, recipe, progress)
     progress("training the transformer")
-    train_transformer(folder / "transformer", latents, folder / "text", recipe.transformer)
+    still_share = 0.0 if start else 0.22
+    train_transformer(
+        folder / "transformer",
+        latents,
+        folder / "text",
+        recipe.transformer,
+        still_share=still_share,
+        start=start and start / "transformer",
+    )
     assemble(folder / "text", folder / "decoder" / "model", folder / "transformer" / "model", out)
+
+
+def take_over(start: Path, folder: Path) -> None:
+    """Copy the tokenizer, the text encoder and the VAE of a pipeline folder, in single precision, unless there."""
+    if not (folder / "vae" / "model").exists():
+        vae = AutoencoderKLWan.from_pretrained(start / "vae", torch_dtype=torch.float32)
+        vae.save_pretrained(folder / "vae" / "model")
+    if not (folder / "text").exists():
+        encoder = UMT5EncoderModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
+        encoder.save_pretrained(folder / "text" / "text_encoder")
+        PreTrainedTokenizerFast.from_pretrained(start / "tokenizer").save_pretrained(folder / "text" / "tokenizer")
 
 
 def encode(folder: Path, recipe: Recipe, progress: Callable[[str], None]) -> None:

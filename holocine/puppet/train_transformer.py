@@ -155,8 +155,9 @@ def train_transformer(
     still_share: float = 0.22,
     lr: float = 2e-3,
     most_steps: int | None = None,
+    start: Path | None = None,
 ) -> None:
-    """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt.
+    """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt, or else from `start`.
 
     The first `still_share` of the time goes to stills. `settings`: HoloCine's attention unless given. `most_steps`
     ends this call early, as if it had been interrupted.
@@ -166,6 +167,8 @@ def train_transformer(
     tokenizer = PreTrainedTokenizerFast.from_pretrained(text / "tokenizer")
     encoder = UMT5EncoderModel.from_pretrained(text / "text_encoder", dtype=torch.float32)
     model = build_transformer()
+    if start:
+        model.load_state_dict(HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32).state_dict())
     optimisers, average = build_optimisers(model, lr, not_muon=_NOT_MUON), Average(model, 0.998)
     state_path, spent, step = folder / "state.pt", 0.0, 0
     if state_path.exists():
