@@ -19,7 +19,7 @@ from holocine.checkpoints import describe, hide_loading_bars
 from holocine.plan import make_plan
 from holocine.video import visible_size
 
-EXAMPLE = Path(__file__).parent / "examples" / "lighthouse.yaml"
+EXAMPLE = Path(__file__).parent / "examples" / "beach.yaml"
 ATTENTION = ("sparse", "full", "isolated")
 CSS = "#storyboard textarea { font-family: monospace; font-size: 0.9em } #plan { min-height: 8em }"
 
