@@ -254,23 +254,29 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(work, run, model, small_d
     assert files(work) == ["board.yaml"]
 
 
-def test_ctrl_c_ends_the_program_and_leaves_nothing_behind(work, run, model):
-    threading.Timer(2, signal.raise_signal, [signal.SIGINT]).start()
-    code, out, err = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--steps", 100_000)
+@pytest.fixture
+def signals():
+    """Signals as an ordinary program has them; one that was started in the background ignores Ctrl-C."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+def test_ctrl_c_ends_the_program_and_leaves_nothing_behind(work, run, model, signals):
+    threading.Timer(2, os.kill, [os.getpid(), signal.SIGINT]).start()
+    code, out, err = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--steps", 2000)
     assert (code, out) == (130, "")
     assert err.splitlines()[-1] == "holocine: interrupted, nothing was written"
     assert files(work) == ["board.yaml"]
 
 
-def test_termination_cleans_up_like_ctrl_c(work, model, monkeypatch):
-    arguments = ["holocine", "generate", "board.yaml", "-o", "a.mp4", "--model", str(model), "--steps", "100000"]
+def test_termination_cleans_up_like_ctrl_c(work, model, monkeypatch, signals):
+    arguments = ["holocine", "generate", "board.yaml", "-o", "a.mp4", "--model", str(model), "--steps", "2000"]
     monkeypatch.setattr("sys.argv", arguments)
-    previous = signal.getsignal(signal.SIGTERM)
     threading.Timer(2, os.kill, [os.getpid(), signal.SIGTERM]).start()
-    try:
-        with pytest.raises(SystemExit) as caught:
-            program()
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    with pytest.raises(SystemExit) as caught:
+        program()
     assert caught.value.code == 143
     assert files(work) == ["board.yaml"]
