@@ -7,6 +7,7 @@ details a generator may miss. It measures generated videos; its own error on ren
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS = Path(__file__).parent / "judge.safetensors"
 CLIP_FRAMES = 8
+_FIRST_SEED = 3_000_000_000  # scenes made up for the judge alone
 
 
 class Judge(nn.Module):
@@ -83,28 +85,45 @@ _scenes = lru_cache(maxsize=None)(shard_scenes)
 
 
 class _Shots:
-    """Clips of shots from the shards rendered so far, with their answers."""
+    """Clips of shots with their answers: half of them from the rendered shards, half of scenes made up on the spot."""
 
     def __init__(self, frames: Path, rng: np.random.Generator) -> None:
-        self.rng, self.frames = rng, frames
-        self.refresh()
-
-    def refresh(self) -> None:
-        self.paths = sorted(self.frames.glob("*.npy"))
+        self.rng = rng
+        self.paths = sorted(frames.glob("*.npy"))
+        self.next_seed = _FIRST_SEED
 
     def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         clips, answers = [], []
-        while len(clips) < count:
+        while len(clips) < count // 2:
             path = self.paths[self.rng.integers(len(self.paths))]
             shard, scenes = np.load(path, mmap_mode="r"), _scenes(int(path.stem))
             for number in self.rng.choice(len(scenes), 4, replace=False):
-                scene = scenes[number]
-                starts = (0, *scene.cuts)
-                index = int(self.rng.integers(len(starts)))
-                chosen = clip_frames(starts[index], scene.shots[index].num_frames)
-                clips.append(_degrade(shard[number][chosen], self.rng))
-                answers.append(shot_facts(scene, index))
+                self._add(clips, answers, scenes[number], lambda chosen, n=number, s=shard: s[n][chosen])
+        while len(clips) < count:
+            scene = sample_scene(self.next_seed)
+            self.next_seed += 1
+            self._add(clips, answers, scene, lambda chosen, s=scene: _rendered(s, chosen))
         return torch.from_numpy(np.stack(clips)), torch.tensor(answers)
+
+    def _add(self, clips: list, answers: list, scene: Scene, frames: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Add a random shot of a scene."""
+        index = int(self.rng.integers(len(scene.shots)))
+        start = (0, *scene.cuts)[index]
+        clip = frames(clip_frames(start, scene.shots[index].num_frames))
+        clips.append(_degrade(_shifted(clip, self.rng), self.rng))
+        answers.append(shot_facts(scene, index))
+
+
+def _rendered(scene: Scene, chosen: np.ndarray) -> np.ndarray:
+    return render(scene, only=set(chosen.tolist()))[0]
+
+
+def _shifted(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The clip moved by a few pixels as a whole, its border repeated."""
+    dy, dx = int(rng.integers(-3, 4)), int(rng.integers(-10, 11))
+    rows = np.clip(np.arange(clip.shape[1]) + dy, 0, clip.shape[1] - 1)
+    columns = np.clip(np.arange(clip.shape[2]) + dx, 0, clip.shape[2] - 1)
+    return clip[:, rows][:, :, columns]
 
 
 def _degrade(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -121,9 +140,13 @@ def _degrade(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def train_judge(frames: Path, minutes: float, path: Path = WEIGHTS, batch: int = 48, lr: float = 2e-3) -> Judge:
-    """Train on the rendered shards in `frames` for `minutes` of compute; save half-precision weights to `path`."""
-    rng = np.random.default_rng(1)
-    judge, shots = Judge(), _Shots(frames, rng)
+    """Train for `minutes` of compute, from `path` if it is there; save half-precision weights to it.
+
+    frames: folder of rendered shards.
+    """
+    rng = np.random.default_rng()
+    judge, shots = load_judge(path) if path.exists() else Judge(), _Shots(frames, rng)
+    judge.train()
     optimisers = build_optimisers(judge, lr, not_muon=("heads",))
     begun, step = compute_seconds(), 0
     while (progress := (compute_seconds() - begun) / (60 * minutes)) < 1:
@@ -137,7 +160,6 @@ def train_judge(frames: Path, minutes: float, path: Path = WEIGHTS, batch: int =
             optimiser.zero_grad(set_to_none=True)
         step += 1
         if step % 50 == 0:
-            shots.refresh()
             logger.info(
                 "judge step %d, %.1f min: loss %.4f",
                 step,

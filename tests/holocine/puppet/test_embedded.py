@@ -1,0 +1,57 @@
+"""The embedded model as it is shipped: small, repeatable, and showing what the storyboard asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from holocine import HoloCinePipeline, load_pipeline
+from holocine.checkpoints import EMBEDDED
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.judge import WEIGHTS, check_judge, load_judge
+from holocine.puppet.measure import CutDetector, generated, measure, measured_scenes, rendered
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> HoloCinePipeline:
+    pipeline = load_pipeline()
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def files() -> list[Path]:
+    return [path for path in (*EMBEDDED.rglob("*"), WEIGHTS) if path.is_file()]
+
+
+def test_the_weights_are_small_files() -> None:
+    assert max(path.stat().st_size for path in files()) < 10e6
+    assert sum(path.stat().st_size for path in files()) < 60e6
+
+
+def test_the_same_seed_makes_the_same_video(pipeline: HoloCinePipeline) -> None:
+    storyboard = to_storyboard(measured_scenes(1, num_frames=33)[0], seed=1)
+    first, again = (pipeline(storyboard, num_inference_steps=2).frames[0] for _ in range(2))
+    other = pipeline(storyboard, num_inference_steps=2, seed=2).frames[0]
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_the_judge_can_be_trusted_on_rendered_truth() -> None:
+    shares = check_judge(load_judge(), num_scenes=25)
+    assert min(shares[name] for name in ("setting", "size", "framing", "colour0", "body0", "hat0")) >= 0.9
+
+
+def test_unseen_storyboards_get_their_cuts_and_their_setting(pipeline: HoloCinePipeline) -> None:
+    scenes = measured_scenes(6)
+    tally = measure(generated(pipeline, scenes), load_judge(), CutDetector())
+    assert tally.share("cut on the requested frame") >= 0.75
+    assert tally.share("setting") >= 0.75
+
+
+def test_truth_scores_as_truth() -> None:
+    tally = measure(rendered(measured_scenes(6)), load_judge(), CutDetector())
+    assert tally.share("cut on the requested frame") >= 0.9
+    assert tally.share("puppets and setting") >= 0.85
+    assert tally.share("a question that is never asked") is None
