@@ -33,8 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, help="pipeline folder to write (default: FOLDER/weights)")
     train.add_argument("--start", type=Path, help="pipeline folder to go on from, such as holocine/puppet/weights")
     for field in fields(Recipe):
-        kind = int if field.name.endswith("shards") else float
-        unit = "shards" if kind is int else "minutes"
+        kind = type(field.default)
+        unit = "minutes" if kind is float else kind.__name__
         train.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default, metavar=unit)
     train.set_defaults(run=_train)
     put = commands.add_parser("assemble", help="write the pipeline folder from what has been trained so far")

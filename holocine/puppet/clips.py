@@ -53,7 +53,7 @@ def encode_clip(vae: AutoencoderKLWan, video: torch.Tensor) -> tuple[torch.Tenso
     """Posterior mean and log variance (B, z, latent frames, h, w) of clips (B, 3, 4t+1, H, W) in [-1, 1]."""
     with whole_clips():
         moments = vae.quant_conv(vae.encoder(patchify(video, vae.config.patch_size or 1)))
-    mean, logvar = moments.chunk(2, 1)
+    mean, logvar = moments.float().chunk(2, 1)
     return mean, logvar.clamp(-30, 20)
 
 

@@ -139,18 +139,25 @@ def _degrade(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return flat.reshape(*clip.shape[1:3], len(clip), 3).transpose(2, 0, 1, 3).clip(0, 1)
 
 
-def train_judge(frames: Path, minutes: float, path: Path = WEIGHTS, batch: int = 48, lr: float = 2e-3) -> Judge:
+def train_judge(
+    frames: Path,
+    minutes: float,
+    path: Path = WEIGHTS,
+    batch: int = 48,
+    lr: float = 2e-3,
+    device: str | torch.device = "cpu",
+) -> Judge:
     """Train for `minutes` of compute, from `path` if it is there; save half-precision weights to it.
 
     frames: folder of rendered shards.
     """
     rng = np.random.default_rng()
     judge, shots = load_judge(path) if path.exists() else Judge(), _Shots(frames, rng)
-    judge.train()
+    judge.to(device).train()
     optimisers = build_optimisers(judge, lr, not_muon=("heads",))
     begun, step = compute_seconds(), 0
     while (progress := (compute_seconds() - begun) / (60 * minutes)) < 1:
-        clips, answers = shots.batch(batch)
+        clips, answers = (x.to(device) for x in shots.batch(batch))
         losses = [F.cross_entropy(x, answers[:, i]) for i, x in enumerate(judge(clips).values())]
         torch.stack(losses).mean().backward()
         for optimiser in optimisers:
@@ -166,7 +173,7 @@ def train_judge(frames: Path, minutes: float, path: Path = WEIGHTS, batch: int =
                 60 * progress * minutes / 60,
                 float(torch.stack(losses).mean()),
             )
-    judge.eval()
+    judge.cpu().eval()
     save_file({n: t.half().contiguous() if t.is_floating_point() else t for n, t in judge.state_dict().items()}, path)
     return judge
 

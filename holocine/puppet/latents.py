@@ -36,9 +36,9 @@ def _to_video(frames: np.ndarray) -> torch.Tensor:
 @torch.no_grad()
 def normalised_latents(vae: AutoencoderKLWan, frames: np.ndarray) -> torch.Tensor:
     """Latents (B, z, T, h, w) of unit variance of uint8 clips (B, frames, H, W, 3)."""
-    mean, _ = encode_clip(vae, _to_video(frames))
+    mean, _ = encode_clip(vae, _to_video(frames).to(vae.device))
     shift, scale = (torch.tensor(v).view(1, -1, 1, 1, 1) for v in (vae.config.latents_mean, vae.config.latents_std))
-    return (mean - shift) / scale
+    return (mean.cpu() - shift) / scale
 
 
 def _save(path: Path, **arrays: np.ndarray) -> None:

@@ -24,15 +24,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Minutes of computing for every trained part, and how much data they are given."""
+    """Minutes of computing for every trained part, how much data they are given, and what they run on."""
 
     scene_shards: int = 300
     still_shards: int = 80
-    vae: float = 240
-    decoder: float = 240
-    text: float = 15
-    judge: float = 10
-    transformer: float = 480
+    vae: float = 240.0
+    decoder: float = 240.0
+    text: float = 15.0
+    judge: float = 10.0
+    transformer: float = 480.0
+    device: str = "cuda" if torch.cuda.is_available() else "cpu"
+    batch_scale: int = 2 if torch.cuda.is_available() else 1
 
 
 def run(
@@ -45,6 +47,7 @@ def run(
         trained further.
     """
     frames, latents = folder / "frames", folder / "latents"
+    machine = {"device": recipe.device, "batch_scale": recipe.batch_scale}
     if start:
         take_over(start, folder)
     for shard in range(recipe.scene_shards):
@@ -52,15 +55,15 @@ def run(
         render_shard(frames, shard)
     if start is None:
         progress("training the VAE")
-        train_vae(folder / "vae", frames, recipe.vae)
+        train_vae(folder / "vae", frames, recipe.vae, **machine)
     progress("training the VAE's decoder")
-    train_vae(folder / "decoder", frames, recipe.decoder, decoder_only=True)
+    train_vae(folder / "decoder", frames, recipe.decoder, decoder_only=True, **machine)
     if not (folder / "text" / "text_encoder" / "config.json").exists():
         progress("training the text encoder")
-        train_text_encoder(train_tokenizer(), recipe.text, folder / "text")
+        train_text_encoder(train_tokenizer(), recipe.text, folder / "text", device=recipe.device)
     if not (folder / "judge.safetensors").exists():
         progress("training the judge")
-        train_judge(frames, recipe.judge, folder / "judge.safetensors")
+        train_judge(frames, recipe.judge, folder / "judge.safetensors", device=recipe.device)
     encode(folder, recipe, progress)
     progress("training the transformer")
     still_share = 0.0 if start else 0.22
@@ -71,6 +74,7 @@ def run(
         recipe.transformer,
         still_share=still_share,
         start=start and start / "transformer",
+        **machine,
     )
     assemble(folder / "text", folder / "decoder" / "model", folder / "transformer" / "model", out)
 
@@ -88,7 +92,7 @@ def take_over(start: Path, folder: Path) -> None:
 
 def encode(folder: Path, recipe: Recipe, progress: Callable[[str], None]) -> None:
     """Encode scenes and stills with the finished encoder."""
-    vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model", torch_dtype=torch.float32).eval()
+    vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model", torch_dtype=torch.float32).eval().to(recipe.device)
     latents = folder / "latents"
     latents.mkdir(parents=True, exist_ok=True)
     for shard in range(recipe.still_shards):

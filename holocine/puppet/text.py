@@ -132,7 +132,7 @@ def _check(model: nn.ModuleDict, tokenizer: PreTrainedTokenizerFast, batches: in
     """Share of right answers on prompts that training does not see; looks are asked at references only."""
     right: dict[str, list[torch.Tensor]] = {name: [] for name in _QUESTIONS}
     for i in range(batches):
-        ids, labels = _batch(tokenizer, 64_000 + i * _BATCH)
+        ids, labels = (x.to(model["encoder"].device) for x in _batch(tokenizer, 64_000 + i * _BATCH))
         at_reference = (labels[..., 0] != -100) & (labels[..., -1] != -100)
         for number, (name, logits) in enumerate(zip(_QUESTIONS, _answers(model, ids), strict=True)):
             asked = at_reference if name in TRAITS else labels[..., 0] != -100
@@ -147,15 +147,16 @@ def train_text_encoder(
     start: UMT5EncoderModel | None = None,
     lr: float = 3e-3,
     most_steps: int | None = None,
+    device: str | torch.device = "cpu",
 ) -> UMT5EncoderModel:
     """Train an encoder (`start`, or a fresh one) for `minutes` of compute; save it and the tokenizer below `folder`."""
     encoder = start or build_text_encoder()
     heads = nn.Linear(TEXT_DIM, sum(map(len, _QUESTIONS.values())))
-    model = nn.ModuleDict({"encoder": encoder, "heads": heads})
+    model = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device)
     optimisers = build_optimisers(model, lr, not_muon=("shared", "embed_tokens", "relative_attention_bias", "heads"))
     begun, seed, step = compute_seconds(), 320_000, 0
     while (progress := (compute_seconds() - begun) / (minutes * 60)) < 1 and step != most_steps:
-        ids, labels = _batch(tokenizer, seed)
+        ids, labels = (x.to(device) for x in _batch(tokenizer, seed))
         seed += _BATCH
         losses = [
             F.cross_entropy(x.flatten(0, 1), labels[..., i].flatten()) for i, x in enumerate(_answers(model, ids))

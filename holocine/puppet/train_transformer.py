@@ -20,7 +20,7 @@ from holocine.prompt import TextWindows, clean, text_windows
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.data import shard_lengths, shard_scenes
 from holocine.puppet.latents import STILLS_PER_SHOT, still_scenes
-from holocine.puppet.optimisers import Average, build_optimisers, trapezoid
+from holocine.puppet.optimisers import Average, autocast, build_optimisers, trapezoid
 from holocine.puppet.text import TEXT_DIM
 from holocine.puppet.world import Scene
 from holocine.timeline import ShotLayout
@@ -120,7 +120,9 @@ class LatentBank:
         windows = [text_windows(p, self.tokenizer) if p else None for p in prompts]
         tokens = self.tokenizer(prompts, padding=True, return_tensors="pt")
         mask = tokens["attention_mask"]
-        hidden = self.encoder(input_ids=tokens["input_ids"], attention_mask=mask).last_hidden_state
+        device = self.encoder.device
+        hidden = self.encoder(input_ids=tokens["input_ids"].to(device), attention_mask=mask.to(device))
+        hidden = hidden.last_hidden_state.cpu()
         text = torch.zeros(len(prompts), TEXT_LENGTH, TEXT_DIM)
         text[:, : hidden.shape[1]] = hidden * mask[..., None]
         return text, windows
@@ -134,16 +136,18 @@ def sample_sigmas(count: int) -> torch.Tensor:
 
 def flow_matching_loss(model: HoloCineTransformer3DModel, batch: Batch, settings: AttentionSettings) -> torch.Tensor:
     """Mean squared error of the velocity noise - latents."""
-    noise, sigmas = torch.randn_like(batch.latents), sample_sigmas(len(batch.latents))
-    level = sigmas.view(-1, 1, 1, 1, 1)
-    output = model(
-        hidden_states=(1 - level) * batch.latents + level * noise,
-        timestep=sigmas * 1000,
-        encoder_hidden_states=batch.text,
-        attention_kwargs={"layouts": batch.layouts, "windows": batch.windows, "settings": settings},
-        return_dict=False,
-    )[0]
-    return (output - (noise - batch.latents)).square().mean()
+    device = model.device
+    latents, sigmas = batch.latents.to(device), sample_sigmas(len(batch.latents)).to(device)
+    noise, level = torch.randn_like(latents), sigmas.view(-1, 1, 1, 1, 1)
+    with autocast(device):
+        output = model(
+            hidden_states=(1 - level) * latents + level * noise,
+            timestep=sigmas * 1000,
+            encoder_hidden_states=batch.text.to(device),
+            attention_kwargs={"layouts": batch.layouts, "windows": batch.windows, "settings": settings},
+            return_dict=False,
+        )[0]
+    return (output.float() - (noise - latents)).square().mean()
 
 
 def train_transformer(
@@ -156,23 +160,28 @@ def train_transformer(
     lr: float = 2e-3,
     most_steps: int | None = None,
     start: Path | None = None,
+    device: str | torch.device = "cpu",
+    batch_scale: int = 1,
 ) -> None:
     """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt, or else from `start`.
 
     The first `still_share` of the time goes to stills. `settings`: HoloCine's attention unless given. `most_steps`
-    ends this call early, as if it had been interrupted.
+    ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch that suits one core, at
+    most 2.
     """
+    device = torch.device(device)
     folder.mkdir(parents=True, exist_ok=True)
     settings = settings or AttentionSettings()
     tokenizer = PreTrainedTokenizerFast.from_pretrained(text / "tokenizer")
-    encoder = UMT5EncoderModel.from_pretrained(text / "text_encoder", dtype=torch.float32)
+    encoder = UMT5EncoderModel.from_pretrained(text / "text_encoder", dtype=torch.float32).to(device)
     model = build_transformer()
     if start:
         model.load_state_dict(HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32).state_dict())
+    model.to(device)
     optimisers, average = build_optimisers(model, lr, not_muon=_NOT_MUON), Average(model, 0.998)
     state_path, spent, step = folder / "state.pt", 0.0, 0
     if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
+        state = torch.load(state_path, weights_only=True, map_location=device)
         model.load_state_dict(state["model"])
         average.values, average.steps = state["average"], state["step"]
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
@@ -190,7 +199,7 @@ def train_transformer(
         }
         torch.save(state, folder / "state.tmp")
         (folder / "state.tmp").replace(state_path)
-        averaged = build_transformer()
+        averaged = build_transformer().to(device)
         average.copy_to(averaged)
         averaged.save_pretrained(folder / "model")
 
@@ -198,7 +207,7 @@ def train_transformer(
     while (spent := time.monotonic() - begun) < minutes * 60 and (most_steps is None or len(losses) < most_steps):
         progress = spent / (minutes * 60)
         stills = progress < still_share or bank.rng.random() < 0.05
-        batch = bank.single_frames(32) if stills else bank.whole_scenes(8)
+        batch = bank.single_frames(32 * batch_scale) if stills else bank.whole_scenes(8 * batch_scale)
         loss = flow_matching_loss(model, batch, settings)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from holocine.puppet.clips import decode_clip, encode_clip
-from holocine.puppet.optimisers import Average, build_optimisers, trapezoid
+from holocine.puppet.optimisers import Average, autocast, build_optimisers, trapezoid
 
 logger = logging.getLogger(__name__)
 
@@ -77,13 +77,13 @@ def psnr(output: torch.Tensor, target: torch.Tensor) -> float:
     return float(-10 * torch.log10((output.clamp(-1, 1) - target).square().mean() / 4))
 
 
-def _next_batch(bank: FrameBank, progress: float, rng: np.random.Generator) -> torch.Tensor:
+def _next_batch(bank: FrameBank, progress: float, rng: np.random.Generator, batch_scale: int) -> torch.Tensor:
     """Single frames first; then mostly long clips, cropped so that a batch sees many scenes."""
     if progress < 0.22 or rng.random() < 0.12:
-        return bank.clips(12, 1, 64, 112)
+        return bank.clips(12 * batch_scale, 1, 64, 112)
     if rng.random() < 0.2:
-        return bank.clips(2, 33, 32, 48)
-    return bank.clips(4, 17, 32, 48)
+        return bank.clips(2 * batch_scale, 33, 32, 48)
+    return bank.clips(4 * batch_scale, 17, 32, 48)
 
 
 def train_vae(
@@ -93,12 +93,15 @@ def train_vae(
     decoder_only: bool = False,
     lr: float = 2e-3,
     most_steps: int | None = None,
+    device: str | torch.device = "cpu",
+    batch_scale: int = 1,
 ) -> None:
     """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt.
 
     With `decoder_only` the encoder, and so the latent space, stays as it is while pictures get sharper. `most_steps`
-    ends this call early, as if it had been interrupted.
+    ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch that suits one core.
     """
+    device = torch.device(device)
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng()
     vae = AutoencoderKLWan(**VAE_CONFIG)
@@ -106,34 +109,36 @@ def train_vae(
         vae = AutoencoderKLWan.from_pretrained(folder.parent / "vae" / "model")
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
+    vae.to(device)
     optimisers, average = build_optimisers(vae, lr), Average(vae, 0.998)
     state_path, spent, step = folder / "state.pt", 0.0, 0
     if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
+        state = torch.load(state_path, weights_only=True, map_location=device)
         vae.load_state_dict(state["vae"])
         average.values, average.steps = state["average"], state["step"]
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         spent, step = state["spent"], state["step"]
     bank = FrameBank(frames, rng)
-    std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1)
+    std = torch.tensor(vae.config.latents_std, device=device).view(1, -1, 1, 1, 1)
     begun, saved_at, history = time.monotonic() - spent, time.monotonic(), []
     while (spent := time.monotonic() - begun) < minutes * 60 and (most_steps is None or len(history) < most_steps):
         progress = spent / (minutes * 60)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = lr * trapezoid(progress)
-        video = _next_batch(bank, 1.0 if decoder_only else progress, rng)
-        with torch.set_grad_enabled(not decoder_only):
+        video = _next_batch(bank, 1.0 if decoder_only else progress, rng, batch_scale).to(device)
+        with torch.set_grad_enabled(not decoder_only), autocast(device):
             mu, logvar = encode_clip(vae, video)
         noise = torch.randn_like(mu)
         if decoder_only:
-            strength = 0.25 * torch.rand(mu.shape[0], 1, 1, 1, 1)
-            latents, loss = mu + noise * strength * std, torch.zeros(())
+            strength = 0.25 * torch.rand(mu.shape[0], 1, 1, 1, 1, device=device)
+            latents, loss = mu + noise * strength * std, 0.0
         else:
             latents = mu + noise * ((0.5 * logvar).exp() + _LATENT_NOISE)
             loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
-        output = decode_clip(vae, latents)
+        with autocast(device):
+            output = decode_clip(vae, latents).float()
         (loss + reconstruction_loss(output, video)).backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         for optimiser in optimisers:
@@ -170,12 +175,12 @@ def _save(vae, average: Average, optimisers, spent: float, step: int, folder: Pa
     }
     torch.save(state, folder / "state.tmp")
     (folder / "state.tmp").replace(folder / "state.pt")
-    model = AutoencoderKLWan(**{k: v for k, v in vae.config.items() if not k.startswith("_")})
+    model = AutoencoderKLWan(**{k: v for k, v in vae.config.items() if not k.startswith("_")}).to(vae.device)
     model.load_state_dict(vae.state_dict())
     average.copy_to(model)
     frozen = not any(p.requires_grad for p in vae.encoder.parameters())
     with torch.no_grad():
-        video = torch.cat([bank.clips(1, 33, 64, 112) for _ in range(6)])
+        video = torch.cat([bank.clips(1, 33, 64, 112) for _ in range(6)]).to(vae.device)
         mu, _ = encode_clip(model, video)
         if not frozen:
             model.register_to_config(
