@@ -46,9 +46,9 @@ def assemble(text: Path, vae: Path, transformer: Path, out: Path, attention: str
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
     pipeline.save_pretrained(temporary, max_shard_size=MAX_SHARD)
-    for kept in ("README.md", "judge.safetensors"):
-        if (out / kept).exists():
-            shutil.copy2(out / kept, temporary / kept)
+    for kept in out.glob("*.*"):  # the card, its pictures and its measurements
+        if kept.name != "model_index.json":
+            shutil.copy2(kept, temporary / kept.name)
     if out.exists():
         shutil.rmtree(out)
     temporary.rename(out)
