@@ -222,10 +222,14 @@ def _opened(path: str | os.PathLike) -> av.container.InputContainer:
 
 
 def _decoded(container: av.container.InputContainer, path: str | os.PathLike) -> Iterator[av.VideoFrame]:
+    declared, count = container.streams.video[0].frames, 0  # 0 where the container does not say
     try:
-        yield from container.decode(video=0)
+        for count, frame in enumerate(container.decode(video=0), start=1):  # noqa: B007  counted for the check below
+            yield frame
     except av.error.FFmpegError as error:
         raise VideoError(f"{path} is damaged or cut short: {_reason(error)}") from None
+    if count < declared:  # some cuts end the decoding without an error
+        raise VideoError(f"{path} is damaged or cut short: it holds {count} of its {declared} frames")
 
 
 def _reason(error: Exception) -> str:
