@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def assemble(text: Path, vae: Path, transformer: Path, out: Path, attention: str
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
     pipeline.save_pretrained(temporary, max_shard_size=MAX_SHARD)
+    for config in temporary.glob("*/config.json"):  # where a part was trained is not part of it
+        kept = {key: value for key, value in json.loads(config.read_text()).items() if key != "_name_or_path"}
+        config.write_text(json.dumps(kept, indent=2) + "\n")
     for kept in out.glob("*.*"):  # the card, its pictures and its measurements
         if kept.name != "model_index.json":
             shutil.copy2(kept, temporary / kept.name)
