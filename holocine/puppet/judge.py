@@ -20,8 +20,8 @@ from torch import nn
 
 from holocine.puppet.data import TRAINING_SEED, shard_scenes
 from holocine.puppet.facts import FACTS, shot_facts
-from holocine.puppet.optimisers import build_optimisers, compute_seconds, trapezoid
 from holocine.puppet.renderer import render
+from holocine.puppet.trainer import Trainer
 from holocine.puppet.world import Scene, sample_scene
 
 logger = logging.getLogger(__name__)
@@ -154,25 +154,14 @@ def train_judge(
     rng = np.random.default_rng()
     judge, shots = load_judge(path) if path.exists() else Judge(), _Shots(frames, rng)
     judge.to(device).train()
-    optimisers = build_optimisers(judge, lr, not_muon=("heads",))
-    begun, step = compute_seconds(), 0
-    while (progress := (compute_seconds() - begun) / (60 * minutes)) < 1:
+    trainer = Trainer(judge, minutes, lr, not_muon=("heads",))
+    for step in trainer.steps():
         clips, answers = (x.to(device) for x in shots.batch(batch))
         losses = [F.cross_entropy(x, answers[:, i]) for i, x in enumerate(judge(clips).values())]
-        torch.stack(losses).mean().backward()
-        for optimiser in optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = lr * trapezoid(progress)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        step += 1
+        loss = torch.stack(losses).mean()
+        trainer.step(loss)
         if step % 50 == 0:
-            logger.info(
-                "judge step %d, %.1f min: loss %.4f",
-                step,
-                60 * progress * minutes / 60,
-                float(torch.stack(losses).mean()),
-            )
+            logger.info("judge step %d, %.1f min: loss %.4f", step, trainer.spent_minutes, float(loss.detach()))
     judge.cpu().eval()
     save_file({n: t.half().contiguous() if t.is_floating_point() else t for n, t in judge.state_dict().items()}, path)
     return judge

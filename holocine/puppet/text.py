@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 from holocine.prompt import clean, text_windows
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.facts import CAPTION_FACTS, TRAITS, shot_facts
-from holocine.puppet.optimisers import build_optimisers, compute_seconds, trapezoid
+from holocine.puppet.trainer import Trainer
 from holocine.puppet.world import Scene, sample_scene
 
 logger = logging.getLogger(__name__)
@@ -153,25 +153,17 @@ def train_text_encoder(
     encoder = start or build_text_encoder()
     heads = nn.Linear(TEXT_DIM, sum(map(len, _QUESTIONS.values())))
     model = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device)
-    optimisers = build_optimisers(model, lr, not_muon=("shared", "embed_tokens", "relative_attention_bias", "heads"))
-    begun, seed, step = compute_seconds(), 320_000, 0
-    while (progress := (compute_seconds() - begun) / (minutes * 60)) < 1 and step != most_steps:
-        ids, labels = (x.to(device) for x in _batch(tokenizer, seed))
-        seed += _BATCH
+    by_adam = ("shared", "embed_tokens", "relative_attention_bias", "heads")
+    trainer = Trainer(model, minutes, lr, most_steps=most_steps, not_muon=by_adam)
+    for step in trainer.steps():
+        ids, labels = (x.to(device) for x in _batch(tokenizer, 320_000 + (step - 1) * _BATCH))
         losses = [
             F.cross_entropy(x.flatten(0, 1), labels[..., i].flatten()) for i, x in enumerate(_answers(model, ids))
         ]
-        (torch.stack(losses[: len(_SHOT_FACTS)]).mean() + torch.stack(losses[len(_SHOT_FACTS) :]).mean()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimiser in optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = lr * trapezoid(progress)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        step += 1
+        trainer.step(torch.stack(losses[: len(_SHOT_FACTS)]).mean() + torch.stack(losses[len(_SHOT_FACTS) :]).mean())
         if step % 50 == 0:
             shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in _check(model, tokenizer).items())
-            logger.info("text step %d, %.1f min: %s", step, 60 * progress * minutes / 60, shares)
+            logger.info("text step %d, %.1f min: %s", step, trainer.spent_minutes, shares)
     encoder.save_pretrained(folder / "text_encoder")
     tokenizer.save_pretrained(folder / "tokenizer")
     return encoder

@@ -7,7 +7,6 @@ Flow matching with the logit-normal timesteps and shift of the sampler; a tenth 
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from holocine.prompt import TextWindows, clean, text_windows
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.data import shard_lengths, shard_scenes
 from holocine.puppet.latents import STILLS_PER_SHOT, still_scenes
-from holocine.puppet.optimisers import Average, autocast, build_optimisers, trapezoid
+from holocine.puppet.optimisers import autocast
 from holocine.puppet.text import TEXT_DIM
+from holocine.puppet.trainer import Trainer
 from holocine.puppet.world import Scene
 from holocine.timeline import ShotLayout
 from holocine.transformer import HoloCineTransformer3DModel
@@ -163,7 +163,7 @@ def train_transformer(
     device: str | torch.device = "cpu",
     batch_scale: int = 1,
 ) -> None:
-    """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt, or else from `start`.
+    """Train until `minutes` of compute are used in all, resuming from `folder`/state.pt, or else from `start`.
 
     The first `still_share` of the time goes to stills. `settings`: HoloCine's attention unless given. `most_steps`
     ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch that suits one core, at
@@ -178,46 +178,21 @@ def train_transformer(
     if start:
         model.load_state_dict(HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32).state_dict())
     model.to(device)
-    optimisers, average = build_optimisers(model, lr, not_muon=_NOT_MUON), Average(model, 0.998)
-    state_path, spent, step = folder / "state.pt", 0.0, 0
-    if state_path.exists():
-        state = torch.load(state_path, weights_only=True, map_location=device)
-        model.load_state_dict(state["model"])
-        average.values, average.steps = state["average"], state["step"]
-        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        spent, step = state["spent"], state["step"]
+    trainer = Trainer(model, minutes, lr, folder / "state.pt", most_steps, not_muon=_NOT_MUON)
     bank = LatentBank(latents, tokenizer, encoder, np.random.default_rng())
 
-    def save() -> None:
-        state = {
-            "model": model.state_dict(),
-            "average": average.values,
-            "optimisers": [o.state_dict() for o in optimisers],
-            "spent": spent,
-            "step": step,
-        }
-        torch.save(state, folder / "state.tmp")
-        (folder / "state.tmp").replace(state_path)
+    def save_model() -> None:
+        bank.refresh()
         averaged = build_transformer().to(device)
-        average.copy_to(averaged)
+        trainer.average.copy_to(averaged)
         averaged.save_pretrained(folder / "model")
 
-    begun, saved_at, losses = time.monotonic() - spent, time.monotonic(), []
-    while (spent := time.monotonic() - begun) < minutes * 60 and (most_steps is None or len(losses) < most_steps):
-        progress = spent / (minutes * 60)
-        stills = progress < still_share or bank.rng.random() < 0.05
+    losses: list[tuple[bool, float]] = []
+    for step in trainer.steps(save_model):
+        stills = trainer.progress < still_share or bank.rng.random() < 0.05
         batch = bank.single_frames(32 * batch_scale) if stills else bank.whole_scenes(8 * batch_scale)
         loss = flow_matching_loss(model, batch, settings)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimiser in optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = lr * trapezoid(progress)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        average.update(model)
-        step += 1
+        trainer.step(loss)
         losses.append((stills, float(loss.detach())))
         if step % 25 == 0:
             recent = {kind: [x for s, x in losses[-200:] if s is kind] for kind in (True, False)}
@@ -225,13 +200,8 @@ def train_transformer(
             logger.info(
                 "transformer step %d, %.1f min: loss on stills %s, on scenes %s (%d shards)",
                 step,
-                spent / 60,
+                trainer.spent_minutes,
                 text_of[True],
                 text_of[False],
                 len(bank.scenes),
             )
-        if time.monotonic() - saved_at > 240:
-            bank.refresh()
-            save()
-            saved_at = time.monotonic()
-    save()

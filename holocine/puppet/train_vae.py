@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from holocine.puppet.clips import decode_clip, encode_clip
-from holocine.puppet.optimisers import Average, autocast, build_optimisers, trapezoid
+from holocine.puppet.optimisers import Average, autocast
+from holocine.puppet.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def train_vae(
     device: str | torch.device = "cpu",
     batch_scale: int = 1,
 ) -> None:
-    """Train until `minutes` of wall clock are used in all, resuming from `folder`/state.pt.
+    """Train until `minutes` of compute are used in all, resuming from `folder`/state.pt.
 
     With `decoder_only` the encoder, and so the latent space, stays as it is while pictures get sharper. `most_steps`
     ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch that suits one core.
@@ -115,24 +115,17 @@ def train_vae(
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
     vae.to(device)
-    optimisers, average = build_optimisers(vae, lr), Average(vae, 0.998)
-    state_path, spent, step = folder / "state.pt", 0.0, 0
-    if state_path.exists():
-        state = torch.load(state_path, weights_only=True, map_location=device)
-        vae.load_state_dict(state["vae"])
-        average.values, average.steps = state["average"], state["step"]
-        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        spent, step = state["spent"], state["step"]
+    trainer = Trainer(vae, minutes, lr, folder / "state.pt", most_steps)
     bank = FrameBank(frames, rng)
     std = torch.tensor(vae.config.latents_std, device=device).view(1, -1, 1, 1, 1)
-    begun, saved_at, history = time.monotonic() - spent, time.monotonic(), []
-    while (spent := time.monotonic() - begun) < minutes * 60 and (most_steps is None or len(history) < most_steps):
-        progress = spent / (minutes * 60)
-        for optimiser in optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = lr * trapezoid(progress)
-        video = _next_batch(bank, 1.0 if decoder_only else progress, rng, batch_scale).to(device)
+    history: list[float] = []
+
+    def save_model() -> None:
+        bank.refresh()
+        _save_model(vae, trainer.average, folder, bank)
+
+    for step in trainer.steps(save_model):
+        video = _next_batch(bank, 1.0 if decoder_only else trainer.progress, rng, batch_scale).to(device)
         with torch.set_grad_enabled(not decoder_only), autocast(device):
             mu, logvar = encode_clip(vae, video)
         noise = torch.randn_like(mu)
@@ -144,42 +137,22 @@ def train_vae(
             loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
         with autocast(device):
             output = decode_clip(vae, latents).float()
-        (loss + reconstruction_loss(output, video)).backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        average.update(vae)
-        step += 1
+        trainer.step(loss + reconstruction_loss(output, video))
         history.append(psnr(output.detach(), video))
         if step % 50 == 0:
             kind = f"{video.shape[2]} frames"
             logger.info(
                 "vae step %d, %.1f min, %s, PSNR %.2f dB, latent std %.2f",
                 step,
-                spent / 60,
+                trainer.spent_minutes,
                 kind,
                 float(np.mean(history[-50:])),
                 float(mu.detach().std()),
             )
-        if time.monotonic() - saved_at > 180:
-            bank.refresh()
-            _save(vae, average, optimisers, spent, step, folder, bank)
-            saved_at = time.monotonic()
-    _save(vae, average, optimisers, spent, step, folder, bank)
 
 
-def _save(vae, average: Average, optimisers, spent: float, step: int, folder: Path, bank: FrameBank) -> None:
-    """State for resuming, and the averaged model with the latents' own statistics in its config."""
-    state = {
-        "vae": vae.state_dict(),
-        "average": average.values,
-        "optimisers": [o.state_dict() for o in optimisers],
-        "spent": spent,
-        "step": step,
-    }
-    torch.save(state, folder / "state.tmp")
-    (folder / "state.tmp").replace(folder / "state.pt")
+def _save_model(vae: AutoencoderKLWan, average: Average, folder: Path, bank: FrameBank) -> None:
+    """Save the averaged model, with the latents' own statistics in its config."""
     model = AutoencoderKLWan(**{k: v for k, v in vae.config.items() if not k.startswith("_")}).to(vae.device)
     model.load_state_dict(vae.state_dict())
     average.copy_to(model)
@@ -191,7 +164,5 @@ def _save(vae, average: Average, optimisers, spent: float, step: int, folder: Pa
             model.register_to_config(
                 latents_mean=mu.mean((0, 2, 3, 4)).tolist(), latents_std=mu.std((0, 2, 3, 4)).tolist()
             )
-        logger.info(
-            "vae saved after step %d: PSNR of whole 33-frame clips %.2f dB", step, psnr(decode_clip(model, mu), video)
-        )
+        logger.info("vae saved: PSNR of whole 33-frame clips %.2f dB", psnr(decode_clip(model, mu), video))
     model.save_pretrained(folder / "model")
