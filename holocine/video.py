@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 from av.video.frame import PictureType
 
+from holocine.decoding import VideoError, VideoReader
 from holocine.files import replacing
 from holocine.storyboard import Storyboard, StoryboardError
 
@@ -32,10 +31,6 @@ SMALL_LINES, VISIBLE_LINES = 240, 448
 BT709 = LIMITED_RANGE = 1  # libav's numbers for the colour space and for luma from 16 to 235
 
 
-class VideoError(ValueError):
-    """A file that is not a readable video, or frames that cannot become one. The message is one sentence."""
-
-
 @dataclass(frozen=True, eq=False)
 class VideoFile:
     """A decoded video: `frames` (T, H, W, 3) uint8, `fps`, and the embedded storyboard and settings if it has them."""
@@ -44,6 +39,18 @@ class VideoFile:
     fps: float
     storyboard: Storyboard | None
     settings: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What `write_video` left in a file beside the pictures; all None in videos that others wrote.
+
+    size: (width, height) of the pictures, which the file may have padded to even numbers.
+    """
+
+    size: tuple[int, int] | None = None
+    storyboard: Storyboard | None = None
+    settings: dict[str, Any] | None = None
 
 
 def write_video(
@@ -100,28 +107,18 @@ def visible_size(frames: np.ndarray) -> tuple[int, int] | None:
 
 def read_video(path: str | os.PathLike) -> VideoFile:
     """Decode every frame of a video; raises `VideoError` if it is missing, damaged or has no pictures."""
-    with _opened(path) as container:
-        embedded = _from_comment(container.metadata.get("comment"), path)
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        frames = [frame.to_ndarray(format="rgb24") for frame in _decoded(container, path)]
-        fps = float(stream.average_rate or stream.guessed_rate or 0)
-    if not frames:
-        raise VideoError(f"{path} has no pictures in it")
-    if not fps:
+    with VideoReader(path) as reader:
+        embedded = embedded_in(reader)
+        frames = np.stack(list(reader.frames(embedded.size)))
+    if not reader.fps:
         raise VideoError(f"{path} does not say how many frames a second it has")
-    width, height = embedded.get("size") or frames[0].shape[1::-1]
-    return VideoFile(
-        np.stack([frame[:height, :width] for frame in frames]),
-        fps,
-        embedded.get("storyboard"),
-        embedded.get("settings"),
-    )
+    return VideoFile(frames, reader.fps, embedded.storyboard, embedded.settings)
 
 
 def read_storyboard(path: str | os.PathLike) -> Storyboard:
     """The storyboard embedded in a video, without decoding it; raises `VideoError` if there is none."""
-    storyboard = _read_embedded(path).get("storyboard")
+    with VideoReader(path) as reader:
+        storyboard = embedded_in(reader).storyboard
     if storyboard is None:
         raise VideoError(f"{path} has no storyboard in it: only videos written by holocine have one")
     return storyboard
@@ -129,12 +126,8 @@ def read_storyboard(path: str | os.PathLike) -> Storyboard:
 
 def read_settings(path: str | os.PathLike) -> dict[str, Any]:
     """The settings embedded in a video, without decoding it; empty if there are none."""
-    return _read_embedded(path).get("settings") or {}
-
-
-def _read_embedded(path: str | os.PathLike) -> dict[str, Any]:
-    with _opened(path) as container:
-        return _from_comment(container.metadata.get("comment"), path)
+    with VideoReader(path) as reader:
+        return embedded_in(reader).settings or {}
 
 
 def _checked_frames(frames: np.ndarray) -> np.ndarray:
@@ -190,50 +183,24 @@ def _to_comment(storyboard: Storyboard | None, settings: dict[str, Any] | None, 
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
 
 
-def _from_comment(comment: str | None, path: str | os.PathLike) -> dict[str, Any]:
-    """What `_to_comment` embedded, with the storyboard as an object; empty for videos that others wrote."""
+def embedded_in(reader: VideoReader) -> Embedded:
+    """What `write_video` embedded in an open video; raises `VideoError` if that is damaged."""
     try:
-        content = json.loads(comment or "")
+        content = json.loads(reader.comment or "")
     except json.JSONDecodeError:
-        return {}
+        return Embedded()
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        return {}
+        return Embedded()
+    path, storyboard, settings, size = reader.path, *map(content.get, ("storyboard", "settings", "size"))
     try:
-        storyboard = content.get("storyboard") and Storyboard.from_json(json.dumps(content["storyboard"]))
+        storyboard = storyboard and Storyboard.from_json(json.dumps(storyboard))
     except StoryboardError as error:
         raise VideoError(f"the storyboard embedded in {path} is damaged: {error}") from None
-    if not isinstance(content.get("settings"), dict | None):
+    if not isinstance(settings, dict | None):
         raise VideoError(f"the settings embedded in {path} are damaged: they are no JSON object")
-    return {**content, "storyboard": storyboard}
-
-
-def _opened(path: str | os.PathLike) -> av.container.InputContainer:
-    path = Path(path)
-    if not path.is_file():
-        raise VideoError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, ValueError) as error:
-        raise VideoError(f"{path} is not a video that can be read: {_reason(error)}") from None
-    if not container.streams.video:
-        container.close()
-        raise VideoError(f"{path} has no pictures in it")
-    return container
-
-
-def _decoded(container: av.container.InputContainer, path: str | os.PathLike) -> Iterator[av.VideoFrame]:
-    declared, count = container.streams.video[0].frames, 0  # 0 where the container does not say
-    try:
-        for count, frame in enumerate(container.decode(video=0), start=1):  # noqa: B007  counted for the check below
-            yield frame
-    except av.error.FFmpegError as error:
-        raise VideoError(f"{path} is damaged or cut short: {_reason(error)}") from None
-    if count < declared:  # some cuts end the decoding without an error
-        raise VideoError(f"{path} is damaged or cut short: it holds {count} of its {declared} frames")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+    if size is not None and not (isinstance(size, list) and len(size) == 2 and all(isinstance(n, int) for n in size)):
+        raise VideoError(f"the picture size embedded in {path} is damaged: it is {size!r}")
+    return Embedded(size and tuple(size), storyboard, settings)
 
 
 # The contact sheet
