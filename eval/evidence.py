@@ -56,7 +56,7 @@ class Footage:
     thumbnails: uint8 (T, 27, 48, 3), what shot detectors look at. pictures: uint8 (T, h, w, 3), the frames reduced to
     at most PICTURE_WIDTH pixels of width (never enlarged), what motion, flicker and the like look at. sharpness,
     clipped: float (T,), measured at full size: variance of the Laplacian of luma in [0, 1], and share of pixels at the
-    ends of the range.
+    ends of the range. notes: sentences about what was done to the pictures (turned upright, variable frame rate).
     """
 
     sha256: str
@@ -67,6 +67,7 @@ class Footage:
     pictures: np.ndarray
     sharpness: np.ndarray
     clipped: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
