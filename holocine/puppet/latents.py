@@ -15,10 +15,11 @@ from diffusers import AutoencoderKLWan
 
 from holocine.puppet.clips import encode_clip
 from holocine.puppet.data import SHARD_SCENES, shard_scenes
-from holocine.puppet.renderer import render
-from holocine.puppet.world import Scene, sample_scene
+from holocine.puppet.renderer import FrameTruth, render, trace
+from holocine.puppet.world import HEIGHT, WIDTH, Scene, sample_scene
 
 STILLS_PER_SHOT = 2
+GRID = (4, 7)  # tokens of a latent frame, rows by columns
 _STILLS_SEED = 1_000_000_000  # scenes of which only stills are drawn
 STILLS_SCENES = 64
 
@@ -41,6 +42,25 @@ def normalised_latents(vae: AutoencoderKLWan, frames: np.ndarray) -> torch.Tenso
     return (mean.cpu() - shift) / scale
 
 
+def puppet_map(truth: FrameTruth) -> np.ndarray:
+    """Which of the scene's puppets each token shows in its middle, -1 for none: int8 (GRID)."""
+    cell_y, cell_x = HEIGHT / GRID[0], WIDTH / GRID[1]
+    y, x = (np.arange(GRID[0])[:, None] + 0.5) * cell_y, (np.arange(GRID[1]) + 0.5) * cell_x
+    found = np.full(GRID, -1, np.int8)
+    for puppet in truth.puppets:  # in the order in which they are drawn
+        x0, y0, x1, y1 = puppet.box
+        # A puppet smaller than a token still has one: the box is at least a cell wide.
+        wide, high = max(0.0, cell_x - (x1 - x0)) / 2, max(0.0, cell_y - (y1 - y0)) / 2
+        found[(y >= y0 - high) & (y < y1 + high) & (x >= x0 - wide) & (x < x1 + wide)] = puppet.index
+    return found
+
+
+def _scene_maps(scene: Scene) -> np.ndarray:
+    """Puppet maps of a scene's latent frames (T, GRID): of the first frame, then of every group of four."""
+    truths = trace(scene)
+    return np.stack([puppet_map(truths[frame]) for frame in (0, *range(2, len(truths), 4))])
+
+
 def _save(path: Path, **arrays: np.ndarray) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
@@ -49,30 +69,33 @@ def _save(path: Path, **arrays: np.ndarray) -> None:
 
 
 def encode_scenes(vae: AutoencoderKLWan, folder: Path, shard: int, frames: np.ndarray | None = None) -> None:
-    """Write `scenes-NNNNN.npz` with `latents` (SHARD_SCENES, z, T, h, w), float16, unless it is there."""
+    """Write `scenes-NNNNN.npz` unless it is there: `latents` (scenes, z, T, h, w), float16, `who` (scenes, T, GRID)."""
     path = folder / f"scenes-{shard:05d}.npz"
     if path.exists():
         return
+    scenes = shard_scenes(shard)
     if frames is None:
-        frames = np.stack([render(scene)[0] for scene in shard_scenes(shard)])
+        frames = np.stack([render(scene)[0] for scene in scenes])
     latents = torch.cat([normalised_latents(vae, frames[i : i + 2]) for i in range(0, SHARD_SCENES, 2)])
-    _save(path, latents=latents.half().numpy())
+    _save(path, latents=latents.half().numpy(), who=np.stack([_scene_maps(scene) for scene in scenes]))
 
 
 def encode_stills(vae: AutoencoderKLWan, folder: Path, shard: int) -> None:
-    """Write `stills-NNNNN.npz`: `latents` (n, z, 1, h, w), float16, with the `scene` and `shot` of each."""
+    """Write `stills-NNNNN.npz`: `latents` (n, z, 1, h, w), float16, with the `who` (GRID), `scene`, `shot` of each."""
     path = folder / f"stills-{shard:05d}.npz"
     if path.exists():
         return
     rng = np.random.default_rng((8, shard))
-    frames, owners, shots = [], [], []
+    frames, maps, owners, shots = [], [], [], []
     for number, scene in enumerate(still_scenes(shard)):
         starts = np.array([0, *scene.cuts])
         for index, (start, shot) in enumerate(zip(starts, scene.shots, strict=True)):
             chosen = start + rng.choice(shot.num_frames, STILLS_PER_SHOT, replace=False)
-            frames.append(render(scene, only={int(c) for c in chosen})[0])
+            pictures, truths = render(scene, only={int(c) for c in chosen})
+            frames.append(pictures)
+            maps += [puppet_map(truth) for truth in truths]
             owners += [number] * STILLS_PER_SHOT
             shots += [index] * STILLS_PER_SHOT
     pictures = np.concatenate(frames)[:, None]
     latents = torch.cat([normalised_latents(vae, pictures[i : i + 32]) for i in range(0, len(pictures), 32)])
-    _save(path, latents=latents.half().numpy(), scene=np.array(owners), shot=np.array(shots))
+    _save(path, latents=latents.half().numpy(), who=np.stack(maps), scene=np.array(owners), shot=np.array(shots))

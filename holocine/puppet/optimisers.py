@@ -63,10 +63,11 @@ class Average:
         for name, p in model.named_parameters():
             self.values[name].lerp_(p, 1 - decay)
 
-    def copy_to(self, model: nn.Module) -> None:
+    def copy_to(self, model: nn.Module, prefix: str = "") -> None:
+        """Give a model the averages of its parameters; `prefix`: its name in the model that is averaged."""
         with torch.no_grad():
             for name, p in model.named_parameters():
-                p.copy_(self.values[name])
+                p.copy_(self.values[prefix + name])
 
 
 def autocast(device: torch.device) -> torch.autocast:

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from holocine.attention import AttentionSettings
 from holocine.prompt import TextWindows, clean, text_windows
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.data import shard_lengths, shard_scenes
-from holocine.puppet.latents import STILLS_PER_SHOT, still_scenes
+from holocine.puppet.latents import GRID, STILLS_PER_SHOT, still_scenes
 from holocine.puppet.optimisers import autocast
+from holocine.puppet.reader import Reader, reading_loss
 from holocine.puppet.text import TEXT_DIM
 from holocine.puppet.trainer import Trainer
 from holocine.puppet.world import Scene
@@ -31,8 +33,10 @@ logger = logging.getLogger(__name__)
 TEXT_LENGTH = 512
 SHIFT = 3.0
 EMPTY_PROMPTS = 0.1
-_TOKENS = (4, 7)
-_NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table")
+_TOKENS = GRID
+_SCENE_TOKENS, _STILLS = 3_800, 32  # of a step, for one core
+_READ_BLOCK, _READING_WEIGHT = 3, 0.1
+_NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table", "reader")
 
 
 def build_transformer() -> HoloCineTransformer3DModel:
@@ -54,11 +58,17 @@ def build_transformer() -> HoloCineTransformer3DModel:
 
 @dataclass
 class Batch:
-    """latents (B, z, T, h, w); text (B, TEXT_LENGTH, TEXT_DIM); one layout and one window (None: empty prompt) each."""
+    """What a training step sees of B scenes with one layout.
 
+    latents (B, z, T, h, w); who (B, T, rows, columns), the puppet that each token shows, -1 for none; text
+    (B, TEXT_LENGTH, TEXT_DIM); one window each, None for an empty prompt.
+    """
+
+    scenes: list[Scene]
     latents: torch.Tensor
+    who: torch.Tensor
     text: torch.Tensor
-    layouts: list[ShotLayout]
+    layout: ShotLayout
     windows: list[TextWindows | None]
 
 
@@ -88,16 +98,18 @@ class LatentBank:
             self.scene_lists[kind, int(number)] = build(int(number))
         return self.arrays[path], self.scene_lists[kind, int(number)]
 
-    def whole_scenes(self, count: int) -> Batch:
-        """Scenes of one timeline, drawn from one shard."""
+    def whole_scenes(self, tokens: int) -> Batch:
+        """Scenes of one timeline, drawn from one shard, as many as have about `tokens` tokens together."""
         path = self.scenes[self.rng.integers(len(self.scenes))]
         arrays, scenes = self._load(path)
-        chosen = self.rng.choice(len(scenes), count, replace=False)
+        count = round(tokens / (arrays["latents"].shape[2] * _TOKENS[0] * _TOKENS[1]))
+        chosen = self.rng.choice(len(scenes), min(max(count, 1), len(scenes)), replace=False)
         text, windows = self._texts([scenes[i] for i in chosen])
         lengths = shard_lengths(int(path.stem.split("-")[1]))
         cuts = tuple(int(c) for c in np.cumsum(lengths)[:-1])
         layout = ShotLayout.from_cuts(sum(lengths), cuts, *_TOKENS)
-        return Batch(torch.from_numpy(arrays["latents"][chosen]).float(), text, [layout] * count, windows)
+        latents, who = torch.from_numpy(arrays["latents"][chosen]).float(), torch.from_numpy(arrays["who"][chosen])
+        return Batch([scenes[i] for i in chosen], latents, who, text, layout, windows)
 
     def single_frames(self, most: int) -> Batch:
         """Scenes whose shots are one still each: at most `most` of one number of shots, from one shard."""
@@ -110,8 +122,10 @@ class LatentBank:
         rows = first[:, None] + np.arange(num_shots) * STILLS_PER_SHOT
         rows = rows + self.rng.integers(STILLS_PER_SHOT, size=rows.shape)
         latents = torch.from_numpy(arrays["latents"][rows][:, :, :, 0]).float().transpose(1, 2)
-        text, windows = self._texts([scenes[i] for i in chosen])
-        return Batch(latents, text, [ShotLayout((1,) * num_shots, *_TOKENS)] * len(chosen), windows)
+        who = torch.from_numpy(arrays["who"][rows])
+        chosen = [scenes[i] for i in chosen]
+        text, windows = self._texts(chosen)
+        return Batch(chosen, latents, who, text, ShotLayout((1,) * num_shots, *_TOKENS), windows)
 
     @torch.no_grad()
     def _texts(self, scenes: list[Scene]) -> tuple[torch.Tensor, list[TextWindows | None]]:
@@ -134,9 +148,12 @@ def sample_sigmas(count: int) -> torch.Tensor:
     return SHIFT * sigmas / (1 + (SHIFT - 1) * sigmas)
 
 
-def flow_matching_loss(model: HoloCineTransformer3DModel, batch: Batch, settings: AttentionSettings) -> torch.Tensor:
-    """Mean squared error of the velocity noise - latents."""
-    device = model.device
+def losses(
+    model: HoloCineTransformer3DModel, reader: Reader, batch: Batch, settings: AttentionSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean squared error of the velocity noise - latents, and the reader's loss on the tokens in mid-network."""
+    device, hidden = model.device, []
+    hook = model.blocks[_READ_BLOCK].register_forward_hook(lambda block, inputs, output: hidden.append(output))
     latents, sigmas = batch.latents.to(device), sample_sigmas(len(batch.latents)).to(device)
     noise, level = torch.randn_like(latents), sigmas.view(-1, 1, 1, 1, 1)
     with autocast(device):
@@ -144,10 +161,21 @@ def flow_matching_loss(model: HoloCineTransformer3DModel, batch: Batch, settings
             hidden_states=(1 - level) * latents + level * noise,
             timestep=sigmas * 1000,
             encoder_hidden_states=batch.text.to(device),
-            attention_kwargs={"layouts": batch.layouts, "windows": batch.windows, "settings": settings},
+            attention_kwargs={
+                "layouts": [batch.layout] * len(latents),
+                "windows": batch.windows,
+                "settings": settings,
+            },
             return_dict=False,
         )[0]
-    return (output.float() - (noise - latents)).square().mean()
+    hook.remove()
+    told = [i for i, window in enumerate(batch.windows) if window is not None]
+    reading = torch.zeros((), device=device)
+    if told:  # without a text there is nothing to be read from it
+        reading = reading_loss(
+            reader, hidden[0][told].float(), batch.who[told], [batch.scenes[i] for i in told], batch.layout
+        )
+    return (output.float() - (noise - latents)).square().mean(), reading
 
 
 def train_transformer(
@@ -178,30 +206,36 @@ def train_transformer(
     if start:
         model.load_state_dict(HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32).state_dict())
     model.to(device)
-    trainer = Trainer(model, minutes, lr, folder / "state.pt", most_steps, not_muon=_NOT_MUON)
+    reader = Reader(model.config.num_attention_heads * model.config.attention_head_dim).to(device)
+    both = nn.ModuleDict({"transformer": model, "reader": reader})
+    trainer = Trainer(both, minutes, lr, folder / "state.pt", most_steps, not_muon=_NOT_MUON)
     bank = LatentBank(latents, tokenizer, encoder, np.random.default_rng())
 
     def save_model() -> None:
         bank.refresh()
         averaged = build_transformer().to(device)
-        trainer.average.copy_to(averaged)
+        trainer.average.copy_to(averaged, prefix="transformer.")
         averaged.save_pretrained(folder / "model")
 
-    losses: list[tuple[bool, float]] = []
+    history: list[tuple[bool, float, float]] = []
     for step in trainer.steps(save_model):
         stills = trainer.progress < still_share or bank.rng.random() < 0.05
-        batch = bank.single_frames(32 * batch_scale) if stills else bank.whole_scenes(8 * batch_scale)
-        loss = flow_matching_loss(model, batch, settings)
-        trainer.step(loss)
-        losses.append((stills, float(loss.detach())))
+        batch = bank.single_frames(_STILLS * batch_scale) if stills else bank.whole_scenes(_SCENE_TOKENS * batch_scale)
+        loss, reading = losses(model, reader, batch, settings)
+        trainer.step(loss + _READING_WEIGHT * reading)
+        history.append((stills, float(loss.detach()), float(reading.detach())))
         if step % 25 == 0:
-            recent = {kind: [x for s, x in losses[-200:] if s is kind] for kind in (True, False)}
-            text_of = {k: f"{np.mean(v[-100:]):.4f}" if v else "-" for k, v in recent.items()}
+            recent = [_mean_of(history, kind) for kind in (True, False)]
             logger.info(
-                "transformer step %d, %.1f min: loss on stills %s, on scenes %s (%d shards)",
+                "transformer step %d, %.1f min: loss and reading on stills %s, on scenes %s (%d shards)",
                 step,
                 trainer.spent_minutes,
-                text_of[True],
-                text_of[False],
+                *recent,
                 len(bank.scenes),
             )
+
+
+def _mean_of(history: list[tuple[bool, float, float]], stills: bool) -> str:
+    """Mean losses of the last hundred steps of one kind."""
+    recent = [values for kind, *values in history[-200:] if kind is stills][-100:]
+    return " ".join(f"{mean:.4f}" for mean in np.mean(recent, 0)) if recent else "-"

@@ -31,7 +31,10 @@ VAE_CONFIG = {
     "latents_std": [1.0] * 16,
 }
 _KL_WEIGHT = 1e-4
-_LATENT_NOISE = 0.1  # relative to a latent of unit variance; the decoder will meet latents that are not quite right
+# Strongest noise on the latents that the decoder learns from, relative to their own spread. It will meet latents that
+# are not quite right; and an encoder that has to survive noise arranges its latents so that a diffusion model learns
+# them more easily.
+_LATENT_NOISE = 0.4
 
 
 class FrameBank:
@@ -128,12 +131,11 @@ def train_vae(
         video = _next_batch(bank, 1.0 if decoder_only else trainer.progress, rng, batch_scale).to(device)
         with torch.set_grad_enabled(not decoder_only), autocast(device):
             mu, logvar = encode_clip(vae, video)
-        noise = torch.randn_like(mu)
-        if decoder_only:
-            strength = 0.25 * torch.rand(mu.shape[0], 1, 1, 1, 1, device=device)
-            latents, loss = mu + noise * strength * std, 0.0
-        else:
-            latents = mu + noise * ((0.5 * logvar).exp() + _LATENT_NOISE)
+        # Not detached: against noise of a fixed size, louder latents would pay.
+        spread = std if decoder_only else mu.std((0, 2, 3, 4), keepdim=True)
+        strength = _LATENT_NOISE * torch.rand(mu.shape[0], 1, 1, 1, 1, device=device)
+        latents, loss = mu + torch.randn_like(mu) * strength * spread, 0.0
+        if not decoder_only:
             loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
         with autocast(device):
             output = decode_clip(vae, latents).float()

@@ -15,13 +15,15 @@ from holocine.puppet.captions import to_storyboard
 from holocine.puppet.data import render_shard, shard_lengths
 from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
-from holocine.puppet.latents import encode_scenes, encode_stills
+from holocine.puppet.latents import GRID, encode_scenes, encode_stills, puppet_map
 from holocine.puppet.optimisers import Average, Muon
-from holocine.puppet.renderer import render
+from holocine.puppet.reader import Reader, reading_loss
+from holocine.puppet.renderer import render, trace
 from holocine.puppet.text import train_text_encoder, train_tokenizer
 from holocine.puppet.train_transformer import LatentBank, train_transformer
 from holocine.puppet.train_vae import train_vae
 from holocine.puppet.world import sample_scene
+from holocine.timeline import ShotLayout
 
 SHARD = next(i for i in range(100) if sum(shard_lengths(i)) == 33)
 
@@ -91,8 +93,40 @@ def test_stills_of_a_scene_come_with_the_caption_of_their_shot(folder: Path) -> 
     )
     batch = bank.single_frames(6)
     shots = batch.latents.shape[2]
-    assert all(layout.shot_lengths == (1,) * shots for layout in batch.layouts)
+    assert batch.layout.shot_lengths == (1,) * shots
+    assert batch.who.shape == (len(batch.latents), shots, *GRID)
     assert all(window is None or window.num_shots == shots for window in batch.windows)
+
+
+def test_a_puppet_map_shows_the_puppets_where_they_are_drawn() -> None:
+    scene = sample_scene(5)
+    frames, truths = render(scene)
+    assert trace(scene) == truths
+    found = [puppet_map(truth) for truth in truths]
+    for truth, who in zip(truths, found, strict=True):
+        visible = {p.index for p in truth.puppets if p.box[2] - p.box[0] > 20 and p.box[3] - p.box[1] > 20}
+        assert visible <= set(who.flatten().tolist()) <= {-1, *(p.index for p in truth.puppets)}
+    assert any((who >= 0).any() and (who < 0).any() for who in found)
+
+
+def test_the_reader_learns_what_hidden_tokens_know() -> None:
+    """Tokens that carry the answers are read without an error, tokens that carry nothing are not."""
+    torch.manual_seed(0)
+    scenes = [sample_scene(seed, lengths=(17, 16)) for seed in range(4)]
+    layout = ShotLayout.from_cuts(33, (17,), *GRID)
+    who = torch.from_numpy(np.stack([[puppet_map(trace(s)[f]) for f in (0, *range(2, 33, 4))] for s in scenes]))
+    knowing = torch.nn.functional.one_hot(torch.arange(4 * layout.num_tokens)).float().view(4, layout.num_tokens, -1)
+    reached = []
+    for hidden in (knowing, torch.zeros_like(knowing)):
+        reader = Reader(hidden.shape[-1])
+        optimiser = torch.optim.Adam(reader.parameters(), lr=0.05)
+        for _ in range(40):
+            loss = reading_loss(reader, hidden, who, scenes, layout)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        reached.append(float(loss.detach()))
+    assert reached[0] < 0.1 < 0.5 < reached[1]
 
 
 def test_the_judge_looks_at_a_shot_from_its_first_frame_to_its_last() -> None:
