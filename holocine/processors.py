@@ -32,8 +32,8 @@ class AttentionContext:
             self.plan = previous
 
 
-class ShotSelfAttnProcessor(WanAttnProcessor):
-    """Wan's self-attention, or the plan's pattern while `context` holds a plan."""
+class _PlannedAttnProcessor(WanAttnProcessor):
+    """Wan's attention, or the plan's while `context` holds a plan."""
 
     def __init__(self, context: AttentionContext):
         super().__init__()
@@ -43,6 +43,13 @@ class ShotSelfAttnProcessor(WanAttnProcessor):
         plan = self.context.plan
         if plan is None:
             return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
+        return self.follow(plan, attn, hidden_states, encoder_hidden_states, rotary_emb)
+
+
+class ShotSelfAttnProcessor(_PlannedAttnProcessor):
+    """Self-attention with the plan's pattern of shots."""
+
+    def follow(self, plan: AttentionPlan, attn, hidden_states, encoder_hidden_states, rotary_emb):
         if hidden_states.shape[1] != plan.num_tokens:
             raise ValueError(
                 f"{hidden_states.shape[1]} video tokens reached the attention but the layout has {plan.num_tokens}; "
@@ -58,17 +65,10 @@ class ShotSelfAttnProcessor(WanAttnProcessor):
         return _output(attn, plan.run(attend, query, key, value))
 
 
-class WindowCrossAttnProcessor(WanAttnProcessor):
-    """Wan's cross-attention, or the plan's text windows while `context` holds a plan."""
+class WindowCrossAttnProcessor(_PlannedAttnProcessor):
+    """Cross-attention through the plan's text windows."""
 
-    def __init__(self, context: AttentionContext):
-        super().__init__()
-        self.context = context
-
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
-        plan = self.context.plan
-        if plan is None:
-            return super().__call__(attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb)
+    def follow(self, plan: AttentionPlan, attn, hidden_states, encoder_hidden_states, rotary_emb):
         return _output(attn, plan.run(_attend_to_text, *_project(attn, hidden_states, encoder_hidden_states)))
 
 
