@@ -1,1 +1,50 @@
-"""Scoring of multi-shot videos: a video and its storyboard in, a scorecard out."""
+"""Scoring of multi-shot videos: a video and its storyboard in, a scorecard out.
+
+Names are imported when they are first used, so `import eval` loads neither torch nor an encoder.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eval.encoders import load_encoders
+    from eval.gathering import Cancelled
+    from eval.metrics import all_metrics
+    from eval.scorecard import Scorecard, ScorecardError, combine, score
+    from eval.shots import load_detector
+
+_MODULE_OF = {
+    "Cancelled": "gathering",
+    "Scorecard": "scorecard",
+    "ScorecardError": "scorecard",
+    "all_metrics": "metrics",
+    "combine": "scorecard",
+    "load_detector": "shots",
+    "load_encoders": "encoders",
+    "score": "scorecard",
+}
+
+__all__ = [
+    "Cancelled",
+    "Scorecard",
+    "ScorecardError",
+    "all_metrics",
+    "combine",
+    "load_detector",
+    "load_encoders",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,322 @@
+"""`python -m eval`: score, detect, report, encoders, schema, calibrate, theatre.
+
+Bad usage is one line on stderr and exit code 2. A video that cannot be scored is one line on stderr, never stops the
+others, and makes the exit code 1; Ctrl-C is exit code 130 and keeps what is finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NoReturn
+
+
+class UsageError(ValueError):
+    """A command line that cannot be understood."""
+
+
+def program() -> NoReturn:
+    """Run the command line that this process was started with."""
+    signal.signal(signal.SIGTERM, _terminate)  # clean up as for Ctrl-C
+    sys.exit(main())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    logging.basicConfig(format="%(name)s: %(message)s", level=logging.ERROR)
+    try:
+        options = _parser().parse_args(argv)
+        code = options.run(options) or 0
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt as interrupt:
+        return _complain(str(interrupt) or "interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, ImportError) as error:
+        return _complain(str(error), 2)
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise KeyboardInterrupt("terminated")
+
+
+def _complain(message: str, code: int) -> int:
+    print("eval: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+# Commands
+
+
+def score(options: argparse.Namespace) -> int:
+    """Score videos and print tables, or JSON lines; with --out, keep scorecards there and resume."""
+    from eval.batch import Request, check, score_all
+    from eval.table import format_scorecard
+
+    request = Request(
+        storyboard=options.storyboard,
+        prompt=options.prompt,
+        cuts=options.cuts,
+        fps=options.fps,
+        encoders=options.encoders,
+        dino=options.dino,
+        aesthetic=options.aesthetic,
+        device=options.device,
+        cache=options.cache,
+        detector=options.detector,
+        boxes=options.boxes,
+        out=options.out,
+    )
+    if options.cuts is not None and options.prompt is None:
+        raise UsageError("--cuts goes with --prompt: a storyboard has cuts of its own")
+    check(request)
+    jobs = min(options.jobs, len(options.videos))
+    cards, failed, kept, done = [], 0, 0, 0
+    with _Bar(options.videos, jobs, options.quiet) as bar:
+        try:
+            with closing(score_all(options.videos, request, jobs, bar.follow)) as outcomes:
+                for outcome in outcomes:
+                    bar.finish(outcome.video)
+                    done += 1
+                    kept += outcome.kept
+                    if outcome.error is not None:
+                        failed += 1
+                        bar.write(f"eval: {_named(outcome.video, outcome.error)}", sys.stderr)
+                        continue
+                    cards.append(outcome.scorecard)
+                    if options.json:
+                        bar.write(outcome.scorecard.to_json(indent=None))
+                    elif len(options.videos) == 1 or options.out is None:
+                        bar.write(format_scorecard(outcome.scorecard) + "\n")
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_interrupted(done, len(options.videos), options.out)) from None
+    if not options.json:
+        _summarise(cards, len(options.videos), failed, kept, options.out)
+    return 1 if failed else 0
+
+
+def detect(options: argparse.Namespace) -> None:
+    """Print, or write, where the shots of a video begin."""
+    from eval.cut_list import cut_list
+    from eval.footage import observe
+    from eval.shots import load_detector
+    from holocine.files import replacing
+
+    detector = load_detector(options.detector)
+    with _Bar([options.video], 1, options.quiet) as bar:
+        footage = observe(options.video, options.fps, progress=lambda done, whole: bar.follow("frames", done, whole))
+    text = cut_list(detector.detect(footage.thumbnails), footage.fps, Path(options.video).name, options.format)
+    if options.out is None:
+        print(text, end="")
+        return
+    with replacing(options.out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write one HTML page about all scorecards in a folder."""
+    from eval.report import write_report
+
+    out, number = write_report(options.folder, options.out)
+    print(f"wrote {out}: {number} video{'s' if number != 1 else ''}")
+
+
+def encoders(options: argparse.Namespace) -> None:
+    """Print which encoders can be used here, and what is missing for the others."""
+    from eval.encoders import describe_encoders
+
+    print(describe_encoders())
+
+
+def schema(options: argparse.Namespace) -> None:
+    """Print the JSON Schema of scorecards."""
+    from eval.scorecard import Scorecard
+
+    print(json.dumps(Scorecard.model_json_schema(), indent=2))
+
+
+# Their parts
+
+
+class _Bar:
+    """Progress on stderr: the videos that are finished, or the frames of a single one; silent where nobody looks."""
+
+    def __init__(self, videos: Sequence[str], jobs: int, quiet: bool) -> None:
+        from tqdm import tqdm
+
+        self._many = len(videos) > 1
+        unit = "video" if self._many else "frame"
+        self._bar = tqdm(total=len(videos) if self._many else None, unit=unit, disable=quiet or None, leave=self._many)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def follow(self, stage: str, done: int, whole: int | None) -> None:
+        if not self._many and stage == "frames":
+            self._bar.total = whole
+            self._bar.update(done - self._bar.n)
+
+    def finish(self, video: str) -> None:
+        if self._many:
+            self._bar.set_postfix_str(Path(video).name, refresh=False)
+            self._bar.update()
+
+    def write(self, text: str, file=None) -> None:
+        self._bar.write(text, file=file or sys.stdout)
+
+
+def _named(video: str, error: str) -> str:
+    return error if video in error else f"{video}: {error}"
+
+
+def _interrupted(done: int, whole: int, out: str | None) -> str:
+    if out is None:
+        return f"interrupted after {done} of {whole} videos; with --out the finished ones are kept"
+    return f"interrupted: {done} of {whole} videos are finished in {out}, the same command goes on from there"
+
+
+def _summarise(cards: list, number: int, failed: int, kept: int, out: str | None) -> None:
+    from eval.scorecard import ScorecardError, combine
+    from eval.table import format_combined
+
+    if len(cards) > 1:
+        try:
+            print(format_combined(combine(cards), [card.video.name for card in cards]))
+        except ScorecardError as error:
+            _complain(str(error), 0)
+    if out is not None:
+        parts = [f"{len(cards)} of {number} videos scored"]
+        parts += [f"{kept} of them before"] * bool(kept) + [f"{failed} failed"] * bool(failed)
+        print(f"\n{', '.join(parts)}; scorecards in {out}, `python -m eval report {out}` shows them")
+
+
+# The command line
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m eval", description="Score multi-shot videos against their storyboards.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_score(commands)
+    _add_detect(commands)
+    command = _add_command(commands, "report", report, "make one HTML page of all scorecards in a folder")
+    command.add_argument("folder", metavar="DIR", help="folder that `score --out DIR` filled")
+    command.add_argument("-o", "--out", metavar="FILE.html", help="default: DIR/report.html")
+    _add_command(commands, "encoders", encoders, "list the encoders that can be used here and what is missing")
+    _add_command(commands, "schema", schema, "print the JSON Schema of scorecards")
+    for name, text in (
+        ("calibrate", "measure how far each metric can be trusted, on rendered truth with known damage"),
+        ("theatre", "render scenes of the puppet theatre with their truth, as videos to score"),
+    ):
+        _add_module(commands, name, text)
+    return parser
+
+
+def _add_command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_module(commands, name: str, text: str) -> None:
+    """A command whose arguments and work are those of a module of its own."""
+    from importlib import import_module
+
+    module = import_module(f"eval.{name}")
+    module.add_arguments(_add_command(commands, name, module.run, text))
+
+
+def _add_score(commands) -> None:
+    command = _add_command(commands, "score", score, "score videos on every metric in one pass each")
+    command.add_argument("videos", nargs="+", metavar="VIDEO")
+    asked = command.add_argument_group("what was asked for (default: the storyboard inside videos made by holocine)")
+    either = asked.add_mutually_exclusive_group()
+    either.add_argument(
+        "--storyboard", metavar="FILE|DIR", help=".yaml or .json file, or a folder with one named like each video"
+    )
+    either.add_argument("--prompt", metavar="TEXT", help="HoloCine's prompt string: [global caption] … [shot cut] …")
+    asked.add_argument("--cuts", type=_cuts, metavar="17,33", help="first frame of each new shot of --prompt")
+    asked.add_argument("--boxes", metavar="FILE.json", help="where characters are: tag -> frame -> [x0, y0, x1, y1]")
+    _add_fps(asked)
+    models = command.add_argument_group("models (see `python -m eval encoders`)")
+    models.add_argument(
+        "--encoders", default="auto", metavar="SPEC", help="CLIP: puppet, MODEL:WEIGHTS, hf-hub:OWNER/NAME or a folder"
+    )
+    models.add_argument(
+        "--dino", default="auto", metavar="SPEC", help="timm's name, with :FILE for weights of your own"
+    )
+    models.add_argument("--aesthetic", metavar="FILE", help="weights of LAION's predictor for CLIP ViT-L/14")
+    models.add_argument("--device", help="cpu, cuda, cuda:1, …; default: a GPU if there is one")
+    models.add_argument("--cache", metavar="DIR", help="keep embeddings here from one run to the next")
+    _add_detector(models)
+    output = command.add_argument_group("output")
+    output.add_argument("--out", metavar="DIR", help="keep scorecards and stills here; the same command resumes")
+    output.add_argument("--json", action="store_true", help="print a scorecard as JSON on a line for each video")
+    output.add_argument("--jobs", type=_count, default=1, metavar="N", help="videos that are scored at a time")
+    output.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_detect(commands) -> None:
+    from eval.cut_list import FORMATS
+
+    command = _add_command(commands, "detect", detect, "find the shots of a video")
+    command.add_argument("video", metavar="VIDEO")
+    command.add_argument("--format", choices=FORMATS, default="json")
+    command.add_argument("-o", "--out", metavar="FILE", help="default: print")
+    _add_detector(command)
+    _add_fps(command)
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_detector(command) -> None:
+    text = "transnetv2 (default) or pyscenedetect"
+    command.add_argument("--detector", default="transnetv2", metavar="NAME", help=text)
+
+
+def _add_fps(command) -> None:
+    command.add_argument("--fps", type=_fps, metavar="N", help="frames a second, instead of what the file says")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _cuts(text: str) -> tuple[int, ...]:
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of frame numbers such as 17,33")
+    return tuple(map(int, words))
+
+
+def _fps(text: str) -> float:
+    number = math.nan
+    with suppress(ValueError):
+        number = float(text)
+    if not 0 < number <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most 1000")
+    return number
+
+
+if __name__ == "__main__":
+    program()

@@ -1,0 +1,259 @@
+"""Scoring of many videos: one after the other or in several processes, keeping what is finished."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from eval.boxes import read_boxes
+from eval.encoders import Encoders, load_encoders
+from eval.footage import fingerprint
+from eval.gathering import Cancelled, prompt_storyboard, storyboard_of
+from eval.metrics import all_metrics
+from eval.scorecard import Scorecard, ScorecardError, boxes_hash, encoder_records, examine, storyboard_hash
+from eval.shots import DETECTORS, ShotDetector, load_detector
+from eval.stills import save_stills
+from holocine.files import check_writable
+from holocine.storyboard import Storyboard, StoryboardError
+
+logger = logging.getLogger(__name__)
+
+_STORYBOARD_FILES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Request:
+    """How videos are to be scored.
+
+    storyboard: a file for all videos, or a folder with a file named like each video; None for the one in the video.
+    prompt, cuts: HoloCine's prompt string instead, cut at frames or evenly. encoders to cache: as for
+    `eval.encoders.load_encoders`. out: a folder for scorecards and stills.
+    """
+
+    storyboard: str | None = None
+    prompt: str | None = None
+    cuts: tuple[int, ...] | None = None
+    fps: float | None = None
+    encoders: str = "auto"
+    dino: str = "auto"
+    aesthetic: str | None = None
+    device: str | None = None
+    cache: str | None = None
+    detector: str = "transnetv2"
+    boxes: str | None = None
+    out: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scored video, or the sentence that says why it could not be scored. `kept`: it was finished before."""
+
+    video: str
+    scorecard: Scorecard | None = None
+    error: str | None = None
+    kept: bool = False
+
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def score_all(
+    videos: Sequence[str], request: Request, jobs: int = 1, progress: Progress | None = None
+) -> Iterator[Outcome]:
+    """Yield an outcome for every video as it is finished, in order with one job, in any order with more.
+
+    With `request.out`, scorecards are written there as they are finished, and those already there for the same video,
+    storyboard, settings and metrics are kept. `progress` (with one job) follows the video that is being scored. No bad
+    file ends the others. An interrupt leaves what is finished.
+    """
+    if jobs == 1 or len(videos) == 1:
+        for video in videos:
+            yield score_one(video, request, progress)
+        return
+    context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
+    waiting = list(videos)
+    while waiting:
+        yield from _in_processes(waiting, request, min(jobs, len(waiting)), context)
+
+
+def score_one(
+    video: str,
+    request: Request,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Score one video; what is wrong with it is told in the outcome."""
+    try:
+        storyboard = find_storyboard(video, request)
+        encoders, detector = _models(request, storyboard)
+        if request.out is not None:
+            sha256 = fingerprint(video)
+            path = Path(request.out) / card_name(video, sha256)
+            if kept := _finished(path, sha256, storyboard, encoders, detector, request):
+                return Outcome(video, kept, kept=True)
+        scorecard, evidence = examine(
+            video,
+            storyboard,
+            fps=request.fps,
+            encoders=encoders,
+            detector=detector,
+            boxes=request.boxes,
+            progress=progress,
+            cancelled=cancelled,
+        )
+        if request.out is not None:
+            save_stills(path.with_suffix(".jpg"), scorecard, evidence.footage.pictures)
+            scorecard.save(path)
+    except Cancelled:
+        raise
+    except (ValueError, OSError, MemoryError) as error:
+        return Outcome(video, error=_sentence(error))
+    except Exception as error:
+        logger.exception("scoring %s failed", video)
+        return Outcome(video, error=f"scoring failed, {type(error).__name__}: {_sentence(error)}")
+    return Outcome(video, scorecard)
+
+
+def check(request: Request) -> None:
+    """Raise for what would fail every video alike, before any work: files that are not there, names of models that do
+    not exist, a folder that cannot be written. Makes the folder.
+    """
+    if request.storyboard is not None and not Path(request.storyboard).is_dir():
+        storyboard_of("", request.storyboard)
+    read_boxes(request.boxes)
+    if request.detector not in DETECTORS:
+        raise ValueError(f"the detector is {request.detector!r}, but has to be {' or '.join(DETECTORS)}")
+    load_encoders(request.encoders, dino=request.dino, aesthetic=request.aesthetic, device=request.device)
+    if request.out is not None:
+        Path(request.out).mkdir(parents=True, exist_ok=True)
+        check_writable(Path(request.out) / "scorecard.json")
+
+
+def find_storyboard(video: str, request: Request) -> Storyboard | None:
+    """The storyboard to score a video against; raises `StoryboardError` if one is asked for that is not there."""
+    if request.prompt is not None:
+        return prompt_storyboard(request.prompt, request.cuts, video, request.fps)
+    if request.storyboard is not None and Path(request.storyboard).is_dir():
+        files = [Path(request.storyboard) / f"{Path(video).stem}{suffix}" for suffix in _STORYBOARD_FILES]
+        found = next((file for file in files if file.is_file()), None)
+        if found is None:
+            raise StoryboardError(f"{request.storyboard} has no storyboard for {video}: {files[0].name} is missing")
+        return Storyboard.load(found)
+    return storyboard_of(video, request.storyboard)
+
+
+def card_name(video: str, sha256: str) -> str:
+    """What the scorecard of a video is called in a folder of them: the video's name and the start of its hash."""
+    stem = re.sub(r"[^\w.-]+", "_", Path(video).stem)[:80]
+    return f"{stem}-{sha256[:8]}.json"
+
+
+def _models(request: Request, storyboard: Storyboard | None) -> tuple[Encoders, ShotDetector]:
+    encoders = load_encoders(
+        request.encoders,
+        storyboard,
+        dino=request.dino,
+        aesthetic=request.aesthetic,
+        device=request.device,
+        cache=request.cache,
+    )
+    return encoders, _detector(request.detector)
+
+
+@lru_cache(maxsize=1)
+def _detector(name: str) -> ShotDetector:
+    return load_detector(name)
+
+
+def _finished(
+    path: Path,
+    sha256: str,
+    storyboard: Storyboard | None,
+    encoders: Encoders,
+    detector: ShotDetector,
+    request: Request,
+) -> Scorecard | None:
+    """The scorecard at `path`, if it is what scoring the video now would give."""
+    if not path.is_file():
+        return None
+    try:
+        card = Scorecard.load(path)
+    except ScorecardError:
+        return None
+    as_now = (
+        card.video.sha256 == sha256
+        and card.storyboard_sha256 == (storyboard and storyboard_hash(storyboard))
+        and card.encoders == encoder_records(encoders)
+        and card.detector == detector.name
+        and card.boxes_sha256 == boxes_hash(read_boxes(request.boxes))
+        and card.versions == {name: metric.version for name, metric in all_metrics().items()}
+        and request.fps in (None, card.video.fps)
+    )
+    return card if as_now else None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to score it"
+    return " ".join(str(error).split())
+
+
+# Several processes
+
+_stop: Any = None
+
+
+def _prepare(stop: Any, threads: int) -> None:
+    """Ready a process for its videos. An interrupt is the parent's business, which then asks for a stop."""
+    global _stop
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _work(video: str, request: Request) -> Outcome:
+    return score_one(video, request, cancelled=_stop.is_set)
+
+
+def _in_processes(waiting: list[str], request: Request, jobs: int, context: Any) -> Iterator[Outcome]:
+    """Outcomes from a pool; `waiting` keeps the videos that have none.
+
+    A process that dies takes its pool along: the videos it may have died of are told, the others are left waiting.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    stop = context.Event()
+    pool = ProcessPoolExecutor(jobs, context, _prepare, (stop, threads))
+    running: dict[Future, str] = {}
+    queue = list(waiting)
+    try:
+        while queue or running:
+            # No more than the processes can run are handed out, so that a death concerns few.
+            while queue and len(running) < jobs:
+                video = queue.pop(0)
+                running[pool.submit(_work, video, request)] = video
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                video = running.pop(future)
+                outcome = future.result()
+                waiting.remove(video)
+                yield outcome
+    except BrokenProcessPool:
+        for lost in {video, *running.values()}:
+            waiting.remove(lost)
+            yield Outcome(lost, error="the process that scored it, or one beside it, died; score it again by itself")
+    finally:
+        stop.set()  # what still runs is not waited for by anybody
+        pool.shutdown(wait=True, cancel_futures=True)

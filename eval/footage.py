@@ -1,0 +1,216 @@
+"""One pass over a video: everything that is measured on its frames is taken while they go by, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from eval.evidence import Footage
+from eval.shots import thumbnail
+from holocine.decoding import VideoError, VideoReader
+from holocine.storyboard import Storyboard
+from holocine.video import checked_frames, embedded_in
+
+MAX_FRAMES = 20_000
+PICTURE_WIDTH = 160  # pixels
+SAMPLES_A_SECOND = 8
+MIN_SAMPLES_A_SHOT = 2
+# Full-size frames that are held at a time: at 832 x 480, 28 of them.
+_CHUNK_BYTES, _MAX_CHUNK = 32 * 2**20, 64
+# Luma this close to black (0) or white (255) counts as clipped; compression moves flat areas by a level or two.
+_CLIP_MARGIN = 2
+
+
+class Watcher(Protocol):
+    """What looks at the full-size frames as they go by."""
+
+    def __call__(self, first: int, frames: np.ndarray) -> None:
+        """`frames` uint8 (n, H, W, 3) are the frames from number `first` on; they are not to be changed."""
+
+
+def observe(
+    source: str | os.PathLike | np.ndarray,
+    fps: float | None = None,
+    watchers: Iterable[Watcher] = (),
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Footage:
+    """Go once over a video file, or over frames uint8 (T, H, W, 3), which need `fps`.
+
+    `watchers` see every full-size frame; `progress` is called with the frames done and the frames expected (None if
+    unknown), and what it raises ends the pass. `fps` goes before what a file says. Raises `VideoError` for what is no
+    video or has more than MAX_FRAMES frames.
+    """
+    watchers, gathered = tuple(watchers), _Gathered()
+    sha256 = fingerprint(source)
+    if isinstance(source, np.ndarray):
+        expected, size, notes = len(source), source.shape[2:0:-1], ()
+        _check_fps(fps, "an array of frames")
+        _check_length(expected, "the array")
+        chunks = _slices(source)
+        _watch(chunks, watchers, gathered, expected, progress)
+    else:
+        with VideoReader(source) as reader:
+            fps = fps or reader.fps
+            _check_fps(fps, str(source))
+            expected = reader.num_frames
+            _check_length(expected or 0, str(source))
+            _watch(_stacks(reader, str(source)), watchers, gathered, expected, progress)
+            size, notes = gathered.size, tuple(reader.notes)
+    return Footage(
+        sha256=sha256,
+        num_frames=len(gathered.sharpness),
+        fps=float(fps),
+        size=tuple(map(int, size)),
+        thumbnails=_joined(gathered.thumbnails),
+        pictures=_joined(gathered.pictures),
+        sharpness=np.array(gathered.sharpness),
+        clipped=np.array(gathered.clipped),
+        notes=notes,
+    )
+
+
+def fingerprint(source: str | os.PathLike | np.ndarray) -> str:
+    """SHA-256 in hex of a file, or of an array's shape and bytes; raises `VideoError` for what is neither."""
+    if isinstance(source, np.ndarray):
+        digest = hashlib.sha256(str(checked_frames(source).shape).encode())
+        for frame in source:
+            digest.update(np.ascontiguousarray(frame))
+        return digest.hexdigest()
+    path = Path(source)
+    if not path.is_file():
+        raise VideoError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise VideoError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def sampled_frames(num_frames: int, fps: float, storyboard: Storyboard | None = None) -> np.ndarray:
+    """The numbers of the frames that encoders embed, in order: int (n,), the first frame always among them.
+
+    About SAMPLES_A_SECOND a second at a constant step; a requested shot that the step leaves with fewer than
+    MIN_SAMPLES_A_SHOT frames gets its first and its last one, too. What is chosen among the first k frames does not
+    depend on how many follow.
+    """
+    step = sampling_step(fps)
+    chosen = set(range(0, num_frames, step))
+    for shot in storyboard.shot_ranges if storyboard is not None else ():
+        if sum(frame % step == 0 for frame in shot) < MIN_SAMPLES_A_SHOT:
+            chosen |= {shot[0], shot[-1]}
+    return np.array(sorted(frame for frame in chosen if frame < num_frames), dtype=np.int64)
+
+
+def sampling_step(fps: float) -> int:
+    """Frames from one sampled frame to the next."""
+    return max(1, round(fps / SAMPLES_A_SECOND))
+
+
+class _Gathered:
+    """What is kept of the frames that went by."""
+
+    def __init__(self) -> None:
+        self.thumbnails: list[np.ndarray] = []
+        self.pictures: list[np.ndarray] = []
+        self.sharpness: list[float] = []
+        self.clipped: list[float] = []
+        self.size = (0, 0)
+
+    def add(self, frames: np.ndarray) -> None:
+        self.size = frames.shape[2:0:-1]
+        self.thumbnails.append(np.stack([thumbnail(frame) for frame in frames]))
+        self.pictures.append(np.stack([reduced(frame) for frame in frames]))
+        for frame in frames:
+            luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+            self.sharpness.append(laplacian_variance(luma))
+            self.clipped.append(clipped_share(luma))
+
+
+def reduced(frame: np.ndarray) -> np.ndarray:
+    """A frame (H, W, 3) at most PICTURE_WIDTH pixels wide, never enlarged."""
+    height, width = frame.shape[:2]
+    if width <= PICTURE_WIDTH:
+        return frame
+    size = (PICTURE_WIDTH, max(1, round(height * PICTURE_WIDTH / width)))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def laplacian_variance(luma: np.ndarray) -> float:
+    """Variance of the Laplacian of luma in [0, 1], from uint8 (H, W): low where a picture is blurred."""
+    deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))[1]
+    return float((deviation[0, 0] / 255) ** 2)
+
+
+def clipped_share(luma: np.ndarray) -> float:
+    """Share of the pixels of uint8 luma (H, W) that lie at the ends of the range."""
+    ends = (luma <= _CLIP_MARGIN) | (luma >= 255 - _CLIP_MARGIN)
+    return float(np.count_nonzero(ends) / luma.size)
+
+
+def _watch(
+    chunks: Iterable[np.ndarray],
+    watchers: tuple[Watcher, ...],
+    gathered: _Gathered,
+    expected: int | None,
+    progress: Callable[[int, int | None], None] | None,
+) -> None:
+    done = 0
+    for chunk in chunks:
+        gathered.add(chunk)
+        for watcher in watchers:
+            watcher(done, chunk)
+        done += len(chunk)
+        if progress is not None:
+            progress(done, expected)
+
+
+def _slices(frames: np.ndarray) -> Iterator[np.ndarray]:
+    length = _chunk_length(frames[0])
+    starts = range(0, len(frames), length)
+    return (np.ascontiguousarray(frames[start : start + length]) for start in starts)
+
+
+def _stacks(reader: VideoReader, name: str) -> Iterator[np.ndarray]:
+    frames, count = reader.frames(embedded_in(reader).size), 0
+    for first in frames:
+        chunk = np.stack([first, *islice(frames, _chunk_length(first) - 1)])
+        count += len(chunk)
+        _check_length(count, name)
+        yield chunk
+
+
+def _chunk_length(frame: np.ndarray) -> int:
+    return min(max(1, _CHUNK_BYTES // frame.nbytes), _MAX_CHUNK)
+
+
+def _joined(chunks: list[np.ndarray]) -> np.ndarray:
+    """The chunks as one array; each is let go once it is copied, so the whole never lies in memory twice."""
+    joined = np.empty((sum(map(len, chunks)), *chunks[0].shape[1:]), chunks[0].dtype)
+    stop = len(joined)
+    while chunks:
+        chunk = chunks.pop()
+        joined[stop - len(chunk) : stop] = chunk
+        stop -= len(chunk)
+    return joined
+
+
+def _check_length(num_frames: int, name: str) -> None:
+    if num_frames > MAX_FRAMES:
+        raise VideoError(
+            f"{name} has more than {MAX_FRAMES:,} frames: cut it into parts of at most that many and score each"
+        )
+
+
+def _check_fps(fps: float | None, name: str) -> None:
+    if not fps:
+        raise VideoError(f"{name} does not say how many frames a second it has: give fps")
+    if not (math.isfinite(fps) and 0 < fps <= 1000):
+        raise VideoError(f"fps is {fps}, but has to be a number above 0 and at most 1000")

@@ -1,0 +1,259 @@
+"""From a video and a storyboard to all that metrics look at: one pass over the frames, with every model looking on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.boxes import Boxes, crop
+from eval.encoders.texts import describe_texts
+from eval.evidence import Detection, Embeddings, Evidence, TextEmbeddings
+from eval.footage import MAX_FRAMES, observe, sampled_frames
+from holocine.decoding import VideoError, VideoReader, count_frames
+from holocine.storyboard import Storyboard, StoryboardError
+from holocine.video import embedded_in
+
+logger = logging.getLogger(__name__)
+
+# A video whose number of frames is further from its storyboard's is taken for the video of another storyboard.
+MAX_FRAME_DIFFERENCE = 0.5
+NO_STORYBOARD = "there is no storyboard: none was given, and the video has none in it"
+
+Source = str | os.PathLike | np.ndarray
+
+
+class Cancelled(Exception):
+    """Scoring was asked to stop."""
+
+
+class Stopwatch:
+    """Seconds spent, by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, time.perf_counter() - start)
+
+    def add(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+def storyboard_of(source: Source, storyboard: Storyboard | str | os.PathLike | None = None) -> Storyboard | None:
+    """The storyboard to score a video against: given, in a file (YAML, JSON or a video made by holocine), or the
+    video's own; None if there is none. Raises `StoryboardError` or `VideoError`.
+    """
+    if isinstance(storyboard, Storyboard):
+        return storyboard
+    if storyboard is None and isinstance(source, np.ndarray):
+        return None
+    path = Path(source if storyboard is None else storyboard)
+    if storyboard is not None and path.suffix.lower() in (".json", ".yaml", ".yml"):
+        return Storyboard.load(path)
+    with VideoReader(path) as reader:
+        found = embedded_in(reader).storyboard
+    if found is None and storyboard is not None:
+        raise StoryboardError(f"{path} has no storyboard in it: give a .yaml or .json file, or a video of holocine")
+    return found
+
+
+def prompt_storyboard(prompt: str, cuts: Sequence[int] | None, source: Source, fps: float | None = None) -> Storyboard:
+    """A storyboard from HoloCine's prompt string, cut at frames `cuts` or evenly, as long as the video is.
+
+    Frame count and cuts are rounded to 4t + 1, which the storyboard's warnings say. Raises `StoryboardError`.
+    """
+    num_frames = len(source) if isinstance(source, np.ndarray) else count_frames(source)
+    if num_frames < 1:
+        raise VideoError(f"{source} has no pictures in it")
+    fields = {"fps": float(fps)} if fps else {}
+    return Storyboard.from_prompt(prompt, list(cuts) if cuts is not None else None, num_frames, **fields)
+
+
+def gather(
+    source: Source,
+    storyboard: Storyboard | None,
+    encoders: Any,
+    detector: Any,
+    fps: float | None = None,
+    boxes: Boxes | None = None,
+    progress: Callable[[str, int, int | None], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> Evidence:
+    """Go once over the video and let the models of `encoders` and the shot `detector` look at it.
+
+    `progress` is called with the stage, what is done of it and its whole (None if unknown). What a model cannot give is
+    None with its reason. Raises `VideoError`, `StoryboardError` if the storyboard cannot be this video's, and
+    `Cancelled`.
+    """
+    stopwatch = stopwatch or Stopwatch()
+    fps = fps or _rate(source, storyboard)
+    lookers = _lookers(encoders, sampled_frames(MAX_FRAMES, fps, storyboard), boxes or {})
+
+    def frames_done(done: int, expected: int | None) -> None:
+        if cancelled is not None and cancelled():
+            raise Cancelled("scoring was cancelled")
+        if progress is not None:
+            progress("frames", done, expected)
+
+    with stopwatch("frames"):
+        footage = observe(source, fps, lookers.values(), frames_done)
+    embedding = sum(looker.seconds for looker in lookers.values())
+    stopwatch.add("frames", -embedding)
+    stopwatch.add("embeddings", embedding)
+    if storyboard is not None:
+        _check_length(footage.num_frames, storyboard)
+    with stopwatch("shots"):
+        detection: Detection = detector.detect(footage.thumbnails)
+    with stopwatch("texts"):
+        text, no_text = _texts(encoders, storyboard)
+
+    seen = {name: looker.vectors() for name, looker in lookers.items()}
+    reasons = {
+        **encoders.missing,
+        **({} if storyboard is not None else {"storyboard": NO_STORYBOARD}),
+        "text": no_text,
+        **{name: looker.problem for name, looker in lookers.items()},
+    }
+    return Evidence(
+        footage=footage,
+        detection=detection,
+        storyboard=storyboard,
+        clip=seen.get("clip") and Embeddings(encoders.clip.id, *seen["clip"]),
+        dino=seen.get("dino") and Embeddings(encoders.dino.id, *seen["dino"]),
+        text=text,
+        crops={tag: Embeddings(encoders.clip.id, *seen[tag]) for tag in boxes or () if seen.get(tag)},
+        aesthetic=seen.get("aesthetic"),
+        missing={name: reason for name, reason in reasons.items() if reason},
+    )
+
+
+class _Looker:
+    """A watcher that shows a model the wanted frames, or what lies in a character's box of them.
+
+    A model that fails stops looking; `problem` says why, and the pass goes on.
+    """
+
+    def __init__(self, look: Callable[[np.ndarray], np.ndarray], wanted: np.ndarray, boxes: dict | None = None) -> None:
+        self.look, self.boxes = look, boxes
+        self.wanted = wanted if boxes is None else np.array([n for n in wanted if int(n) in boxes], dtype=np.int64)
+        self.seconds = 0.0
+        self.problem: str | None = None
+        self._frames: list[int] = []
+        self._seen: list[np.ndarray] = []
+
+    def __call__(self, first: int, frames: np.ndarray) -> None:
+        numbers = self.wanted[(self.wanted >= first) & (self.wanted < first + len(frames))]
+        if self.problem or not len(numbers):
+            return
+        start = time.perf_counter()
+        try:
+            for batch, pictures in self._batches(numbers, frames[numbers - first]):
+                seen = np.asarray(self.look(pictures))
+                if not np.isfinite(seen).all():
+                    raise ValueError(f"its result for frame {batch[0]} or a later one is not a finite number")
+                self._frames.extend(batch)
+                self._seen.append(seen)
+        except Exception as error:
+            logger.warning("an encoder failed at frame %d", numbers[0], exc_info=True)
+            self.problem = f"the encoder failed at frame {numbers[0]}: {error or type(error).__name__}"
+        self.seconds += time.perf_counter() - start
+
+    def _batches(self, numbers: np.ndarray, pictures: np.ndarray) -> Iterator[tuple[list[int], np.ndarray]]:
+        if self.boxes is None:
+            yield numbers.tolist(), pictures
+            return
+        for number, picture in zip(numbers.tolist(), pictures, strict=True):
+            if (part := crop(picture, self.boxes[number])) is not None:
+                yield [number], part[None]
+
+    def vectors(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Frame numbers (n,) and what the model gave for them (n, …); None if it failed or saw nothing."""
+        if self.problem or not self._seen:
+            return None
+        return np.array(self._frames, dtype=np.int64), np.concatenate(self._seen)
+
+
+def _lookers(encoders: Any, wanted: np.ndarray, boxes: Boxes) -> dict[str, _Looker]:
+    lookers = {}
+    if encoders.clip is not None:
+        lookers["clip"] = _Looker(encoders.clip.embed_images, wanted)
+        lookers |= {tag: _Looker(encoders.clip.embed_images, wanted, of_tag) for tag, of_tag in boxes.items()}
+    if encoders.dino is not None:
+        lookers["dino"] = _Looker(encoders.dino.embed_images, wanted)
+    if encoders.aesthetic is not None:
+        lookers["aesthetic"] = _Looker(encoders.aesthetic.rate_images, wanted)
+    return lookers
+
+
+def _texts(encoders: Any, storyboard: Storyboard | None) -> tuple[TextEmbeddings | None, str | None]:
+    """The embeddings of a storyboard's texts, or None and the reason."""
+    if storyboard is None:
+        return None, NO_STORYBOARD
+    if encoders.clip is None:
+        return None, encoders.missing.get("clip")
+    try:
+        texts = describe_texts(storyboard)
+        vectors = np.asarray(encoders.clip.embed_texts([texts.whole, *texts.shots]))
+        if not np.isfinite(vectors).all():
+            raise ValueError("its result is not a finite number")
+    except Exception as error:
+        logger.warning("the text encoder failed", exc_info=True)
+        return None, f"the text encoder failed: {error or type(error).__name__}"
+    return TextEmbeddings(encoders.clip.id, vectors[0], vectors[1:]), None
+
+
+def _rate(source: Source, storyboard: Storyboard | None) -> float | None:
+    """Frames a second as the file says, or of the storyboard for bare frames."""
+    if isinstance(source, np.ndarray):
+        if storyboard is None:
+            raise VideoError("an array of frames does not say how many frames a second it has: give fps")
+        return storyboard.fps
+    with VideoReader(source) as reader:
+        if not reader.fps:
+            raise VideoError(f"{source} does not say how many frames a second it has: give fps")
+        return reader.fps
+
+
+def _check_length(num_frames: int, storyboard: Storyboard) -> None:
+    difference = abs(num_frames - storyboard.num_frames)
+    if difference > MAX_FRAME_DIFFERENCE * storyboard.num_frames:
+        raise StoryboardError(
+            f"the video has {num_frames} frames, but its storyboard has {storyboard.num_frames}: a difference of more "
+            f"than {MAX_FRAME_DIFFERENCE:.0%} means that they do not belong together; give the storyboard of this video"
+        )
+
+
+def length_notes(evidence: Evidence) -> list[str]:
+    """What is to be said where a video and its storyboard do not have the same frames; a sentence each."""
+    storyboard, footage = evidence.storyboard, evidence.footage
+    if storyboard is None:
+        return []
+    notes = []
+    missing = storyboard.num_frames - footage.num_frames
+    if missing:
+        notes.append(
+            f"the video has {footage.num_frames} frames, {abs(missing)} {'fewer' if missing > 0 else 'more'} than the "
+            f"{storyboard.num_frames} of its storyboard: it was scored on what is there"
+        )
+    for number, (asked, there) in enumerate(zip(storyboard.shot_ranges, evidence.shots, strict=True), start=1):
+        if len(there) < len(asked):
+            notes.append(f"shot {number} of {storyboard.num_shots}: {len(there)} of its {len(asked)} frames are there")
+    if not np.isclose(storyboard.fps, footage.fps, rtol=0.01):
+        notes.append(
+            f"the video has {footage.fps:.4g} frames a second and its storyboard {storyboard.fps:.4g}: shots were "
+            "compared frame by frame"
+        )
+    return notes

@@ -1,0 +1,363 @@
+"""The scorecard of a video: every metric with its sums, counts and coverage, and what it was measured with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from eval.boxes import Boxes, read_boxes
+from eval.evidence import Boundary, Evidence
+from eval.gathering import Cancelled, Source, Stopwatch, gather, length_notes, storyboard_of
+from eval.metric import Measured, Metric, add_up
+from eval.metrics import all_metrics
+from holocine.files import replacing
+from holocine.storyboard import Storyboard
+
+logger = logging.getLogger(__name__)
+
+FORMAT = "holocine-scorecard/1"
+_DETAIL_DIGITS = 6
+
+
+class ScorecardError(ValueError):
+    """A file that is no scorecard, or scorecards that cannot be combined. The message is one sentence."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VideoRecord(_Record):
+    name: str = Field(description="File name, or the name given for an array of frames.")
+    sha256: str = Field(description="Of the file, or of an array's shape and bytes.")
+    num_frames: int = Field(ge=1)
+    fps: FiniteFloat = Field(gt=0, description="Frames per second; the average where the rate varies.")
+    size: tuple[int, int] = Field(description="Width and height in pixels, upright.")
+
+
+class BoundaryRecord(_Record):
+    frame: int = Field(ge=0, description="First frame of the new shot, 0-based.")
+    score: FiniteFloat = Field(description="The detector's confidence, in its own units.")
+    kind: Literal["cut", "gradual"]
+    start: int = Field(description="First frame of a gradual change; equal to frame for a cut.")
+    stop: int = Field(description="The frame after its last one; equal to frame for a cut.")
+
+
+class EncoderRecord(_Record):
+    id: str
+    sha256: str = Field(description="Of the weights.")
+    licence: str
+
+
+class MetricRecord(_Record):
+    version: int = Field(description="A change of the definition that moves any score raises it.")
+    value: FiniteFloat | None = Field(description="None if it could not be measured.")
+    parts: dict[str, FiniteFloat] = Field(description="The sums and counts that the value is derived from.")
+    covered: int = Field(description="How many of the things that the metric is about it could look at.")
+    of: int = Field(description="How many there are.")
+    reason: str | None = Field(description="Why the value is None, or what it leaves out.")
+    detail: tuple[dict[str, Any], ...] = Field(description="Per shot, per pair, per cut or per frame.")
+
+
+class Scorecard(_Record):
+    """All metrics of one video. Plain JSON on disk; equal inputs give equal scorecards up to `seconds`."""
+
+    format: Literal["holocine-scorecard/1"] = FORMAT
+    video: VideoRecord
+    storyboard: dict[str, Any] | None = Field(description="What the video was scored against, as a storyboard file.")
+    storyboard_sha256: str | None
+    detector: str = Field(description="Name and version of the shot detector.")
+    boundaries: tuple[BoundaryRecord, ...] = Field(description="The changes of shot that it found.")
+    encoders: dict[str, EncoderRecord] = Field(description="By role: clip, dino, aesthetic.")
+    boxes_sha256: str | None = Field(description="Of the boxes that showed where characters are; None without any.")
+    metrics: dict[str, MetricRecord]
+    notes: tuple[str, ...] = Field(description="What a reader should know about this video's scores; sentences.")
+    seconds: dict[str, FiniteFloat] = Field(description="Time spent, by stage.")
+
+    def to_json(self, indent: int | None = 2) -> str:
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote; raises `ScorecardError`."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ScorecardError(f"is no scorecard: {where + ': ' if where else ''}{first['msg']}") from None
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the scorecard as JSON; the file appears complete or not at all."""
+        with replacing(path) as temporary:
+            temporary.write_text(self.to_json() + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Self:
+        """Read a scorecard file; raises `ScorecardError` that names it."""
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ScorecardError(f"{path} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ScorecardError(f"{path} is no scorecard: it is not UTF-8 text") from None
+        except ScorecardError as error:
+            raise ScorecardError(f"{path} {error}") from None
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of every metric, by name."""
+        return {name: record.version for name, record in self.metrics.items()}
+
+    @property
+    def shots(self) -> tuple[range, ...] | None:
+        """The requested shots as frame ranges, clipped to the video; None without a storyboard."""
+        if self.storyboard is None:
+            return None
+        last, ranges, start = self.video.num_frames, [], 0
+        for shot in self.storyboard["shots"]:
+            stop = start + shot["num_frames"]
+            ranges.append(range(min(start, last), min(stop, last)))
+            start = stop
+        return tuple(ranges)
+
+
+def score(
+    video: Source,
+    storyboard: Storyboard | str | os.PathLike | None = None,
+    *,
+    fps: float | None = None,
+    encoders: Any = "auto",
+    detector: Any = "transnetv2",
+    boxes: str | os.PathLike | Mapping[str, Any] | None = None,
+    progress: Callable[[str, int, int | None], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Scorecard:
+    """Score a video file, or frames uint8 (T, H, W, 3), on every metric in one pass.
+
+    `storyboard`: what was asked for; by default the one that videos made by holocine carry. `fps`: frames a second of
+    bare frames, the storyboard's by default. `encoders`, `detector`: names, or loaded ones for many videos. `boxes`:
+    where characters are, see `eval.boxes`. `progress(stage, done, whole)` is called as it goes, and scoring stops with
+    `Cancelled` when `cancelled()` is true.
+
+    Raises `VideoError` for what is no video, `StoryboardError` for a storyboard of another video. A metric that fails
+    is None in the scorecard, with the reason.
+    """
+    return examine(
+        video,
+        storyboard,
+        fps=fps,
+        encoders=encoders,
+        detector=detector,
+        boxes=boxes,
+        progress=progress,
+        cancelled=cancelled,
+    )[0]
+
+
+def examine(
+    video: Source,
+    storyboard: Storyboard | str | os.PathLike | None = None,
+    *,
+    fps: float | None = None,
+    encoders: Any = "auto",
+    detector: Any = "transnetv2",
+    boxes: str | os.PathLike | Mapping[str, Any] | None = None,
+    progress: Callable[[str, int, int | None], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> tuple[Scorecard, Evidence]:
+    """Like `score`, and the evidence that the metrics looked at."""
+    from eval.encoders import load_encoders
+    from eval.shots import load_detector
+
+    stopwatch = Stopwatch()
+    with stopwatch("loading"):
+        asked = storyboard_of(video, storyboard)
+        found_boxes = read_boxes(boxes)
+        if isinstance(encoders, str):
+            encoders = load_encoders(encoders, storyboard=asked)
+        if isinstance(detector, str):
+            detector = load_detector(detector)
+    evidence = gather(video, asked, encoders, detector, fps, found_boxes, progress, cancelled, stopwatch)
+    with stopwatch("metrics"):
+        metrics = measure_all(evidence, progress, cancelled)
+    text = asked and asked.to_json(indent=None)
+    scorecard = Scorecard(
+        video=VideoRecord(
+            name="array" if isinstance(video, np.ndarray) else Path(video).name,
+            sha256=evidence.footage.sha256,
+            num_frames=evidence.footage.num_frames,
+            fps=evidence.footage.fps,
+            size=evidence.footage.size,
+        ),
+        storyboard=text and json.loads(text),
+        storyboard_sha256=asked and storyboard_hash(asked),
+        detector=evidence.detection.detector,
+        boundaries=tuple(map(_boundary, evidence.detection.boundaries)),
+        encoders=encoder_records(encoders),
+        boxes_sha256=boxes_hash(found_boxes),
+        metrics=metrics,
+        notes=(*evidence.footage.notes, *length_notes(evidence), *(asked.warnings if asked else ())),
+        seconds={stage: round(seconds, 4) for stage, seconds in stopwatch.seconds.items()},
+    )
+    return scorecard, evidence
+
+
+def measure_all(
+    evidence: Evidence,
+    progress: Callable[[str, int, int | None], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> dict[str, MetricRecord]:
+    """Every metric on the same evidence, by name."""
+    records = {}
+    metrics = all_metrics()
+    for number, (name, metric) in enumerate(metrics.items()):
+        if cancelled is not None and cancelled():
+            raise Cancelled("scoring was cancelled")
+        records[name] = measure(metric, evidence)
+        if progress is not None:
+            progress("metrics", number + 1, len(metrics))
+    return records
+
+
+def measure(metric: Metric, evidence: Evidence) -> MetricRecord:
+    """One metric; a failure of its own, or a number that is none, is a value of None with the reason."""
+    try:
+        measured = metric.measure(evidence)
+        parts = {name: float(part) for name, part in measured.parts.items()}
+        value = metric.derive(parts) if parts else None
+        wrong = [name for name, part in (*parts.items(), ("value", value or 0.0)) if not math.isfinite(part)]
+        if wrong:
+            raise ValueError(f"its {wrong[0]} is not a finite number")
+    except Exception as error:
+        logger.warning("metric %s failed", metric.id, exc_info=True)
+        measured, parts, value = Measured.absent(f"{metric.id} failed: {error or type(error).__name__}"), {}, None
+    reason = measured.reason if value is not None else measured.reason or f"nothing to measure: {metric.absent_when}"
+    return MetricRecord(
+        version=metric.version,
+        value=None if value is None else float(value),
+        parts=parts,
+        covered=int(measured.covered),
+        of=int(measured.of),
+        reason=reason,
+        detail=tuple(plain(entry) for entry in measured.detail),
+    )
+
+
+def storyboard_hash(storyboard: Storyboard) -> str:
+    """SHA-256 in hex of the storyboard's JSON."""
+    return hashlib.sha256(storyboard.to_json(indent=None).encode()).hexdigest()
+
+
+def boxes_hash(boxes: Boxes) -> str | None:
+    """SHA-256 in hex of what `read_boxes` gave; None for no boxes."""
+    return hashlib.sha256(json.dumps(boxes, sort_keys=True).encode()).hexdigest() if boxes else None
+
+
+def plain(value: Any) -> Any:
+    """Any nesting of numbers, arrays and texts as JSON values; what is not finite is None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | list | tuple | set | range):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, _DETAIL_DIGITS) if math.isfinite(value) else None
+    return value
+
+
+def _boundary(boundary: Boundary) -> BoundaryRecord:
+    return BoundaryRecord(
+        frame=int(boundary.frame),
+        score=float(boundary.score),
+        kind=boundary.kind,
+        start=int(boundary.start),
+        stop=int(boundary.stop),
+    )
+
+
+def encoder_records(encoders: Any) -> dict[str, EncoderRecord]:
+    """What a scorecard says of `eval.encoders.Encoders`."""
+    roles = {role: getattr(encoders, role) for role in ("clip", "dino", "aesthetic")}
+    return {
+        role: EncoderRecord(id=encoder.id, sha256=encoder.sha256, licence=encoder.licence)
+        for role, encoder in roles.items()
+        if encoder is not None
+    }
+
+
+@dataclass(frozen=True)
+class Combined:
+    """A metric over a set of videos.
+
+    value: derived from the parts of all videos added up. standard_error: of the mean of the videos' own values, None
+    for fewer than two. videos of num_videos have a value; `covered` of `of` things in all videos were looked at.
+    """
+
+    metric: str
+    version: int
+    value: float | None
+    standard_error: float | None
+    parts: dict[str, float]
+    covered: int
+    of: int
+    videos: int
+    num_videos: int
+
+
+def combine(scorecards: Iterable[Scorecard]) -> dict[str, Combined]:
+    """Every metric over a set of scorecards, by name; the same for any order, since sums are exact.
+
+    Raises `ScorecardError` for scorecards that differ in a metric's version, the detector or an encoder, and for none.
+    """
+    scorecards = list(scorecards)
+    if not scorecards:
+        raise ScorecardError("there are no scorecards to combine")
+    _check_alike("shot detectors", (card.detector for card in scorecards))
+    for role in sorted({role for card in scorecards for role in card.encoders}):
+        used = (card.encoders[role] for card in scorecards if role in card.encoders)
+        _check_alike(f"{role} encoders", (f"{encoder.id} ({encoder.sha256[:12]})" for encoder in used))
+    known = all_metrics()
+    names = {name: None for card in scorecards for name in card.metrics}  # a set that keeps the order
+    return {name: _combine(name, known, scorecards) for name in names}
+
+
+def _combine(name: str, known: Mapping[str, Metric], scorecards: list[Scorecard]) -> Combined:
+    records = [card.metrics[name] for card in scorecards if name in card.metrics]
+    _check_alike(f"versions of {name}", (f"{name}/{record.version}" for record in records))
+    if name not in known or known[name].version != records[0].version:
+        raise ScorecardError(f"{name}/{records[0].version} is not a metric of this program: score the videos again")
+    parts = add_up(record.parts for record in records if record.value is not None)
+    values = sorted(record.value for record in records if record.value is not None)
+    return Combined(
+        metric=name,
+        version=records[0].version,
+        value=known[name].derive(parts) if parts else None,
+        standard_error=statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None,
+        parts=parts,
+        covered=sum(record.covered for record in records),
+        of=sum(record.of for record in records),
+        videos=len(values),
+        num_videos=len(scorecards),
+    )
+
+
+def _check_alike(what: str, values: Iterable[str]) -> None:
+    different = sorted(set(values))
+    if len(different) > 1:
+        raise ScorecardError(
+            f"the scorecards come from different {what} ({', '.join(different)}), whose numbers cannot be compared: "
+            "score all videos with the same"
+        )

@@ -1,0 +1,105 @@
+"""Scorecards as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+from eval.metric import Metric
+from eval.metrics import all_metrics
+from eval.scorecard import Combined, MetricRecord, Scorecard
+
+_ARROWS = {"higher": "↑", "lower": "↓", "none": " "}
+_WIDTH, _MAX_CUTS = 110, 16
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """A value with three or four digits that tell something, and its unit; – for None."""
+    if value is None:
+        return "–"
+    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
+    text = f"{value:.{digits}f}"
+    if value and not float(text):
+        text = f"{value:.1e}"
+    return text + (unit if unit in ("", "%") else f" {unit}")
+
+
+def format_scorecard(card: Scorecard) -> str:
+    """All of one scorecard: what the video is, its cuts, a line a metric, what to know about it."""
+    video = card.video
+    lines = [
+        f"{video.name}: {video.num_frames} frames, {video.num_frames / video.fps:.1f} s at {video.fps:.4g} fps, "
+        f"{video.size[0]}x{video.size[1]}",
+        f"cuts found: {_frames(boundary.frame for boundary in card.boundaries)} ({card.detector})",
+    ]
+    if card.storyboard is not None:
+        cuts = [shot.start for shot in card.shots[1:]]
+        lines.append(f"cuts asked: {_frames(cuts)} ({len(card.shots)} shots)")
+    lines += [f"{role}: {encoder.id}" for role, encoder in card.encoders.items()]
+    lines += ["", *_metric_lines(card.metrics)]
+    if card.notes:
+        lines += ["", *(line for note in card.notes for line in _wrapped(f"note: {note}", "      "))]
+    return "\n".join(lines)
+
+
+def format_combined(combined: Mapping[str, Combined], names: Sequence[str]) -> str:
+    """A line a metric over several videos, of which `names` are the names."""
+    rows = [("metric", "", "value", "± s.e.", "videos", "covered")]
+    for metric in _known(combined):
+        row = combined[metric.name]
+        error = "" if row.standard_error is None else number(row.standard_error)
+        videos, covered = f"{row.videos}/{row.num_videos}", _covered(row.covered, row.of)
+        arrow = _ARROWS[metric.direction]
+        rows.append((metric.id, arrow, number(row.value, metric.unit), error, videos, covered))
+    return "\n".join([f"{len(names)} videos", "", *_aligned(rows)])
+
+
+def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
+    rows, reasons = [("metric", "", "value", "covered", "")], {}
+    group = None
+    for metric in _known(records):
+        record = records[metric.name]
+        if metric.group != group:
+            group = metric.group
+            rows.append((group,))
+        row = f"  {metric.id}", _ARROWS[metric.direction], number(record.value, metric.unit)
+        note = ""
+        if record.reason:
+            note = f"[{reasons.setdefault(record.reason, len(reasons) + 1)}]"
+        rows.append((*row, _covered(record.covered, record.of), note))
+    lines = _aligned(rows)
+    if reasons:
+        lines += [
+            "",
+            *(line for reason, n in reasons.items() for line in _wrapped(f"[{n}] {reason}", " " * (3 + len(str(n))))),
+        ]
+    return lines
+
+
+def _known(records: Mapping[str, object]) -> Iterable[Metric]:
+    return (metric for name, metric in all_metrics().items() if name in records)
+
+
+def _covered(covered: int, of: int) -> str:
+    return f"{covered}/{of}" if of else "–"
+
+
+def _frames(cuts: Iterable[int]) -> str:
+    cuts = list(cuts)
+    more = f" and {len(cuts) - _MAX_CUTS} more" if len(cuts) > _MAX_CUTS else ""
+    return (", ".join(map(str, cuts[:_MAX_CUTS])) or "none") + more
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns of one width each: the first to the left, the others to the right; a row of one cell is a heading."""
+    full = [row for row in rows if len(row) > 1]
+    widths = [max(len(row[i]) for row in full) for i in range(len(full[0]))]
+    lines = []
+    for row in rows:
+        others = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=False))
+        lines.append("  ".join([row[0].ljust(widths[0]), *others]).rstrip())
+    return lines
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent)

@@ -1,0 +1,289 @@
+import hashlib
+import re
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import eval.footage
+from eval.footage import MAX_FRAMES, clipped_share, fingerprint, laplacian_variance, observe, sampled_frames
+from holocine import Storyboard, VideoError, write_video
+from holocine.decoding import VideoReader, count_frames
+
+
+@pytest.fixture
+def video(tmp_path, three_shots):
+    write_video(tmp_path / "a.mp4", three_shots, 12)
+    return tmp_path / "a.mp4"
+
+
+class Recorder:
+    """A watcher that keeps what it sees."""
+
+    def __init__(self):
+        self.first, self.frames = [], []
+
+    def __call__(self, first, frames):
+        self.first.append(first)
+        self.frames.append(frames.copy())
+
+
+def test_a_file_and_its_frames_give_the_same_footage(video, three_shots):
+    of_file, of_array = observe(video), observe(three_shots, fps=12)
+    for footage in (of_file, of_array):
+        assert (footage.num_frames, footage.fps, footage.size) == (33, 12, (96, 64))
+        assert footage.thumbnails.shape == (33, 27, 48, 3) and footage.thumbnails.dtype == np.uint8
+        assert footage.pictures.shape == (33, 64, 96, 3)
+        assert footage.sharpness.shape == footage.clipped.shape == (33,)
+        assert footage.notes == ()
+    assert np.abs(of_file.pictures.astype(int) - of_array.pictures).max() < 40
+    assert np.corrcoef(of_file.sharpness, of_array.sharpness)[0, 1] > 0.95
+
+
+def test_watchers_see_every_full_size_frame_once_in_order(video, three_shots, monkeypatch):
+    monkeypatch.setattr(eval.footage, "_CHUNK_BYTES", 5 * three_shots[0].nbytes)
+    one, two = Recorder(), Recorder()
+    observe(video, watchers=[one, two])
+    assert one.first == [0, 5, 10, 15, 20, 25, 30]
+    with VideoReader(video) as reader:
+        decoded = np.stack(list(reader.frames()))
+    for recorder in (one, two):
+        np.testing.assert_array_equal(np.concatenate(recorder.frames), decoded)
+
+
+def test_chunks_change_nothing(video, monkeypatch):
+    whole = observe(video)
+    monkeypatch.setattr(eval.footage, "_MAX_CHUNK", 4)
+    parts = observe(video)
+    for name in ("thumbnails", "pictures", "sharpness", "clipped"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
+
+
+def test_wide_frames_are_reduced_and_small_ones_stay():
+    large = observe(np.zeros((2, 480, 832, 3), np.uint8), fps=15)
+    assert large.pictures.shape == (2, 92, 160, 3) and large.size == (832, 480)
+    small = observe(np.zeros((2, 48, 30, 3), np.uint8), fps=15)
+    assert small.pictures.shape == (2, 48, 30, 3) and small.size == (30, 48)
+
+
+def test_progress_follows_the_frames_and_may_end_the_pass(video):
+    seen = []
+    observe(video, progress=lambda done, expected: seen.append((done, expected)))
+    assert seen[-1] == (33, 33)
+
+    def stop(done, expected):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        observe(video, progress=stop)
+
+
+def test_the_fingerprint_is_of_the_file_or_of_shape_and_bytes(video):
+    assert fingerprint(video) == hashlib.sha256(video.read_bytes()).hexdigest() == observe(video).sha256
+    wide, tall = np.zeros((2, 4, 8, 3), np.uint8), np.zeros((2, 8, 4, 3), np.uint8)
+    assert fingerprint(wide) == fingerprint(wide.copy()) != fingerprint(tall)
+    assert fingerprint(wide[:, ::-1]) == fingerprint(wide), "views count by what they show"
+
+
+def test_sharpness_falls_with_blur_and_clipping_counts_black_and_white():
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8)
+    blurred = np.repeat(np.repeat(noise[::4, ::4], 4, 0), 4, 1)
+    assert laplacian_variance(noise) > 2 * laplacian_variance(blurred) > 0
+    assert laplacian_variance(np.full((9, 9), 77, np.uint8)) == 0
+    checker = (np.indices((8, 8)).sum(0) % 2).astype(np.uint8)
+    assert laplacian_variance(255 * checker) == pytest.approx(16), "4-neighbour Laplacian of steps from 0 to 1: ±4"
+    half = np.full((10, 10), 128, np.uint8)
+    half[:3], half[3:5] = 0, 255
+    assert clipped_share(half) == 0.5
+
+
+# Files of every kind
+
+
+def test_frames_of_variable_duration_are_taken_as_they_come(tmp_path, three_shots, write_file):
+    times = [*range(20), *range(30, 43)]
+    footage = observe(write_file(tmp_path / "a.mp4", three_shots, times=times))
+    assert footage.num_frames == 33
+    assert footage.fps == pytest.approx(33 / 43 * 12, rel=0.02)
+    assert len(footage.notes) == 1 and re.search("frame rate varies .* taken as they come", footage.notes[0])
+
+
+@pytest.mark.parametrize("fps", [12, 24, 29.97, 60])
+def test_constant_rates_with_a_coarse_clock_do_not_vary(tmp_path, three_shots, write_file, fps):
+    """Matroska counts milliseconds, so 60 frames a second last 16 or 17 of them."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        from fractions import Fraction
+
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for picture in three_shots:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    footage = observe(path)
+    assert footage.notes == () and footage.fps == pytest.approx(fps, rel=0.01)
+
+
+@pytest.mark.parametrize(("rotation", "quarters"), [(90, 1), (-90, 3), (180, 2)])
+def test_rotation_in_the_metadata_is_applied(tmp_path, three_shots, write_file, rotation, quarters):
+    path = write_file(tmp_path / "a.mp4", three_shots, rotation=rotation)
+    footage = observe(path)
+    assert footage.size == ((96, 64) if quarters == 2 else (64, 96))
+    upright = np.rot90(three_shots, quarters, axes=(1, 2))
+    assert np.abs(footage.pictures.astype(int) - upright).mean() < 6
+    assert any("turned" in note for note in footage.notes)
+
+
+def test_phones_turn_clockwise_what_they_store_with_the_matrix_of_a_quarter(tmp_path, three_shots, write_file):
+    """The matrix (0, 1, -1, 0) of an MP4's track moves the picture's right edge to the bottom."""
+    path = write_file(tmp_path / "a.mp4", three_shots, rotation=180)
+    content = path.read_bytes()
+    one = 1 << 16
+    matrix = [np.array(m, ">i4").tobytes() for m in ((-one, 0, 0, 0, -one), (0, one, 0, -one, 0))]
+    assert content.count(matrix[0]) == 1
+    path.write_bytes(content.replace(*matrix))
+    pictures = observe(path).pictures
+    assert np.abs(pictures.astype(int) - np.rot90(three_shots, 3, axes=(1, 2))).mean() < 6
+
+
+def test_ten_bits_a_colour_are_read(tmp_path, three_shots, write_file):
+    footage = observe(write_file(tmp_path / "a.mp4", three_shots, pix_fmt="yuv420p10le"))
+    assert np.abs(footage.pictures.astype(int) - three_shots).mean() < 6
+
+
+def test_odd_sizes_are_read_whole(tmp_path, three_shots, write_file):
+    odd = np.ascontiguousarray(three_shots[:, :63, :95])
+    footage = observe(write_file(tmp_path / "a.mkv", odd, codec="ffv1", pix_fmt="bgr0"))
+    np.testing.assert_array_equal(footage.pictures, odd)
+    write_video(tmp_path / "b.mp4", odd, 12)
+    assert observe(tmp_path / "b.mp4").size == (95, 63), "padding that write_video added is cut off again"
+
+
+def test_transparent_parts_are_black(tmp_path, three_shots, write_file):
+    clear = np.concatenate([three_shots, np.full((*three_shots.shape[:3], 1), 255, np.uint8)], axis=-1)
+    clear[:, :, 48:, 3] = 0
+    footage = observe(write_file(tmp_path / "a.mov", clear, codec="qtrle", pix_fmt="argb"))
+    assert not footage.pictures[:, :, 48:].any()
+    np.testing.assert_array_equal(footage.pictures[:, :, :48], three_shots[:, :, :48])
+    assert any("transparent" in note for note in footage.notes)
+
+
+def test_a_gif_is_a_video(tmp_path, three_shots, write_file):
+    footage = observe(write_file(tmp_path / "a.gif", three_shots, fps=10, codec="gif", pix_fmt="rgb8"))
+    assert (footage.num_frames, footage.fps, footage.size) == (33, 10, (96, 64))
+
+
+def test_one_frame_is_a_video(tmp_path, three_shots):
+    write_video(tmp_path / "a.mp4", three_shots[:1], 12)
+    footage = observe(tmp_path / "a.mp4")
+    assert footage.num_frames == 1 and footage.thumbnails.shape == (1, 27, 48, 3)
+
+
+def test_files_that_are_no_video_are_refused_in_one_sentence(tmp_path, three_shots, write_file, write_sound):
+    (tmp_path / "text.mp4").write_text("a text\n" * 1000)
+    (tmp_path / "playlist.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/hostname\n")
+    (tmp_path / "empty.mp4").touch()
+    noise = np.random.default_rng(0).integers(0, 256, (33, 64, 96, 3), np.uint8)
+    write_video(tmp_path / "whole.mp4", noise, 12)
+    write_file(tmp_path / "whole.webm", noise[:, :32, :48].copy(), codec="libvpx-vp9")
+    for suffix in ("mp4", "webm"):
+        whole = (tmp_path / f"whole.{suffix}").read_bytes()
+        (tmp_path / f"cut.{suffix}").write_bytes(whole[: len(whole) // 2])
+    write_sound(tmp_path / "sound.mp4")
+    with av.open(str(tmp_path / "none.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        container.start_encoding()
+        container.mux(stream.encode())
+    for name, reason in (
+        ("text.mp4", "not a video"),
+        ("playlist.mp4", "not a video"),
+        ("empty.mp4", "not a video"),
+        ("cut.mp4", "damaged or cut short"),
+        ("cut.webm", "damaged or cut short"),
+        ("sound.mp4", "no pictures in it, only sound"),
+        ("none.mp4", "no pictures in it"),
+        ("missing.mp4", "does not exist"),
+        (".", "not a file"),
+    ):
+        with pytest.raises(VideoError, match=reason) as caught:
+            observe(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_cover_of_a_song_is_no_video(tmp_path, write_sound, three_shots):
+    with av.open(str(tmp_path / "song.mp3"), "w") as container:
+        sound = container.add_stream("mp3", rate=8000)
+        cover = container.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 96, 64, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
+        for packet in cover.encode(av.VideoFrame.from_ndarray(three_shots[0], format="rgb24")):
+            container.mux(packet)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode())
+    with pytest.raises(VideoError, match="only sound"):
+        observe(tmp_path / "song.mp3")
+
+
+def test_a_change_of_picture_size_is_refused(tmp_path, three_shots, write_file):
+    for name, frames in (("a", three_shots), ("b", three_shots[:, :32, :48])):
+        write_file(tmp_path / f"{name}.ts", np.ascontiguousarray(frames), codec="mpeg2video")
+    (tmp_path / "both.ts").write_bytes(b"".join((tmp_path / f"{name}.ts").read_bytes() for name in "ab"))
+    with pytest.raises(VideoError, match="changes its picture size at frame 3[23], from 96x64 to 48x32"):
+        observe(tmp_path / "both.ts")
+
+
+def test_more_frames_than_the_limit_are_refused(video, three_shots, monkeypatch):
+    frame = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(VideoError, match="the array has more than 20,000 frames: cut it into parts"):
+        observe(np.broadcast_to(frame, (MAX_FRAMES + 1, 4, 4, 3)), fps=15)
+    monkeypatch.setattr(eval.footage, "MAX_FRAMES", 32)
+    with pytest.raises(VideoError, match=r"a\.mp4 has more than 32 frames"):
+        observe(video)
+    monkeypatch.setattr(VideoReader, "num_frames", property(lambda self: None, lambda self, value: None), raising=False)
+    with pytest.raises(VideoError, match=r"a\.mp4 has more than 32 frames"):
+        observe(video)
+
+
+def test_arrays_that_are_no_video_are_refused(three_shots):
+    for frames in (three_shots.astype(float), three_shots[0], three_shots[:0], three_shots[..., :2]):
+        with pytest.raises(VideoError, match="have to be uint8"):
+            observe(frames, fps=12)
+    with pytest.raises(VideoError, match="give fps"):
+        observe(three_shots)
+    with pytest.raises(VideoError, match="fps is -3"):
+        observe(three_shots, fps=-3)
+
+
+def test_frames_are_counted_without_decoding(tmp_path, video, three_shots, write_file):
+    assert count_frames(video) == 33
+    assert count_frames(write_file(tmp_path / "a.webm", three_shots, codec="libvpx-vp9")) == 33
+
+
+# Which frames are embedded
+
+
+@given(st.integers(1, 400), st.floats(1, 120), st.lists(st.integers(1, 30), min_size=1, max_size=8))
+def test_sampling_has_a_constant_rate_and_two_frames_a_shot(num_frames, fps, lengths):
+    storyboard = Storyboard.from_captions(
+        "Rain.", ["Wide shot."] * len(lengths), sum(lengths) * 4 + 1, list(np.cumsum(lengths[:-1]) * 4 + 1)
+    )
+    frames = sampled_frames(storyboard.num_frames, fps, storyboard)
+    assert frames[0] == 0 and frames[-1] < storyboard.num_frames and (np.diff(frames) > 0).all()
+    for shot in storyboard.shot_ranges:
+        assert ((frames >= shot.start) & (frames < shot.stop)).sum() >= min(2, len(shot))
+    shorter = sampled_frames(num_frames, fps, storyboard)
+    np.testing.assert_array_equal(shorter, sampled_frames(10_000, fps, storyboard)[: len(shorter)])
+    assert len(set(np.diff(sampled_frames(400, fps)))) == 1
+
+
+def test_sampling_takes_about_eight_frames_a_second():
+    assert sampled_frames(17, 15).tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16]
+    assert sampled_frames(5, 4).tolist() == [0, 1, 2, 3, 4]
+    for fps in (8, 12, 15, 24, 25, 30, 60, 120):
+        assert 6 <= len(sampled_frames(10 * fps, fps)) / 10 <= 12
+    assert sampled_frames(1, 15).tolist() == [0]
