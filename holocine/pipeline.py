@@ -212,7 +212,7 @@ class HoloCinePipeline(WanPipeline):
                     max_sequence_length=self.config.max_sequence_length,
                 )[0]
             with _timed(timings, "decode"):
-                frames = self._decode(latents, output_type)
+                frames = self.decode(latents, output_type)
         except Cancelled:
             cancelled = True
         finally:
@@ -320,7 +320,8 @@ class HoloCinePipeline(WanPipeline):
                 f"{self.config.max_sequence_length}; shorten it"
             )
 
-    def _decode(self, latents: torch.Tensor, output_type: str):
+    def decode(self, latents: torch.Tensor, output_type: str = "np"):
+        """Turn the latents of one or more videos into what `HoloCineOutput.frames` holds for `output_type`."""
         if output_type == "latent":
             return latents
         latents = latents.to(get_module_execution_device(self.vae), dtype=self.vae.dtype)

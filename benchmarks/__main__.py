@@ -1,0 +1,97 @@
+"""`python -m benchmarks`: run, score, merge, report, compare, preference.
+
+Bad input is one line on stderr and exit code 2; items that failed make it 1. Ctrl-C is 130: what has landed stays, and
+the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+# Command: module, and the names of its functions that add arguments and run it.
+COMMANDS = {
+    "run": ("benchmarks.commands", "add_run", "run"),
+    "score": ("benchmarks.commands", "add_score", "score"),
+    "merge": ("benchmarks.commands", "add_merge", "merge"),
+    "report": ("benchmarks.report", "add_arguments", "run"),
+    "compare": ("benchmarks.side_by_side", "add_arguments", "run"),
+    "preference": ("benchmarks.preference", "add_arguments", "run"),
+}
+HELP = {
+    "run": "make and score the videos of systems over a suite; the same command goes on where it stopped",
+    "score": "score the videos of a run again; nothing is generated",
+    "merge": "join the parts of a run that were computed apart",
+    "report": "tables and pages of a run",
+    "compare": "two systems side by side as a video",
+    "preference": "blind pairs for people to judge, and what they said",
+}
+
+
+class UsageError(ValueError):
+    """A command line that cannot be understood."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def program() -> NoReturn:
+    """Run the command line that this process was started with."""
+    signal.signal(signal.SIGTERM, _terminate)  # clean up as for Ctrl-C
+    sys.exit(main())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        options = _parser(argv).parse_args(argv)
+        code = options.run(options) or 0
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return _complain("interrupted: what has landed stays, and the same command goes on", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, ImportError) as error:
+        return _complain(str(error), 2)
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise SystemExit(143)
+
+
+def _complain(message: str, code: int) -> int:
+    print("benchmarks: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; only the command in `argv` gets its arguments, as the others would load pandas and more."""
+    parser = _Parser(
+        prog="python -m benchmarks", description="Systems that make multi-shot videos, compared on suites."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (module, add_arguments, run) in COMMANDS.items():
+        command = commands.add_parser(name, help=HELP[name], description=f"{HELP[name].capitalize()}.")
+        if argv[:1] == [name]:
+            loaded = import_module(module)
+            getattr(loaded, add_arguments)(command)
+            command.set_defaults(run=getattr(loaded, run))
+    return parser
+
+
+if __name__ == "__main__":
+    program()

@@ -1,0 +1,211 @@
+"""A run's folder: one item a (system, storyboard, seed), each landing whole or not at all.
+
+    RUN/run.json            suite, systems, model, metrics, seeds
+    RUN/suite.jsonl         the suite as it was run
+    RUN/items/SYSTEM/STORYBOARD/SEED/record.json, scorecard.json, video.mp4, log.txt
+
+A record's hashes say what its video and its scores depend on, so that whatever has changed since is noticed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from holocine.files import replacing
+
+FORMAT = "holocine-run/1"
+RECORD, SCORECARD, VIDEO, LOG = "record.json", "scorecard.json", "video.mp4", "log.txt"
+SCRATCH = ".scratch"
+
+
+class RunError(ValueError):
+    """A run that cannot start or go on. The message is one sentence with the remedy."""
+
+
+@dataclass(frozen=True, order=True)
+class Item:
+    """One piece of work: a system's video of a storyboard, repetition number `seed`."""
+
+    system: str
+    storyboard_id: str
+    seed: int
+
+    def folder(self, run: Path) -> Path:
+        return run / "items" / self.system / self.storyboard_id / str(self.seed)
+
+    def __str__(self) -> str:
+        return f"{self.system} {self.storyboard_id} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """SHA-256 of what an item depends on. storyboard: with the scene it stands for. model: None for systems without
+    one. system: its definition. metrics: metric versions, encoders and detector.
+    """
+
+    storyboard: str
+    model: str | None
+    system: str
+    metrics: str
+
+    def same_video(self, other: Hashes) -> bool:
+        """Tell whether nothing has changed that the video depends on."""
+        return replace(self, metrics="") == replace(other, metrics="")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of an item.
+
+    error: one line, None when done. seconds: of "generate" and "score", those that were reached. peak_mb: most main
+    memory that the process held while it worked on the item, MiB; peak_gpu_mb: the same of a GPU, None without one.
+    """
+
+    system: str
+    storyboard_id: str
+    seed: int
+    status: Literal["done", "failed"]
+    error: str | None
+    seconds: Mapping[str, float]
+    peak_mb: float | None
+    hashes: Hashes
+    peak_gpu_mb: float | None = None
+
+    @property
+    def item(self) -> Item:
+        return Item(self.system, self.storyboard_id, self.seed)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """Raises ValueError for anything that `to_json` has not written."""
+        try:
+            plain = json.loads(text)
+            record = cls(**{**plain, "hashes": Hashes(**plain["hashes"])})
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"is no record of an item ({error})") from None
+        if record.status not in ("done", "failed"):
+            raise ValueError(f"is no record of an item (status {record.status!r})")
+        return record
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What run.json says.
+
+    suite: name, version and sha256. systems: names to specifications. model: name and sha256, how it is sampled; empty
+    where no system has one. metrics: ids. scoring: encoders and detector as they were asked for. seeds: repetitions.
+    """
+
+    suite: Mapping[str, Any]
+    systems: Mapping[str, str]
+    model: Mapping[str, Any]
+    metrics: tuple[str, ...]
+    scoring: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    format: str = field(default=FORMAT)
+
+    @classmethod
+    def load(cls, run: Path) -> RunInfo | None:
+        """What run.json of a run says, None if there is none yet; raises `RunError` if it is damaged."""
+        path = run / "run.json"
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+            info = cls(**{**plain, "metrics": tuple(plain["metrics"]), "seeds": tuple(plain["seeds"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
+            raise RunError(
+                f"{path} is damaged ({error}): delete it; the items stay, and the run writes it again"
+            ) from None
+        if info.format != FORMAT:
+            raise RunError(f"{path} is of format {info.format!r}, but this program reads {FORMAT}")
+        return info
+
+    def save(self, run: Path) -> None:
+        with replacing(run / "run.json") as temporary:
+            temporary.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def items_in(run: Path) -> Iterator[Item]:
+    """All items that have landed in a run, in order."""
+    for folder in sorted((run / "items").glob("[!.]*/[!.]*/[!.]*")):
+        if folder.is_dir() and folder.name.isdigit():
+            yield Item(folder.parent.parent.name, folder.parent.name, int(folder.name))
+
+
+def read_record(run: Path, item: Item) -> Record | None:
+    """The record of an item, None if it has not landed or is damaged."""
+    try:
+        record = Record.from_json((item.folder(run) / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if record.item == item else None
+
+
+def land(run: Path, item: Item, files: Mapping[str, bytes]) -> None:
+    """Put an item's files in place, all or none; what was there before goes. Raises OSError."""
+    folder = item.folder(run)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    old = folder.with_name(f".{folder.name}.old")
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(folder, old)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def remove(run: Path, item: Item) -> None:
+    """Take an item out of a run."""
+    shutil.rmtree(item.folder(run), ignore_errors=True)
+
+
+def sweep(run: Path) -> None:
+    """Remove what killed processes left behind; only under the lock."""
+    shutil.rmtree(run / SCRATCH, ignore_errors=True)
+    for leftover in (*run.glob(".run.json.*"), *run.glob(".suite.jsonl.*"), *(run / "items").glob("*/*/.*")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Hold a run's folder for this process alone, and make it if need be; raises `RunError` naming who holds it.
+
+    The lock is the operating system's and ends with the process that holds it, however it ends; the file stays.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        file = open(run / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  held open for as long as the lock is
+    except OSError as error:
+        raise RunError(f"{run} cannot hold a run: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise RunError(
+                f"{run} is in use by {holder}: wait for it, or choose another folder and merge the two"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
+        file.flush()
+        yield

@@ -1,0 +1,129 @@
+"""Models under test: which one, how it is run, its hash, and one loaded pipeline at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffusers import WanImageToVideoPipeline
+
+    from holocine import HoloCinePipeline
+
+_WHERE = ("device", "vae_tiling", "model_cpu_offload")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """A model and how it is run; None is the model's own default.
+
+    model: None for the embedded one, a folder, or a hub id. height, width: pixels. The rest: see
+    `holocine.load_pipeline` and `HoloCinePipeline`.
+    """
+
+    model: str | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    height: int | None = None
+    width: int | None = None
+    dtype: str | None = None
+    device: str | None = None
+    vae_tiling: bool = False
+    model_cpu_offload: bool = False
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The arguments of a call."""
+        names = ("num_inference_steps", "guidance_scale", "height", "width")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """The arguments of `load_pipeline`."""
+        return {name: value for name in ("dtype", *_WHERE) if (value := getattr(self, name))}
+
+    def definition(self) -> dict[str, Any]:
+        """What a video depends on, beside the weights: everything but where and in what memory it is computed."""
+        return {name: value for name, value in asdict(self).items() if name not in ("model", *_WHERE)}
+
+
+@cache
+def model_sha256(model: str | None) -> str:
+    """Hash of the files of a model; raises `CheckpointError` if it is not there. Read once in a process."""
+    from holocine.checkpoints import find_model
+
+    return folder_sha256(find_model(model))
+
+
+def folder_sha256(folder: Path) -> str:
+    """Hash of names and contents of all configs and weights of a pipeline; what else lies there does not count."""
+    total = hashlib.sha256()
+    patterns = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.model")
+    for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
+    return total.hexdigest()
+
+
+class Models:
+    """The pipelines that one process has loaded: one of each kind at a time, as several may not fit into memory."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, tuple[tuple, Any]] = {}
+
+    def pipeline(self, settings: ModelSettings) -> HoloCinePipeline:
+        """The text-to-video pipeline; raises `CheckpointError`."""
+
+        def load() -> HoloCinePipeline:
+            from holocine import load_pipeline
+            from holocine.checkpoints import hide_loading_bars
+
+            hide_loading_bars()
+            return load_pipeline(settings.model, **settings.loading)
+
+        return self._load("text-to-video", (settings.model, tuple(settings.loading.items())), load)
+
+    def image_to_video(self, folder: str, settings: ModelSettings) -> WanImageToVideoPipeline:
+        """Diffusers' pipeline in `folder` (or of a hub id); raises `CheckpointError`."""
+
+        def load() -> WanImageToVideoPipeline:
+            return _load_image_to_video(folder, settings)
+
+        return self._load("image-to-video", (folder, tuple(settings.loading.items())), load)
+
+    def _load(self, kind: str, key: tuple, load) -> Any:
+        if self._loaded.get(kind, (None,))[0] != key:
+            self._loaded.pop(kind, None)  # before the next is loaded
+            pipeline = load()
+            pipeline.set_progress_bar_config(disable=True)
+            self._loaded[kind] = key, pipeline
+        return self._loaded[kind][1]
+
+
+def _load_image_to_video(name: str, settings: ModelSettings) -> WanImageToVideoPipeline:
+    import torch
+    from diffusers import WanImageToVideoPipeline
+
+    from holocine.checkpoints import CheckpointError, find_model, first_line, hide_loading_bars
+
+    hide_loading_bars()
+    gpu = torch.cuda.is_available()
+    dtype = getattr(torch, settings.dtype) if settings.dtype else (torch.bfloat16 if gpu else torch.float32)
+    folder = find_model(name)
+    try:
+        pipeline = WanImageToVideoPipeline.from_pretrained(
+            folder, dtype={"default": dtype, "vae": torch.float32}, local_files_only=True
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{folder} cannot be loaded as an image-to-video model: {first_line(error)}") from error
+    if settings.vae_tiling:
+        pipeline.vae.enable_tiling()
+    if settings.model_cpu_offload:
+        pipeline.enable_model_cpu_offload(device=settings.device)
+    else:
+        pipeline.to(settings.device or ("cuda" if gpu else "cpu"))
+    return pipeline
