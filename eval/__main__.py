@@ -135,9 +135,10 @@ def report(options: argparse.Namespace) -> None:
 
 def encoders(options: argparse.Namespace) -> None:
     """Print which encoders can be used here, and what is missing for the others."""
-    from eval.encoders import describe_encoders
+    from eval.encoders import list_encoders
+    from eval.table import format_encoders
 
-    print(describe_encoders())
+    print(format_encoders(list_encoders()))
 
 
 def schema(options: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ from holocine.storyboard import Storyboard
 logger = logging.getLogger(__name__)
 
 FORMAT = "holocine-scorecard/1"
+MAX_SIMILARITY = 100  # shots in the matrix of similarities
 _DETAIL_DIGITS = 6
 
 
@@ -82,6 +83,10 @@ class Scorecard(_Record):
     encoders: dict[str, EncoderRecord] = Field(description="By role: clip, dino, aesthetic.")
     boxes_sha256: str | None = Field(description="Of the boxes that showed where characters are; None without any.")
     metrics: dict[str, MetricRecord]
+    similarity: tuple[tuple[FiniteFloat | None, ...], ...] | None = Field(
+        description="CLIP cosine of every two shots, requested ones or without a storyboard detected ones; at most "
+        f"{MAX_SIMILARITY} of them; None without CLIP."
+    )
     notes: tuple[str, ...] = Field(description="What a reader should know about this video's scores; sentences.")
     seconds: dict[str, FiniteFloat] = Field(description="Time spent, by stage.")
 
@@ -208,6 +213,7 @@ def examine(
         encoders=encoder_records(encoders),
         boxes_sha256=boxes_hash(found_boxes),
         metrics=metrics,
+        similarity=shot_similarity(evidence),
         notes=(*evidence.footage.notes, *length_notes(evidence), *(asked.warnings if asked else ())),
         seconds={stage: round(seconds, 4) for stage, seconds in stopwatch.seconds.items()},
     )
@@ -253,6 +259,15 @@ def measure(metric: Metric, evidence: Evidence) -> MetricRecord:
         reason=reason,
         detail=tuple(plain(entry) for entry in measured.detail),
     )
+
+
+def shot_similarity(evidence: Evidence) -> list[list[float | None]] | None:
+    """Cosine between the mean CLIP vectors of every two shots (N, N); None for a shot of which nothing was embedded."""
+    if evidence.clip is None:
+        return None
+    shots = (evidence.shots or evidence.detection.shot_ranges)[:MAX_SIMILARITY]
+    means = [evidence.clip.mean_within(shot) for shot in shots]
+    return [[None if a is None or b is None else plain(float(np.clip(a @ b, -1, 1))) for b in means] for a in means]
 
 
 def storyboard_hash(storyboard: Storyboard) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from eval.metric import Metric
 from eval.metrics import all_metrics
@@ -13,15 +14,15 @@ _ARROWS = {"higher": "↑", "lower": "↓", "none": " "}
 _WIDTH, _MAX_CUTS = 110, 16
 
 
-def number(value: float | None, unit: str = "") -> str:
-    """A value with three or four digits that tell something, and its unit; – for None."""
+def number(value: float | None) -> str:
+    """A value with three or four digits that tell something; – for None."""
     if value is None:
         return "–"
     digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
     text = f"{value:.{digits}f}"
     if value and not float(text):
         text = f"{value:.1e}"
-    return text + (unit if unit in ("", "%") else f" {unit}")
+    return text
 
 
 def format_scorecard(card: Scorecard) -> str:
@@ -44,14 +45,23 @@ def format_scorecard(card: Scorecard) -> str:
 
 def format_combined(combined: Mapping[str, Combined], names: Sequence[str]) -> str:
     """A line a metric over several videos, of which `names` are the names."""
-    rows = [("metric", "", "value", "± s.e.", "videos", "covered")]
+    rows = [("metric", "", "value", "± s.e.", "videos", "covered", "")]
     for metric in _known(combined):
         row = combined[metric.name]
         error = "" if row.standard_error is None else number(row.standard_error)
         videos, covered = f"{row.videos}/{row.num_videos}", _covered(row.covered, row.of)
         arrow = _ARROWS[metric.direction]
-        rows.append((metric.id, arrow, number(row.value, metric.unit), error, videos, covered))
+        rows.append((metric.id, arrow, number(row.value), error, videos, covered, metric.unit))
     return "\n".join([f"{len(names)} videos", "", *_aligned(rows)])
+
+
+def format_encoders(encoders: Iterable[Mapping[str, Any]]) -> str:
+    """A line an encoder: what for, its name, whether it is here, size, licence, where it comes from."""
+    rows = [("for", "--encoders, --dino, --aesthetic", "here", "MB", "licence", "")]
+    for one in encoders:
+        here = "yes" if one["here"] else "no"
+        rows.append((one["role"], one["spec"], here, str(one["megabytes"] or "–"), one["licence"], one["how"]))
+    return "\n".join(_aligned(rows))
 
 
 def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
@@ -62,17 +72,16 @@ def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
         if metric.group != group:
             group = metric.group
             rows.append((group,))
-        row = f"  {metric.id}", _ARROWS[metric.direction], number(record.value, metric.unit)
-        note = ""
+        last = metric.unit if record.value is not None else ""
         if record.reason:
-            note = f"[{reasons.setdefault(record.reason, len(reasons) + 1)}]"
-        rows.append((*row, _covered(record.covered, record.of), note))
+            last = f"{last} [{reasons.setdefault(record.reason, len(reasons) + 1)}]".lstrip()
+        covered = _covered(record.covered, record.of)
+        rows.append((f"  {metric.id}", _ARROWS[metric.direction], number(record.value), covered, last))
     lines = _aligned(rows)
     if reasons:
-        lines += [
-            "",
-            *(line for reason, n in reasons.items() for line in _wrapped(f"[{n}] {reason}", " " * (3 + len(str(n))))),
-        ]
+        lines.append("")
+    for reason, n in reasons.items():
+        lines += _wrapped(f"[{n}] {reason}", " " * (3 + len(str(n))))
     return lines
 
 
@@ -91,13 +100,13 @@ def _frames(cuts: Iterable[int]) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns of one width each: the first to the left, the others to the right; a row of one cell is a heading."""
+    """Columns of one width each, the first and last to the left, the others to the right; one cell is a heading."""
     full = [row for row in rows if len(row) > 1]
     widths = [max(len(row[i]) for row in full) for i in range(len(full[0]))]
     lines = []
     for row in rows:
-        others = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=False))
-        lines.append("  ".join([row[0].ljust(widths[0]), *others]).rstrip())
+        middle = [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=False)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *middle, *row[-1:] * (len(row) > 1)]).rstrip())
     return lines
 
 
