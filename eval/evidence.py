@@ -52,6 +52,16 @@ class Detection:
         starts, stops = (0, *self.cuts), (*self.cuts, self.num_frames)
         return tuple(range(a, b) for a, b in zip(starts, stops, strict=True))
 
+    @property
+    def clear_ranges(self) -> tuple[range, ...]:
+        """The frames of every shot without those of gradual changes, which show two shots; some may be empty."""
+        clear = []
+        for shot in self.shot_ranges:
+            start = max([shot.start, *(b.stop for b in self.boundaries if b.frame == shot.start)])
+            stop = min([shot.stop, *(b.start for b in self.boundaries if b.frame == shot.stop)])
+            clear.append(range(start, max(start, stop)))
+        return tuple(clear)
+
 
 @dataclass(frozen=True, eq=False)
 class Footage:
@@ -85,6 +95,15 @@ class Embeddings:
     def within(self, shot: range) -> np.ndarray:
         """The vectors of the frames in a range of frames, (k, d); k may be 0."""
         return self.vectors[(self.frames >= shot.start) & (self.frames < shot.stop)]
+
+    def mean_within(self, shot: range) -> np.ndarray | None:
+        """The mean of the vectors of a range of frames, again of length 1, (d,); None if it holds none of them."""
+        vectors = self.within(shot)
+        if not len(vectors):
+            return None
+        mean = vectors.astype(np.float64).mean(0)
+        length = np.linalg.norm(mean)
+        return mean / length if length > 0 else None
 
 
 @dataclass(frozen=True, eq=False)

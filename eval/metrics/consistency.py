@@ -1,7 +1,79 @@
-"""…"""
+"""Subject and background consistency within shots: VBench's (Huang et al., CVPR 2024, §4.1.1), per detected shot.
+
+For the embeddings f_0, f_1, … of a shot's sampled frames, the mean over i > 0 of
+½ [max(0, cos(f_i, f_(i-1))) + max(0, cos(f_i, f_0))]; DINO's for the subject, CLIP's for the background. Frames count
+alike, whatever the length of their shot. Detected shots and not requested ones: a missed cut is not a change of
+subject, which shot cut accuracy already counts. VBench looks at every frame, this at the sampled ones.
+"""
 
 from __future__ import annotations
 
-from eval.metric import Metric
+from collections.abc import Callable
+from typing import Literal
 
-METRICS: tuple[Metric, ...] = ()
+import numpy as np
+
+from eval.evidence import Embeddings, Evidence
+from eval.metric import Measured, Metric
+
+
+def _steadiness(vectors: np.ndarray) -> np.ndarray:
+    """VBench's value of every frame but the first, (n - 1,), for unit vectors (n, d)."""
+    to_previous = (vectors[1:] * vectors[:-1]).sum(-1)
+    to_first = vectors[1:] @ vectors[0]
+    return (np.maximum(0, to_previous) + np.maximum(0, to_first)) / 2
+
+
+def _consistency(role: Literal["dino", "clip"]) -> Callable[[Evidence], Measured]:
+    def measure(evidence: Evidence) -> Measured:
+        total, embeddings = evidence.footage.num_frames, getattr(evidence, role)
+        if embeddings is None:
+            return Measured.absent(evidence.why(role), of=total)
+        usable = np.isfinite(embeddings.vectors).all(-1)
+        embeddings = Embeddings(embeddings.encoder, embeddings.frames[usable], embeddings.vectors[usable])
+        covered, detail, values = 0, [], []
+        shots = zip(evidence.detection.shot_ranges, evidence.detection.clear_ranges, strict=True)
+        for index, (shot, clear) in enumerate(shots):
+            vectors = embeddings.within(clear).astype(np.float64)
+            if len(vectors) < 2:
+                continue
+            of_shot = _steadiness(vectors)
+            covered += len(shot)
+            values.append(of_shot)
+            detail.append(
+                {"shot": index, "start": shot.start, "stop": shot.stop, "frames": len(vectors)}
+                | {"value": float(of_shot.mean()), "worst": float(of_shot.min())}
+            )
+        if not values:
+            return Measured.absent("no detected shot has two sampled frames", of=total)
+        joined = np.concatenate(values)
+        parts = {"sum": float(joined.sum()), "count": len(joined)}
+        return Measured(parts, covered, total, detail=tuple(detail))
+
+    return measure
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="subject_consistency",
+        version=1,
+        group="intra-shot",
+        direction="higher",
+        range=(0, 1),
+        source="VBench (arXiv 2311.17982) §4.1.1, per detected shot",
+        absent_when="DINO's weights are not at hand, or no shot has two sampled frames",
+        meaning="How alike the frames of a shot look to DINO, which sees the main subject; 1 is a still picture.",
+        measure=_consistency("dino"),
+    ),
+    Metric(
+        name="background_consistency",
+        version=1,
+        group="intra-shot",
+        direction="higher",
+        range=(0, 1),
+        source="VBench (arXiv 2311.17982) §4.1.1, per detected shot",
+        absent_when="no CLIP knows this kind of video, or no shot has two sampled frames",
+        meaning="How alike the frames of a shot look to CLIP, which sees the whole scene; 1 is a still picture.",
+        measure=_consistency("clip"),
+    ),
+)

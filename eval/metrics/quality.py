@@ -1,7 +1,69 @@
-"""…"""
+"""How good single frames look: LAION's aesthetic predictor, sharpness and clipped exposure."""
 
 from __future__ import annotations
 
-from eval.metric import Metric
+import numpy as np
 
-METRICS: tuple[Metric, ...] = ()
+from eval.evidence import Evidence
+from eval.metric import Measured, Metric
+
+
+def _over_frames(values: np.ndarray) -> Measured:
+    """Sum and count of what could be measured of each frame, (n,)."""
+    values = np.asarray(values, np.float64)
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return Measured.absent("no frame could be measured", of=len(values))
+    return Measured({"sum": float(known.sum()), "count": len(known)}, len(known), len(values))
+
+
+def _aesthetic(evidence: Evidence) -> Measured:
+    if evidence.aesthetic is None:
+        return Measured.absent(evidence.why("aesthetic"), of=evidence.footage.num_frames)
+    return _over_frames(evidence.aesthetic[1])
+
+
+def _sharpness(evidence: Evidence) -> Measured:
+    return _over_frames(evidence.footage.sharpness)
+
+
+def _clipping(evidence: Evidence) -> Measured:
+    return _over_frames(100 * np.asarray(evidence.footage.clipped, np.float64))
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="aesthetic",
+        version=1,
+        group="quality",
+        direction="higher",
+        range=(None, None),
+        source="LAION aesthetic predictor on CLIP ViT-L/14, divided by 10, mean over sampled frames",
+        absent_when="CLIP ViT-L/14 or the predictor's weights are not at hand",
+        meaning="How well people would like the frames as pictures, as predicted from their ratings of others.",
+        measure=_aesthetic,
+    ),
+    Metric(
+        name="sharpness",
+        version=1,
+        group="quality",
+        direction="higher",
+        range=(0, None),
+        source="ours; variance of the Laplacian of luma (Pech-Pacheco et al., ICPR 2000), mean over frames",
+        absent_when="the video has no frames",
+        meaning="How much fine detail the frames have; compares videos of one size only, and takes noise for detail.",
+        measure=_sharpness,
+    ),
+    Metric(
+        name="clipping",
+        version=1,
+        group="quality",
+        direction="lower",
+        range=(0, 100),
+        source="ours; pixels at the ends of the range, mean over frames",
+        absent_when="the video has no frames",
+        meaning="How much of the picture is burnt out or lost in black.",
+        measure=_clipping,
+        unit="% of pixels",
+    ),
+)
