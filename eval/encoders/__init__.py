@@ -1,0 +1,48 @@
+"""Encoders: pictures and texts to unit vectors, by models that say what they are and where they come from.
+
+Names are imported when they are first used, so that nothing here loads torch before a model is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eval.encoders.loading import EncoderError, Encoders, list_encoders, load_encoders
+    from eval.encoders.texts import Texts, describe_texts, split_text
+    from eval.encoders.theatre import is_of_the_theatre
+
+_MODULE_OF = {
+    "EncoderError": "loading",
+    "Encoders": "loading",
+    "Texts": "texts",
+    "describe_texts": "texts",
+    "is_of_the_theatre": "theatre",
+    "list_encoders": "loading",
+    "load_encoders": "loading",
+    "split_text": "texts",
+}
+
+__all__ = [
+    "EncoderError",
+    "Encoders",
+    "Texts",
+    "describe_texts",
+    "is_of_the_theatre",
+    "list_encoders",
+    "load_encoders",
+    "split_text",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

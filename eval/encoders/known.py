@@ -1,0 +1,60 @@
+"""Encoders that are known by name: what they are for, how big their weights are, where these are once downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+_OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
+_TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
+AESTHETIC_CLIP = "ViT-L-14:openai"
+AESTHETIC_HEAD = "sa_0_4_vit_l_14_linear.pth"
+
+
+@dataclass(frozen=True)
+class Known:
+    """`spec`: what to ask for. `hub`: repository of the weights on the Hugging Face Hub, `megabytes` in size."""
+
+    role: Literal["clip", "dino"]
+    spec: str
+    hub: str
+    megabytes: int
+    licence: str
+
+    def weights(self) -> Path | None:
+        """The weights' file where an earlier download left it; None if it is not on this machine."""
+        return cached_file(self.hub, _OPEN_CLIP_FILES if self.role == "clip" else _TIMM_FILES)
+
+
+KNOWN = (
+    Known("clip", "ViT-B-32:laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605, "MIT"),
+    Known("clip", "ViT-B-32:openai", "timm/vit_base_patch32_clip_224.openai", 605, "MIT"),
+    Known("clip", "ViT-B-16:laion2b_s34b_b88k", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K", 599, "MIT"),
+    Known("clip", "ViT-L-14:laion2b_s32b_b82k", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K", 1711, "MIT"),
+    Known("clip", AESTHETIC_CLIP, "timm/vit_large_patch14_clip_224.openai", 1711, "MIT"),
+    Known("dino", "vit_base_patch16_224.dino", "timm/vit_base_patch16_224.dino", 343, "Apache-2.0"),
+    Known("dino", "vit_small_patch16_224.dino", "timm/vit_small_patch16_224.dino", 87, "Apache-2.0"),
+    Known("dino", "vit_base_patch14_dinov2.lvd142m", "timm/vit_base_patch14_dinov2.lvd142m", 346, "Apache-2.0"),
+)
+"""In the order in which "auto" takes them from what has been downloaded before."""
+
+
+def known(spec: str) -> Known | None:
+    return next((encoder for encoder in KNOWN if encoder.spec == spec), None)
+
+
+def downloaded(role: str) -> Known | None:
+    """The first known encoder of a role whose weights are on this machine."""
+    return next((encoder for encoder in KNOWN if encoder.role == role and encoder.weights()), None)
+
+
+def cached_file(repository: str, names: tuple[str, ...]) -> Path | None:
+    """A file of a Hub repository in the local cache, the first of `names` that is there; asks no server."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in names:
+        found = try_to_load_from_cache(repository, name)
+        if isinstance(found, str):
+            return Path(found)
+    return None
