@@ -1,6 +1,6 @@
 """Where the shots of a video begin: two detectors behind one method, `detect(thumbnails) -> Detection`.
 
-TransNetV2 (Souček and Lokoč, arXiv 2008.04838), the one that HoloCine's evaluation uses, is the default; PySceneDetect's
+TransNetV2 (Souček and Lokoč, arXiv 2008.04838), which HoloCine's evaluation uses, is the default; PySceneDetect's
 adaptive detector, which compares colours of neighbouring frames, is a second opinion. Both look at thumbnails of
 48 x 27 pixels, so a video is decoded once for them and for everything else.
 """
@@ -121,7 +121,7 @@ def _checked(thumbnails: np.ndarray) -> np.ndarray:
     width, height = THUMBNAIL
     if thumbnails.dtype != np.uint8 or thumbnails.shape[1:] != (height, width, 3) or not len(thumbnails):
         raise ValueError(
-            f"thumbnails are {thumbnails.dtype} {thumbnails.shape}, but have to be uint8 (frames, {height}, {width}, 3) "
-            "with at least 1 frame; make them with eval.shots.thumbnails"
+            f"thumbnails are {thumbnails.dtype} {thumbnails.shape}, but have to be uint8 (frames, {height}, {width}, "
+            "3) with at least 1 frame; make them with eval.shots.thumbnails"
         )
     return thumbnails
