@@ -1,0 +1,265 @@
+"""How far each metric can be trusted: rendered truth is damaged in known, graded ways and scored like any video.
+
+Every scene of the puppet theatre is scored undamaged and with every damage of `eval.damage` in every strength. What was
+scored is kept, one line a video, so the same command goes on where it was stopped, and a larger `--scenes` adds to what
+there is. From the values come `CALIBRATION.md`, its pictures and `calibration.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.damage import CROPS, DAMAGES, Damage
+from eval.encoders import Encoders, load_encoders
+from eval.metric import Metric
+from eval.metrics import all_metrics
+from eval.reaction import reactions
+from eval.scorecard import examine, measure
+from eval.shots import ShotDetector, load_detector
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.renderer import FrameTruth, render
+from holocine.puppet.world import Scene, sample_scene
+
+logger = logging.getLogger(__name__)
+
+FIRST_SEED = 840_000  # calibration scenes: seeds that neither the models nor the metrics were made with
+NUM_FRAMES, NUM_SHOTS = 97, 5
+HERE = Path(__file__).parent
+VALUES = "calibration_values.jsonl"
+
+Key = tuple[int, str | None, float | None]  # scene, damage, strength; no damage for the undamaged scene
+
+
+@dataclass(frozen=True)
+class Record:
+    """The values of all metrics of one video; None for a damage that a scene has no room for."""
+
+    key: Key
+    values: dict[str, float | None] | None
+
+
+def calibration_scenes(count: int, num_frames: int = NUM_FRAMES, num_shots: int = NUM_SHOTS) -> dict[int, Scene]:
+    """Scenes with at least two puppets, by seed; always the same ones."""
+    scenes: dict[int, Scene] = {}
+    seed = FIRST_SEED
+    while len(scenes) < count:
+        scene = sample_scene(seed, num_frames, num_shots=num_shots)
+        if len(scene.puppets) >= 2:
+            scenes[seed] = scene
+        seed += 1
+    return scenes
+
+
+def truth_boxes(scene: Scene, truths: Sequence[FrameTruth]) -> dict[str, dict[int, tuple[float, ...]]]:
+    """Where the puppets are in the frames of a rendered scene, by tag, as `eval.score` takes boxes."""
+    boxes: dict[str, dict[int, tuple[float, ...]]] = {f"[character{i + 1}]": {} for i in range(len(scene.puppets))}
+    for frame, truth in enumerate(truths):
+        for puppet in truth.puppets:
+            x0, y0, x1, y1 = puppet.box
+            if x1 > x0 and y1 > y0 and not puppet.from_behind:
+                boxes[f"[character{puppet.index + 1}]"][frame] = puppet.box
+    return boxes
+
+
+def damaged_values(
+    scene: Scene, damages: Iterable[Damage], encoders: Encoders, detector: ShotDetector, done: Iterable[Key], seed: int
+) -> Iterator[Record]:
+    """Score a scene undamaged and damaged, leaving out what is `done`."""
+    done, video = set(done), None
+    for damage in (None, *damages):
+        for strength in damage.strengths if damage else (None,):
+            key = (seed, damage and damage.name, strength)
+            if key in done:
+                continue
+            video = video or render(scene)
+            frames, truths = video
+            boxes = truth_boxes(scene, truths) if damage is None or damage.in_place else {}
+            if damage is None:
+                yield Record(key, metric_values(frames, to_storyboard(scene), boxes, encoders, detector))
+                continue
+            rng = np.random.default_rng((scene.seed, *damage.name.encode()))
+            damaged = damage.apply(scene, frames, strength, rng)
+            yield Record(key, damaged and metric_values(*damaged, boxes, encoders, detector))
+
+
+def metric_values(frames, storyboard, boxes, encoders: Encoders, detector: ShotDetector) -> dict[str, float | None]:
+    """Every metric on whole frames, and where there are boxes the metrics of `CROPS` on them too."""
+    card, evidence = examine(frames, storyboard, encoders=encoders, detector=detector, boxes=boxes)
+    values = {name: record.value for name, record in card.metrics.items()}
+    if boxes:
+        on_frames, on_crops = replace(evidence, crops={}), {name: values[name.removesuffix("@crops")] for name in CROPS}
+        between_shots = (metric for metric in all_metrics().values() if metric.group == "inter-shot")
+        values |= {metric.name: measure(metric, on_frames).value for metric in between_shots} | on_crops
+    return values
+
+
+def metrics_by_name() -> dict[str, Metric]:
+    """All metrics, and those on crops under a name of their own."""
+    metrics = all_metrics()
+    return {**metrics, **{name: metrics[name.removesuffix("@crops")] for name in CROPS}}
+
+
+# Running and resuming
+
+
+@lru_cache(maxsize=1)
+def _models(seed: int) -> tuple[Encoders, ShotDetector]:
+    import torch
+
+    torch.set_num_threads(1)
+    return load_encoders("auto", to_storyboard(sample_scene(seed))), load_detector()
+
+
+def fingerprint() -> str:
+    """Of everything that a kept value depends on but the scene and the damage: metrics, encoders and detector."""
+    encoders, detector = _models(FIRST_SEED)
+    versions = {name: metric.version for name, metric in all_metrics().items()}
+    weights = [encoder.sha256 for encoder in (encoders.clip, encoders.dino, encoders.aesthetic) if encoder]
+    return hashlib.sha256(json.dumps([versions, weights, detector.name]).encode()).hexdigest()[:16]
+
+
+def _score_scene(seed: int, scene: Scene, done: set[Key], damages: tuple[str, ...]) -> list[Record]:
+    chosen = [damage for damage in DAMAGES if damage.name in damages]
+    return list(damaged_values(scene, chosen, *_models(FIRST_SEED), done, seed))
+
+
+def collect(
+    scenes: dict[int, Scene],
+    path: Path,
+    jobs: int = 1,
+    damages: tuple[Damage, ...] = DAMAGES,
+    progress: Callable[[int], None] | None = None,
+) -> dict[Key, Record]:
+    """The values of all scenes and damages; those that `path` (JSON lines) lacks are scored and added to it."""
+    mark = fingerprint()
+    records = {key: r for key, r in _read(path, mark).items() if key[0] in scenes}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = tuple(damage.name for damage in damages)
+    with path.open("a", encoding="utf-8") as file:
+
+        def keep(record: Record) -> None:
+            records[record.key] = record
+            scene, damage, strength = record.key
+            line = {"scene": scene, "damage": damage, "strength": strength, "made_with": mark, "values": record.values}
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            if progress:
+                progress(1)
+
+        if progress:
+            progress(len(records))
+        if jobs == 1:
+            for seed, scene in scenes.items():
+                for record in damaged_values(scene, damages, *_models(FIRST_SEED), records, seed):
+                    keep(record)
+            return records
+        context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
+        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+            done = {seed: {key for key in records if key[0] == seed} for seed in scenes}
+            tasks = [pool.submit(_score_scene, seed, scene, done[seed], names) for seed, scene in scenes.items()]
+            for task in tasks:
+                for record in task.result():
+                    keep(record)
+    return records
+
+
+def _read(path: Path, mark: str) -> dict[Key, Record]:
+    """What was kept and was made in the same way; a last line that was cut off is not there."""
+    if not path.exists():
+        return {}
+    records = {}
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if line.get("made_with") == mark:
+            key = (line["scene"], line["damage"], line["strength"])
+            records[key] = Record(key, line["values"])
+    return records
+
+
+def arrange(records: dict[Key, Record], damages: tuple[Damage, ...] = DAMAGES) -> dict[tuple[str, str], np.ndarray]:
+    """Values by metric and damage as arrays (strengths + 1, scenes), NaN where there is none; see `eval.reaction`."""
+    clean = {key[0]: record.values for key, record in records.items() if key[1] is None}
+    names = list(dict.fromkeys(name for values in clean.values() for name in values))
+    arrays = {}
+    for damage in damages:
+        rows = [[clean[seed] for seed in clean]]
+        for strength in damage.strengths:
+            found = (records.get((seed, damage.name, strength)) for seed in clean)
+            rows.append([(record.values if record else None) or {} for record in found])
+        for name in names:
+            values = [[np.nan if one.get(name) is None else one[name] for one in row] for row in rows]
+            arrays[name, damage.name] = np.array(values, np.float64)
+    return arrays
+
+
+# The command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `python -m eval calibrate`."""
+    parser.add_argument("--scenes", type=int, default=40, help="how many scenes to damage (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="scenes that are scored at a time (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=HERE, help="folder for CALIBRATION.md, calibration.json and pictures"
+    )
+    parser.add_argument(
+        "--values",
+        type=Path,
+        default=Path("outputs") / VALUES,
+        help="file that keeps the value of every metric of every video (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--footage", nargs="*", type=Path, default=[], metavar="VIDEO", help="filmed or generated videos to report on"
+    )
+    parser.add_argument("--footage-storyboard", type=Path, metavar="FILE", help="what those videos were asked to show")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Score what is missing, then write the tables and pictures."""
+    from tqdm import tqdm
+
+    from eval.calibration_page import write_calibration
+
+    if options.scenes < 2:
+        raise ValueError(f"--scenes is {options.scenes}, but intervals need at least 2 scenes")
+    scenes = calibration_scenes(options.scenes)
+    total = len(scenes) * (1 + sum(len(damage.strengths) for damage in DAMAGES))
+    with tqdm(total=total, unit="video") as bar:
+        records = collect(scenes, options.values, options.jobs, progress=bar.update)
+    found = reactions(metrics_by_name(), DAMAGES, arrange(records))
+    footage = [observed(video, options.footage_storyboard) for video in options.footage]
+    write_calibration(options.out, found, next(iter(scenes.values())), len(scenes), footage)
+    print(
+        f"wrote {options.out / 'CALIBRATION.md'}: {len(found)} reactions of metrics to damage in {len(scenes)} scenes"
+    )
+
+
+def observed(video: Path, storyboard: Path | None) -> dict[str, Any]:
+    """What the scorer finds in a video, as plain JSON for the report."""
+    card, _ = examine(video, storyboard)
+    return {
+        "video": card.video.model_dump(mode="json"),
+        "detector": card.detector,
+        "boundaries": [boundary.model_dump(mode="json") for boundary in card.boundaries],
+        "requested": [shot.start for shot in card.shots[1:]] if card.shots else None,
+        "metrics": {
+            name: {"value": record.value, "covered": record.covered, "of": record.of, "reason": record.reason}
+            for name, record in card.metrics.items()
+        },
+        "notes": list(card.notes),
+    }
