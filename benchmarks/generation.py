@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.models import Models, ModelSettings
 from eval.encoders.texts import describe_texts
-from holocine.prompt import stated_shots
+from holocine.prompt import DEFAULT_NEGATIVE_PROMPT, stated_shots
 from holocine.storyboard import Shot, Storyboard
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _from_first_picture(animator, settings: ModelSettings, storyboard: Storyboar
     video = animator(
         image=Image.fromarray(picture),
         prompt=f"{storyboard.global_caption} {storyboard.captions[0]}",
-        negative_prompt=storyboard.negative_prompt,
+        negative_prompt=DEFAULT_NEGATIVE_PROMPT if storyboard.negative_prompt is None else storyboard.negative_prompt,
         height=height,
         width=width,
         num_frames=storyboard.num_frames,

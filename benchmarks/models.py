@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -114,6 +115,12 @@ def _load_image_to_video(name: str, settings: ModelSettings) -> WanImageToVideoP
     gpu = torch.cuda.is_available()
     dtype = getattr(torch, settings.dtype) if settings.dtype else (torch.bfloat16 if gpu else torch.float32)
     folder = find_model(name)
+    index = folder / "model_index.json"
+    found = json.loads(index.read_text(encoding="utf-8")).get("_class_name") if index.is_file() else None
+    if found != "WanImageToVideoPipeline":
+        raise CheckpointError(
+            f"{folder} is a {found or 'folder without model_index.json'}, not a WanImageToVideoPipeline"
+        )
     try:
         pipeline = WanImageToVideoPipeline.from_pretrained(
             folder, dtype={"default": dtype, "vae": torch.float32}, local_files_only=True

@@ -24,9 +24,12 @@ def run_ray(
     workers: int = 1,
     address: str | None = None,
     gpus: float = 0,
+    scratch: Path | None = None,
     begun: Callable[[Item], None] = lambda item: None,
 ) -> Iterator[Outcome]:
     """Yield what comes of each job, in the order in which they end; see `run_local`.
+
+    scratch is left to local runs: each node has temporary files of its own.
 
     address: of a cluster ("auto", "ray://HOST:10001"); None starts one on this machine. gpus: of each worker. An actor
     that dies is replaced and its item tried once more. Raises `RunError` without Ray or the cluster.
