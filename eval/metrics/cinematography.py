@@ -62,7 +62,7 @@ def _camera_movement(evidence: Evidence) -> Measured:
         if movement is not None:
             seen = camera_of(movement)
             numbers = dict(zip(("right", "down", "growth"), map(float, movement), strict=True))
-            detail.append({"shot": index, "asked": wanted, "seen": seen, "value": float(seen == wanted), **numbers})
+            detail.append({"shot": index + 1, "asked": wanted, "seen": seen, "value": float(seen == wanted), **numbers})
     if not detail:
         return Measured.absent("no shot that asks for a camera movement is long enough to show one", of=of)
     parts = {"sum": sum(shot["value"] for shot in detail), "count": len(detail)}
@@ -85,7 +85,7 @@ def _shot_size(evidence: Evidence) -> Measured:
             share = figure_share(evidence.footage.pictures[frames])
             seen = size_of(share)
             detail.append(
-                {"shot": index, "asked": " or ".join(wanted), "seen": seen, "value": float(seen in wanted)}
+                {"shot": index + 1, "asked": " or ".join(wanted), "seen": seen, "value": float(seen in wanted)}
                 | {"figure": share}
             )
     if not detail:

@@ -41,7 +41,7 @@ def _consistency(role: Literal["dino", "clip"]) -> Callable[[Evidence], Measured
             covered += len(shot)
             values.append(of_shot)
             detail.append(
-                {"shot": index, "start": shot.start, "stop": shot.stop, "frames": len(vectors)}
+                {"shot": index + 1, "start": shot.start, "stop": shot.stop, "frames": len(vectors)}
                 | {"value": float(of_shot.mean()), "worst": float(of_shot.min())}
             )
         if not values:

@@ -31,7 +31,7 @@ def _measured(
     masks = [found.within(shot) for shot in shots]
     detail = tuple(
         {"shot": i, "start": shot.start, "stop": shot.stop, "value": derive(parts(found, mask))}
-        for i, (shot, mask) in enumerate(zip(shots, masks, strict=True))
+        for i, (shot, mask) in enumerate(zip(shots, masks, strict=True), start=1)
         if mask.any()
     )
     return Measured(parts(found, np.ones(len(found.frames), bool)), len(found.frames), total, detail=detail)
