@@ -10,7 +10,7 @@ import numpy as np
 from eval.scorecard import Scorecard
 from holocine.files import replacing
 
-STRIP, A_SHOT, MAX_SHOTS = 24, 4, 40  # pictures of the whole, pictures of a shot, shots that get any
+STRIP, A_SHOT, MAX_SHOTS = 16, 4, 40  # pictures of the whole, pictures of a shot, shots that get any
 _COLUMNS, _QUALITY = 12, 85
 
 

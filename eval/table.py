@@ -18,11 +18,11 @@ def number(value: float | None) -> str:
     """A value with three or four digits that tell something; – for None."""
     if value is None:
         return "–"
-    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1
-    text = f"{value:.{digits}f}"
-    if value and not float(text):
-        text = f"{value:.1e}"
-    return text
+    if 0 < abs(value) < 5e-5:
+        return f"{value:.1e}"
+    size = abs(value)
+    digits = 4 if 0 < size < 0.005 else 3 if size < 10 else 2 if size < 100 else 1
+    return f"{value:.{digits}f}"
 
 
 def format_scorecard(card: Scorecard) -> str:
