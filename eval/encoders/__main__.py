@@ -1,17 +1,24 @@
-"""`python -m eval.encoders`: train the theatre's CLIP, measure it, and list what encoders there are."""
+"""`python -m eval.encoders`: train and measure the theatre's CLIP, and find boxes of characters in a video."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from pathlib import Path
+
+from holocine.storyboard import StoryboardError
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    options.run(options)
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -29,8 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--scenes", type=int, default=200)
     measure.add_argument("--out", type=Path, help="write the counts to this JSON file")
     measure.set_defaults(run=_measure)
-    listing = commands.add_parser("list", help="what can be used here now, and what is missing")
-    listing.set_defaults(run=_list)
+    boxes = commands.add_parser("find-boxes", help="where a video's characters are, by their descriptions (OWLv2)")
+    boxes.add_argument("video", type=Path)
+    boxes.add_argument("--storyboard", type=Path, help="default: the one in the video")
+    boxes.add_argument("--model", required=True, help="a folder, or a Hub id: google/owlv2-base-patch16-ensemble")
+    boxes.add_argument("--threshold", type=float, default=0.2, help="least score of a box (default: 0.2)")
+    boxes.add_argument("-o", "--out", type=Path, required=True, help="JSON for `python -m eval score --boxes`")
+    boxes.set_defaults(run=_find_boxes)
     return parser
 
 
@@ -54,12 +66,20 @@ def _measure(options: argparse.Namespace) -> None:
         save_counts(counts, options.out)
 
 
-def _list(options: argparse.Namespace) -> None:
-    from eval.encoders.loading import list_encoders
+def _find_boxes(options: argparse.Namespace) -> None:
+    from eval.encoders.open_vocabulary import find_boxes, load_box_finder
+    from eval.gathering import NO_STORYBOARD, storyboard_of
+    from holocine.files import check_writable, replacing
 
-    for row in list_encoders():
-        state = "here" if row["here"] else "missing"
-        print(f"{row['role']:<10}{row['spec']:<34}{state:<9}{row['megabytes']:>6} MB  {row['licence']:<11}{row['how']}")
+    check_writable(options.out)
+    storyboard = storyboard_of(options.video, options.storyboard)
+    if storyboard is None:
+        raise StoryboardError(NO_STORYBOARD)
+    boxes = find_boxes(options.video, storyboard, load_box_finder(options.model, options.threshold))
+    with replacing(options.out) as temporary:
+        temporary.write_text(json.dumps(boxes) + "\n")
+    for tag, frames in boxes.items():
+        print(f"{tag}: {len(frames)} frames")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from holocine.puppet.facts import CAPTION_FACTS, FACTS, shot_facts
 from holocine.puppet.renderer import render
 from holocine.puppet.world import Scene, sample_scene
 
-GROUP = 100  # captions among which a frame has to find its own
 _FRAMES_A_SHOT = 4
 _FIRST_SEED = 710_000
 _SMALLEST_CROP = 10  # pixels
@@ -37,9 +36,11 @@ class Count:
         return Count(self.right + other.right, self.of + other.of, self.chance + other.chance)
 
 
-def measure_puppet_clip(folder: str | os.PathLike, num_scenes: int = 200) -> dict[str, Count]:
-    """Retrieval on `num_scenes` rendered scenes by the model in `folder`. Scenes beyond whole groups of GROUP are left
-    out of the questions about a group.
+def measure_puppet_clip(folder: str | os.PathLike, num_scenes: int = 200, group: int = 100) -> dict[str, Count]:
+    """Retrieval on `num_scenes` rendered scenes by the model in `folder`.
+
+    A frame, and a video, has to find its own text among those of `group` scenes; scenes beyond whole groups are left
+    out of these two questions.
     """
     clip = load_encoders(folder).clip
     frames, crops, shots = Count(), Count(), Count()
@@ -62,16 +63,16 @@ def measure_puppet_clip(folder: str | os.PathLike, num_scenes: int = 200) -> dic
         scene_texts.append(texts.scene)
         scene_vectors.append(_mean(of_shots, 0))
     scenes = Count()
-    for start in range(0, num_scenes - GROUP + 1, GROUP):
-        group = slice(start, start + GROUP)
-        of_texts = clip.embed_texts([text for text, _ in captions[group]])
-        frames += _own_is_best(np.stack(middle[group]) @ of_texts.T, [said for _, said in captions[group]])
-        of_scenes = clip.embed_texts(scene_texts[group])
-        scenes += _own_is_best(np.stack(scene_vectors[group]) @ of_scenes.T, list(range(GROUP)))
+    for start in range(0, num_scenes - group + 1, group):
+        chosen = slice(start, start + group)
+        of_texts = clip.embed_texts([text for text, _ in captions[chosen]])
+        frames += _own_is_best(np.stack(middle[chosen]) @ of_texts.T, [said for _, said in captions[chosen]])
+        of_scenes = clip.embed_texts(scene_texts[chosen])
+        scenes += _own_is_best(np.stack(scene_vectors[chosen]) @ of_scenes.T, list(range(group)))
     return {
-        f"frame to its shot's caption among {GROUP} of other scenes": frames,
+        f"frame to its shot's caption among {group}, one of each scene": frames,
         "shot to its caption among those of its own storyboard": shots,
-        f"video to its global caption among {GROUP}": scenes,
+        f"video to its global caption among {group}": scenes,
         "cut-out puppet to its description among those of its scene": crops,
     }
 

@@ -42,7 +42,8 @@ EMBED_DIM = 128
 TOKENIZER = Path(__file__).parents[2] / "holocine" / "puppet" / "weights" / "tokenizer"
 _FIRST_SEED = 4_000_000_000  # scenes made up for this model alone
 _CONTEXT = 77
-_MOST_SCENES = 3000
+_MOST_SCENES = 3000  # held in memory: 0.5 GB
+_BATCH_SCENES = 32
 _SMALLEST_CROP = 10  # pixels
 _MEAN, _STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 _NOT_IN_A_FRAME = ("camera", "lanterns")
@@ -300,7 +301,7 @@ def train_puppet_clip(
     folder: str | os.PathLike,
     minutes: float,
     out: str | os.PathLike,
-    num_scenes: int = 32,
+    num_scenes: int | None = None,
     lr: float = 2e-3,
     device: str | torch.device = "cpu",
     progress: Callable[[str], None] = logger.info,
@@ -310,7 +311,7 @@ def train_puppet_clip(
 
     folder: holds the checkpoint, written every few minutes. num_scenes: scenes in a batch. most_steps: stop early.
     """
-    folder, out = Path(folder), Path(out)
+    folder, out, num_scenes = Path(folder), Path(out), num_scenes or _BATCH_SCENES
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
     config = model_config(tokenizer)["model_cfg"]
