@@ -1,0 +1,79 @@
+"""`python -m benchmarks report`: from a run's folder to tables, files and a page.
+
+OUT/report.html            tables, plots, videos side by side
+OUT/report.md, table.tex   for a repository, for a paper
+OUT/*.csv, items.parquet   the same numbers for everyone's own analysis
+OUT/hub/SYSTEM/            results.json, .eval_results/SUITE.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from pathlib import Path
+
+from benchmarks.frames import distance_frame, item_frame, main_frame, metric_frame, tag_frame
+from benchmarks.hub import write_hub
+from benchmarks.page import report_page, table_html
+from benchmarks.preference import preference_plot, preference_table, preferences
+from benchmarks.render import latex, markdown, plain
+from benchmarks.results import load_run
+from benchmarks.summary import Summary, summarise
+from benchmarks.tables import Table, all_tables
+from holocine.files import replacing
+
+_IN_LATEX = ("main", "comparisons", "distance")
+
+
+def write_report(
+    summary: Summary, out: Path, embed: Collection[str] = (), hub_dataset: str | None = None
+) -> list[Table]:
+    """Write every file of a report into the folder `out`, and return its tables, that of votes included."""
+    out.mkdir(parents=True, exist_ok=True)
+    tables = all_tables(summary)
+    found = preferences(summary.results.run)
+    preference = ""
+    if found:
+        tables.insert(1, preference_table(found))
+        preference = f'<div class="plots">{preference_plot(found)}</div>{table_html(tables[1])}'
+    _write(out / "report.html", report_page(summary, out, embed, preference))
+    _write(out / "report.md", "\n".join(markdown(table, 1 if table.name == "main" else 2) for table in tables))
+    _write(out / "table.tex", "\n".join(latex(table) for table in tables if table.name in _IN_LATEX))
+    frames = {"table": main_frame, "metrics": metric_frame, "tags": tag_frame, "distances": distance_frame}
+    for name, make in frames.items():
+        with replacing(out / f"{name}.csv") as temporary:
+            make(summary).to_csv(temporary, index=False)
+    with replacing(out / "metrics.parquet") as temporary:
+        metric_frame(summary).to_parquet(temporary, index=False)
+    with replacing(out / "items.parquet") as temporary:
+        item_frame(summary.results).to_parquet(temporary, index=False)
+    write_hub(summary, out / "hub", hub_dataset)
+    return tables
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `python -m benchmarks report`."""
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument("--baseline", metavar="SYSTEM", help="compare every other system with this one")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the report (RUN/report)")
+    parser.add_argument("--embed", metavar="ID,ID,…", help="put the videos of these storyboards into the page itself")
+    parser.add_argument("--no-published", action="store_true", help="leave out the rows of the paper")
+    parser.add_argument("--hub-dataset", metavar="OWNER/NAME", help="benchmark on the hub, for .eval_results files")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the report and print its first tables."""
+    out = options.out or options.run_folder / "report"
+    summary = summarise(load_run(options.run_folder), options.baseline, published=not options.no_published)
+    embed = options.embed.split(",") if options.embed else ()
+    tables = write_report(summary, out, embed, options.hub_dataset)
+    for table in tables:
+        if table.name in ("main", "preference", "comparisons", "systems"):
+            print(plain(table))
+    print(f"{out / 'report.html'}, report.md, table.tex, table.csv, metrics.csv, tags.csv, items.parquet, hub/")
+    return 0

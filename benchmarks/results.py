@@ -1,0 +1,187 @@
+"""The results of a run as reports need them: what became of every item, its scores, and the tags of its storyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from benchmarks.items import SCORECARD, VIDEO, Item, RunInfo, items_in, read_record
+from benchmarks.suites import Entry, Suite, SuiteError, load_suite
+
+BOUNDS = ("truth", "still", "shuffled")  # systems that show what a metric can tell, and do not compete
+
+
+class ResultsError(ValueError):
+    """Results that cannot be reported; the message is one sentence with the remedy."""
+
+
+class Score(NamedTuple):
+    """One metric of one video, as its scorecard has it; `parts` are empty where `value` is None."""
+
+    version: int
+    value: float | None
+    parts: Mapping[str, float]
+    covered: int
+    of: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """What became of a system's video of a storyboard, repetition number `seed`.
+
+    scorecard: scores by metric, None for an item that failed or whose scorecard cannot be read; `error` then says why.
+    seconds: of generating and scoring. peak_mb: main memory, MiB. distances: sum and count of the similarity of two
+    shots that show the same character, by how many shots apart they are. measured_with: detector and encoders.
+    """
+
+    system: str
+    storyboard_id: str
+    seed: int
+    tags: tuple[str, ...]
+    scorecard: Mapping[str, Score] | None
+    error: str | None = None
+    seconds: Mapping[str, float] | None = None
+    peak_mb: float | None = None
+    video: Path | None = None
+    distances: Mapping[int, tuple[float, int]] | None = None
+    measured_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Results:
+    """All of a run: `systems` in the order in which they were named, `bounds` those of them that do not compete."""
+
+    run: Path
+    info: RunInfo
+    suite: Suite
+    items: tuple[ItemResult, ...]
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        found = {item.system for item in self.items}
+        return (*self.info.systems, *sorted(found - set(self.info.systems)))
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        return tuple(name for name in self.systems if _kind(self.info.systems.get(name, name)) in BOUNDS)
+
+    @property
+    def competing(self) -> tuple[str, ...]:
+        return tuple(name for name in self.systems if name not in self.bounds)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(sorted({*self.info.seeds, *(item.seed for item in self.items)}))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The storyboards that were run, in the suite's order."""
+        found = {item.storyboard_id for item in self.items}
+        return tuple(entry for entry in self.suite.entries if entry.id in found)
+
+    @property
+    def failures(self) -> tuple[ItemResult, ...]:
+        return tuple(item for item in self.items if item.scorecard is None)
+
+
+def load_run(run: str | Path) -> Results:
+    """Load a run's folder.
+
+    A damaged or missing scorecard becomes the error of its item. Raises `ResultsError` for a folder without a run or
+    without items, and for scores that cannot be compared: of several versions of a metric, or of one storyboard by
+    several encoders or detectors.
+    """
+    run = Path(run)
+    info = RunInfo.load(run)
+    if info is None:
+        raise ResultsError(f"{run} holds no run: it has no run.json")
+    try:
+        suite = load_suite(run / "suite.jsonl")
+    except SuiteError as error:
+        raise ResultsError(f"the suite of the run cannot be read: {error}") from None
+    entries = {entry.id: entry for entry in suite.entries}
+    items = tuple(
+        _load(run, item, entries[item.storyboard_id]) for item in items_in(run) if item.storyboard_id in entries
+    )
+    if not items:
+        raise ResultsError(f"{run} holds no results yet: run systems into it first")
+    _check_comparable(run, items)
+    return Results(run, info, suite, items)
+
+
+def load_results(run: str | Path) -> list[ItemResult]:
+    """Every item of a run, in order; see `load_run`."""
+    return list(load_run(run).items)
+
+
+def _load(run: Path, item: Item, entry: Entry) -> ItemResult:
+    folder = item.folder(run)
+    record = read_record(run, item)
+    video = folder / VIDEO
+    result = ItemResult(
+        item.system, item.storyboard_id, item.seed, entry.tags, None, video=video if video.is_file() else None
+    )
+    if record is None:
+        return _changed(result, error="its record.json is missing or damaged; the same run command makes it again")
+    result = _changed(result, error=record.error, seconds=record.seconds, peak_mb=record.peak_mb)
+    if record.status == "failed":
+        return result
+    try:
+        card = from_json((folder / SCORECARD).read_bytes())
+        scores = {
+            name: Score(m["version"], m["value"], m["parts"], m["covered"], m["of"], m["reason"])
+            for name, m in card["metrics"].items()
+        }
+        distances = _distances(card["metrics"])
+        with_ = (card["detector"], *sorted(f"{role} {one['id']}" for role, one in card["encoders"].items()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return _changed(
+            result, error="its scorecard.json is missing or damaged; python -m benchmarks score makes it again"
+        )
+    return _changed(result, scorecard=scores, distances=distances, measured_with=with_)
+
+
+def _changed(result: ItemResult, **changes: Any) -> ItemResult:
+    return ItemResult(**{**vars(result), **changes})
+
+
+def _distances(metrics: Mapping[str, Any]) -> dict[int, tuple[float, int]]:
+    found: dict[int, tuple[float, int]] = {}
+    for row in metrics.get("character_consistency", {}).get("detail", ()):
+        if "distance" in row and row["value"] is not None:
+            total, count = found.get(row["distance"], (0.0, 0))
+            found[row["distance"]] = (total + row["value"], count + 1)
+    return found
+
+
+def _check_comparable(run: Path, items: Sequence[ItemResult]) -> None:
+    versions: dict[str, set[int]] = {}
+    used: dict[str, set[tuple[str, ...]]] = {}
+    for item in items:
+        for name, score in (item.scorecard or {}).items():
+            versions.setdefault(name, set()).add(score.version)
+        if item.scorecard is not None:
+            used.setdefault(item.storyboard_id, set()).add(item.measured_with)
+    remedy = f"run python -m benchmarks score {run}"
+    for name, found in versions.items():
+        if len(found) > 1:
+            raise ResultsError(f"{run} holds scores of {_listed(f'{name}/{v}' for v in sorted(found))}: {remedy}")
+    for id, found in used.items():
+        if len(found) > 1:
+            kinds = _listed(sorted(", ".join(one) for one in found))
+            raise ResultsError(f"{run}: videos of storyboard {id} were scored with {kinds}: {remedy}")
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return " and ".join(texts)
+
+
+def _kind(spec: str) -> str:
+    """The system of a specification `[NAME=]SYSTEM[:PATH][@MODEL]`."""
+    return re.split("[:@]", spec.partition("=")[2] or spec)[0]
