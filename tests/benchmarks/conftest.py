@@ -1,0 +1,90 @@
+"""A suite of three short scenes of the puppet world, and cheap scoring."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.scoring import Scoring
+from benchmarks.suites import Entry, Suite, write_suite
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.world import sample_scene
+
+ROOT = Path(__file__).parents[2]
+LENGTHS = (5, 4)
+
+
+def build_suite(count: int = 3) -> Suite:
+    scenes = [sample_scene(seed, lengths=LENGTHS) for seed in range(count)]
+    entries = (Entry(f"scene-{i}", to_storyboard(scene, seed=i), ("shots:2",), scene) for i, scene in enumerate(scenes))
+    return Suite("tiny", 1, 12.0, (sum(LENGTHS),), (112, 64), tuple(entries))
+
+
+@pytest.fixture
+def tiny() -> Suite:
+    """Three storyboards of 9 frames in 2 shots, with their scenes."""
+    return build_suite()
+
+
+@pytest.fixture
+def suite_file(tiny, tmp_path) -> Path:
+    write_suite(tmp_path / "tiny.jsonl", tiny)
+    return tmp_path / "tiny.jsonl"
+
+
+@pytest.fixture
+def cheap() -> Scoring:
+    """Metrics of cuts, motion and sharpness only."""
+    return Scoring("none", detector="pyscenedetect")
+
+
+@pytest.fixture
+def command(suite_file):
+    """Call with systems, a folder and options for the command line of a cheap run."""
+
+    def command(systems: str, out: Path, *options: str) -> list[str]:
+        cheap = ("--encoders", "none", "--detector", "pyscenedetect")
+        return ["run", "--suite", str(suite_file), "--systems", systems, "--out", str(out), *cheap, *options]
+
+    return command
+
+
+@pytest.fixture
+def start():
+    """Call with a command line to start `python -m benchmarks` as a process of its own."""
+    started = []
+
+    def start(arguments: list[str], **options) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "OMP_WAIT_POLICY": "passive"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def scores():
+    """Call with a run's folder for all that its scorecards say, but for the time it took."""
+
+    def scores(run: Path) -> dict[str, dict]:
+        found = {}
+        for path in sorted((run / "items").glob("*/*/*/scorecard.json")):
+            card = json.loads(path.read_text())
+            found["/".join(path.parts[-4:-1])] = {name: value for name, value in card.items() if name != "seconds"}
+        return found
+
+    return scores
