@@ -1,0 +1,81 @@
+"""The models that this desk offers: their names, what is known of them without weights, and the one that is loaded."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holocine.checkpoints import EMBEDDED, ModelFacts, describe, hide_loading_bars, load_pipeline
+
+if TYPE_CHECKING:
+    from holocine.pipeline import HoloCinePipeline
+
+VARIABLE = "HOLOCINE_MODEL"
+EMBEDDED_NAME = "embedded"
+_importing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model by the name that visitors see, and what its configs say: facts, default steps and guidance."""
+
+    name: str
+    facts: ModelFacts
+    steps: int
+    guidance: float
+
+    @property
+    def theatre(self) -> bool:
+        """Whether it is the embedded model, which knows the puppet theatre only."""
+        return self.facts.folder == EMBEDDED
+
+
+def model_names() -> tuple[str, ...]:
+    """The models that the variable HOLOCINE_MODEL names, divided by commas; the embedded one if it is unset."""
+    names = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
+    return tuple(dict.fromkeys(name for name in names if name)) or (EMBEDDED_NAME,)
+
+
+def find(name: str | None = None) -> Model:
+    """A model of this desk, the first if `name` is None; raises ValueError for a name that is not offered."""
+    names = model_names()
+    if name is not None and name not in names:
+        raise ValueError(f"the model {name!r} is not offered here; choose one of {', '.join(names)}")
+    name = name or names[0]
+    facts = describe(None if name == EMBEDDED_NAME else name)
+    index = json.loads((facts.folder / "model_index.json").read_text(encoding="utf-8"))
+    steps, guidance = index.get("default_num_inference_steps") or 50, index.get("default_guidance_scale")
+    return Model(name, facts, steps, 5.0 if guidance is None else guidance)
+
+
+def import_libraries() -> None:
+    """Import the model's libraries, which takes seconds, in one thread at a time, as diffusers needs it."""
+    with _importing:
+        importlib.import_module("holocine.pipeline")
+
+
+class ModelHolder:
+    """Holds the one pipeline that is loaded. Used by the worker alone, so it needs no lock."""
+
+    def __init__(self) -> None:
+        self._name: str | None = None
+        self._pipeline: HoloCinePipeline | None = None
+
+    def clear(self) -> None:
+        """Let go of the pipeline."""
+        self._name = self._pipeline = None
+
+    def take(self, name: str) -> HoloCinePipeline:
+        """The pipeline of a model; loads it in place of the one before."""
+        if name != self._name:
+            import_libraries()
+            self.clear()
+            hide_loading_bars()
+            pipeline = load_pipeline(None if name == EMBEDDED_NAME else name)
+            pipeline.set_progress_bar_config(disable=True)
+            self._name, self._pipeline = name, pipeline
+        return self._pipeline

@@ -1,0 +1,171 @@
+// The stage: what is being made or was made. Its value comes from the server; files in it have a `url`.
+// {state, message, title, fps, num_frames, cuts, shots, aspect, files, progress, detected, scorecard, settings, note}
+
+const root = element.querySelector('.stage');
+
+function node(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
+    else if (name === 'class') made.className = value;
+    else if (name === 'text') made.textContent = value;
+    else if (value === true) made.setAttribute(name, '');
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child != null));
+  return made;
+}
+
+const parts = {};
+for (const name of ['screen', 'status', 'lanes', 'shots', 'facts', 'downloads', 'card']) {
+  parts[name] = node('div', { class: name });
+  root.append(parts[name]);
+}
+parts.status.setAttribute('aria-live', 'polite');
+
+let video = null, loaded = null, drawn = '', playhead = null;
+
+const seconds = (frames, fps) => (frames / fps).toFixed(1) + ' s';
+const percent = (frame, total) => (100 * frame) / total;
+
+function show() {
+  const value = props.value || { state: 'empty' };
+  root.dataset.state = value.state;
+  root.style.setProperty('--aspect', value.aspect || 1.75);
+  showScreen(value);
+  showStatus(value);
+  const layout = JSON.stringify([value.shots, value.detected, value.num_frames, value.fps, value.files, value.scorecard, value.settings, value.note]);
+  if (layout !== drawn) {
+    drawn = layout;
+    showLanes(value);
+    showShots(value);
+    showFacts(value);
+    showDownloads(value);
+    showCard(value);
+  }
+}
+
+function showScreen(value) {
+  const url = value.files && value.files.video && value.files.video.url;
+  if (url) {
+    if (loaded === url) return;
+    loaded = url;
+    video = node('video', { src: url, controls: true, loop: true, muted: true, autoplay: true, playsinline: true, 'aria-label': value.title });
+    video.muted = true;
+    parts.screen.replaceChildren(video);
+    follow(value);
+    return;
+  }
+  loaded = video = null;
+  const pictures = (value.progress && value.progress.previews) || [];
+  if (pictures.length) {
+    const images = [...parts.screen.querySelectorAll('.previews img')];
+    if (images.length === pictures.length) images.forEach((image, index) => { image.src = pictures[index]; });
+    else {
+      const columns = pictures.length < 3 ? pictures.length : Math.ceil(Math.sqrt(pictures.length));
+      parts.screen.replaceChildren(node('div', { class: 'previews', style: `--columns:${columns}` },
+        ...pictures.map((src, index) => node('figure', {}, node('img', { src, alt: `Preview of shot ${index + 1}` }), node('figcaption', { text: index + 1 })))));
+    }
+    return;
+  }
+  const text = { empty: 'Your video will appear here.', waiting: 'Waiting for its turn', running: 'Setting the stage', cancelled: 'Cancelled', failed: 'No video' }[value.state] || '';
+  parts.screen.replaceChildren(node('div', { class: 'blank' }, node('span', { text })));
+}
+
+function statusText({ state, message, progress = {} }) {
+  if (state === 'waiting') {
+    const { before, seconds_left: left } = progress;
+    const turn = before ? `${before} ${before === 1 ? 'scene is' : 'scenes are'} before yours` : 'Your scene is next';
+    return left ? `${turn}, about ${duration(left)}.` : `${turn}.`;
+  }
+  if (state === 'running') {
+    const { stage, step, of, seconds_left: left } = progress;
+    if (progress.stopping) return 'Stopping after this step.';
+    if (stage === 'denoise') return `Step ${step} of ${of}${left ? `, about ${duration(left)} left` : ''}.`;
+    return { model: 'Loading the model and reading the text.', decode: 'Turning latents into pictures.', files: 'Writing the files.', score: 'Looking at the video: cuts, characters and text.' }[stage] || 'Starting.';
+  }
+  return message || '';
+}
+const duration = (left) => (left < 90 ? `${Math.max(1, Math.round(left))} s` : `${Math.round(left / 60)} min`);
+
+function showStatus(value) {
+  const { progress = {} } = value;
+  const share = value.state === 'running' ? { model: 0.02, decode: 0.95, files: 0.98, score: 0.99 }[progress.stage] ?? (0.02 + (0.93 * (progress.step || 0)) / (progress.of || 1)) : 0;
+  if (!parts.status.firstChild) parts.status.append(node('i', { class: 'bar' }, node('b')), node('p'));
+  parts.status.querySelector('b').style.width = `${100 * share}%`;
+  const text = statusText(value), line = parts.status.querySelector('p');
+  if (line.textContent !== text) line.textContent = text;
+}
+
+// The timeline below the video: planned shots above, detected cuts below, one scale
+
+function showLanes(value) {
+  const { shots = [], num_frames: total, fps, detected } = value;
+  playhead = node('i', { class: 'playhead' });
+  if (!shots.length) { parts.lanes.replaceChildren(); return; }
+  const planned = shots.map((shot, index) => node('button', {
+    type: 'button', class: 'segment', style: `left:${percent(shot.first, total)}%;width:${percent(shot.last + 1 - shot.first, total)}%`,
+    title: `Shot ${index + 1}: frames ${shot.first} to ${shot.last}`, 'aria-label': `Play shot ${index + 1}, ${seconds(shot.first, fps)}`, onclick: () => jump(shot.first, fps),
+  }, node('b', { text: index + 1 })));
+  const found = (detected || []).map((frame) => {
+    const near = value.cuts.some((cut) => Math.abs(cut - frame) <= 2);
+    return node('button', { type: 'button', class: near ? 'found' : 'found stray', style: `left:${percent(frame, total)}%`, title: `Detected cut at frame ${frame}`, 'aria-label': `Detected cut at frame ${frame}`, onclick: () => jump(frame, fps) });
+  });
+  parts.lanes.replaceChildren(
+    node('span', { class: 'lane-name', text: 'Planned' }), node('div', { class: 'lane planned' }, ...planned),
+    ...(detected ? [node('span', { class: 'lane-name', text: 'Detected' }), node('div', { class: 'lane detected' }, ...found)] : []),
+    node('div', { class: 'over' }, playhead));
+}
+
+function jump(frame, fps) {
+  if (!video) return;
+  video.currentTime = (frame + 0.5) / fps;
+  video.play().catch(() => {});
+}
+
+function follow(value) {
+  const mine = video, total = value.num_frames / value.fps;
+  const tick = () => {
+    if (video !== mine || !root.isConnected) return;
+    if (playhead) playhead.style.left = `${percent(Math.min(mine.currentTime, total), total)}%`;
+    const now = Math.floor(mine.currentTime * value.fps);
+    const index = (value.shots || []).findIndex((shot) => now >= shot.first && now <= shot.last);
+    parts.shots.querySelectorAll('.thumb').forEach((thumb, at) => thumb.classList.toggle('now', at === index));
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+}
+
+function showShots(value) {
+  const { shots = [], fps } = value;
+  parts.shots.replaceChildren(...shots.filter((shot) => shot.picture).map((shot, index) => node('button', {
+    type: 'button', class: 'thumb', onclick: () => jump(shot.first, fps), title: shot.caption, 'aria-label': `Play shot ${index + 1}: ${shot.caption}`,
+  }, node('img', { src: shot.picture, alt: '' }), node('span', {}, node('b', { text: index + 1 }), ` ${seconds(shot.last + 1 - shot.first, fps)}`))));
+}
+
+function showFacts(value) {
+  const made = value.settings;
+  const facts = made ? [['Seed', made.seed], ['Steps', made.steps], ['Guidance', made.guidance], ['Attention', made.attention], ['Size', `${made.width} × ${made.height}`], ['Made in', `${made.seconds} s`]] : [];
+  parts.facts.replaceChildren(...(value.note ? [node('p', { class: 'note', text: value.note })] : []), ...facts.filter(([, fact]) => fact != null).map(([name, fact]) => node('span', {}, `${name} `, node('b', { text: fact }))));
+}
+
+function showDownloads(value) {
+  const files = value.files || {};
+  const names = { video: 'Video', sheet: 'Contact sheet', storyboard: 'Storyboard', scorecard: 'Scorecard' };
+  const links = Object.entries(names).filter(([name]) => files[name]).map(([name, text]) => node('a', { href: files[name].url, download: files[name].orig_name || true, text }));
+  const shots = (value.shots || []).filter((shot) => shot.video && shot.video.url);
+  if (shots.length > 1) {
+    links.push(node('details', {}, node('summary', { text: 'Single shots' }), ...shots.map((shot, index) => node('a', { href: shot.video.url, download: shot.video.orig_name || true, text: `Shot ${index + 1}` }))));
+  }
+  parts.downloads.replaceChildren(...(links.length ? [node('span', { class: 'lane-name', text: 'Download' })] : []), ...links);
+}
+
+function showCard(value) {
+  const rows = value.scorecard || [];
+  parts.card.replaceChildren(...rows.map((row) => node('details', { class: 'score' },
+    node('summary', {}, node('span', { class: 'name', text: row.name }), node('span', { class: 'verdict', text: row.verdict }), node('b', { text: row.value })),
+    node('p', { text: row.meaning }))));
+}
+
+watch('value', show);
+show();

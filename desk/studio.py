@@ -1,0 +1,288 @@
+"""Makes a video as a job: from a storyboard and settings to the files and facts that the stage shows."""
+
+from __future__ import annotations
+
+import json
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from desk.draft import sentence
+from desk.gpu import borrowed
+from desk.jobs import Job, JobQueue, Stopped
+from desk.limits import LimitError, Limits
+from desk.models import Model, ModelHolder, find
+from desk.outputs import Outputs
+from desk.preview import clean_estimate, decode_frames, middle_frames, picture_url
+from holocine.storyboard import Storyboard
+from holocine.video import contact_sheet, visible_size, write_video
+
+ATTENTION = ("sparse", "full", "isolated")
+PREVIEW_SHARE = 0.1  # of the time that denoising takes
+MOST_SEED = 2**32 - 1
+
+holder = ModelHolder()  # beside the functions, since ZeroGPU's other process sees what is there when it is forked
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a video is made; complete, with the model's defaults filled in."""
+
+    model: str
+    attention: str
+    steps: int
+    guidance: float
+    seed: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        limits: Limits,
+        storyboard: Storyboard,
+        attention: str | None = None,
+        steps: float | None = None,
+        guidance: float | None = None,
+        seed: float | None = None,
+        height: float | None = None,
+        width: float | None = None,
+    ) -> Settings:
+        """Check what was asked for and fill in the rest; a seed is drawn if neither this nor the storyboard has one.
+
+        Raises LimitError or ValueError in one sentence.
+        """
+        attention = attention or model.facts.attention
+        if attention not in (*ATTENTION, model.facts.attention):
+            raise LimitError(f"the attention {attention!r} is unknown; choose one of {', '.join(ATTENTION)}")
+        seed = storyboard.seed if seed is None else seed
+        seed = secrets.randbelow(MOST_SEED) if seed is None else seed
+        settings = cls(
+            model=model.name,
+            attention=attention,
+            steps=_whole(model.steps if steps is None else steps, "steps"),
+            guidance=_number(model.guidance if guidance is None else guidance, "guidance"),
+            seed=_whole(seed, "seed"),
+            height=_whole(height or model.facts.height, "height"),
+            width=_whole(width or model.facts.width, "width"),
+        )
+        if settings.seed < 0:
+            raise LimitError(f"the seed is {settings.seed}, but has to be 0 or more")
+        limits.check_settings(settings.steps, settings.guidance, settings.height, settings.width)
+        model.facts.token_grid(settings.height, settings.width)
+        return settings
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise LimitError(f"the {name} is {value!r}, but has to be a number")
+    return float(value)
+
+
+def _whole(value: Any, name: str) -> int:
+    if _number(value, name) != int(value):
+        raise LimitError(f"the {name} is {value!r}, but has to be a whole number")
+    return int(value)
+
+
+def expected_seconds(storyboard: str, settings: dict[str, Any], stop_file: str) -> float:
+    """How long a GPU is needed, roughly: HoloCine's 14B takes 20 s a step for 241 frames of 480 x 832 on an H100.
+
+    Attention grows with the square of a shot's tokens, the rest of the work with the number of all tokens; this counts
+    tokens only, and adds what loading and decoding take.
+    """
+    frames = Storyboard.from_json(storyboard).num_frames
+    share = frames * settings["height"] * settings["width"] / (241 * 480 * 832)
+    return 15 + 20 * share * settings["steps"] + 30 * share
+
+
+@borrowed(duration=expected_seconds)
+def generate(storyboard: str, settings: dict[str, Any], stop_file: str) -> Iterator[dict[str, Any]]:
+    """Make a video: yields {"step", "of", "previews"} at each step and at last {"frames", "storyboard", "timings"}.
+
+    storyboard: as JSON. settings: as of `Settings`. Stops after the running step, with `Stopped`, once `stop_file`
+    exists. Only plain data goes in and out, so this may run in another process.
+    """
+    events: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+    thread = threading.Thread(target=_denoise, args=(storyboard, settings, Path(stop_file), events), daemon=True)
+    thread.start()
+    event = {}
+    try:
+        while (event := events.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+    finally:
+        if event is not None:  # it was left before its end
+            Path(stop_file).touch()
+        thread.join()
+
+
+def _denoise(storyboard: str, settings: dict[str, Any], stop_file: Path, events: queue.SimpleQueue) -> None:
+    try:
+        pipeline = holder.take(settings["model"])
+        from holocine.pipeline import Cancelled
+
+        board = Storyboard.from_json(storyboard)
+        previews = _Previews(pipeline, board, settings)
+
+        def step_end(_, step: int, timestep, tensors: dict) -> dict:
+            if not stop_file.exists():
+                pictures = previews.after(step, tensors["latents"])
+                events.put({"step": step + 1, "of": settings["steps"], "previews": pictures})
+            return {"cancel": stop_file.exists()}
+
+        try:
+            output = pipeline(
+                board,
+                height=settings["height"],
+                width=settings["width"],
+                num_inference_steps=settings["steps"],
+                guidance_scale=settings["guidance"],
+                attention=settings["attention"],
+                seed=settings["seed"],
+                callback_on_step_end=step_end,
+            )
+        except Cancelled:
+            raise Stopped("Cancelled.") from None
+        made = {"storyboard": output.storyboards[0].to_json(), "timings": output.timings}
+        events.put({"frames": output.frames[0], **made})
+    except Exception as error:
+        events.put(error)
+    finally:
+        events.put(None)
+
+
+class _Previews:
+    """Decodes one frame a shot now and then, in a small part of the time that denoising takes."""
+
+    def __init__(self, pipeline, storyboard: Storyboard, settings: dict[str, Any]) -> None:
+        self.pipeline = pipeline
+        self.frames = middle_frames(storyboard.layout(1, 1))
+        self.begun, self.spent = time.monotonic(), 0.0
+        self.latents = None
+
+    def after(self, step: int, latents) -> list[str] | None:
+        """Pictures of all shots after a step, as data URLs; None if it is too early or would take too long."""
+        before, self.latents = self.latents, latents
+        now = time.monotonic()
+        if before is None or self.spent > PREVIEW_SHARE * (now - self.begun):
+            return None
+        sigmas = self.pipeline.scheduler.sigmas
+        clean = clean_estimate(before, latents, float(sigmas[step]), float(sigmas[step + 1]))
+        pictures = [picture_url(picture) for picture in decode_frames(self.pipeline, clean, self.frames)]
+        self.spent += time.monotonic() - now
+        return pictures
+
+
+class Studio:
+    """Takes requests for videos and turns each into a job of the queue and, once it is made, a folder of outputs."""
+
+    def __init__(self, outputs: Outputs, jobs: JobQueue) -> None:
+        self.outputs, self.jobs = outputs, jobs
+
+    def submit(self, visitor: str, storyboard: Storyboard, settings: Settings) -> Job:
+        """Queue a video; raises QueueFull if there is no room."""
+        self.outputs.clean()
+        limits = Limits.of(find(settings.model))
+        return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings), limits.job_seconds)
+
+    def _make(self, job: Job, storyboard: Storyboard, settings: Settings) -> dict[str, Any]:
+        """The work of a job; what it returns and leaves on disk is what `stage.finished` describes."""
+        folder = self.outputs.new_folder(job.id)
+        try:
+            job.say(stage="model", **planned(storyboard))
+            frames, board, timings = self._denoise(job, storyboard, settings, folder / "stop")
+            job.say(stage="files")
+            content = write_files(folder, frames, board, settings, timings)
+        except BaseException:
+            self.outputs.drop(job.id)
+            raise
+        self.outputs.keep(job.id, job.visitor, content)
+        return content
+
+    def _denoise(self, job: Job, storyboard: Storyboard, settings: Settings, stop_file: Path):
+        begun = None
+        events = generate(storyboard.to_json(), asdict(settings), str(stop_file))
+        try:
+            for event in _until_stopped(events, job, stop_file):
+                if "frames" in event:
+                    return event["frames"], Storyboard.from_json(event["storyboard"]), event["timings"]
+                now = time.monotonic()
+                begun = begun or (event["step"], now)
+                steps_timed = event["step"] - begun[0]
+                left = (now - begun[1]) / steps_timed * (event["of"] - event["step"] + 1.5) if steps_timed else None
+                said = {"previews": event["previews"]} if event["previews"] else {}
+                stage = "denoise" if event["step"] < event["of"] else "decode"
+                job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)
+        finally:
+            events.close()
+            stop_file.unlink(missing_ok=True)
+        raise Stopped("Cancelled.")
+
+
+def _until_stopped(events: Iterator[dict[str, Any]], job: Job, stop_file: Path) -> Iterator[dict[str, Any]]:
+    """The events of a generation; a request to stop the job reaches it through `stop_file` without waiting for one."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            if job.stopping:
+                stop_file.touch()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield from events
+    finally:
+        ended.set()
+
+
+def planned(storyboard: Storyboard) -> dict[str, Any]:
+    """What is known of a video before it is made, as the stage shows it."""
+    return {
+        "title": storyboard.title or "Untitled scene",
+        "fps": storyboard.fps,
+        "num_frames": storyboard.num_frames,
+        "cuts": list(storyboard.cuts),
+        "shots": [
+            {"first": frames.start, "last": frames.stop - 1, "caption": caption}
+            for frames, caption in zip(storyboard.shot_ranges, storyboard.captions, strict=True)
+        ],
+    }
+
+
+def write_files(
+    folder: Path, frames: np.ndarray, storyboard: Storyboard, settings: Settings, timings: dict[str, float]
+) -> dict[str, Any]:
+    """Write all that a visitor may take along, and return what the stage shows of it, files by their names."""
+    size = visible_size(frames)
+    made = {**asdict(settings), "seconds": round(sum(timings.values()), 2)}
+    write_video(folder / "video.mp4", frames, storyboard.fps, storyboard, made, size=size)
+    contact_sheet(frames, storyboard, folder / "contact_sheet.png")
+    (folder / "storyboard.yaml").write_text(storyboard.to_yaml(), encoding="utf-8")
+    content = planned(storyboard)
+    for number, (shot, span) in enumerate(zip(content["shots"], storyboard.shot_ranges, strict=True), start=1):
+        shot["video"] = f"shot_{number:02d}.mp4"
+        shot["picture"] = picture_url(frames[span[len(span) // 2]])
+        write_video(folder / shot["video"], frames[span.start : span.stop], storyboard.fps, size=size)
+    return {
+        **content,
+        "aspect": frames.shape[2] / frames.shape[1],
+        "files": {"video": "video.mp4", "sheet": "contact_sheet.png", "storyboard": "storyboard.yaml"},
+        "storyboard": json.loads(storyboard.to_json()),
+        "settings": made,
+    }
+
+
+def explain(error: Exception) -> str:
+    """What to tell a visitor about an error that speaks for itself."""
+    return sentence(str(error))
