@@ -306,8 +306,13 @@ def _all_but(*families: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in _ALL if name not in left_out)
 
 
+def _of(kind: str) -> tuple[str, ...]:
+    """The counting metrics of one kind, at every tolerance."""
+    return tuple(name for name in CUTS if name.startswith(f"cut_{kind}_"))
+
+
 _MATCHED = tuple(name for name in CUTS if name not in ("shot_count_error", "gradual_share"))
-_SHARP = ("cut_f1_0", "cut_f1_1", "cut_f1_2")  # tolerances that damage of a few frames goes beyond
+_NEAR = tuple(name for name in CUTS if name.startswith("cut_") and name[-1] in "012")  # less than cuts are moved by
 
 DAMAGES: tuple[Damage, ...] = (
     Damage(
@@ -315,7 +320,7 @@ DAMAGES: tuple[Damage, ...] = (
         "cuts come early or late",
         "frames",
         (1, 2, 4, 6),
-        moves=("sca", "cut_offset", *_SHARP),
+        moves=("sca", "cut_offset", *_NEAR),
         keeps=("shot_count_error", "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
         apply=move_cuts,
     ),
@@ -324,8 +329,8 @@ DAMAGES: tuple[Damage, ...] = (
         "shots that never come",
         "shots",
         (1, 2, 3),
-        moves=("sca", "cut_f1_0", "cut_f1_5", "cut_recall_0", "cut_recall_5", "shot_count_error", *TEXTS),
-        keeps=("cut_precision_0", "cut_precision_5", "gradual_share", "flicker", "motion_smoothness", *PICTURE),
+        moves=("sca", *_of("f1"), *_of("recall"), "shot_count_error", *TEXTS),
+        keeps=(*_of("precision"), "gradual_share", "flicker", "motion_smoothness", *PICTURE),
         apply=drop_cuts,
     ),
     Damage(
@@ -333,8 +338,8 @@ DAMAGES: tuple[Damage, ...] = (
         "cuts that nobody asked for",
         "cuts",
         (1, 2, 3),
-        moves=("sca", "cut_f1_0", "cut_f1_5", "cut_precision_0", "cut_precision_5", "shot_count_error"),
-        keeps=("cut_recall_0", "cut_recall_5", "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
+        moves=("sca", *_of("f1"), *_of("precision"), "shot_count_error"),
+        keeps=(*_of("recall"), "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
         apply=add_cuts,
     ),
     Damage(
@@ -349,10 +354,10 @@ DAMAGES: tuple[Damage, ...] = (
     *(
         Damage(
             f"{trait}_changed",
-            f"a character with another {trait} in some shots",
+            f"a character has another {trait} in some shots",
             "shots",
             (1, 2, 3),
-            moves=("character_consistency", "character_margin", *CROPS, "text_shot"),
+            moves=(*CHARACTERS, "text_shot"),
             keeps=_all_but(CHARACTERS, TEXTS),
             apply=_disguise(trait, choices),
             in_place=True,
@@ -374,7 +379,7 @@ DAMAGES: tuple[Damage, ...] = (
         "another character of the scene in some shots",
         "shots",
         (1, 2, 3),
-        moves=("character_consistency", "character_margin", *CROPS, "text_shot", "shot_retrieval"),
+        moves=(*CHARACTERS, "text_shot", "shot_retrieval"),
         keeps=_all_but(CHARACTERS, TEXTS),
         apply=swap_characters,
         in_place=True,
