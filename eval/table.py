@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from eval.metric import Metric
@@ -52,7 +52,7 @@ def format_combined(combined: Mapping[str, Combined], names: Sequence[str]) -> s
         videos, covered = f"{row.videos}/{row.num_videos}", _covered(row.covered, row.of)
         arrow = _ARROWS[metric.direction]
         rows.append((metric.id, arrow, number(row.value), error, videos, covered, metric.unit))
-    return "\n".join([f"{len(names)} videos", "", *_aligned(rows)])
+    return "\n".join([f"{len(names)} videos", "", *_aligned(rows, (2, 3, 4, 5))])
 
 
 def format_encoders(encoders: Iterable[Mapping[str, Any]]) -> str:
@@ -61,7 +61,7 @@ def format_encoders(encoders: Iterable[Mapping[str, Any]]) -> str:
     for one in encoders:
         here = "yes" if one["here"] else "no"
         rows.append((one["role"], one["spec"], here, str(one["megabytes"] or "–"), one["licence"], one["how"]))
-    return "\n".join(_aligned(rows))
+    return "\n".join(_aligned(rows, (3,)))
 
 
 def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
@@ -77,7 +77,7 @@ def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
             last = f"{last} [{reasons.setdefault(record.reason, len(reasons) + 1)}]".lstrip()
         covered = _covered(record.covered, record.of)
         rows.append((f"  {metric.id}", _ARROWS[metric.direction], number(record.value), covered, last))
-    lines = _aligned(rows)
+    lines = _aligned(rows, (2, 3))
     if reasons:
         lines.append("")
     for reason, n in reasons.items():
@@ -99,14 +99,17 @@ def _frames(cuts: Iterable[int]) -> str:
     return (", ".join(map(str, cuts[:_MAX_CUTS])) or "none") + more
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns of one width each, the first and last to the left, the others to the right; one cell is a heading."""
+def _aligned(rows: Sequence[tuple[str, ...]], right: Collection[int]) -> list[str]:
+    """Columns of one width each, those in `right` aligned to the right; a row of one cell is a heading."""
     full = [row for row in rows if len(row) > 1]
     widths = [max(len(row[i]) for row in full) for i in range(len(full[0]))]
     lines = []
     for row in rows:
-        middle = [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=False)]
-        lines.append("  ".join([row[0].ljust(widths[0]), *middle, *row[-1:] * (len(row) > 1)]).rstrip())
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        lines.append("  ".join(cells).rstrip())
     return lines
 
 
