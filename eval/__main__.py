@@ -226,7 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_command(commands, "schema", schema, "print the JSON Schema of scorecards")
     for name, text in (
         ("calibrate", "measure how far each metric can be trusted, on rendered truth with known damage"),
-        ("theatre", "render scenes of the puppet theatre with their truth, as videos to score"),
+        ("theatre", "measure the puppet theatre's model and the shot detectors against the world's truth"),
     ):
         _add_module(commands, name, text)
     return parser

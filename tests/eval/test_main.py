@@ -1,0 +1,207 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eval.__main__ import main
+from eval.scorecard import Scorecard
+from holocine import Storyboard, write_video
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.renderer import render
+from holocine.puppet.world import sample_scene
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("--detector", "pyscenedetect")
+PROMPT = "[global caption] Rain. [per shot caption] Wide shot. [shot cut] Close-up. [shot cut] Wide shot."
+
+
+@pytest.fixture
+def run(capsys):
+    """Call with a command line; returns the exit code, stdout and stderr."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def work(tmp_path, three_shots, monkeypatch):
+    """A folder with two videos that have a storyboard inside, one that has none, and a text."""
+    monkeypatch.chdir(tmp_path)
+    board = Storyboard.from_captions(
+        "A studio. [character1] is a painter.",
+        ["Medium shot of [character1].", "Close-up of a cat.", "Wide shot of [character1]."],
+        num_frames=33,
+        shot_cut_frames=[9, 21],
+        fps=12.0,
+    )
+    write_video("a.mp4", three_shots, 12, board)
+    write_video("b.mp4", three_shots[:, ::-1], 12, board)
+    write_video("bare.mp4", three_shots, 12)
+    Path("text.mp4").write_text("a text")
+    Path("board.yaml").write_text(board.to_yaml())
+    return tmp_path
+
+
+def refused(result, code=2):
+    """The one line that a refused command says."""
+    got, out, err = result
+    assert (got, out) == (code, "")
+    assert len(err.splitlines()) == 1 and err.startswith("eval: ")
+    return err
+
+
+def test_score_prints_a_table_with_values_coverage_and_reasons(work, run):
+    code, out, err = run("score", "a.mp4", *QUICK)
+    assert code == 0 and err == ""
+    assert "a.mp4: 33 frames, 2.8 s at 12 fps, 96x64" in out
+    assert "cuts found: 9, 21" in out and "cuts asked: 9, 21 (3 shots)" in out
+    row = next(line.split() for line in out.splitlines() if line.split()[:1] == ["sca/1"])
+    assert row == ["sca/1", "↑", "1.000", "2/2"]
+    without = next(line.split() for line in out.splitlines() if line.split()[:1] == ["aesthetic/1"])
+    assert without[2] == "–" and without[-1].startswith("[")
+    assert f"\n{without[-1]} " in out, "the reason stands below the table"
+
+
+def test_score_as_json_is_a_scorecard_a_line(work, run):
+    code, out, _ = run("score", "a.mp4", "b.mp4", "--json", *QUICK)
+    assert code == 0
+    cards = [Scorecard.from_json(line) for line in out.splitlines()]
+    assert [card.video.name for card in cards] == ["a.mp4", "b.mp4"]
+
+
+def test_a_bad_file_is_reported_and_makes_the_exit_code_1(work, run):
+    code, out, err = run("score", "text.mp4", "a.mp4", "b.mp4", *QUICK)
+    assert code == 1
+    assert err.splitlines() == [
+        "eval: text.mp4 is not a video that can be read: Invalid data found when processing input"
+    ]
+    assert "a.mp4: 33 frames" in out and "b.mp4: 33 frames" in out
+    assert "2 videos" in out and "2/2" in out
+
+
+def test_finished_scorecards_are_kept_in_a_folder_and_the_same_command_resumes(work, run):
+    command = ("score", "a.mp4", "text.mp4", "b.mp4", "--out", "cards", *QUICK)
+    code, out, err = run(*command)
+    assert code == 1 and "2 of 3 videos scored, 1 failed; scorecards in cards" in out
+    cards = sorted(work.glob("cards/*.json"))
+    assert [card.name[:2] for card in cards] == ["a-", "b-"]
+    before = [card.stat().st_mtime_ns for card in cards]
+    code, out, _ = run(*command)
+    assert code == 1 and "2 of 3 videos scored, 2 of them before, 1 failed" in out
+    assert [card.stat().st_mtime_ns for card in cards] == before
+
+
+def test_a_storyboard_file_or_a_prompt_string_with_cuts_is_scored_against(work, run):
+    for source in (("--storyboard", "board.yaml"), ("--prompt", PROMPT, "--cuts", "9,21")):
+        code, out, _ = run("score", "bare.mp4", "--json", *source, *QUICK)
+        assert code == 0
+        card = Scorecard.from_json(out)
+        assert card.metrics["sca"].value == 1 and len(card.storyboard["shots"]) == 3
+
+
+def test_videos_of_the_theatre_are_scored_by_its_own_encoder(work, run):
+    scene = sample_scene(3, num_frames=33, num_shots=2)
+    storyboard = to_storyboard(scene, seed=3)
+    write_video("scene.mp4", render(scene)[0], storyboard.fps, storyboard)
+    code, out, _ = run("score", "scene.mp4", "--json")
+    card = Scorecard.from_json(out)
+    assert code == 0 and "puppet" in card.encoders["clip"].id
+    for name in ("sca", "text_shot", "shot_retrieval", "background_consistency", "flicker", "sharpness"):
+        assert card.metrics[name].value is not None, card.metrics[name].reason
+
+
+def test_bad_usage_is_one_line_and_exit_code_2(work, run):
+    for arguments, reason in (
+        ((), "COMMAND"),
+        (("guess",), "guess"),
+        (("score",), "VIDEO"),
+        (("score", "a.mp4", "--cuts", "9"), "--cuts goes with --prompt"),
+        (("score", "a.mp4", "--prompt", PROMPT, "--cuts", "x"), "'x' is not a list of frame numbers"),
+        (("score", "a.mp4", "--prompt", PROMPT, "--storyboard", "board.yaml"), "not allowed with"),
+        (("score", "a.mp4", "--jobs", "0"), "'0' is not a whole number"),
+        (("score", "a.mp4", "--fps", "0"), "'0' is not a number above 0"),
+        (("score", "a.mp4", "--detector", "eyes"), "'eyes'"),
+        (("score", "a.mp4", "--encoders", "nothing"), "'nothing' is no encoder"),
+        (("score", "a.mp4", "--storyboard", "missing.yaml"), "missing.yaml: cannot be read"),
+        (("score", "a.mp4", "--boxes", "missing.json"), "missing.json cannot be read"),
+        (("score", "a.mp4", "--out", "text.mp4"), "text.mp4"),
+        (("detect", "missing.mp4"), "missing.mp4 does not exist"),
+        (("detect", "a.mp4", "--format", "xml"), "xml"),
+        (("report", "missing"), "missing is not a folder of scorecards"),
+        (("report", "."), "holds no scorecard"),
+    ):
+        assert reason in refused(run(*arguments)), arguments
+
+
+def test_a_video_that_is_not_there_is_reported(work, run):
+    assert "missing.mp4 does not exist" in refused(run("score", "missing.mp4", *QUICK), 1)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_write_permission_is_refused(work, run):
+    (work / "cards").mkdir(mode=0o500)
+    assert "Permission denied" in refused(run("score", "a.mp4", "--out", "cards", *QUICK))
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(work, run):
+    assert "cards" in refused(run("score", "a.mp4", "--out", "/proc/cards", *QUICK))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupt_keeps_what_is_finished(work, three_shots, jobs):
+    for number in range(30):
+        frames = three_shots.copy()
+        frames[:, :8, :8] = 8 * number
+        write_video(f"take{number}.mp4", frames, 12)
+    videos = sorted(map(str, work.glob("take*.mp4")))
+    command = [sys.executable, "-m", "eval", "score", *videos, "--out", str(work / "cards"), "--jobs", jobs, *QUICK]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, process_group=0)
+    deadline = time.monotonic() + 300
+    while not list(work.glob("cards/*.json")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    finished = [Scorecard.load(path) for path in work.glob("cards/*.json")]
+    assert 1 <= len(finished) < 30
+    assert not list(work.glob("cards/.*")), "nothing half-written"
+    last = err.splitlines()[-1]
+    assert last.startswith("eval: interrupted: ") and "the same command goes on from there" in last
+    assert "Traceback" not in err
+
+
+def test_detect_prints_the_cuts_in_three_formats(work, run):
+    code, out, _ = run("detect", "a.mp4", *QUICK)
+    assert code == 0 and json.loads(out)["cuts"] == [9, 21]
+    code, out, _ = run("detect", "a.mp4", "--format", "csv", *QUICK)
+    assert out.splitlines()[1].startswith("1,0,9,0.0,0.75") and len(out.splitlines()) == 4
+    code, out, _ = run("detect", "a.mp4", "--format", "edl", "-o", "cuts.edl", *QUICK)
+    assert code == 0 and out == "" and "00:00:00:09" in Path("cuts.edl").read_text()
+
+
+def test_report_makes_a_page_of_a_folder(work, run):
+    run("score", "a.mp4", "b.mp4", "--out", "cards", *QUICK)
+    code, out, _ = run("report", "cards")
+    assert code == 0 and "wrote cards/report.html: 2 videos" in out
+    assert "a.mp4" in Path("cards/report.html").read_text()
+
+
+def test_encoders_and_schema_are_printed(run):
+    code, out, _ = run("encoders")
+    assert code == 0 and "puppet" in out and "ViT-B-32" in out
+    code, out, _ = run("schema")
+    assert code == 0 and "metrics" in json.loads(out)["properties"]
+
+
+def test_help_needs_no_models():
+    program = "import sys; from eval.__main__ import _parser; _parser(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
