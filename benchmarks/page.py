@@ -96,8 +96,7 @@ def table_html(table: Table | None) -> str:
 
 
 def _cell(text: Text) -> str:
-    verdict = text.hint if text.hint in ("better", "worse") else ""
-    kind = text.emphasis or verdict
+    kind = text.emphasis or (text.text if text.text in ("better", "worse") else "")
     inner = f'<span class="{kind}">{escape(text.text)}</span>' if kind else escape(text.text)
     hint = f' title="{escape(text.hint)}"' if text.hint else ""
     wrap = ' class="wrap"' if len(text.text) > 70 else ""

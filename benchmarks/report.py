@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     embed = options.embed.split(",") if options.embed else ()
     tables = write_report(summary, out, embed, options.hub_dataset)
     for table in tables:
-        if table.name in ("main", "preference", "comparisons", "systems"):
+        if table.name in ("main", "preference", "systems"):
             print(plain(table))
     print(f"{out / 'report.html'}, report.md, table.tex, table.csv, metrics.csv, tags.csv, items.parquet, hub/")
     return 0

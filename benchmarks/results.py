@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +33,9 @@ class Score(NamedTuple):
     covered: int
     of: int
     reason: str | None
+
+
+_FIELDS = itemgetter(*Score._fields)
 
 
 @dataclass(frozen=True)
@@ -62,30 +69,30 @@ class Results:
     suite: Suite
     items: tuple[ItemResult, ...]
 
-    @property
+    @cached_property
     def systems(self) -> tuple[str, ...]:
         found = {item.system for item in self.items}
         return (*self.info.systems, *sorted(found - set(self.info.systems)))
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[str, ...]:
         return tuple(name for name in self.systems if _kind(self.info.systems.get(name, name)) in BOUNDS)
 
-    @property
+    @cached_property
     def competing(self) -> tuple[str, ...]:
         return tuple(name for name in self.systems if name not in self.bounds)
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         return tuple(sorted({*self.info.seeds, *(item.seed for item in self.items)}))
 
-    @property
+    @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """The storyboards that were run, in the suite's order."""
         found = {item.storyboard_id for item in self.items}
         return tuple(entry for entry in self.suite.entries if entry.id in found)
 
-    @property
+    @cached_property
     def failures(self) -> tuple[ItemResult, ...]:
         return tuple(item for item in self.items if item.scorecard is None)
 
@@ -121,34 +128,30 @@ def load_results(run: str | Path) -> list[ItemResult]:
 
 
 def _load(run: Path, item: Item, entry: Entry) -> ItemResult:
-    folder = item.folder(run)
+    folder = str(item.folder(run))  # plain text from here on: ten thousand items are a hundred thousand paths
     record = read_record(run, item)
-    video = folder / VIDEO
-    result = ItemResult(
-        item.system, item.storyboard_id, item.seed, entry.tags, None, video=video if video.is_file() else None
-    )
+    video = Path(folder, VIDEO) if os.path.isfile(os.path.join(folder, VIDEO)) else None
+    found: dict[str, Any] = {"video": video, "scorecard": None}
     if record is None:
-        return _changed(result, error="its record.json is missing or damaged; the same run command makes it again")
-    result = _changed(result, error=record.error, seconds=record.seconds, peak_mb=record.peak_mb)
-    if record.status == "failed":
-        return result
-    try:
-        card = from_json((folder / SCORECARD).read_bytes())
-        scores = {
-            name: Score(m["version"], m["value"], m["parts"], m["covered"], m["of"], m["reason"])
-            for name, m in card["metrics"].items()
-        }
-        distances = _distances(card["metrics"])
-        with_ = (card["detector"], *sorted(f"{role} {one['id']}" for role, one in card["encoders"].items()))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return _changed(
-            result, error="its scorecard.json is missing or damaged; python -m benchmarks score makes it again"
-        )
-    return _changed(result, scorecard=scores, distances=distances, measured_with=with_)
+        found["error"] = "its record.json is missing or damaged; the same run command makes it again"
+    else:
+        found |= {"error": record.error, "seconds": record.seconds, "peak_mb": record.peak_mb}
+    if record is not None and record.status == "done":
+        try:
+            with open(os.path.join(folder, SCORECARD), "rb") as file:
+                found |= _scores(from_json(file.read(), cache_strings="all"))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            found["error"] = "its scorecard.json is missing or damaged; python -m benchmarks score makes it again"
+    return ItemResult(item.system, item.storyboard_id, item.seed, entry.tags, **found)
 
 
-def _changed(result: ItemResult, **changes: Any) -> ItemResult:
-    return ItemResult(**{**vars(result), **changes})
+def _scores(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a scorecard's JSON reports need."""
+    return {
+        "scorecard": {name: Score._make(_FIELDS(metric)) for name, metric in card["metrics"].items()},
+        "distances": _distances(card["metrics"]),
+        "measured_with": (card["detector"], *sorted(f"{role} {one['id']}" for role, one in card["encoders"].items())),
+    }
 
 
 def _distances(metrics: Mapping[str, Any]) -> dict[int, tuple[float, int]]:
@@ -161,13 +164,13 @@ def _distances(metrics: Mapping[str, Any]) -> dict[int, tuple[float, int]]:
 
 
 def _check_comparable(run: Path, items: Sequence[ItemResult]) -> None:
-    versions: dict[str, set[int]] = {}
-    used: dict[str, set[tuple[str, ...]]] = {}
+    versions: dict[str, set[int]] = defaultdict(set)
+    used: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for item in items:
-        for name, score in (item.scorecard or {}).items():
-            versions.setdefault(name, set()).add(score.version)
         if item.scorecard is not None:
-            used.setdefault(item.storyboard_id, set()).add(item.measured_with)
+            used[item.storyboard_id].add(item.measured_with)
+            for name, score in item.scorecard.items():
+                versions[name].add(score.version)
     remedy = f"run python -m benchmarks score {run}"
     for name, found in versions.items():
         if len(found) > 1:

@@ -19,7 +19,8 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Entry:
     tags: tuple[str, ...] = ()
     scene: Scene | None = None
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         return content_hash(_content(self))
 
@@ -81,7 +82,7 @@ class Suite:
     entries: tuple[Entry, ...]
     description: str = ""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Changes with any storyboard, tag, scene or fact of the suite, and with nothing else."""
         return content_hash([_header(self), *(entry.sha256 for entry in self.entries)])
@@ -167,7 +168,13 @@ def _header(suite: Suite) -> dict[str, Any]:
 
 def _content(entry: Entry) -> dict[str, Any]:
     content = {"id": entry.id, "tags": list(entry.tags), "storyboard": json.loads(entry.storyboard.to_json())}
-    return {**content, "scene": asdict(entry.scene)} if entry.scene else content
+    return {**content, "scene": _plain_scene(entry.scene)} if entry.scene else content
+
+
+def _plain_scene(scene: Scene) -> dict[str, Any]:
+    puppets = [vars(puppet) for puppet in scene.puppets]
+    shots = [{**vars(shot), "who": list(shot.who)} for shot in scene.shots]
+    return {**vars(scene), "puppets": puppets, "shots": shots}
 
 
 def _parse(path: Path, verify: bool) -> Suite:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 
 from benchmarks.published import COLUMNS
-from benchmarks.results import ItemResult, Results, ResultsError
+from benchmarks.results import ItemResult, Results, ResultsError, Score
 from benchmarks.significance import Comparison, compare, holm, standard_error, values_of
 from eval.metric import Metric
 from eval.metrics import all_metrics
@@ -66,53 +67,96 @@ class Summary:
         return tuple(metric for name in COLUMNS for metric in self.metrics if metric.name == name)
 
 
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """One metric of one system, by storyboard, for n storyboards.
+
+    sums: (n, parts) over the videos that have a value. videos: how many those are. num_videos: of how many. covered,
+    of: things looked at. keys: storyboard and seed of each video with a value, with its parts in `rows`.
+    """
+
+    sums: np.ndarray
+    videos: np.ndarray
+    num_videos: np.ndarray
+    covered: np.ndarray
+    of: np.ndarray
+    keys: np.ndarray
+    rows: np.ndarray
+
+
 class _Parts:
-    """The sums and counts of one metric: by system, rows of `names` (one a storyboard and seed) with their keys."""
+    """The sums and counts of one metric for every system."""
 
-    def __init__(self, metric: Metric, items: Iterable[ItemResult]) -> None:
+    def __init__(self, metric: Metric, items: Mapping[str, Sequence[ItemResult]], boards: Mapping[str, int]) -> None:
         self.metric = metric
-        self.keys: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        self.coverage: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        rows: dict[str, list[Mapping[str, float]]] = defaultdict(list)
-        names: dict[str, None] = {}
-        for item in items:
-            score = (item.scorecard or {}).get(metric.name)
-            if score is None or score.value is None:
-                if score is not None:
-                    self.coverage[item.system].append((score.covered, score.of))
-                continue
-            self.keys[item.system].append((item.storyboard_id, item.seed))
-            self.coverage[item.system].append((score.covered, score.of))
-            rows[item.system].append(score.parts)
-            names.update(dict.fromkeys(score.parts))
-        self.names = tuple(names)
-        self.rows = {
-            system: np.array([[parts.get(name, 0.0) for name in names] for parts in of_system], dtype=float)
-            for system, of_system in rows.items()
+        name = metric.name
+        scores = {
+            system: [
+                (boards[item.storyboard_id], item.seed, item.scorecard[name])
+                for item in of_system
+                if item.scorecard is not None and name in item.scorecard
+            ]
+            for system, of_system in items.items()
         }
+        self.names = tuple(dict.fromkeys(chain.from_iterable(s.parts for found in scores.values() for *_, s in found)))
+        self.columns = {}
+        for system, of_system in items.items():
+            total = np.bincount([boards[item.storyboard_id] for item in of_system], minlength=len(boards))
+            self.columns[system] = self._column(scores[system], total)
 
-    def by_storyboard(self, system: str, keys: Iterable[tuple[str, int]] | None = None) -> np.ndarray:
-        """Sums by storyboard, in order of ids, (n, len(names)): of all videos of a system or of those in `keys`."""
-        wanted = None if keys is None else set(keys)
-        sums: dict[str, np.ndarray] = {}
-        for key, row in zip(self.keys.get(system, ()), self.rows.get(system, ()), strict=True):
-            if wanted is None or key in wanted:
-                sums[key[0]] = sums[key[0]] + row if key[0] in sums else row
-        return np.array([sums[id] for id in sorted(sums)]).reshape(len(sums), len(self.names))
+    def _column(self, scores: Sequence[tuple[int, int, Score]], num_videos: np.ndarray) -> _Column:
+        n = len(num_videos)
+        every = np.array([board for board, *_ in scores], dtype=int)
+        measured = [(board, seed, score.parts) for board, seed, score in scores if score.value is not None]
+        rows = np.array(_in_order([parts for *_, parts in measured], self.names), dtype=float)
+        rows = rows.reshape(len(measured), len(self.names))
+        keys = np.array([key for *key, _ in measured], dtype=int).reshape(len(measured), 2)
+        return _Column(
+            sums=_by_board(keys[:, 0], rows, n),
+            videos=np.bincount(keys[:, 0], minlength=n),
+            num_videos=num_videos,
+            covered=np.bincount(every, [score.covered for *_, score in scores], minlength=n),
+            of=np.bincount(every, [score.of for *_, score in scores], minlength=n),
+            keys=keys,
+            rows=rows,
+        )
 
-    def cell(self, system: str, num_videos: int) -> Cell:
-        parts = self.by_storyboard(system)
-        covered, of = (sum(column) for column in zip(*self.coverage.get(system, [(0, 0)]), strict=True))
-        return _cell(self.metric, self.names, parts, len(self.keys.get(system, ())), num_videos, covered, of)
+    def cell(self, system: str, boards: np.ndarray) -> Cell:
+        """The cell of a system over the storyboards for which `boards` (n,) is true."""
+        column = self.columns[system]
+        parts = column.sums[boards & (column.videos > 0)]
+        counts = (column.videos, column.num_videos, column.covered, column.of)
+        return _cell(self.metric, self.names, parts, *(round(float(count[boards].sum())) for count in counts))
 
     def against(self, system: str, baseline: str) -> Comparison | None:
-        shared = set(self.keys.get(system, ())) & set(self.keys.get(baseline, ()))
-        ours, theirs = self.by_storyboard(system, shared), self.by_storyboard(baseline, shared)
-        return compare(self.metric.derive, self.names, ours, theirs)
+        """A system against the baseline, on the storyboards and seeds of which both have a value."""
+        ours, theirs = self.columns[system], self.columns[baseline]
+        both = {*map(tuple, ours.keys.tolist())} & {*map(tuple, theirs.keys.tolist())}
+        boards = np.unique(np.array([board for board, _ in both], dtype=int))
+        sides = []
+        for column in (ours, theirs):
+            shared = np.array([tuple(key) in both for key in column.keys.tolist()], dtype=bool)
+            sides.append(_by_board(column.keys[shared, 0], column.rows[shared], len(column.videos))[boards])
+        return compare(self.metric.derive, self.names, *sides)
+
+
+def _in_order(parts: Sequence[Mapping[str, float]], names: Sequence[str]) -> list[tuple[float, ...] | float]:
+    """The parts of each video in the order of `names`, 0 where one is missing."""
+    try:
+        return list(map(itemgetter(*names), parts)) if names else []
+    except KeyError:
+        return [tuple(one.get(name, 0.0) for name in names) for one in parts]
+
+
+def _by_board(boards: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    """Rows (videos, parts) added up by storyboard number, (n, parts)."""
+    sums = np.zeros((n, rows.shape[1]))
+    np.add.at(sums, boards, rows)
+    return sums
 
 
 def summarise(results: Results, baseline: str | None = None, published: bool = True) -> Summary:
-    """Add a run up. `baseline`: the system that the others are compared with; by default none.
+    """Add a run up. `baseline`: what the others are compared with, on the metrics of the main table; by default none.
 
     Raises `ResultsError` for a baseline that the run does not have, and for metrics that this program does not know in
     the version they were computed with.
@@ -120,17 +164,22 @@ def summarise(results: Results, baseline: str | None = None, published: bool = T
     if baseline is not None and baseline not in results.systems:
         raise ResultsError(f"the run has no system {baseline!r} to compare with; it has {', '.join(results.systems)}")
     metrics = _metrics(results)
-    table = {metric.name: _row(metric, results, results.items, baseline) for metric in metrics}
-    main = [metric for metric in metrics if metric.name in COLUMNS]
-    by_tag: dict[str, list[ItemResult]] = defaultdict(list)
+    boards = {entry.id: number for number, entry in enumerate(results.entries)}
+    items: dict[str, list[ItemResult]] = {system: [] for system in results.systems}
     for item in results.items:
-        for tag in item.tags:
-            by_tag[tag].append(item)
-    tags = {
-        tag: {metric.name: _row(metric, results, by_tag[tag]) for metric in main}
-        for tag in sorted(by_tag, key=_tag_order)
-        if len(by_tag[tag]) < len(results.items)
+        items[item.system].append(item)
+    tagged = {
+        tag: np.array([tag in entry.tags for entry in results.entries])
+        for tag in sorted({tag for entry in results.entries for tag in entry.tags}, key=_tag_order)
     }
+    table: dict[str, dict[str, Cell]] = {}
+    tags: dict[str, dict[str, dict[str, Cell]]] = {tag: {} for tag, chosen in tagged.items() if not chosen.all()}
+    for metric in metrics:
+        parts = _Parts(metric, items, boards)
+        main = metric.name in COLUMNS
+        table[metric.name] = _row(parts, results, np.ones(len(boards), dtype=bool), baseline if main else None)
+        for tag in tags if main else ():
+            tags[tag][metric.name] = _row(parts, results, tagged[tag])
     return Summary(results, metrics, baseline, table, tags, _by_distance(results), published)
 
 
@@ -151,14 +200,11 @@ def _metrics(results: Results) -> tuple[Metric, ...]:
     return tuple(metric for name, metric in known.items() if name in measured)
 
 
-def _row(metric: Metric, results: Results, items: Sequence[ItemResult], baseline: str | None = None) -> dict[str, Cell]:
-    """One metric of every system."""
-    parts = _Parts(metric, items)
-    counts: dict[str, int] = defaultdict(int)
-    for item in items:
-        counts[item.system] += 1
-    row = {system: parts.cell(system, counts[system]) for system in results.systems}
-    for rank, system in enumerate(_best(metric, {name: row[name].value for name in results.competing}), start=1):
+def _row(parts: _Parts, results: Results, boards: np.ndarray, baseline: str | None = None) -> dict[str, Cell]:
+    """One metric of every system over some storyboards."""
+    row = {system: parts.cell(system, boards) for system in results.systems}
+    best = _best(parts.metric, {name: row[name].value for name in results.competing})
+    for rank, system in enumerate(best, start=1):
         row[system] = replace(row[system], rank=rank)
     if baseline is not None:
         found = {name: parts.against(name, baseline) for name in results.systems if name != baseline}

@@ -13,6 +13,7 @@ from eval.metric import Metric
 
 NONE = "–"
 LEVEL = 0.05
+MENTIONED = 0.95  # coverage below this stands beside the number
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 
 
@@ -54,7 +55,7 @@ def number(value: float | None) -> str:
 
 
 def cell_text(cell: Cell) -> Text:
-    """`0.9837 ± 0.0021†` and, where not everything could be looked at, how much was: `(87 %)`."""
+    """`0.9837 ± 0.0021†` and, where much could not be looked at, how much was: `(87 %)`."""
     if cell.value is None:
         return Text(NONE, hint=f"no value for any of {cell.num_videos} videos")
     text = number(cell.value)
@@ -64,7 +65,7 @@ def cell_text(cell: Cell) -> Text:
         text += "†"
     share = [cell.coverage] if cell.coverage is not None else []
     share.append(cell.videos / cell.num_videos if cell.num_videos else 1.0)
-    if min(share) < 1:
+    if min(share) < MENTIONED:
         text += f" ({percent(min(share))})"
     hint = f"{cell.videos} of {cell.num_videos} videos, {cell.storyboards} storyboards"
     if cell.of:
@@ -100,19 +101,27 @@ def main_table(summary: Summary) -> Table:
             lines[len(rows)] = caption
         for system in group:
             cells = (cell_text(summary.table[metric.name][system]) for metric in summary.main)
-            rows.append((Text(system), *cells))
+            rows.append((Text(system), Text(_videos(summary, system)), *cells))
     if summary.published and published:
         lines[len(rows)] = CAVEAT
-        rows += [(Text(system), *(Text(number(values[i])) for i in published)) for system, values in TABLE_1.items()]
+        for system, values in TABLE_1.items():
+            rows.append((Text(system), Text(""), *(Text(number(values[i])) for i in published)))
     notes = ["Value ± standard error over storyboards (jackknife); best in bold, runner-up underlined."]
     if summary.baseline:
         notes.append(f"† differs from {summary.baseline} at 5 % (paired bootstrap, Holm).")
-    notes.append("In brackets the share that could be looked at, where it is not all.")
+    notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
     notes += _not_measured(summary)
-    head = ("system", *(heading(metric) for metric in summary.main))
+    head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
     title = f"Suite {suite.name} {suite.version}, {len(summary.results.entries)} storyboards"
     return Table("main", title, head, tuple(rows), " ".join(notes), lines)
+
+
+def _videos(summary: Summary, system: str) -> str:
+    """How many videos of a system were scored, of all that there should be."""
+    results = summary.results
+    scored = sum(item.system == system and item.scorecard is not None for item in results.items)
+    return f"{scored} of {len(results.entries) * len(results.seeds)}"
 
 
 def _not_measured(summary: Summary) -> list[str]:
@@ -130,27 +139,25 @@ def comparisons(summary: Summary) -> Table | None:
     """Every system against the baseline, on the metrics of the main table."""
     if summary.baseline is None:
         return None
-    rows = []
-    for system in (name for name in summary.systems if name != summary.baseline):
-        row = [Text(system)]
-        for metric in summary.main:
-            one = summary.table[metric.name][system].comparison
-            if one is None:
-                row.append(Text(NONE))
-                continue
-            better = {"higher": one.difference > 0, "lower": one.difference < 0}.get(metric.direction)
-            mark = "†" if is_different(summary.table[metric.name][system]) else ""
-            text = f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}] p {_p(one.holm)}{mark} n {one.pairs}"
-            hint = "" if better is None or not mark else "better" if better else "worse"
-            row.append(Text(text, hint=hint))
-        rows.append(tuple(row))
+    rows, lines = [], {}
+    for metric in summary.main:
+        found = {system: cell.comparison for system, cell in summary.table[metric.name].items() if cell.comparison}
+        if found and rows:
+            lines[len(rows)] = ""
+        for system, one in found.items():
+            cell = summary.table[metric.name][system]
+            worse = is_different(cell) and (one.difference > 0) == (metric.direction == "lower")
+            verdict = "" if not is_different(cell) else "worse" if worse else "better"
+            interval = f"[{one.low:+.4f}, {one.high:+.4f}]"
+            texts = (heading(metric), system, f"{one.difference:+.4f}", interval, _p(one.holm), str(one.pairs), verdict)
+            rows.append(tuple(map(Text, texts)))
     note = (
-        f"Difference from {summary.baseline} with its 95 % interval; p of a paired bootstrap over the n storyboards "
-        f"that both have, after Holm's correction for all systems of the column; † below {LEVEL}. {NONE}: fewer than "
-        f"{MIN_PAIRS} storyboards that both have."
+        f"Difference from {summary.baseline} with its 95 % interval over the storyboards that both have (pairs); p of "
+        f"a paired bootstrap after Holm's correction for all systems of a metric; better or worse where it is below "
+        f"{LEVEL}. Systems with fewer than {MIN_PAIRS} pairs are not compared."
     )
-    head = ("system", *(heading(metric) for metric in summary.main))
-    return Table("comparisons", f"Against {summary.baseline}", head, tuple(rows), note)
+    head = ("metric", "system", "difference", "95 % interval", "p", "pairs", "so it is")
+    return Table("comparisons", f"Against {summary.baseline}", head, tuple(rows), note, lines)
 
 
 def by_distance(summary: Summary) -> Table | None:
