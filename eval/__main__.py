@@ -128,9 +128,10 @@ def detect(options: argparse.Namespace) -> None:
 def report(options: argparse.Namespace) -> None:
     """Write one HTML page about all scorecards in a folder."""
     from eval.report import write_report
+    from eval.table import counted
 
     out, number = write_report(options.folder, options.out)
-    print(f"wrote {out}: {number} video{'s' if number != 1 else ''}")
+    print(f"wrote {out}: {counted(number, 'video')}")
 
 
 def encoders(options: argparse.Namespace) -> None:
@@ -193,7 +194,7 @@ def _interrupted(done: int, whole: int, out: str | None) -> str:
 
 def _summarise(cards: list, number: int, failed: int, kept: int, out: str | None) -> None:
     from eval.scorecard import ScorecardError, combine
-    from eval.table import format_combined
+    from eval.table import counted, format_combined
 
     if len(cards) > 1:
         try:
@@ -201,7 +202,7 @@ def _summarise(cards: list, number: int, failed: int, kept: int, out: str | None
         except ScorecardError as error:
             _complain(str(error), 0)
     if out is not None:
-        parts = [f"{len(cards)} of {number} videos scored"]
+        parts = [f"{len(cards)} of {counted(number, 'video')} scored"]
         parts += [f"{kept} of them before"] * bool(kept) + [f"{failed} failed"] * bool(failed)
         print(f"\n{', '.join(parts)}; scorecards in {out}, `python -m eval report {out}` shows them")
 

@@ -25,17 +25,22 @@ def number(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
+def counted(count: int, thing: str) -> str:
+    """1 frame, 2 frames."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def format_scorecard(card: Scorecard) -> str:
     """All of one scorecard: what the video is, its cuts, a line a metric, what to know about it."""
     video = card.video
     lines = [
-        f"{video.name}: {video.num_frames} frames, {video.num_frames / video.fps:.1f} s at {video.fps:.4g} fps, "
-        f"{video.size[0]}x{video.size[1]}",
+        f"{video.name}: {counted(video.num_frames, 'frame')}, {video.num_frames / video.fps:.1f} s at "
+        f"{video.fps:.4g} fps, {video.size[0]}x{video.size[1]}",
         f"cuts found: {_frames(boundary.frame for boundary in card.boundaries)} ({card.detector})",
     ]
     if card.storyboard is not None:
         cuts = [shot.start for shot in card.shots[1:]]
-        lines.append(f"cuts asked: {_frames(cuts)} ({len(card.shots)} shots)")
+        lines.append(f"cuts asked: {_frames(cuts)} ({counted(len(card.shots), 'shot')})")
     lines += [f"{role}: {encoder.id}" for role, encoder in card.encoders.items()]
     lines += ["", *_metric_lines(card.metrics)]
     if card.notes:
@@ -52,7 +57,7 @@ def format_combined(combined: Mapping[str, Combined], names: Sequence[str]) -> s
         videos, covered = f"{row.videos}/{row.num_videos}", _covered(row.covered, row.of)
         arrow = _ARROWS[metric.direction]
         rows.append((metric.id, arrow, number(row.value), error, videos, covered, metric.unit))
-    return "\n".join([f"{len(names)} videos", "", *_aligned(rows, (2, 3, 4, 5))])
+    return "\n".join([counted(len(names), "video"), "", *_aligned(rows, (2, 3, 4, 5))])
 
 
 def format_encoders(encoders: Iterable[Mapping[str, Any]]) -> str:

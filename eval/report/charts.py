@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from eval.report.html import Html, tag
 from eval.scorecard import Scorecard
 from eval.stills import STRIP, sheet_places, spread
+from eval.table import counted
 from holocine.prompt import character_tags
 
 _NUMBERED = 16  # shots up to which the cells of the matrix hold numbers
@@ -55,7 +56,7 @@ def cut_line(card: Scorecard) -> Html:
     bands.append(_band("found", found, last, [_block(range(b.start, b.stop), last, "gradual") for b in gradual]))
     marks = [_mark(entry, last) for entry in _cut_entries(card)]
     seconds = f"{last / card.video.fps:.1f} s"
-    axis = tag("div", tag("span", "0"), tag("span", f"{last} frames, {seconds}"), class_="axis")
+    axis = tag("div", tag("span", "0"), tag("span", f"{counted(last, 'frame')}, {seconds}"), class_="axis")
     line = tag("div", bands, tag("div", marks, class_="marks"), axis, class_="cutline")
     return tag("figure", line, tag("figcaption", _cut_sentence(card)), class_="cuts")
 
@@ -94,7 +95,7 @@ def _mark(entry: dict, last: int) -> Html | None:
 
 def _cut_sentence(card: Scorecard) -> str:
     number = len(card.boundaries)
-    found = f"{number or 'no'} cut{'' if number == 1 else 's'} found by {card.detector}"
+    found = f"{counted(number, 'cut') if number else 'no cut'} found by {card.detector}"
     if card.shots is None:
         return f"{found}; there is no storyboard to compare them with."
     entries = _cut_entries(card)

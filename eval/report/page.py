@@ -12,7 +12,7 @@ from eval.metrics import all_metrics
 from eval.report.html import Html, tag
 from eval.report.video import ARROWS, BETTER, GROUPS, covered, value_of, video_section
 from eval.scorecard import Combined, Scorecard, ScorecardError, combine
-from eval.table import number
+from eval.table import counted, number
 from holocine.files import check_writable, replacing
 
 STYLE = Path(__file__).with_name("style.css")
@@ -85,7 +85,7 @@ def page(cards: Mapping[Path, Scorecard], broken: Sequence[str] = ()) -> str:
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"Scorecards of {_videos(len(cards))}"),
+        tag("title", f"Scorecards of {counted(len(cards), 'video')}"),
         tag("style", Html(style)),
     )
     return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
@@ -114,7 +114,7 @@ def _lowest(cards) -> float:
 def _header(cards: list[Scorecard]) -> Html:
     frames = sum(card.video.num_frames for card in cards)
     with_board = sum(card.storyboard is not None for card in cards)
-    facts = f"{_videos(len(cards))} · {frames:,} frames · {with_board} with a storyboard"
+    facts = f"{counted(len(cards), 'video')} · {counted(frames, 'frame')} · {with_board} with a storyboard"
     return tag("header", tag("h1", "Scorecards"), tag("p", facts, class_="facts"))
 
 
@@ -207,7 +207,3 @@ def _footer(cards: list[Scorecard]) -> Html:
         lines.append("No encoder looked at these videos: `python -m eval encoders` says which there are.")
     covers = "Covered: how many of the things that a metric is about (frames, shots, pairs, cuts) it could look at."
     return tag("footer", [tag("p", line) for line in [*lines, covers]])
-
-
-def _videos(count: int) -> str:
-    return f"{count} video{'' if count == 1 else 's'}"

@@ -11,7 +11,7 @@ from eval.report.charts import Stills, cut_line, matrix, strip
 from eval.report.html import Html, tag
 from eval.scorecard import MetricRecord, Scorecard
 from eval.stills import A_SHOT, shown_shots, spread
-from eval.table import number
+from eval.table import counted, number
 
 GROUPS = {
     "transitions": "Cuts",
@@ -34,7 +34,7 @@ def video_section(
     board = card.storyboard or {}
     video = card.video
     facts = (
-        f"{video.num_frames} frames · {video.num_frames / video.fps:.1f} s at {video.fps:.4g} fps · "
+        f"{counted(video.num_frames, 'frame')} · {video.num_frames / video.fps:.1f} s at {video.fps:.4g} fps · "
         f"{video.size[0]} × {video.size[1]}"
     )
     title = board.get("title")
@@ -83,8 +83,8 @@ def shot_cards(card: Scorecard, stills: Stills) -> Html:
                 tag("p", shot_facts(card, index + 1), class_="chips"),
             )
         )
-    hidden = len([b for b in card.boundaries]) + 1 - len(shots) if card.storyboard is None else 0
-    more = tag("p", f"{hidden} more shots are not shown.", class_="facts") if hidden > 0 else None
+    hidden = max(0, len(card.boundaries) + 1 - len(shots)) if card.storyboard is None else len(captions) - len(shots)
+    more = tag("p", f"{counted(hidden, 'more shot')} not shown.", class_="facts") if hidden else None
     return tag("section", tag("ol", rows, class_="shots"), more)
 
 
