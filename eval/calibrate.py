@@ -123,11 +123,19 @@ def _models(seed: int) -> tuple[Encoders, ShotDetector]:
 
 
 def fingerprint() -> str:
-    """Of everything that a kept value depends on but the scene and the damage: metrics, encoders and detector."""
+    """Of everything that a kept value depends on but the damage: metrics, encoders, detector and the theatre itself."""
     encoders, detector = _models(FIRST_SEED)
     versions = {name: metric.version for name, metric in all_metrics().items()}
     weights = [encoder.sha256 for encoder in (encoders.clip, encoders.dino, encoders.aesthetic) if encoder]
-    return hashlib.sha256(json.dumps([versions, weights, detector.name]).encode()).hexdigest()[:16]
+    scene = sample_scene(FIRST_SEED)
+    theatre = hashlib.sha256(render(scene, only=range(0, scene.num_frames, 8))[0].tobytes()).hexdigest()
+    text = to_storyboard(scene).prompt
+    return hashlib.sha256(json.dumps([versions, weights, detector.name, theatre, text]).encode()).hexdigest()[:16]
+
+
+def _made_with(mark: str, damage: str | None) -> str:
+    """What a kept value says of how it was made: the fingerprint, and the version of the damage."""
+    return f"{mark}/{next((d.version for d in DAMAGES if d.name == damage), 0)}"
 
 
 def _score_scene(seed: int, scene: Scene, done: set[Key], damages: tuple[str, ...]) -> list[Record]:
@@ -152,7 +160,8 @@ def collect(
         def keep(record: Record) -> None:
             records[record.key] = record
             scene, damage, strength = record.key
-            line = {"scene": scene, "damage": damage, "strength": strength, "made_with": mark, "values": record.values}
+            line = {"scene": scene, "damage": damage, "strength": strength, "made_with": _made_with(mark, damage)}
+            line["values"] = record.values
             file.write(json.dumps(line) + "\n")
             file.flush()
             if progress:
@@ -185,7 +194,7 @@ def _read(path: Path, mark: str) -> dict[Key, Record]:
             line = json.loads(text)
         except ValueError:
             continue
-        if line.get("made_with") == mark:
+        if line.get("made_with") == _made_with(mark, line["damage"]):
             key = (line["scene"], line["damage"], line["strength"])
             records[key] = Record(key, line["values"])
     return records

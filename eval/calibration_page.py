@@ -40,7 +40,7 @@ def write_calibration(
     """
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
-    footage = list(footage) or _kept_footage(folder / "calibration.json")
+    footage = list(footage) or kept_footage(folder / "calibration.json")
     draw_damage(pictures / "damage.png", scene)
     draw_matrix(pictures / "matrix.png", found)
     draw_curves(pictures / "curves.png", found)
@@ -66,7 +66,8 @@ def _plain(found: Sequence[Reaction], num_scenes: int, footage: list[dict[str, A
     }
 
 
-def _kept_footage(path: Path) -> list[dict[str, Any]]:
+def kept_footage(path: Path) -> list[dict[str, Any]]:
+    """What an earlier calibration.json says of other videos; nothing if there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))["footage"]
     except (OSError, ValueError, KeyError):

@@ -16,6 +16,7 @@ import numpy as np
 
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
+from holocine.puppet.stage import stretch_order
 from holocine.puppet.world import BODIES, CAMERAS, COLOURS, HATS, NUM_STRETCHES, SIZES, Scene, ShotPlan, sample_scene
 from holocine.storyboard import Storyboard
 
@@ -46,7 +47,8 @@ class Damage:
     """`strengths`, in `unit`, grow. `moves`: metrics that are for this; `keeps`: metrics that should not react to it.
 
     What is in neither may react: there are good reasons for it to do so and good reasons not to. `in_place`: figures
-    stay where they were, so that boxes around them still fit.
+    stay where they were, so that boxes around them still fit. `version`: raised when the damage itself changes, so that
+    values that were made with an older one are not used.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Damage:
     keeps: tuple[str, ...]
     apply: Apply
     in_place: bool = False
+    version: int = 1
 
 
 def shot_ranges(scene: Scene) -> list[range]:
@@ -123,7 +126,8 @@ def add_cuts(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.G
         own = np.random.default_rng(seeds[index])
         follows = scene.shots[index + 1].stretch if index + 1 < len(scene.shots) else shot.stretch
         stretch = int(_other(own, range(NUM_STRETCHES), shot.stretch, follows))
-        size = _other(own, SIZES, shot.size) if shot.framing == "single" else shot.size
+        sizes = {"single": SIZES, "two-shot": SIZES[:2]}.get(shot.framing)
+        size = _other(own, sizes, shot.size) if sizes else shot.size
         half = shot.num_frames // 2
         shots += [
             replace(shot, num_frames=half),
@@ -215,11 +219,14 @@ def replace_shots(scene: Scene, frames: np.ndarray, strength: float, rng: np.ran
 
 
 def rearrange_background(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:
-    """In `strength` shots the same kind of place is arranged in another way."""
+    """In `strength` shots the same kind of place is arranged in another way, in the same light."""
     if len(scene.shots) < strength:
         return None
     chosen = rng.permutation(len(scene.shots))[: int(strength)]
-    return _retake(frames, replace(scene, seed=int(rng.integers(2**31))), map(int, chosen)), to_storyboard(scene)
+    other = replace(scene, seed=int(rng.integers(2**31)))
+    while (stretch_order(other) != stretch_order(scene)).any():
+        other = replace(scene, seed=int(rng.integers(2**31)))
+    return _retake(frames, other, map(int, chosen)), to_storyboard(scene)
 
 
 def change_camera(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:
