@@ -55,8 +55,14 @@ def to_edl(detection: Detection, fps: float, name: str) -> str:
     """An event a shot, in non-drop timecode of the nearest whole rate, as the format has no other.
 
     All events are cuts into the one finished video, which holds its dissolves already; a comment tells where they are.
+    Raises ValueError for more shots or a higher rate than the format has digits for.
     """
     rate = max(1, round(fps))
+    if rate >= 100 or len(detection.shot_ranges) >= 1000:
+        raise ValueError(
+            f"{name}: an EDL holds at most 999 shots and 99 frames a second, but there are "
+            f"{len(detection.shot_ranges)} shots at {fps:g}; use json or csv"
+        )
     lines = [f"TITLE: {_one_line(name)}", "FCM: NON-DROP FRAME", ""]
     for number, (shot, boundary) in enumerate(
         zip(detection.shot_ranges, (None, *detection.boundaries), strict=True), start=1
