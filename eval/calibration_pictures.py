@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.damage import DAMAGES, Damage, shot_ranges
+from eval.damage import DAMAGES, Damage
+from eval.damage.scenes import shot_ranges
 from eval.metrics import all_metrics
 from eval.reaction import CHANCE, NOTICED, Reaction
 from holocine.files import replacing

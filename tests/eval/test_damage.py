@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from eval.calibrate import calibration_scenes
-from eval.damage import CROPS, DAMAGES, Damage, shot_ranges
+from eval.damage import CROPS, DAMAGES, Damage
+from eval.damage.scenes import shot_ranges
 from eval.metrics import all_metrics
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
