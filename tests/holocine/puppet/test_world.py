@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holocine.puppet.captions import to_storyboard
-from holocine.puppet.data import TRAINING_SEED, shard_lengths, shard_scenes
+from holocine.puppet.data import shard_lengths, shard_scenes
 from holocine.puppet.facts import FACTS, shot_facts
-from holocine.puppet.measure import FIRST_SEED, CutDetector, measured_scenes
 from holocine.puppet.renderer import render
 from holocine.puppet.world import HEIGHT, MIN_SHOT_FRAMES, SCARVES, WIDTH, sample_lengths, sample_scene
 
@@ -92,24 +91,6 @@ def test_lanterns_that_came_on_stay_on() -> None:
     assert set(facts[2:]) <= {"lit"}
 
 
-def test_measured_scenes_are_never_trained_on() -> None:
-    trained = {scene.seed for scene in shard_scenes(0)}
-    assert not trained & {scene.seed for scene in measured_scenes(100)}
-    assert FIRST_SEED + 100 <= TRAINING_SEED
-
-
 def test_the_scenes_of_a_shard_share_their_timeline() -> None:
     for shard in range(5):
         assert {tuple(s.num_frames for s in scene.shots) for scene in shard_scenes(shard)} == {shard_lengths(shard)}
-
-
-def test_an_independent_detector_finds_the_cuts_and_nothing_else() -> None:
-    detector = CutDetector()
-    wanted = found = extra = 0
-    for scene in measured_scenes(12):
-        cuts = set(detector.cuts(render(scene)[0]))
-        wanted += len(scene.cuts)
-        found += len(cuts & set(scene.cuts))
-        extra += len(cuts - set(scene.cuts))
-    assert found >= 0.95 * wanted
-    assert extra == 0

@@ -1,0 +1,280 @@
+"""The puppet theatre, where the truth is known: how good its model is, and how well its cuts are found.
+
+Generated videos of storyboards that the model never met are compared with the world's truth. Cuts are found by a shot
+detector at its published threshold, everything else is read by the judge, whose own error on rendered truth stands
+beside each number. Counts are stored and shares derived, so results add up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eval.cut_accuracy import shot_cut_accuracy
+from eval.shots import DETECTORS, ShotDetector, load_detector, thumbnails
+from holocine.files import check_writable, replacing
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.facts import FACTS, shot_facts
+from holocine.puppet.renderer import render
+from holocine.puppet.world import Scene, sample_scene
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from holocine.puppet.judge import Judge
+
+FIRST_SEED = 800_000  # measured scenes: seeds that training never uses
+_LOOKS = ("colour", "body", "hat")
+
+
+def measured_scenes(count: int = 100, num_frames: int = 65) -> list[Scene]:
+    """Scenes that no model was trained on; always the same ones."""
+    return [sample_scene(FIRST_SEED + i, num_frames=num_frames) for i in range(count)]
+
+
+@dataclass
+class Tally:
+    """Right answers out of all, for a number of questions."""
+
+    right: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+
+    def add(self, question: str, answers: Iterable[bool]) -> None:
+        answers = list(answers)
+        self.right[question] = self.right.get(question, 0) + sum(answers)
+        self.asked[question] = self.asked.get(question, 0) + len(answers)
+
+    def share(self, question: str) -> float | None:
+        """Share of right answers; None when the question was never asked."""
+        asked = self.asked.get(question, 0)
+        return self.right[question] / asked if asked else None
+
+
+def measure(videos: Iterable[tuple[Scene, np.ndarray]], judge: Judge, detector: ShotDetector | None = None) -> Tally:
+    """Compare videos, uint8 (frames, H, W, 3), with the scenes they were asked to show."""
+    from holocine.puppet.judge import read_shots
+
+    detector, tally = detector or load_detector(), Tally()
+    for scene, frames in videos:
+        found = set(detector.detect(thumbnails(frames)).cuts)
+        tally.add("cut on the requested frame", [cut in found for cut in scene.cuts])
+        tally.add("video without an extra cut", [found <= set(scene.cuts)])
+        seen = read_shots(judge, frames, scene.cuts)
+        looks: dict[int, list[dict[str, str]]] = {}
+        for index, shot in enumerate(scene.shots):
+            truth = {n: c[a] for (n, c), a in zip(FACTS.items(), shot_facts(scene, index), strict=True)}
+            answers = {name: seen[index][name] == truth[name] for name in FACTS}
+            slots = range(len(shot.who))
+            tally.add("setting", [answers["setting"]])
+            tally.add("size", [answers["size"]])
+            tally.add("action", [answers["action"]])
+            tally.add("camera", [answers["camera"]])
+            tally.add("framing", [answers["framing"]])
+            for trait in (*_LOOKS, "prop"):
+                tally.add(trait, [answers[f"{trait}{slot}"] for slot in slots])
+            puppets = all(answers[f"{trait}{slot}"] for slot in slots for trait in _LOOKS)
+            tally.add("puppets (colour, body and hat of each)", [puppets])
+            tally.add("puppets and setting", [puppets and answers["setting"]])
+            for slot, who in enumerate(shot.who):
+                looks.setdefault(who, []).append({t: seen[index][f"{t}{slot}"] for t in (*_LOOKS, "scarf")})
+        for appearances in looks.values():
+            pairs = list(combinations(appearances, 2))
+            tally.add("same puppet, same looks across shots", [a == b for a, b in pairs])
+            tally.add("same puppet, same scarf across shots", [a["scarf"] == b["scarf"] for a, b in pairs])
+        tally.add("same light across shots", [a["light"] == b["light"] for a, b in combinations(seen, 2)])
+    return tally
+
+
+def generated(
+    pipeline, scenes: list[Scene], batch: int = 4, progress: Callable[[int], None] | None = None, **settings
+) -> Iterable[tuple[Scene, np.ndarray]]:
+    """Videos of the scenes by a pipeline, scene number i with seed i."""
+    for start in range(0, len(scenes), batch):
+        chosen = scenes[start : start + batch]
+        boards = [to_storyboard(scene, seed=start + i) for i, scene in enumerate(chosen)]
+        yield from zip(chosen, pipeline(storyboard=boards, **settings).frames, strict=True)
+        if progress:
+            progress(start + len(chosen))
+
+
+def rendered(scenes: list[Scene]) -> Iterable[tuple[Scene, np.ndarray]]:
+    """The world's own rendering: what a perfect model would score, so the judge's own error."""
+    return ((scene, render(scene)[0]) for scene in scenes)
+
+
+def reconstructed(vae, scenes: list[Scene]) -> Iterable[tuple[Scene, np.ndarray]]:
+    """The world's rendering after the VAE: what a perfect transformer would score."""
+    import torch
+
+    for scene, frames in rendered(scenes):
+        video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+        with torch.no_grad():
+            output = vae.decode(vae.encode(video).latent_dist.mean).sample[0]
+        yield scene, ((output.permute(1, 2, 3, 0) + 1) * 127.5).round().byte().numpy()
+
+
+def comparison_sheet(pipeline, scenes: list[Scene], columns: int = 8, **settings) -> Image.Image:
+    """Rows in pairs: the world's rendering, then the model's video of the same storyboard, in evenly spread frames."""
+    from PIL import Image
+
+    rows = []
+    for scene, video in generated(pipeline, scenes, **settings):
+        truth = render(scene)[0]
+        chosen = np.round(np.linspace(0, len(truth) - 1, columns)).astype(int)
+        rows += [np.concatenate(list(frames[chosen]), 1) for frames in (truth, video)]
+    sheet = Image.fromarray(np.concatenate(rows))
+    return sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST)
+
+
+def table(columns: dict[str, Tally]) -> str:
+    """Markdown: one row a question, one column a tally, share and count."""
+    questions = list(dict.fromkeys(q for tally in columns.values() for q in tally.asked))
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for question in questions:
+        cells = []
+        for tally in columns.values():
+            share = tally.share(question)
+            cells.append(
+                "–" if share is None else f"{100 * share:.1f} % ({tally.right[question]}/{tally.asked[question]})"
+            )
+        lines.append(f"| {question} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def save_tallies(columns: dict[str, Tally], path: Path) -> None:
+    """The counts as JSON."""
+    content = {name: {"right": t.right, "asked": t.asked} for name, t in columns.items()}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class CutCheck:
+    """How a detector reads the cuts of rendered scenes: counts of cuts, and Shot Cut Accuracy summed over scenes."""
+
+    wanted: int = 0
+    exact: int = 0
+    extra: int = 0
+    accuracy: float = 0.0
+    scenes: int = 0
+    missed: tuple[tuple[int, int], ...] = ()  # seed of the scene, frame of the cut
+
+    def __add__(self, other: CutCheck) -> CutCheck:
+        return CutCheck(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def exact_share(self) -> float | None:
+        """Share of the cuts that were found on their frame."""
+        return self.exact / self.wanted if self.wanted else None
+
+    @property
+    def mean_accuracy(self) -> float | None:
+        """Mean Shot Cut Accuracy of a scene."""
+        return self.accuracy / self.scenes if self.scenes else None
+
+
+def check_cuts(scene: Scene, detector: ShotDetector) -> CutCheck:
+    """Compare the cuts that a detector finds in a scene's rendering with those that are there."""
+    found = detector.detect(thumbnails(render(scene)[0])).cuts
+    missed = sorted(set(scene.cuts) - set(found))
+    return CutCheck(
+        wanted=len(scene.cuts),
+        exact=len(scene.cuts) - len(missed),
+        extra=len(set(found) - set(scene.cuts)),
+        accuracy=shot_cut_accuracy(to_storyboard(scene), found),
+        scenes=1,
+        missed=tuple((scene.seed, cut) for cut in missed),
+    )
+
+
+# The command
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `python -m eval theatre`."""
+    commands = parser.add_subparsers(metavar="WHAT", required=True)
+    check = commands.add_parser("measure", help="score a model on unseen storyboards against the world's truth")
+    check.add_argument("--scenes", type=int, default=100, help="how many (default: %(default)s)")
+    check.add_argument("--out", type=Path, help="write the table (.md) and the counts (.json) with this stem")
+    check.set_defaults(work=_measure)
+    sheet = commands.add_parser("sheet", help="a picture of generated scenes beside the world's own rendering")
+    sheet.add_argument("out", type=Path, help="PNG to write")
+    sheet.add_argument("--scenes", type=int, default=6, help="how many (default: %(default)s)")
+    sheet.set_defaults(work=_sheet)
+    for command in (check, sheet):
+        command.add_argument("--model", help="pipeline folder (default: the embedded one)")
+        command.add_argument("--steps", type=int, help="denoising steps (default: the model's)")
+        command.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
+    cuts = commands.add_parser("cuts", help="how well a shot detector finds the cuts of the world's own rendering")
+    cuts.add_argument("--scenes", type=int, default=200, help="how many (default: %(default)s)")
+    cuts.add_argument("--frames", type=int, default=65, help="frames of a scene, 4t + 1 (default: %(default)s)")
+    cuts.add_argument("--detector", choices=DETECTORS, default=DETECTORS[0], help="default: %(default)s")
+    cuts.set_defaults(work=_cuts)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what was asked for, and print it."""
+    options.work(options)
+
+
+def _pipeline(options: argparse.Namespace):
+    from holocine import load_pipeline
+
+    pipeline = load_pipeline(options.model)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline, {"num_inference_steps": options.steps, "guidance_scale": options.guidance}
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from holocine.puppet.judge import load_judge
+
+    if options.out:
+        check_writable(options.out)
+    pipeline, settings = _pipeline(options)
+    scenes, judge, detector = measured_scenes(options.scenes), load_judge(), load_detector()
+    with tqdm(total=options.scenes, unit="video") as bar:
+        videos = generated(pipeline, scenes, progress=lambda done: bar.update(done - bar.n), **settings)
+        columns = {"generated": measure(videos, judge, detector)}
+    columns["truth through the VAE"] = measure(reconstructed(pipeline.vae, scenes), judge, detector)
+    columns["truth"] = measure(rendered(scenes), judge, detector)
+    text = table(columns)
+    print(text)
+    if options.out:
+        with replacing(options.out.with_suffix(".md")) as temporary:
+            temporary.write_text(text + "\n")
+        save_tallies(columns, options.out.with_suffix(".json"))
+
+
+def _sheet(options: argparse.Namespace) -> None:
+    check_writable(options.out)
+    pipeline, settings = _pipeline(options)
+    picture = comparison_sheet(pipeline, measured_scenes(options.scenes), **settings)
+    with replacing(options.out) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def _cuts(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    detector, total = load_detector(options.detector), CutCheck()
+    for scene in tqdm(measured_scenes(options.scenes, options.frames), unit="scene"):
+        total += check_cuts(scene, detector)
+    print(f"{detector.name} on {total.scenes} rendered scenes of {options.frames} frames")
+    print(f"cuts on their frame   {_percent(total.exact_share)} ({total.exact}/{total.wanted})")
+    print(f"extra cuts            {total.extra}")
+    print(f"Shot Cut Accuracy     {'–' if total.mean_accuracy is None else format(total.mean_accuracy, '.4f')}")
+    for seed, cut in total.missed:
+        print(f"missed: the cut at frame {cut} of the scene with seed {seed}")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"

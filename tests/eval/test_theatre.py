@@ -1,0 +1,97 @@
+"""The theatre's measurements on the world's own rendering, where every answer is known."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval import theatre
+from eval.shots import load_detector
+from eval.theatre import (
+    FIRST_SEED,
+    CutCheck,
+    Tally,
+    check_cuts,
+    measure,
+    measured_scenes,
+    rendered,
+    save_tallies,
+    table,
+)
+from holocine.puppet.data import TRAINING_SEED, shard_scenes
+from holocine.puppet.judge import load_judge
+
+
+def run(*arguments: str) -> None:
+    parser = argparse.ArgumentParser()
+    theatre.add_arguments(parser)
+    theatre.run(parser.parse_args(arguments))
+
+
+def test_measured_scenes_are_never_trained_on() -> None:
+    trained = {scene.seed for scene in shard_scenes(0)}
+    assert not trained & {scene.seed for scene in measured_scenes(200)}
+    assert FIRST_SEED + 200 <= TRAINING_SEED
+
+
+def test_an_independent_detector_finds_the_cuts_of_the_world_and_nothing_else() -> None:
+    detector = load_detector()
+    total = sum((check_cuts(scene, detector) for scene in measured_scenes(3)), CutCheck())
+    assert total.scenes == 3
+    assert total.exact_share >= 0.95
+    assert total.mean_accuracy >= 0.95
+    assert total.extra == 0
+
+
+def test_checks_of_scenes_add_up() -> None:
+    one = CutCheck(wanted=3, exact=2, extra=1, accuracy=0.5, scenes=1, missed=((7, 33),))
+    two = CutCheck(wanted=1, exact=1, accuracy=1.0, scenes=1)
+    both = one + two
+    assert (both.exact_share, both.mean_accuracy, both.extra) == (0.75, 0.75, 1)
+    assert both.missed == ((7, 33),)
+    assert (CutCheck().exact_share, CutCheck().mean_accuracy) == (None, None)
+
+
+def test_truth_scores_higher_than_a_video_of_another_scene() -> None:
+    scenes, judge, detector = measured_scenes(5), load_judge(), load_detector("pyscenedetect")
+    frames = [video for _, video in rendered(scenes)]
+    truth = measure(zip(scenes, frames, strict=True), judge, detector)
+    swapped = measure(zip(scenes, frames[1:] + frames[:1], strict=True), judge, detector)
+    assert truth.share("cut on the requested frame") >= 0.9
+    assert swapped.share("cut on the requested frame") < 0.6
+    for question in ("setting", "size", "puppets (colour, body and hat of each)", "puppets and setting"):
+        assert truth.share(question) > swapped.share(question) + 0.3
+    assert truth.share("a question that is never asked") is None
+
+
+def test_tables_show_shares_with_their_counts_and_files_keep_the_counts(tmp_path: Path) -> None:
+    one, two = Tally(), Tally()
+    one.add("setting", [True, True, False, True])
+    two.add("size", [])
+    lines = table({"generated": one, "truth": two}).splitlines()
+    assert lines[0] == "| | generated | truth |"
+    assert lines[2:] == ["| setting | 75.0 % (3/4) | – |", "| size | – | – |"]
+    save_tallies({"generated": one}, tmp_path / "counts.json")
+    kept = json.loads((tmp_path / "counts.json").read_text())
+    assert kept == {"generated": {"right": {"setting": 3}, "asked": {"setting": 4}}}
+
+
+def test_the_command_says_how_well_the_cuts_are_found(capsys: pytest.CaptureFixture) -> None:
+    run("cuts", "--scenes", "3", "--frames", "33", "--detector", "pyscenedetect")
+    lines = capsys.readouterr().out.splitlines()
+    cuts = sum(len(scene.cuts) for scene in measured_scenes(3, 33))
+    assert lines[0].startswith("scenedetect-headless")
+    assert lines[0].endswith("on 3 rendered scenes of 33 frames")
+    assert f"/{cuts})" in lines[1]
+
+
+def test_a_sheet_shows_truth_and_video_of_every_scene_in_turn(make_pipeline) -> None:
+    pipeline, scenes = make_pipeline(max_sequence_length=512), measured_scenes(2, 33)
+    sheet = np.asarray(theatre.comparison_sheet(pipeline, scenes, columns=4, height=64, width=112))
+    assert sheet.shape == (4 * 64 * 2, 4 * 112 * 2, 3)
+    first = next(iter(rendered(scenes)))[1][0]
+    np.testing.assert_array_equal(sheet[:128:2, :224:2], first)
