@@ -251,24 +251,21 @@ def run(options: argparse.Namespace) -> None:
     with tqdm(total=total, unit="video") as bar:
         records = collect(scenes, options.values, options.jobs, progress=bar.update)
     found = reactions(metrics_by_name(), DAMAGES, arrange(records))
-    footage = [observed(video, options.footage_storyboard) for video in options.footage]
+    footage = _look_at(options.footage, options.footage_storyboard)
     write_calibration(options.out, found, next(iter(scenes.values())), len(scenes), footage)
     print(
         f"wrote {options.out / 'CALIBRATION.md'}: {len(found)} reactions of metrics to damage in {len(scenes)} scenes"
     )
 
 
-def observed(video: Path, storyboard: Path | None) -> dict[str, Any]:
-    """What the scorer finds in a video, as plain JSON for the report."""
-    card, _ = examine(video, storyboard)
-    return {
-        "video": card.video.model_dump(mode="json"),
-        "detector": card.detector,
-        "boundaries": [boundary.model_dump(mode="json") for boundary in card.boundaries],
-        "requested": [shot.start for shot in card.shots[1:]] if card.shots else None,
-        "metrics": {
-            name: {"value": record.value, "covered": record.covered, "of": record.of, "reason": record.reason}
-            for name, record in card.metrics.items()
-        },
-        "notes": list(card.notes),
-    }
+def _look_at(videos: Sequence[Path], storyboard: Path | None) -> list[dict[str, Any]]:
+    """What the scorer finds in other videos."""
+    from tqdm import tqdm
+
+    from eval.calibration_footage import CHANGES, observed
+
+    if not videos:
+        return []
+    each = 1 + sum(len(damage.strengths) for damage in CHANGES)
+    with tqdm(total=len(videos) * each, unit="video") as bar:
+        return [observed(video, storyboard, bar.update) for video in videos]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ def write_calibration(
 ) -> None:
     """Write CALIBRATION.md, calibration.json and the pictures into `folder`; `scene` is shown with its damage.
 
-    `footage`: what `eval.calibrate.observed` found in other videos. Without any, what an earlier calibration.json in
-    the folder has of it is kept.
+    `footage`: what `eval.calibration_footage.observed` found in other videos. Without any, what an earlier
+    calibration.json in the folder has of it is kept.
     """
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
@@ -237,12 +238,42 @@ def _footage_text(seen: dict[str, Any]) -> str:
         same = found == seen["requested"]
         asked = ", ".join(map(str, seen["requested"])) or "none"
         text += f"; asked for: {asked}, which is {'exactly what it finds' if same else 'not the same'}"
-    lines = [text + ".", "", "| metric | value | covers | why not |", "|---|---|---|---|"]
+    lines = [text + ".", "", "| metric | value | covers |", "|---|---|---|"]
+    absent: dict[str, list[str]] = {}
     for name, record in seen["metrics"].items():
-        value = "–" if record["value"] is None else f"{record['value']:.4g}"
-        lines.append(f"| `{name}` | {value} | {record['covered']} of {record['of']} | {record['reason'] or ''} |")
-    lines += ["", *(f"Note: {note}." for note in seen["notes"])]
-    return "\n".join(lines).rstrip()
+        if record["value"] is None:
+            absent.setdefault(record["reason"], []).append(f"`{name}`")
+        else:
+            lines.append(f"| `{name}` | {record['value']:.4g} | {record['covered']} of {record['of']} |")
+    lines += ["", *(f"* Not measured: {', '.join(names)}: {reason}." for reason, names in absent.items())]
+    lines += [f"* {note}." for note in seen["notes"]]
+    return "\n".join([*lines, *_footage_damage(seen)]).rstrip()
+
+
+def _footage_damage(seen: dict[str, Any]) -> list[str]:
+    """What damage to the pictures does there to the metrics that are for it, and to the cuts that are found."""
+    lines = ["", "The same video with its pictures damaged:", ""]
+    lines += [
+        "| damage | metric | undamaged | by strength | every step worse | cuts found |",
+        "|---|---|---|---|---|---|",
+    ]
+    clean = [boundary["frame"] for boundary in seen["boundaries"]]
+    for name, rows in seen["damaged"].items():
+        damage = _DAMAGES[name]
+        lost = [f"{row['strength']:g}" for row in rows if row["cuts"] != clean]
+        cuts = "the same" if not lost else f"others at {', '.join(lost)} {damage.unit}"
+        for metric in damage.moves:
+            before = seen["metrics"].get(metric, {}).get("value")
+            values = [row["values"].get(metric) for row in rows]
+            if before is None or None in values:
+                continue
+            sign = 1 if all_metrics()[metric].direction == "lower" else -1
+            steps = [sign * (b - a) > 0 for a, b in pairwise((before, *values))]
+            strengths = ", ".join(f"{row['strength']:g}: {value:.3g}" for row, value in zip(rows, values, strict=True))
+            verdict = "yes" if all(steps) else "no"
+            cells = (damage.title, f"`{metric}`", f"{before:.3g}", f"{strengths} {damage.unit}", verdict, cuts)
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _counted(frames: Sequence[int], kinds: Sequence[str]) -> str:

@@ -136,12 +136,17 @@ def test_page_pictures_and_numbers_are_written_together(tmp_path: Path) -> None:
         "detector": "transnetv2",
         "boundaries": [{"frame": 41, "kind": "cut"}],
         "requested": [41],
-        "metrics": {"sca": {"value": 1.0, "covered": 1, "of": 1, "reason": None}},
+        "metrics": {
+            "sca": {"value": 1.0, "covered": 1, "of": 1, "reason": None},
+            "sharpness": {"value": 0.5, "covered": 81, "of": 81, "reason": None},
+        },
         "notes": [],
+        "damaged": {"blur": [{"strength": k, "cuts": [41], "values": {"sharpness": 0.5 / (1 + k)}} for k in (1, 2)]},
     }
     write_calibration(tmp_path, made_up(), scene, 10, [footage])
     text, numbers = (tmp_path / "CALIBRATION.md").read_text(), json.loads((tmp_path / "calibration.json").read_text())
     assert "1 cut, at frame 41; asked for: 41, which is exactly what it finds." in text
+    assert "| blur | `sharpness` | 0.5 | 1: 0.25, 2: 0.167 pixels | yes | the same |" in text
     assert numbers["format"] == "holocine-calibration/1"
     assert len(numbers["reactions"]) == len(made_up())
     for name in ("damage", "matrix", "curves"):
