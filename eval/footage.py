@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -48,29 +48,28 @@ def observe(
     unknown), and what it raises ends the pass. `fps` goes before what a file says. Raises `VideoError` for what is no
     video or has more than MAX_FRAMES frames.
     """
-    watchers, gathered = tuple(watchers), _Gathered()
+    watchers = tuple(watchers)
     sha256 = fingerprint(source)
     if isinstance(source, np.ndarray):
         expected, size, notes = len(source), source.shape[2:0:-1], ()
         _check_fps(fps, "an array of frames")
         _check_length(expected, "the array")
-        chunks = _slices(source)
-        _watch(chunks, watchers, gathered, expected, progress)
+        gathered = _watch(_slices(source), watchers, expected, progress)
     else:
         with VideoReader(source) as reader:
             fps = fps or reader.fps
             _check_fps(fps, str(source))
             expected = reader.num_frames
             _check_length(expected or 0, str(source))
-            _watch(_stacks(reader, str(source)), watchers, gathered, expected, progress)
+            gathered = _watch(_stacks(reader, str(source)), watchers, expected, progress)
             size, notes = gathered.size, tuple(reader.notes)
     return Footage(
         sha256=sha256,
-        num_frames=len(gathered.sharpness),
+        num_frames=gathered.count,
         fps=float(fps),
         size=tuple(map(int, size)),
-        thumbnails=_joined(gathered.thumbnails),
-        pictures=_joined(gathered.pictures),
+        thumbnails=gathered.thumbnails[: gathered.count],
+        pictures=gathered.pictures[: gathered.count],
         sharpness=np.array(gathered.sharpness),
         clipped=np.array(gathered.clipped),
         notes=notes,
@@ -115,23 +114,30 @@ def sampling_step(fps: float) -> int:
 
 
 class _Gathered:
-    """What is kept of the frames that went by."""
+    """What is kept of the frames that went by, the first `count` rows of its arrays.
 
-    def __init__(self) -> None:
-        self.thumbnails: list[np.ndarray] = []
-        self.pictures: list[np.ndarray] = []
+    The arrays are made for the frames that are expected and grow where more come, so that nothing lies in memory twice.
+    """
+
+    def __init__(self, frame: np.ndarray, expected: int | None) -> None:
+        capacity = expected or _MAX_CHUNK
+        self.count, self.size = 0, frame.shape[1::-1]
+        self.thumbnails = np.empty((capacity, *thumbnail(frame).shape), np.uint8)
+        self.pictures = np.empty((capacity, *reduced(frame).shape), np.uint8)
         self.sharpness: list[float] = []
         self.clipped: list[float] = []
-        self.size = (0, 0)
 
     def add(self, frames: np.ndarray) -> None:
-        self.size = frames.shape[2:0:-1]
-        self.thumbnails.append(np.stack([thumbnail(frame) for frame in frames]))
-        self.pictures.append(np.stack([reduced(frame) for frame in frames]))
+        if self.count + len(frames) > len(self.pictures):
+            for array in (self.thumbnails, self.pictures):
+                array.resize((2 * len(array) + len(frames), *array.shape[1:]), refcheck=False)
         for frame in frames:
             luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+            self.thumbnails[self.count] = thumbnail(frame)
+            self.pictures[self.count] = reduced(frame)
             self.sharpness.append(laplacian_variance(luma))
             self.clipped.append(clipped_share(luma))
+            self.count += 1
 
 
 def reduced(frame: np.ndarray) -> np.ndarray:
@@ -158,18 +164,18 @@ def clipped_share(luma: np.ndarray) -> float:
 def _watch(
     chunks: Iterable[np.ndarray],
     watchers: tuple[Watcher, ...],
-    gathered: _Gathered,
     expected: int | None,
     progress: Callable[[int, int | None], None] | None,
-) -> None:
-    done = 0
+) -> _Gathered:
+    gathered = None
     for chunk in chunks:
-        gathered.add(chunk)
+        gathered = gathered or _Gathered(chunk[0], expected)
         for watcher in watchers:
-            watcher(done, chunk)
-        done += len(chunk)
+            watcher(gathered.count, chunk)
+        gathered.add(chunk)
         if progress is not None:
-            progress(done, expected)
+            progress(gathered.count, expected)
+    return gathered
 
 
 def _slices(frames: np.ndarray) -> Iterator[np.ndarray]:
@@ -181,25 +187,17 @@ def _slices(frames: np.ndarray) -> Iterator[np.ndarray]:
 def _stacks(reader: VideoReader, name: str) -> Iterator[np.ndarray]:
     frames, count = reader.frames(embedded_in(reader).size), 0
     for first in frames:
-        chunk = np.stack([first, *islice(frames, _chunk_length(first) - 1)])
-        count += len(chunk)
+        chunk, length = np.empty((_chunk_length(first), *first.shape), np.uint8), 0
+        for frame in chain([first], islice(frames, len(chunk) - 1)):
+            chunk[length] = frame
+            length += 1
+        count += length
         _check_length(count, name)
-        yield chunk
+        yield chunk[:length]
 
 
 def _chunk_length(frame: np.ndarray) -> int:
     return min(max(1, _CHUNK_BYTES // frame.nbytes), _MAX_CHUNK)
-
-
-def _joined(chunks: list[np.ndarray]) -> np.ndarray:
-    """The chunks as one array; each is let go once it is copied, so the whole never lies in memory twice."""
-    joined = np.empty((sum(map(len, chunks)), *chunks[0].shape[1:]), chunks[0].dtype)
-    stop = len(joined)
-    while chunks:
-        chunk = chunks.pop()
-        joined[stop - len(chunk) : stop] = chunk
-        stop -= len(chunk)
-    return joined
 
 
 def _check_length(num_frames: int, name: str) -> None:

@@ -53,8 +53,12 @@ def test_watchers_see_every_full_size_frame_once_in_order(video, three_shots, mo
         np.testing.assert_array_equal(np.concatenate(recorder.frames), decoded)
 
 
-def test_chunks_change_nothing(video, monkeypatch):
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_chunks_change_nothing(tmp_path, three_shots, write_file, monkeypatch, suffix):
+    """MP4 says how many frames are to come, Matroska does not."""
+    video = write_file(tmp_path / f"a.{suffix}", three_shots)
     whole = observe(video)
+    assert whole.num_frames == 33
     monkeypatch.setattr(eval.footage, "_MAX_CHUNK", 4)
     parts = observe(video)
     for name in ("thumbnails", "pictures", "sharpness", "clipped"):
