@@ -11,7 +11,7 @@ from html import escape
 
 import gradio as gr
 
-from desk import direct, draft, how
+from desk import direct, draft, how, score
 from desk.examples import VIDEOS
 from desk.jobs import JobQueue
 from desk.limits import Limits
@@ -31,9 +31,11 @@ def build(outputs: str | None = None) -> gr.Blocks:
     with gr.Blocks(title="HoloCine", delete_cache=(600, 3600), analytics_enabled=False) as demo:
         gr.HTML(_header(model.name, model.facts.width, model.facts.height), apply_default_css=False)
         visitor = gr.BrowserState(None, storage_key="holocine-visitor", secret="holocine-visitor")
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("Direct", id="direct"):
                 desk = direct.build(studio, visitor)
+            with gr.Tab("Score", id="score"):
+                score.build(studio, visitor, desk.editor, tabs)
             with gr.Tab("How it works", id="how") as tab:
                 page = gr.HTML(apply_default_css=False, elem_classes=["desk"], elem_id="how")
 

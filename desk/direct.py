@@ -11,10 +11,12 @@ import gradio as gr
 
 from desk import components, draft, stage, vocabulary
 from desk.examples import Example, load_examples
-from desk.jobs import Job, QueueFull
+from desk.jobs import Job
 from desk.limits import LimitError, Limits
 from desk.models import Model, find, model_names
+from desk.outputs import Record
 from desk.studio import ATTENTION, Settings, Studio
+from desk.visits import cancel, known, read_seed, read_size, refusal, watch
 from holocine.storyboard import StoryboardError
 
 _ATTENTION_WORDS = {
@@ -71,7 +73,7 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
         show_progress="hidden",
         api_visibility="private",
     )
-    stop.click(_cancel(studio), visitor, None, queue=False, show_progress="hidden", api_visibility="private")
+    stop.click(cancel(studio), visitor, None, queue=False, show_progress="hidden", api_visibility="private")
     shown.choose(_choose_example(examples), None, [editor, screen], show_progress="hidden", api_visibility="private")
     history.choose(
         _choose_own(studio),
@@ -201,13 +203,9 @@ def _generate(studio: Studio):
             review = draft.review(written, model, limits, attention)
             if not review.valid:
                 raise StoryboardError(review.findings[0].text)
-            job = studio.submit(_known(visitor), storyboard, settings)
+            job = studio.submit(known(visitor), storyboard, settings)
         except (ValueError, OSError) as error:
-            if isinstance(error, QueueFull):
-                gr.Warning(str(error))
-                yield (gr.skip(),) * 4
-            else:
-                yield stage.failed(str(error)), gr.skip(), gr.skip(), gr.skip()
+            yield refusal(error), gr.skip(), gr.skip(), gr.skip()
             return
         async for update in _watch(studio, job, visitor):
             yield update
@@ -215,47 +213,11 @@ def _generate(studio: Studio):
     return generate
 
 
-def read_size(size: str) -> tuple[int, int]:
-    """Width and height of "112 x 64"; raises LimitError for anything else."""
-    width, _, height = str(size).partition(" x ")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise LimitError(f"the size {size!r} is not one; choose one such as 112 x 64")
-    return int(width), int(height)
-
-
-def read_seed(text: str) -> int | None:
-    """The seed that a visitor wrote, None for nothing; raises LimitError for what is no whole number."""
-    text = str(text or "").strip()
-    if text and not (text.isdecimal() and len(text) < 19):
-        raise LimitError(f"the seed is {text[:40]!r}, but has to be a whole number of 0 or more")
-    return int(text) if text else None
-
-
 async def _watch(studio: Studio, job: Job, visitor: str) -> AsyncIterator[tuple]:
     """Updates of stage, history and the two buttons while a job goes on."""
-    busy = gr.update(interactive=False), gr.update(interactive=True)
-    idle = gr.update(interactive=True), gr.update(interactive=False)
-    async for now in studio.jobs.follow(job):
-        value = stage.of_job(now, studio.jobs, studio.outputs.files)
-        if now.live:
-            yield value, gr.skip(), *busy
-        else:
-            yield value, _history(studio.outputs.of(visitor)), *idle
-
-
-def _cancel(studio: Studio):
-    def cancel(visitor: str) -> None:
-        if job := studio.jobs.of(_known(visitor)):
-            studio.jobs.cancel(job)
-
-    return cancel
-
-
-def _known(visitor: Any) -> str:
-    """The secret that a visitor's browser keeps; raises LimitError if it has none."""
-    if not isinstance(visitor, str) or not visitor:
-        raise LimitError("your browser keeps no data of this page; allow it, or reload the page")
-    return visitor
+    async for value, buttons in watch(studio, job):
+        mine = gr.skip() if job.live else _history(studio.outputs.of(visitor))
+        yield value, mine, buttons["run"], buttons["stop"]
 
 
 # Examples, history and coming back
@@ -287,15 +249,19 @@ def _choose_example(examples: tuple[Example, ...]):
     return choose
 
 
-def _history(records: list) -> dict[str, Any]:
-    scenes = [stage.scene_card(record) for record in records]
+def _made(records: list[Record]) -> list[Record]:
+    return [record for record in records if record.content["kind"] == "made"]
+
+
+def _history(records: list[Record]) -> dict[str, Any]:
+    scenes = [stage.scene_card(record) for record in _made(records)]
     return {"title": "Your scenes", "empty": "What you make is listed here, for you alone.", "scenes": scenes}
 
 
 def _choose_own(studio: Studio):
     def choose(visitor: str, event: gr.EventData) -> tuple:
-        record = studio.outputs.find(event._data.get("id"), _known(visitor))
-        if record is None:
+        record = studio.outputs.find(event._data.get("id"), known(visitor))
+        if record is None or record.content["kind"] != "made":
             gr.Warning("This scene is no longer kept.")
             return (gr.skip(),) * (2 + len(_SETTINGS))
         storyboard, made = record.content["storyboard"], record.content["settings"]
@@ -314,20 +280,19 @@ def _choose_own(studio: Studio):
 def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, seen: list) -> None:
     """When the page opens: know the visitor, and show what is being made, or was made last, or an example."""
 
-    async def arrive(known: str | None) -> AsyncIterator[tuple]:
-        known = known if isinstance(known, str) and known else secrets.token_urlsafe(24)
+    async def arrive(token: str | None) -> AsyncIterator[tuple]:
+        try:
+            token = known(token)
+        except LimitError:
+            token = secrets.token_urlsafe(24)
         studio.outputs.clean()
-        job = studio.jobs.of(known)
-        mine = studio.outputs.of(known)
-        if job is not None:
-            yield known, gr.skip(), _history(mine), gr.skip(), gr.skip()
-            async for update in _watch(studio, job, known):
-                yield known, *update
-        elif mine:
-            value = stage.finished(mine[0].content, studio.outputs.files / mine[0].id)
-            yield known, value, _history(mine), gr.skip(), gr.skip()
-        else:
-            yield known, gr.skip(), _history(mine), gr.skip(), gr.skip()
+        job = studio.jobs.of(token)
+        mine = _made(studio.outputs.of(token))
+        value = stage.finished(mine[0].content, studio.outputs.files / mine[0].id) if mine else gr.skip()
+        yield token, value, _history(mine), gr.skip(), gr.skip()
+        if job is not None and job.kind == "video":
+            async for update in _watch(studio, job, token):
+                yield token, *update
 
     gr.context.Context.root_block.load(
         arrive, visitor, [visitor, *seen], concurrency_limit=None, show_progress="hidden", api_visibility="private"

@@ -35,7 +35,9 @@ class Stopped(Exception):
 
 @dataclass(eq=False)
 class Job:
-    """One piece of work. `state` is "waiting", "running", "done", "failed" or "cancelled".
+    """One piece of work, of a `kind` that its visitor knows it by.
+
+    `state` is "waiting", "running", "done", "failed" or "cancelled".
 
     `progress` is what the work last said about itself and `result` what it returned, both plain JSON; `message` says in
     a sentence why it failed or was cancelled. `version` grows with every change.
@@ -44,6 +46,7 @@ class Job:
     visitor: str
     work: Callable[[Job], Any]
     most_seconds: float
+    kind: str = "video"
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: str = "waiting"
     progress: dict[str, Any] = field(default_factory=dict)
@@ -75,6 +78,15 @@ class Job:
             raise Stopped(f"This took longer than the {self.most_seconds:g} seconds that a job may take.")
 
     @property
+    def reason(self) -> str:
+        """Why the job has to end, as a sentence."""
+        try:
+            self.check()
+        except Stopped as stop:
+            return str(stop)
+        return "Cancelled."
+
+    @property
     def stopping(self) -> bool:
         return self._stop is not None
 
@@ -101,7 +113,7 @@ class JobQueue:
         self._closed = False
         self._last_seconds: deque[float] = deque(maxlen=8)
 
-    def submit(self, visitor: str, work: Callable[[Job], Any], most_seconds: float) -> Job:
+    def submit(self, visitor: str, work: Callable[[Job], Any], most_seconds: float, kind: str = "video") -> Job:
         """Queue `work(job)` for a visitor; raises QueueFull, in one sentence, if there is no room."""
         with self._changed:
             if self._closed:
@@ -113,7 +125,7 @@ class JobQueue:
                     f"{len(self._waiting)} scenes are waiting already, which is all that this desk takes; "
                     "please try again in a minute."
                 )
-            job = Job(visitor, work, most_seconds)
+            job = Job(visitor, work, most_seconds, kind)
             self._waiting.append(job)
             self._changed.notify_all()
         self._mind_worker()

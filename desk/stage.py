@@ -29,12 +29,16 @@ def of_job(job: Job, jobs: JobQueue, folder: Path) -> Value:
         return finished(job.result, folder / job.id)
     if not job.live:
         return {**_plan(job), "state": job.state, "message": sentence(job.message)}
-    progress = {name: value for name, value in job.progress.items() if name not in _PLAN}
+    progress = {name: value for name, value in job.progress.items() if name not in (*_PLAN, "content")}
+    progress["stopping"] = job.stopping
+    if content := job.progress.get("content"):
+        return {**finished(content, folder / job.id), "state": job.state, "progress": progress}
     if job.state == "waiting":
         progress |= {"before": jobs.place(job), "seconds_left": jobs.seconds_before(job)}
-    return {**_plan(job), "state": job.state, "progress": {**progress, "stopping": job.stopping}}
+    return {**_plan(job), "state": job.state, "progress": progress}
 
 
+_AS_THEY_ARE = ("scorecard", "report")
 _PLAN = ("title", "fps", "num_frames", "cuts", "shots")
 
 
@@ -42,15 +46,25 @@ def _plan(job: Job) -> Value:
     return {name: job.progress[name] for name in _PLAN if name in job.progress}
 
 
-def finished(content: Value, folder: Path, note: str | None = None) -> Value:
+def finished(content: Value, folder: Path, note: str = "") -> Value:
     """A video that is there: `content` as `studio.write_files` returned it, with its files served."""
     stem = "".join(letter if letter.isalnum() else "_" for letter in content["title"]).strip("_")[:40] or "scene"
     shots = [
         {**shot, "video": served(folder / shot["video"], f"{stem}_{shot['video']}")} if shot.get("video") else shot
         for shot in content["shots"]
     ]
-    files = {name: served(folder / file, f"{stem}{Path(file).suffix}") for name, file in content["files"].items()}
-    return {**content, "state": "done", "message": "", "note": note, "shots": shots, "files": files}
+    files = {
+        name: served(folder / file, file if name in _AS_THEY_ARE else f"{stem}{Path(file).suffix}")
+        for name, file in content["files"].items()
+    }
+    return {
+        **content,
+        "state": "done",
+        "message": "",
+        "note": note or content.get("note", ""),
+        "shots": shots,
+        "files": files,
+    }
 
 
 def scene_card(record: Record) -> Value:

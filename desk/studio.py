@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import secrets
 import threading
@@ -10,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +22,14 @@ from desk.limits import LimitError, Limits
 from desk.models import Model, ModelHolder, find
 from desk.outputs import Outputs
 from desk.preview import clean_estimate, decode_frames, middle_frames, picture_url
+from desk.scoring import Scorer, plain_rows, write_scorecard
 from holocine.storyboard import Storyboard
 from holocine.video import contact_sheet, visible_size, write_video
+
+if TYPE_CHECKING:
+    from eval.evidence import Evidence
+
+logger = logging.getLogger(__name__)
 
 ATTENTION = ("sparse", "full", "isolated")
 PREVIEW_SHARE = 0.1  # of the time that denoising takes
@@ -187,7 +194,7 @@ class Studio:
     """Takes requests for videos and turns each into a job of the queue and, once it is made, a folder of outputs."""
 
     def __init__(self, outputs: Outputs, jobs: JobQueue) -> None:
-        self.outputs, self.jobs = outputs, jobs
+        self.outputs, self.jobs, self.scorer = outputs, jobs, Scorer()
 
     def submit(self, visitor: str, storyboard: Storyboard, settings: Settings) -> Job:
         """Queue a video; raises QueueFull if there is no room."""
@@ -207,7 +214,47 @@ class Studio:
             self.outputs.drop(job.id)
             raise
         self.outputs.keep(job.id, job.visitor, content)
+        content |= self._score(job, folder, board, content)
+        self.outputs.keep(job.id, job.visitor, content)
         return content
+
+    def _score(self, job: Job, folder: Path, storyboard: Storyboard, content: dict[str, Any]) -> dict[str, Any]:
+        """What the stage shows of the scores. A video without them, for a fault or because of Cancel, is one too."""
+        from eval.gathering import Cancelled
+
+        try:
+            job.say(stage="score", content=content)
+            found, _ = self.examine(job, folder, folder / content["files"]["video"], storyboard)
+        except (Cancelled, Stopped):
+            return {"note": "Scoring was cancelled."}
+        except (ValueError, OSError) as error:
+            logger.warning("scoring failed: %s", error)
+            return {"note": f"This video could not be scored: {error}"}
+        return {**found, "files": {**content["files"], **found["files"]}}
+
+    def examine(
+        self, job: Job, folder: Path, video: Path, storyboard: Storyboard | None
+    ) -> tuple[dict[str, Any], Evidence]:
+        """Score a video, write scorecard and report into `folder`, and return what the stage shows of them.
+
+        Raises `VideoError` or `StoryboardError` in one sentence, and `eval.Cancelled`.
+        """
+
+        def stopped() -> bool:
+            try:
+                job.check()
+            except Stopped:
+                return True
+            return False
+
+        card, evidence = self.scorer.score(video, storyboard, stopped)
+        shown = {
+            "files": write_scorecard(folder, card, evidence),
+            "detected": [boundary.frame for boundary in card.boundaries],
+            "scorecard": plain_rows(card),
+            "score_notes": [sentence(note) for note in card.notes],
+        }
+        return shown, evidence
 
     def _denoise(self, job: Job, storyboard: Storyboard, settings: Settings, stop_file: Path):
         begun = None
@@ -269,7 +316,7 @@ def write_files(
     write_video(folder / "video.mp4", frames, storyboard.fps, storyboard, made, size=size)
     contact_sheet(frames, storyboard, folder / "contact_sheet.png")
     (folder / "storyboard.yaml").write_text(storyboard.to_yaml(), encoding="utf-8")
-    content = planned(storyboard)
+    content = planned(storyboard) | {"kind": "made"}
     for number, (shot, span) in enumerate(zip(content["shots"], storyboard.shot_ranges, strict=True), start=1):
         shot["video"] = f"shot_{number:02d}.mp4"
         shot["picture"] = picture_url(frames[span[len(span) // 2]])

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
+from eval.encoders.theatre import vocabulary
 from holocine.puppet import captions as words
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import (
@@ -29,7 +29,7 @@ from holocine.storyboard import Storyboard
 
 FRAMES_TRAINED = (33, 97)  # the shortest and longest scenes that the embedded model learnt from
 MOST_SHOTS = 6
-_WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
+_WORD = re.compile(r"[^\W\d_]+")
 _TAG = re.compile(r"\[character\d+\]")
 
 
@@ -89,30 +89,13 @@ def _choice(text: str, table: Mapping[str, tuple[str, ...]]) -> str | None:
     return max(found)[1] if found else None
 
 
-@lru_cache(maxsize=1)
-def known_words() -> frozenset[str]:
-    """Every word that captions of the theatre use."""
-    tables = (words.SETTING_WORDS, words.SIZE_WORDS, words.ACTION_WORDS, words.CAMERA_WORDS)
-    phrases = [option for table in tables for options in table.values() for option in options]
-    phrases += [*words.HAT_WORDS.values(), *words.PROP_WORDS.values(), *COLOURS, *BODIES]
-    scenes = [to_storyboard(sample_scene(seed, num_frames=97, num_shots=6)) for seed in range(48)]
-    phrases += [text for scene in scenes for text in (scene.global_caption, *scene.captions)]
-    phrases += ["The lanterns light up.", "This scene contains shot shots."]
-    return frozenset(word for text in phrases for word in _words(text))
-
-
 def unknown_words(text: str) -> list[str]:
     """The words of a caption that the embedded model never saw, each once, as they are written."""
-    seen = known_words()
     found: dict[str, str] = {}
     for word in _WORD.findall(_TAG.sub(" ", text)):
-        if word.lower() not in seen:
+        if word.lower() not in vocabulary():
             found.setdefault(word.lower(), word)
     return list(found.values())
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(_TAG.sub(" ", text))]
 
 
 def doubts(storyboard: Storyboard) -> Iterator[tuple[int | None, str]]:

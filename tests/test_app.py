@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 import app
-from desk import direct
+from desk import direct, visits
 from desk.limits import LimitError
 
 
@@ -24,19 +24,19 @@ def test_nothing_is_offered_to_programs_but_what_is_meant_for_them(tmp_path, mon
 
 @pytest.mark.parametrize(("text", "seed"), [("", None), (None, None), (" 7 ", 7), ("0", 0)])
 def test_a_seed_is_a_whole_number_or_nothing(text, seed):
-    assert direct.read_seed(text) == seed
+    assert visits.read_seed(text) == seed
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "x", "9" * 30])
 def test_other_seeds_are_refused(text):
     with pytest.raises(LimitError, match="has to be a whole number"):
-        direct.read_seed(text)
+        visits.read_seed(text)
 
 
 def test_sizes_are_read_and_nothing_else():
-    assert direct.read_size("112 x 64") == (112, 64)
+    assert visits.read_size("112 x 64") == (112, 64)
     with pytest.raises(LimitError):
-        direct.read_size("../etc")
+        visits.read_size("../etc")
 
 
 def test_the_sizes_offered_can_all_be_made(monkeypatch):
@@ -49,6 +49,6 @@ def test_the_sizes_offered_can_all_be_made(monkeypatch):
     offered = direct.sizes(model, limits)
     assert offered[0] == f"{model.facts.width} x {model.facts.height}" and len(offered) > 2
     for size in offered:
-        width, height = direct.read_size(size)
+        width, height = visits.read_size(size)
         model.facts.token_grid(height, width)
         limits.check_settings(1, 1.0, height, width)

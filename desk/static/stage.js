@@ -68,7 +68,7 @@ function showScreen(value) {
     }
     return;
   }
-  const text = { empty: 'Your video will appear here.', waiting: 'Waiting for its turn', running: 'Setting the stage', cancelled: 'Cancelled', failed: 'No video' }[value.state] || '';
+  const text = { empty: value.text || 'Your video will appear here.', waiting: 'Waiting for its turn', running: 'Setting the stage', cancelled: 'Cancelled', failed: 'No video' }[value.state] || '';
   parts.screen.replaceChildren(node('div', { class: 'blank' }, node('span', { text })));
 }
 
@@ -108,11 +108,11 @@ function showLanes(value) {
     title: `Shot ${index + 1}: frames ${shot.first} to ${shot.last}`, 'aria-label': `Play shot ${index + 1}, ${seconds(shot.first, fps)}`, onclick: () => jump(shot.first, fps),
   }, node('b', { text: index + 1 })));
   const found = (detected || []).map((frame) => {
-    const near = value.cuts.some((cut) => Math.abs(cut - frame) <= 2);
+    const near = value.unplanned || value.cuts.some((cut) => Math.abs(cut - frame) <= 2);
     return node('button', { type: 'button', class: near ? 'found' : 'found stray', style: `left:${percent(frame, total)}%`, title: `Detected cut at frame ${frame}`, 'aria-label': `Detected cut at frame ${frame}`, onclick: () => jump(frame, fps) });
   });
   parts.lanes.replaceChildren(
-    node('span', { class: 'lane-name', text: 'Planned' }), node('div', { class: 'lane planned' }, ...planned),
+    ...(value.unplanned ? [] : [node('span', { class: 'lane-name', text: 'Planned' }), node('div', { class: 'lane planned' }, ...planned)]),
     ...(detected ? [node('span', { class: 'lane-name', text: 'Detected' }), node('div', { class: 'lane detected' }, ...found)] : []),
     node('div', { class: 'over' }, playhead));
 }
@@ -151,7 +151,7 @@ function showFacts(value) {
 
 function showDownloads(value) {
   const files = value.files || {};
-  const names = { video: 'Video', sheet: 'Contact sheet', storyboard: 'Storyboard', scorecard: 'Scorecard' };
+  const names = { video: 'Video', sheet: 'Contact sheet', storyboard: 'Storyboard', scorecard: 'Scorecard', report: 'Report' };
   const links = Object.entries(names).filter(([name]) => files[name]).map(([name, text]) => node('a', { href: files[name].url, download: files[name].orig_name || true, text }));
   const shots = (value.shots || []).filter((shot) => shot.video && shot.video.url);
   if (shots.length > 1) {
@@ -162,9 +162,11 @@ function showDownloads(value) {
 
 function showCard(value) {
   const rows = value.scorecard || [];
-  parts.card.replaceChildren(...rows.map((row) => node('details', { class: 'score' },
-    node('summary', {}, node('span', { class: 'name', text: row.name }), node('span', { class: 'verdict', text: row.verdict }), node('b', { text: row.value })),
-    node('p', { text: row.meaning }))));
+  const lines = rows.map((row) => node('details', { class: row.measured ? 'score' : 'score absent' },
+    node('summary', { title: 'What does this mean?' }, node('span', { class: 'name', text: row.name }), node('span', { class: 'verdict', text: row.verdict }), node('b', { text: row.measured ? row.value : '' })),
+    node('p', { text: row.meaning })));
+  const notes = (value.score_notes || []).map((text) => node('p', { class: 'score-note', text }));
+  parts.card.replaceChildren(...(lines.length ? [node('h3', { text: 'How it came out' })] : []), ...lines, ...notes);
 }
 
 watch('value', show);
