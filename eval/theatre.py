@@ -164,7 +164,7 @@ class CutCheck:
     extra: int = 0
     accuracy: float = 0.0
     scenes: int = 0
-    missed: tuple[tuple[int, int], ...] = ()  # seed of the scene, frame of the cut
+    missed: tuple[tuple[int, int], ...] = ()  # seed that the scene was sampled with, frame of the cut
 
     def __add__(self, other: CutCheck) -> CutCheck:
         return CutCheck(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -180,8 +180,9 @@ class CutCheck:
         return self.accuracy / self.scenes if self.scenes else None
 
 
-def check_cuts(scene: Scene, detector: ShotDetector) -> CutCheck:
-    """Compare the cuts that a detector finds in a scene's rendering with those that are there."""
+def check_cuts(seed: int, num_frames: int, detector: ShotDetector) -> CutCheck:
+    """Compare the cuts that a detector finds in the rendering of the scene with this seed with those that are there."""
+    scene = sample_scene(seed, num_frames)
     found = detector.detect(thumbnails(render(scene)[0])).cuts
     missed = sorted(set(scene.cuts) - set(found))
     return CutCheck(
@@ -190,7 +191,7 @@ def check_cuts(scene: Scene, detector: ShotDetector) -> CutCheck:
         extra=len(set(found) - set(scene.cuts)),
         accuracy=shot_cut_accuracy(to_storyboard(scene), found),
         scenes=1,
-        missed=tuple((scene.seed, cut) for cut in missed),
+        missed=tuple((seed, cut) for cut in missed),
     )
 
 
@@ -266,8 +267,8 @@ def _cuts(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     detector, total = load_detector(options.detector), CutCheck()
-    for scene in tqdm(measured_scenes(options.scenes, options.frames), unit="scene"):
-        total += check_cuts(scene, detector)
+    for seed in tqdm(range(FIRST_SEED, FIRST_SEED + options.scenes), unit="scene"):
+        total += check_cuts(seed, options.frames, detector)
     print(f"{detector.name} on {total.scenes} rendered scenes of {options.frames} frames")
     print(f"cuts on their frame   {_percent(total.exact_share)} ({total.exact}/{total.wanted})")
     print(f"extra cuts            {total.extra}")
