@@ -93,7 +93,7 @@ for count in (150, 600):
 print(peaks[1] - peaks[0])
 """
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert int(result.stdout) < 60_000  # kilobytes; a single window takes about 150 MB
+    assert int(result.stdout) < 60_000  # kilobytes; windows of moving pictures take 230 MB each
 
 
 @pytest.mark.parametrize("name", DETECTORS)
