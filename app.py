@@ -11,7 +11,7 @@ from html import escape
 
 import gradio as gr
 
-from desk import direct, draft, how, score
+from desk import compare, direct, draft, how, score, service
 from desk.examples import VIDEOS
 from desk.jobs import JobQueue
 from desk.limits import Limits
@@ -34,6 +34,8 @@ def build(outputs: str | None = None) -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Direct", id="direct"):
                 desk = direct.build(studio, visitor)
+            with gr.Tab("Compare", id="compare") as tab:
+                compare.build(studio, visitor, desk.editor, tab)
             with gr.Tab("Score", id="score"):
                 score.build(studio, visitor, desk.editor, tabs)
             with gr.Tab("How it works", id="how") as tab:
@@ -52,6 +54,7 @@ def build(outputs: str | None = None) -> gr.Blocks:
             trigger_mode="always_last",
             api_visibility="private",
         )
+        service.build(studio)
     demo.studio = studio
     return demo
 

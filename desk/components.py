@@ -39,6 +39,11 @@ def scene_list(value: dict[str, Any]) -> gr.HTML:
     return _component("scene-list", value)
 
 
+def comparison(value: dict[str, Any]) -> gr.HTML:
+    """Versions of a scene side by side; its value is what `desk.versions` describes. Event: vote, with the `choice`."""
+    return _component("compare", value)
+
+
 def _component(name: str, value: dict[str, Any], **options: Any) -> gr.HTML:
     script = STATIC / f"{name.replace('-', '_')}.js"
     return gr.HTML(

@@ -19,7 +19,7 @@ from desk.studio import ATTENTION, Settings, Studio
 from desk.visits import cancel, known, read_seed, read_size, refusal, watch
 from holocine.storyboard import StoryboardError
 
-_ATTENTION_WORDS = {
+ATTENTION_WORDS = {
     "sparse": "Sparse: own shot and summaries",
     "full": "Full: everything sees everything",
     "isolated": "Isolated: own shot only",
@@ -98,7 +98,7 @@ def _settings(model: Model, limits: Limits) -> dict[str, Any]:
         size = gr.Dropdown(sizes(model, limits), value=f"{facts.width} x {facts.height}", label="Size in pixels")
         seed = gr.Textbox("", label="Seed", placeholder="the storyboard’s, or drawn", max_lines=1)
     attention = gr.Radio(
-        [(_ATTENTION_WORDS[mode], mode) for mode in ATTENTION], value=facts.attention, label="Attention between shots"
+        [(ATTENTION_WORDS[mode], mode) for mode in ATTENTION], value=facts.attention, label="Attention between shots"
     )
     with gr.Row():
         steps = gr.Slider(1, limits.steps, value=model.steps, step=1, label="Steps")

@@ -155,4 +155,6 @@ def _cuts(card: Scorecard) -> str:
     if not asked:
         return "no cut was asked for, and none is there" if not extra else f"{extra} that nobody asked for"
     hit = int(parts["true_positives"])
-    return f"{hit} of {asked} came where they were asked for" + (f", and {extra} that nobody asked for" if extra else "")
+    return f"{hit} of {asked} came where they were asked for" + (
+        f", and {extra} that nobody asked for" if extra else ""
+    )

@@ -207,18 +207,18 @@ class Studio:
         folder = self.outputs.new_folder(job.id)
         try:
             job.say(stage="model", **planned(storyboard))
-            frames, board, timings = self._denoise(job, storyboard, settings, folder / "stop")
+            frames, board, timings = self.denoise(job, storyboard, settings, folder / "stop")
             job.say(stage="files")
             content = write_files(folder, frames, board, settings, timings)
         except BaseException:
             self.outputs.drop(job.id)
             raise
         self.outputs.keep(job.id, job.visitor, content)
-        content |= self._score(job, folder, board, content)
+        content |= self.score(job, folder, board, content)
         self.outputs.keep(job.id, job.visitor, content)
         return content
 
-    def _score(self, job: Job, folder: Path, storyboard: Storyboard, content: dict[str, Any]) -> dict[str, Any]:
+    def score(self, job: Job, folder: Path, storyboard: Storyboard, content: dict[str, Any]) -> dict[str, Any]:
         """What the stage shows of the scores. A video without them, for a fault or because of Cancel, is one too."""
         from eval.gathering import Cancelled
 
@@ -256,7 +256,7 @@ class Studio:
         }
         return shown, evidence
 
-    def _denoise(self, job: Job, storyboard: Storyboard, settings: Settings, stop_file: Path):
+    def denoise(self, job: Job, storyboard: Storyboard, settings: Settings, stop_file: Path):
         begun = None
         events = generate(storyboard.to_json(), asdict(settings), str(stop_file))
         try:

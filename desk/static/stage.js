@@ -162,9 +162,11 @@ function showDownloads(value) {
 
 function showCard(value) {
   const rows = value.scorecard || [];
-  const lines = rows.map((row) => node('details', { class: row.measured ? 'score' : 'score absent' },
+  const line = (row) => node('details', { class: row.measured ? 'score' : 'score absent' },
     node('summary', { title: 'What does this mean?' }, node('span', { class: 'name', text: row.name }), node('span', { class: 'verdict', text: row.verdict }), node('b', { text: row.measured ? row.value : '' })),
-    node('p', { text: row.meaning })));
+    node('p', { text: row.meaning }));
+  const lines = rows.filter((row) => row.measured).map(line), absent = rows.filter((row) => !row.measured);
+  if (absent.length) lines.push(node('details', { class: 'unmeasured' }, node('summary', { text: `Not measured: ${absent.map((row) => row.name.toLowerCase()).join(', ')}` }), ...absent.map(line)));
   const notes = (value.score_notes || []).map((text) => node('p', { class: 'score-note', text }));
   parts.card.replaceChildren(...(lines.length ? [node('h3', { text: 'How it came out' })] : []), ...lines, ...notes);
 }

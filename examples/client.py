@@ -1,0 +1,41 @@
+"""Uses a running desk from a program: a scene of the puppet theatre becomes a video, and the video a scorecard.
+
+python app.py &
+python examples/client.py http://127.0.0.1:7860
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from gradio_client import Client, handle_file
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "url", nargs="?", default="http://127.0.0.1:7860", help="address of the desk, or a Space's name"
+    )
+    parser.add_argument("--storyboard", type=Path, help="a YAML or JSON file; a surprise if it is left out")
+    parser.add_argument("--steps", type=int, help="denoising steps; the model's own number if left out")
+    parser.add_argument("-o", "--out", type=Path, default=Path("video.mp4"))
+    options = parser.parse_args()
+
+    desk = Client(options.url, verbose=False)
+    storyboard = options.storyboard.read_text() if options.storyboard else desk.predict(7, api_name="/surprise")
+    plan = desk.predict(storyboard, api_name="/plan_storyboard")
+    for finding in plan["findings"]:
+        print(finding)
+
+    video, made = desk.predict(storyboard, steps=options.steps, api_name="/storyboard_to_video")
+    shutil.copyfile(video, options.out)
+    print(f"{options.out}: {made['num_frames']} frames, seed {made['seed']}, cuts at {made['cuts']}")
+
+    card = desk.predict(handle_file(str(options.out)), api_name="/video_to_scorecard")
+    for name, metric in card["metrics"].items():
+        if metric["value"] is not None:
+            print(f"{name:28} {metric['value']:.3f}")
+
+
+if __name__ == "__main__":
+    main()
