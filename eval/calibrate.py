@@ -13,11 +13,11 @@ import json
 import logging
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -38,6 +38,7 @@ FIRST_SEED = 840_000  # calibration scenes: seeds that neither the models nor th
 NUM_FRAMES, NUM_SHOTS = 97, 5
 HERE = Path(__file__).parent
 VALUES = "calibration_values.jsonl"
+_DAMAGES = {damage.name: damage for damage in DAMAGES}
 
 Key = tuple[int, str | None, float | None]  # scene, damage, strength; no damage for the undamaged scene
 
@@ -73,25 +74,25 @@ def truth_boxes(scene: Scene, truths: Sequence[FrameTruth]) -> dict[str, dict[in
     return boxes
 
 
-def damaged_values(
-    scene: Scene, damages: Iterable[Damage], encoders: Encoders, detector: ShotDetector, done: Iterable[Key], seed: int
-) -> Iterator[Record]:
-    """Score a scene undamaged and damaged, leaving out what is `done`."""
-    done, video = set(done), None
-    for damage in (None, *damages):
-        for strength in damage.strengths if damage else (None,):
-            key = (seed, damage and damage.name, strength)
-            if key in done:
-                continue
-            video = video or render(scene)
-            frames, truths = video
-            boxes = truth_boxes(scene, truths) if damage is None or damage.in_place else {}
-            if damage is None:
-                yield Record(key, metric_values(frames, to_storyboard(scene), boxes, encoders, detector))
-                continue
-            rng = np.random.default_rng((scene.seed, *damage.name.encode()))
-            damaged = damage.apply(scene, frames, strength, rng)
-            yield Record(key, damaged and metric_values(*damaged, boxes, encoders, detector))
+def keys(seeds: Iterable[int], damages: Iterable[Damage] = DAMAGES) -> list[Key]:
+    """Everything that is to be scored, scene by scene."""
+    of_a_scene = [(None, None), *((damage.name, strength) for damage in damages for strength in damage.strengths)]
+    return [(seed, *which) for seed in seeds for which in of_a_scene]
+
+
+_rendered = lru_cache(maxsize=1)(render)  # a scene is damaged many times in a row
+
+
+def score_one(scene: Scene, key: Key, encoders: Encoders, detector: ShotDetector) -> Record:
+    """Score a scene, undamaged or damaged as `key` says."""
+    frames, truths = _rendered(scene)
+    _, name, strength = key
+    if name is None:
+        return Record(key, metric_values(frames, to_storyboard(scene), truth_boxes(scene, truths), encoders, detector))
+    damage = _DAMAGES[name]
+    damaged = damage.apply(scene, frames, strength, np.random.default_rng((scene.seed, *name.encode())))
+    boxes = truth_boxes(scene, truths) if damage.in_place else {}
+    return Record(key, damaged and metric_values(*damaged, boxes, encoders, detector))
 
 
 def metric_values(frames, storyboard, boxes, encoders: Encoders, detector: ShotDetector) -> dict[str, float | None]:
@@ -135,53 +136,60 @@ def fingerprint() -> str:
 
 def _made_with(mark: str, damage: str | None) -> str:
     """What a kept value says of how it was made: the fingerprint, and the version of the damage."""
-    return f"{mark}/{next((d.version for d in DAMAGES if d.name == damage), 0)}"
+    return f"{mark}/{_DAMAGES[damage].version if damage in _DAMAGES else 0}"
 
 
-def _score_scene(seed: int, scene: Scene, done: set[Key], damages: tuple[str, ...]) -> list[Record]:
-    chosen = [damage for damage in DAMAGES if damage.name in damages]
-    return list(damaged_values(scene, chosen, *_models(FIRST_SEED), done, seed))
+def _score(scene: Scene, key: Key) -> Record:
+    return score_one(scene, key, *_models(FIRST_SEED))
 
 
 def collect(
     scenes: dict[int, Scene],
     path: Path,
     jobs: int = 1,
-    damages: tuple[Damage, ...] = DAMAGES,
+    damages: Iterable[Damage] = DAMAGES,
     progress: Callable[[int], None] | None = None,
 ) -> dict[Key, Record]:
     """The values of all scenes and damages; those that `path` (JSON lines) lacks are scored and added to it."""
-    mark = fingerprint()
-    records = {key: r for key, r in _read(path, mark).items() if key[0] in scenes}
+    mark, wanted = fingerprint(), keys(scenes, damages)
+    kept = _read(path, mark)
+    records = {key: kept[key] for key in wanted if key in kept}
+    if progress:
+        progress(len(records))
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = tuple(damage.name for damage in damages)
-    with path.open("a", encoding="utf-8") as file:
-
-        def keep(record: Record) -> None:
+    with path.open("a+b") as file:
+        _end_line(file)
+        for record in _score_all(scenes, [key for key in wanted if key not in records], jobs):
             records[record.key] = record
             scene, damage, strength = record.key
             line = {"scene": scene, "damage": damage, "strength": strength, "made_with": _made_with(mark, damage)}
-            line["values"] = record.values
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({**line, "values": record.values}).encode() + b"\n")
             file.flush()
             if progress:
                 progress(1)
-
-        if progress:
-            progress(len(records))
-        if jobs == 1:
-            for seed, scene in scenes.items():
-                for record in damaged_values(scene, damages, *_models(FIRST_SEED), records, seed):
-                    keep(record)
-            return records
-        context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            done = {seed: {key for key in records if key[0] == seed} for seed in scenes}
-            tasks = [pool.submit(_score_scene, seed, scene, done[seed], names) for seed, scene in scenes.items()]
-            for task in tasks:
-                for record in task.result():
-                    keep(record)
     return records
+
+
+def _score_all(scenes: dict[int, Scene], wanted: list[Key], jobs: int) -> Iterator[Record]:
+    if jobs == 1:
+        yield from (_score(scenes[key[0]], key) for key in wanted)
+        return
+    context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        try:
+            for task in as_completed([pool.submit(_score, scenes[key[0]], key) for key in wanted]):
+                yield task.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _end_line(file: BinaryIO) -> None:
+    """Put an end to a last line that was cut off."""
+    if file.seek(0, 2):
+        file.seek(-1, 2)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
 
 
 def _read(path: Path, mark: str) -> dict[Key, Record]:
@@ -247,8 +255,7 @@ def run(options: argparse.Namespace) -> None:
     if options.scenes < 2:
         raise ValueError(f"--scenes is {options.scenes}, but intervals need at least 2 scenes")
     scenes = calibration_scenes(options.scenes)
-    total = len(scenes) * (1 + sum(len(damage.strengths) for damage in DAMAGES))
-    with tqdm(total=total, unit="video") as bar:
+    with tqdm(total=len(keys(scenes)), unit="video") as bar:
         records = collect(scenes, options.values, options.jobs, progress=bar.update)
     found = reactions(metrics_by_name(), DAMAGES, arrange(records))
     footage = _look_at(options.footage, options.footage_storyboard)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from eval import calibrate
-from eval.calibrate import Record, arrange, calibration_scenes, collect, damaged_values, metrics_by_name
+from eval.calibrate import Record, arrange, calibration_scenes, collect, keys, metrics_by_name, score_one
 from eval.calibration_page import kept_footage, page, trust, write_calibration
 from eval.damage import DAMAGES, Damage
 from eval.encoders import load_encoders
@@ -48,9 +48,8 @@ def small_calibration() -> dict[tuple[str, str], np.ndarray]:
     scenes = calibration_scenes(2, 65, 3)
     encoders, detector = load_encoders("auto", to_storyboard(sample_scene(0))), load_detector("pyscenedetect")
     records: dict[tuple, Record] = {}
-    for seed, scene in scenes.items():
-        for record in damaged_values(scene, damages, encoders, detector, (), seed):
-            records[record.key] = record
+    for key in keys(scenes, damages):
+        records[key] = score_one(scenes[key[0]], key, encoders, detector)
     arrays, metrics = arrange(records, damages), metrics_by_name()
     return {key: badness(metrics[key[0]], values) for key, values in arrays.items()}
 
@@ -83,7 +82,14 @@ def test_what_was_scored_is_kept_and_the_rest_is_added(tmp_path: Path) -> None:
     assert path.read_text().startswith(kept)
     assert len(records) == 3
     assert all(record.values["sca"] is not None for record in records.values())
-    assert collect(scenes, path, damages=two) == records
+    assert collect(scenes, path, damages=two, progress=steps.append) == records
+    assert steps == [2, 1, 3], "nothing is scored again"
+
+
+def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
+    scenes, damages = calibration_scenes(1, 33, 2), (at("overexposed", 40),)
+    alone = collect(scenes, tmp_path / "alone.jsonl", damages=damages)
+    assert collect(scenes, tmp_path / "together.jsonl", jobs=2, damages=damages) == alone
 
 
 def test_values_of_another_version_are_made_again(tmp_path: Path) -> None:
