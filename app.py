@@ -11,9 +11,10 @@ from html import escape
 
 import gradio as gr
 
-from desk import compare, direct, draft, how, score, service
+from desk import bench, compare, direct, draft, how, score, service
 from desk.examples import VIDEOS
 from desk.jobs import JobQueue
+from desk.league import RUNS
 from desk.limits import Limits
 from desk.models import find, import_libraries
 from desk.outputs import Outputs
@@ -27,7 +28,7 @@ def build(outputs: str | None = None) -> gr.Blocks:
     limits = Limits.of(model)
     kept = Outputs(outputs, limits.output_bytes, limits.output_hours * 3600)
     studio = Studio(kept, JobQueue(limits.waiting))
-    gr.set_static_paths([kept.files, VIDEOS])
+    gr.set_static_paths([kept.files, VIDEOS, RUNS])
     with gr.Blocks(title="HoloCine", delete_cache=(600, 3600), analytics_enabled=False) as demo:
         gr.HTML(_header(model.name, model.facts.width, model.facts.height), apply_default_css=False)
         visitor = gr.BrowserState(None, storage_key="holocine-visitor", secret="holocine-visitor")
@@ -38,6 +39,8 @@ def build(outputs: str | None = None) -> gr.Blocks:
                 compare.build(studio, visitor, desk.editor, tab)
             with gr.Tab("Score", id="score"):
                 score.build(studio, visitor, desk.editor, tabs)
+            with gr.Tab("Benchmark", id="benchmark") as tab:
+                bench.build(studio, visitor, desk.editor, tabs, tab)
             with gr.Tab("How it works", id="how") as tab:
                 page = gr.HTML(apply_default_css=False, elem_classes=["desk"], elem_id="how")
 

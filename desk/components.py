@@ -44,6 +44,16 @@ def comparison(value: dict[str, Any]) -> gr.HTML:
     return _component("compare", value)
 
 
+def league(value: dict[str, Any]) -> gr.HTML:
+    """A table of systems to sort; its value is what `desk.league` makes. Event: choose, with the `id` of a row."""
+    return _component("league", value)
+
+
+def reel(value: dict[str, Any]) -> gr.HTML:
+    """The videos behind a row of results. Event: open_scene, with the `id` of a storyboard."""
+    return _component("reel", value)
+
+
 def _component(name: str, value: dict[str, Any], **options: Any) -> gr.HTML:
     script = STATIC / f"{name.replace('-', '_')}.js"
     return gr.HTML(

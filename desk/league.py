@@ -1,0 +1,132 @@
+"""Results of runs, and those of the paper, as tables to sort, plots, and the videos behind a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.charts import distance_lines, metric_dots, trade_off
+from benchmarks.published import COLUMNS, HEADINGS, TABLE_1
+from benchmarks.results import Results, ResultsError, load_run
+from benchmarks.summary import Summary, summarise
+from benchmarks.tables import ARROWS, cell_text, heading, number
+from desk.components import served
+from eval.metrics import all_metrics
+
+RUNS = Path(__file__).parents[1] / "benchmarks" / "results"
+PAPER = "paper"
+_PUBLISHED = (
+    "As published in arXiv 2510.20822, measured with ViCLIP and other encoders, on other prompts, and with a definition of "
+    "cut accuracy that the paper does not give in full. Not comparable with what is measured here."
+)
+
+Value = dict[str, Any]
+
+
+def published_runs() -> dict[str, Path]:
+    """The runs that are shipped, by name."""
+    return {path.parent.name: path.parent for path in sorted(RUNS.glob("*/run.json"))}
+
+
+def paper_table() -> Value:
+    """HoloCine's Table 1, as the paper has it."""
+    metrics = all_metrics()
+    columns = [
+        {"name": f"{title} {ARROWS[metrics[name].direction]}", "hint": metrics[name].meaning}
+        for name, title in zip(COLUMNS, HEADINGS, strict=True)
+    ]
+    best = [max(value for value in column if value is not None) for column in zip(*TABLE_1.values(), strict=True)]
+    rows = [
+        {
+            "id": None,
+            "name": system,
+            "kind": "system",
+            "cells": [_cell(number(v), v, "", "best" if v == b else "") for v, b in zip(values, best, strict=True)],
+        }
+        for system, values in TABLE_1.items()
+    ]
+    return {"title": "The paper’s Table 1", "note": _PUBLISHED, "columns": columns, "rows": rows}
+
+
+def run_table(summary: Summary) -> Value:
+    """A run: a row a system, the metrics of the paper's table first, then the others that tell most."""
+    metrics = [*summary.main, *(m for m in summary.metrics if m not in summary.main and m.name in _MORE)]
+    rows = []
+    for system in summary.systems:
+        cells = [summary.table[metric.name][system] for metric in metrics]
+        texts = [cell_text(cell) for cell in cells]
+        rows.append(
+            {
+                "id": system,
+                "name": system,
+                "kind": "bound" if system in summary.results.bounds else "system",
+                "cells": [
+                    _cell(text.text, cell.value, text.hint, text.emphasis or "")
+                    for text, cell in zip(texts, cells, strict=True)
+                ],
+            }
+        )
+    suite = summary.results.suite
+    note = "Value ± standard error over storyboards. Grey rows are bounds: they show what the metrics can tell."
+    return {
+        "title": f"Suite {suite.name} {suite.version}, {len(summary.results.entries)} storyboards",
+        "note": note,
+        "columns": [{"name": heading(metric), "hint": metric.meaning} for metric in metrics],
+        "rows": rows,
+    }
+
+
+_MORE = ("character_margin", "shot_retrieval", "shot_size", "camera_movement")
+
+
+def _cell(text: str, value: float | None, hint: str, emphasis: str) -> dict[str, Any]:
+    return {"text": text, "number": value, "hint": hint, "emphasis": emphasis}
+
+
+def plots(summary: Summary) -> str:
+    """The plots of a run as HTML: cuts against consistency, distance between shots, every metric of the main table."""
+    named = {metric.name: metric for metric in summary.metrics}
+    large = []
+    if {"sca", "character_consistency"} <= set(named):
+        large.append(trade_off(summary, named["sca"], named["character_consistency"]))
+    large.append(distance_lines(summary))
+    small = [metric_dots(summary, metric) for metric in summary.main]
+    rows = ("".join(filter(None, drawn)) for drawn in (large, small))
+    return '<div class="plots">' + "".join(f"<div>{row}</div>" for row in rows if row) + "</div>"
+
+
+def load(run: Path) -> Summary:
+    """A run added up; raises ResultsError for a folder that holds none."""
+    results = load_run(run)
+    baseline = "holocine" if "holocine" in results.systems else None
+    return summarise(results, baseline)
+
+
+def behind(results: Results, system: Any) -> Value:
+    """What is behind a system's row: a card a storyboard, with its video where the run has kept it.
+
+    Raises ResultsError for a system that the run does not have.
+    """
+    if system not in results.systems:
+        raise ResultsError(f"this run has no system {str(system)[:40]!r}")
+    boards = {entry.id: entry.storyboard for entry in results.entries}
+    cards = []
+    for item in results.items:
+        if item.system != system:
+            continue
+        scores = item.scorecard or {}
+        shown = {name: scores[name].value for name in _SHOWN if name in scores}
+        cards.append(
+            {
+                "id": item.storyboard_id,
+                "name": item.storyboard_id,
+                "about": boards[item.storyboard_id].captions[0],
+                "error": item.error,
+                "scores": [f"{title} {number(shown[name])}" for name, title in _SHOWN.items() if name in shown],
+                "video": served(item.video, f"{item.storyboard_id}_{system}.mp4") if item.video else None,
+            }
+        )
+    return {"system": system, "cards": cards}
+
+
+_SHOWN = {"sca": "cuts", "character_consistency": "characters", "text_shot": "words"}
