@@ -13,7 +13,8 @@ from holocine.storyboard import StoryboardError
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("eval").setLevel(logging.INFO)
     try:
         options.run(options)
     except (ValueError, OSError) as error:

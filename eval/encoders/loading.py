@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PUPPET, PUPPET_ID = "puppet", "puppet-clip"
-PUPPET_FOLDER = Path(__file__).parents[1] / "puppet_clip"
+PUPPET_FOLDER = Path(__file__).resolve().parents[1] / "puppet_clip"
 _FOLDER, _HUB = "local-dir:", "hf-hub:"  # open_clip's own marks
 _WEIGHTS = "open_clip_model.safetensors"
 _UNKNOWN_LICENCE = "not known here; see where the weights come from"
@@ -60,7 +60,8 @@ def load_encoders(
 
     spec: the CLIP model. "puppet" is the embedded one, which knows the puppet theatre alone; "ViT-B-32:openai" is a
         model and weights by open_clip's names, downloaded if need be; "ViT-B-32:FILE" a checkpoint of one's own,
-        "hf-hub:OWNER/NAME" and a folder are open_clip's own formats. "auto" takes the embedded one for a storyboard of
+        "hf-hub:OWNER/NAME" and a folder are open_clip's own formats. A file of OpenAI's weights needs a name that ends
+        in -quickgelu, as open_clip calls their activation. "auto" takes the embedded one for a storyboard of
         the theatre, and for any other a known one that was downloaded before.
     dino: "auto" or a name of timm's, with ":FILE" behind it for a checkpoint of one's own. In the theatre "auto" is the
         embedded CLIP's image tower before its last layer, whose id says so.

@@ -56,7 +56,8 @@ def measure_puppet_clip(folder: str | os.PathLike, num_scenes: int = 200, group:
         vectors = clip.embed_images(pictures).reshape(len(scene.shots), _FRAMES_A_SHOT, -1)
         of_shots, of_texts = _mean(vectors, 1), clip.embed_texts(texts.shots)
         shots += _own_is_best(of_shots @ of_texts.T, [_said(scene, i) for i in range(len(scene.shots))])
-        crops += _crops(clip, pictures, truths, list(character_descriptions(storyboard.global_caption).values()))
+        looks = list(character_descriptions(storyboard.global_caption).values())
+        crops += _crops(clip, pictures[::_FRAMES_A_SHOT], truths[::_FRAMES_A_SHOT], looks)
         asked = number % len(scene.shots)
         middle.append(vectors[asked, _FRAMES_A_SHOT // 2])
         captions.append((texts.shots[asked], _said(scene, asked)))
@@ -118,8 +119,9 @@ def table(counts: dict[str, Count]) -> str:
     """The counts as a Markdown table."""
     rows = ["| question | right | by chance |", "|---|---|---|"]
     for name, count in counts.items():
-        shown = f"{count.right / count.of:.1%} ({count.right}/{count.of}) | {count.chance / count.of:.1%}"
-        rows.append(f"| {name} | {shown if count.of else '– | –'} |")
+        right = f"{count.right / count.of:.1%} ({count.right}/{count.of})" if count.of else "–"
+        chance = f"{count.chance / count.of:.1%}" if count.of else "–"
+        rows.append(f"| {name} | {right} | {chance} |")
     return "\n".join(rows)
 
 

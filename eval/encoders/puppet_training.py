@@ -326,7 +326,7 @@ def train_puppet_clip(
     )
     rng = np.random.default_rng((7, trainer.step_count))
     scenes = _Scenes(rng, _FIRST_SEED + trainer.step_count * 1000)
-    scenes.add(max(num_scenes, min(300, 20 * num_scenes)))
+    scenes.add(8 * num_scenes)
     for step in trainer.steps(lambda: write_model(clip, tokenizer, out)):
         scenes.add(2)
         losses = _loss(model, tokenizer, _make_batch(scenes, num_scenes, rng))
