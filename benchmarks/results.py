@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -101,8 +101,7 @@ def load_run(run: str | Path) -> Results:
     """Load a run's folder.
 
     A damaged or missing scorecard becomes the error of its item. Raises `ResultsError` for a folder without a run or
-    without items, and for scores that cannot be compared: of several versions of a metric, or of one storyboard by
-    several encoders or detectors.
+    without items, and for videos of one storyboard that were scored by several encoders or detectors.
     """
     run = Path(run)
     info = RunInfo.load(run)
@@ -164,25 +163,16 @@ def _distances(metrics: Mapping[str, Any]) -> dict[int, tuple[float, int]]:
 
 
 def _check_comparable(run: Path, items: Sequence[ItemResult]) -> None:
-    versions: dict[str, set[int]] = defaultdict(set)
     used: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for item in items:
         if item.scorecard is not None:
             used[item.storyboard_id].add(item.measured_with)
-            for name, score in item.scorecard.items():
-                versions[name].add(score.version)
-    remedy = f"run python -m benchmarks score {run}"
-    for name, found in versions.items():
-        if len(found) > 1:
-            raise ResultsError(f"{run} holds scores of {_listed(f'{name}/{v}' for v in sorted(found))}: {remedy}")
     for id, found in used.items():
         if len(found) > 1:
-            kinds = _listed(sorted(", ".join(one) for one in found))
-            raise ResultsError(f"{run}: videos of storyboard {id} were scored with {kinds}: {remedy}")
-
-
-def _listed(texts: Iterable[str]) -> str:
-    return " and ".join(texts)
+            kinds = " and ".join(sorted(", ".join(one) for one in found))
+            raise ResultsError(
+                f"{run}: videos of storyboard {id} were scored with {kinds}: run python -m benchmarks score {run}"
+            )
 
 
 def _kind(spec: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.published import COLUMNS
-from benchmarks.results import ItemResult, Results, ResultsError, Score
+from benchmarks.results import Results, ResultsError
 from benchmarks.significance import Comparison, compare, holm, standard_error, values_of
 from eval.metric import Metric
 from eval.metrics import all_metrics
@@ -84,42 +85,56 @@ class _Column:
     rows: np.ndarray
 
 
-class _Parts:
-    """The sums and counts of one metric for every system."""
+class _Items:
+    """All items as columns, in order: `system`, `board` and `seed` as numbers, and their scorecards."""
 
-    def __init__(self, metric: Metric, items: Mapping[str, Sequence[ItemResult]], boards: Mapping[str, int]) -> None:
-        self.metric = metric
-        name = metric.name
-        scores = {
-            system: [
-                (boards[item.storyboard_id], item.seed, item.scorecard[name])
-                for item in of_system
-                if item.scorecard is not None and name in item.scorecard
-            ]
-            for system, of_system in items.items()
+    def __init__(self, results: Results) -> None:
+        systems = {system: number for number, system in enumerate(results.systems)}
+        boards = {entry.id: number for number, entry in enumerate(results.entries)}
+        self.systems, self.num_boards = results.systems, len(boards)
+        self.system = np.array([systems[item.system] for item in results.items])
+        self.board = np.array([boards[item.storyboard_id] for item in results.items])
+        self.seed = np.array([item.seed for item in results.items])
+        self.cards = [item.scorecard or {} for item in results.items]
+        self.num_videos = {
+            name: np.bincount(self.board[self.system == number], minlength=len(boards))
+            for name, number in systems.items()
         }
-        self.names = tuple(dict.fromkeys(chain.from_iterable(s.parts for found in scores.values() for *_, s in found)))
-        self.columns = {}
-        for system, of_system in items.items():
-            total = np.bincount([boards[item.storyboard_id] for item in of_system], minlength=len(boards))
-            self.columns[system] = self._column(scores[system], total)
 
-    def _column(self, scores: Sequence[tuple[int, int, Score]], num_videos: np.ndarray) -> _Column:
-        n = len(num_videos)
-        every = np.array([board for board, *_ in scores], dtype=int)
-        measured = [(board, seed, score.parts) for board, seed, score in scores if score.value is not None]
-        rows = np.array(_in_order([parts for *_, parts in measured], self.names), dtype=float)
-        rows = rows.reshape(len(measured), len(self.names))
-        keys = np.array([key for *key, _ in measured], dtype=int).reshape(len(measured), 2)
-        return _Column(
-            sums=_by_board(keys[:, 0], rows, n),
-            videos=np.bincount(keys[:, 0], minlength=n),
-            num_videos=num_videos,
-            covered=np.bincount(every, [score.covered for *_, score in scores], minlength=n),
-            of=np.bincount(every, [score.of for *_, score in scores], minlength=n),
-            keys=keys,
-            rows=rows,
-        )
+
+class _Parts:
+    """The sums and counts of one metric for every system. Raises `ResultsError` for another version of the metric."""
+
+    def __init__(self, metric: Metric, items: _Items, run: Path) -> None:
+        self.metric = metric
+        where = [number for number, card in enumerate(items.cards) if metric.name in card]
+        fields = zip(*[items.cards[number][metric.name] for number in where], strict=True)
+        versions, values, parts, covered, of, _ = map(list, fields)
+        _check_version(metric, set(versions), run)
+        measured = ~np.isnan(np.array(values, dtype=float))
+        self.names = tuple(dict.fromkeys(chain.from_iterable(parts)))
+        rows = np.zeros((len(where), len(self.names)))
+        rows[measured] = _in_order([one for one, is_in in zip(parts, measured, strict=True) if is_in], self.names)
+        where, covered, of = np.array(where), np.array(covered), np.array(of)
+        self.columns = {}
+        for number, system in enumerate(items.systems):
+            every = items.system[where] == number
+            has = every & measured
+            board, n = items.board[where], items.num_boards
+            self.columns[system] = _Column(
+                sums=_by_board(board[has], rows[has], n),
+                videos=np.bincount(board[has], minlength=n),
+                num_videos=items.num_videos[system],
+                covered=np.bincount(board[every], covered[every], minlength=n),
+                of=np.bincount(board[every], of[every], minlength=n),
+                keys=np.stack([board[has], items.seed[where][has]], 1),
+                rows=rows[has],
+            )
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether some video has a value."""
+        return any(len(column.keys) for column in self.columns.values())
 
     def cell(self, system: str, boards: np.ndarray) -> Cell:
         """The cell of a system over the storyboards for which `boards` (n,) is true."""
@@ -140,12 +155,13 @@ class _Parts:
         return compare(self.metric.derive, self.names, *sides)
 
 
-def _in_order(parts: Sequence[Mapping[str, float]], names: Sequence[str]) -> list[tuple[float, ...] | float]:
-    """The parts of each video in the order of `names`, 0 where one is missing."""
+def _in_order(parts: Sequence[Mapping[str, float]], names: Sequence[str]) -> np.ndarray:
+    """The parts of each video in the order of `names`, (videos, names), 0 where one is missing."""
     try:
-        return list(map(itemgetter(*names), parts)) if names else []
+        rows = list(map(itemgetter(*names), parts)) if names else []
     except KeyError:
-        return [tuple(one.get(name, 0.0) for name in names) for one in parts]
+        rows = [tuple(one.get(name, 0.0) for name in names) for one in parts]
+    return np.array(rows, dtype=float).reshape(len(parts), len(names))
 
 
 def _by_board(boards: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
@@ -163,41 +179,41 @@ def summarise(results: Results, baseline: str | None = None, published: bool = T
     """
     if baseline is not None and baseline not in results.systems:
         raise ResultsError(f"the run has no system {baseline!r} to compare with; it has {', '.join(results.systems)}")
-    metrics = _metrics(results)
-    boards = {entry.id: number for number, entry in enumerate(results.entries)}
-    items: dict[str, list[ItemResult]] = {system: [] for system in results.systems}
-    for item in results.items:
-        items[item.system].append(item)
+    items = _Items(results)
     tagged = {
         tag: np.array([tag in entry.tags for entry in results.entries])
         for tag in sorted({tag for entry in results.entries for tag in entry.tags}, key=_tag_order)
     }
     table: dict[str, dict[str, Cell]] = {}
     tags: dict[str, dict[str, dict[str, Cell]]] = {tag: {} for tag, chosen in tagged.items() if not chosen.all()}
-    for metric in metrics:
-        parts = _Parts(metric, items, boards)
+    metrics = []
+    for metric in _metrics(items, results.run):
+        parts = _Parts(metric, items, results.run)
+        if not parts.is_measured:
+            continue
+        metrics.append(metric)
         main = metric.name in COLUMNS
-        table[metric.name] = _row(parts, results, np.ones(len(boards), dtype=bool), baseline if main else None)
+        table[metric.name] = _row(parts, results, np.ones(items.num_boards, dtype=bool), baseline if main else None)
         for tag in tags if main else ():
             tags[tag][metric.name] = _row(parts, results, tagged[tag])
-    return Summary(results, metrics, baseline, table, tags, _by_distance(results), published)
+    return Summary(results, tuple(metrics), baseline, table, tags, _by_distance(results), published)
 
 
-def _metrics(results: Results) -> tuple[Metric, ...]:
+def _metrics(items: _Items, run: Path) -> list[Metric]:
+    """The metrics that the scorecards hold, in the order in which reports show them."""
     known = all_metrics()
-    versions: dict[str, int] = {}
-    measured: set[str] = set()
-    for item in results.items:
-        for name, score in (item.scorecard or {}).items():
-            versions[name] = score.version
-            if score.value is not None:
-                measured.add(name)
-    for name, version in versions.items():
-        if name not in known or known[name].version != version:
-            raise ResultsError(
-                f"{name}/{version} is not a metric of this program: run python -m benchmarks score {results.run}"
-            )
-    return tuple(metric for name, metric in known.items() if name in measured)
+    found = set().union(*items.cards)
+    for name in sorted(found - set(known)):
+        raise ResultsError(f"{name} is not a metric of this program: run python -m benchmarks score {run}")
+    return [metric for name, metric in known.items() if name in found]
+
+
+def _check_version(metric: Metric, versions: set[int], run: Path) -> None:
+    if versions != {metric.version}:
+        found = " and ".join(f"{metric.name}/{version}" for version in sorted(versions))
+        raise ResultsError(
+            f"{run} holds scores of {found}, but this program has {metric.id}: run python -m benchmarks score {run}"
+        )
 
 
 def _row(parts: _Parts, results: Results, boards: np.ndarray, baseline: str | None = None) -> dict[str, Cell]:
