@@ -16,7 +16,7 @@ from eval.metrics import all_metrics
 RUNS = Path(__file__).parents[1] / "benchmarks" / "results"
 PAPER = "paper"
 _PUBLISHED = (
-    "As published in arXiv 2510.20822, measured with ViCLIP and other encoders, on other prompts, and with a definition of "
+    "As published in arXiv 2510.20822, measured with ViCLIP and other encoders, on other prompts, with a definition of "
     "cut accuracy that the paper does not give in full. Not comparable with what is measured here."
 )
 

@@ -25,6 +25,7 @@ def build(studio: Studio) -> None:
     storyboard = gr.Textbox(label="storyboard", **files)
     attention = gr.Dropdown(list(ATTENTION), value=None, label="attention", **files)
     steps, guidance, seed = (gr.Number(None, label=name, **files) for name in ("steps", "guidance", "seed"))
+    score = gr.Checkbox(True, label="score", **files)
     video, asked = gr.File(label="video", **files), gr.Textbox(label="storyboard", **files)
     made, facts, card = (
         gr.File(label="video", **files),
@@ -33,7 +34,7 @@ def build(studio: Studio) -> None:
     )
     gr.Button(**files).click(
         storyboard_to_video(studio),
-        [storyboard, attention, steps, guidance, seed],
+        [storyboard, attention, steps, guidance, seed, score],
         [made, facts],
         api_name="storyboard_to_video",
         concurrency_limit=None,
@@ -54,6 +55,7 @@ def storyboard_to_video(studio: Studio):
         steps: float | None = None,
         guidance: float | None = None,
         seed: float | None = None,
+        score: bool = True,
         progress=gr.Progress(),  # noqa: B008  gradio finds the progress bar in the default
     ) -> tuple[str, dict[str, Any]]:
         """Make a multi-shot video from a storyboard, all shots together, with cuts on the frames that were asked for.
@@ -65,6 +67,7 @@ def storyboard_to_video(studio: Studio):
             steps: Denoising steps; the model's own number if left out.
             guidance: How closely the text is followed; the model's own value if left out.
             seed: A whole number; the storyboard's own, or a drawn one, if left out.
+            score: Whether to look at the video, for detected cuts and scores, too.
 
         Returns:
             The MP4, with storyboard and settings inside, and what is known of it: seed, cuts, detected cuts, scores.
@@ -74,7 +77,7 @@ def storyboard_to_video(studio: Studio):
             limits = Limits.of(model)
             board = draft.parse(storyboard, limits)
             settings = Settings.of(model, limits, board, attention, steps, guidance, seed)
-            job = studio.submit(secrets.token_urlsafe(24), board, settings)
+            job = studio.submit(secrets.token_urlsafe(24), board, settings, score)
             result = await _finished(studio, job, progress)
         folder = studio.outputs.files / job.id
         scores = {row["metric"]: row["number"] for row in result.get("scorecard", ()) if row["measured"]}

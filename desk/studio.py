@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from desk.cutting import copy_shots
 from desk.draft import sentence
 from desk.gpu import borrowed
 from desk.jobs import Job, JobQueue, Stopped
@@ -196,13 +197,13 @@ class Studio:
     def __init__(self, outputs: Outputs, jobs: JobQueue) -> None:
         self.outputs, self.jobs, self.scorer = outputs, jobs, Scorer()
 
-    def submit(self, visitor: str, storyboard: Storyboard, settings: Settings) -> Job:
-        """Queue a video; raises QueueFull if there is no room."""
+    def submit(self, visitor: str, storyboard: Storyboard, settings: Settings, score: bool = True) -> Job:
+        """Queue a video, to be scored if `score`; raises QueueFull if there is no room."""
         self.outputs.clean()
         limits = Limits.of(find(settings.model))
-        return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings), limits.job_seconds)
+        return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings, score), limits.job_seconds)
 
-    def _make(self, job: Job, storyboard: Storyboard, settings: Settings) -> dict[str, Any]:
+    def _make(self, job: Job, storyboard: Storyboard, settings: Settings, score: bool) -> dict[str, Any]:
         """The work of a job; what it returns and leaves on disk is what `stage.finished` describes."""
         folder = self.outputs.new_folder(job.id)
         try:
@@ -214,8 +215,9 @@ class Studio:
             self.outputs.drop(job.id)
             raise
         self.outputs.keep(job.id, job.visitor, content)
-        content |= self.score(job, folder, board, content)
-        self.outputs.keep(job.id, job.visitor, content)
+        if score:
+            content |= self.score(job, folder, board, content)
+            self.outputs.keep(job.id, job.visitor, content)
         return content
 
     def score(self, job: Job, folder: Path, storyboard: Storyboard, content: dict[str, Any]) -> dict[str, Any]:
@@ -320,7 +322,7 @@ def write_files(
     for number, (shot, span) in enumerate(zip(content["shots"], storyboard.shot_ranges, strict=True), start=1):
         shot["video"] = f"shot_{number:02d}.mp4"
         shot["picture"] = picture_url(frames[span[len(span) // 2]])
-        write_video(folder / shot["video"], frames[span.start : span.stop], storyboard.fps, size=size)
+    copy_shots(folder / "video.mp4", storyboard.shot_ranges, [folder / shot["video"] for shot in content["shots"]])
     return {
         **content,
         "aspect": frames.shape[2] / frames.shape[1],

@@ -1,0 +1,412 @@
+"""What visitors do, in a real browser, with the embedded model."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from holocine import Storyboard, read_storyboard, write_video
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.renderer import render
+from holocine.puppet.world import sample_scene
+
+SCENE = """
+title: A short walk
+global_caption: The scene is set in a sunny beach. [character1] is a red round puppet with a golden crown.
+fps: 12
+seed: 5
+shots:
+- caption: Wide shot of [character1] walking to the left. The camera is static.
+  num_frames: 17
+- caption: Close-up of [character1] standing still. The camera is static.
+  num_frames: 16
+"""
+LONG = 120_000  # milliseconds for what computes
+
+
+@pytest.fixture
+def visit(browser, desk):
+    """Call to visit the desk as somebody new; fails the test if the page reports an error."""
+    contexts, errors = [], []
+
+    def open_page(path="", context=None, **options):
+        if context is None:
+            context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+            contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(desk.url + path)
+        page.locator(".editor .shot").first.wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def stage_of(page, name="Direct"):
+    return page.get_by_role("tabpanel", name=name).locator(".stage")
+
+
+def open_scene(page, text=SCENE):
+    page.locator(".editor .open").click()
+    page.locator(".desk-dialog .paste").fill(text)
+    page.locator(".desk-dialog .use").click()
+    expect(page.locator(".desk-dialog")).to_have_count(0)
+
+
+def set_steps(page, steps):
+    page.get_by_role("button", name="Settings").click()
+    box = page.get_by_role("spinbutton", name="number input for Steps")
+    box.fill(str(steps))
+    box.press("Tab")
+
+
+def until_done(page, name="Direct"):
+    expect(stage_of(page, name)).to_have_attribute("data-state", "done", timeout=LONG)
+
+
+def generate(page):
+    page.get_by_role("button", name="Generate").click()
+    expect(stage_of(page)).to_have_attribute("data-state", re.compile("running|waiting"))
+    until_done(page)
+
+
+def captions(page):
+    return [area.input_value() for area in page.locator(".editor .caption").all()]
+
+
+def test_at_the_first_visit_an_example_plays(visit):
+    page = visit()
+    page.wait_for_function("document.querySelector('.stage video')?.currentTime > 0.2")
+    expect(stage_of(page).locator(".note")).to_contain_text("An example")
+    expect(page.locator(".findings")).to_contain_text("Ready")
+    page.locator(".scene-list button").nth(1).click()
+    expect(page.locator(".editor .title")).to_have_value("The lanterns light up")
+    expect(stage_of(page).locator("video")).to_have_attribute("aria-label", "The lanterns light up")
+
+
+def test_an_edited_storyboard_becomes_a_video_with_its_cuts(visit, tmp_path):
+    page = visit()
+    open_scene(page)
+    page.locator(".editor .add").click()
+    page.locator(".editor .caption").last.fill("Medium shot of [character1] jumping. The camera is static.")
+    page.locator(".editor .shot").nth(1).get_by_label("Duplicate shot 2").click()
+    assert len(captions(page)) == 4
+    page.locator(".editor .shot").nth(2).get_by_label("Delete shot 3").click()
+    page.locator(".editor .shot").nth(1).get_by_label("Move shot 2 up").click()
+    assert [text.split()[0] for text in captions(page)] == ["Close-up", "Wide", "Medium"]
+
+    cut, strip = page.locator(".editor .cut").first, page.locator(".editor .strip").bounding_box()
+    start = cut.bounding_box()
+    page.mouse.move(start["x"] + 11, start["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(strip["x"] + strip["width"] * 0.39, start["y"] + 20, steps=6)
+    page.mouse.up()
+    frame = int(page.locator(".editor .cut").first.get_attribute("aria-valuenow"))
+    assert frame % 4 == 1 and frame == pytest.approx(0.39 * 53, abs=3)
+    page.locator(".editor .cut").last.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    last = int(page.locator(".editor .cut").last.get_attribute("aria-valuenow"))
+    assert last == 29
+
+    set_steps(page, 2)
+    generate(page)
+    with page.expect_download() as download:
+        stage_of(page).locator(".downloads a", has_text="Video").click()
+    download.value.save_as(tmp_path / "x.mp4")
+    board = read_storyboard(tmp_path / "x.mp4")
+    assert board.cuts == (frame, last) and board.captions == tuple(captions(page))
+    assert download.value.suggested_filename == "A_short_walk.mp4"
+
+    from eval import load_detector
+    from eval.shots import thumbnails
+    from holocine import read_video
+
+    found = load_detector().detect(thumbnails(read_video(tmp_path / "x.mp4").frames)).cuts
+    marks = stage_of(page).locator(".found")
+    assert [int(mark.get_attribute("title").split()[-1]) for mark in marks.all()] == list(found)
+    stage_of(page).locator(".planned .segment").nth(2).click()
+    page.wait_for_function(f"document.querySelector('.stage video').currentTime >= {last / 12}")
+    expect(stage_of(page).locator(".score summary").first).to_contain_text("2 came where they were asked for")
+
+
+def test_cancel_stops_and_the_next_video_is_made(visit):
+    page = visit()
+    open_scene(page)
+    set_steps(page, 50)
+    page.get_by_role("button", name="Generate").click()
+    expect(stage_of(page).locator(".status p")).to_contain_text(re.compile(r"Step \d+ of 50"), timeout=LONG)
+    expect(stage_of(page).locator(".previews img")).to_have_count(2, timeout=LONG)
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(stage_of(page)).to_have_attribute("data-state", "cancelled")
+    expect(stage_of(page).locator(".status p")).to_have_text("Cancelled.")
+    box = page.get_by_role("spinbutton", name="number input for Steps")
+    box.fill("1")
+    box.press("Tab")
+    generate(page)
+
+
+def test_an_invalid_storyboard_is_a_sentence_and_no_job(visit, desk):
+    page = visit()
+    open_scene(page)
+    page.locator(".editor .caption").first.fill("")
+    expect(page.locator(".findings .error")).to_contain_text("Shot 1 of 2: the caption is empty")
+    page.get_by_role("button", name="Generate").click()
+    expect(stage_of(page)).to_have_attribute("data-state", "failed")
+    expect(stage_of(page).locator(".status p")).to_contain_text("the caption is empty")
+    page.locator(".editor .undo").click()
+    page.locator(".editor .caption").first.fill("Wide shot of [character1] riding a dragon.")
+    expect(page.locator(".findings .warning")).to_contain_text("“riding”, “dragon”")
+
+
+def test_a_prompt_is_pasted_and_comes_back(visit):
+    page = visit()
+    prompt = "[global caption] A room. [per shot caption] Wide shot. [shot cut] Close-up. |"
+    open_scene(page, f'prompt: "{prompt}"\nnum_frames: 50\nshot_cut_frames: [20]')
+    assert captions(page) == ["Wide shot.", "Close-up."]
+    expect(page.locator(".findings")).to_contain_text("cut at frame 20 was moved to frame 21")
+    page.locator(".editor .save").click()
+    page.get_by_role("radio", name="HoloCine prompt").click()
+    text = page.locator(".desk-dialog textarea").input_value()
+    assert text.startswith("[global caption] A room. This scene contains 2 shots. [per shot caption] Wide shot.")
+    assert "cuts: 21" in text
+    page.get_by_role("radio", name="YAML").click()
+    yaml = page.locator(".desk-dialog textarea").input_value()
+    assert Storyboard.from_yaml(yaml).cuts == (21,)
+    page.keyboard.press("Escape")
+    page.locator(".editor .open").click()
+    page.locator(".desk-dialog .paste").fill("shots: 3")
+    page.locator(".desk-dialog .use").click()
+    expect(page.locator(".desk-dialog .error")).to_contain_text("Shots should be a list")
+
+
+def test_surprise_and_guide_write_captions_of_the_theatre(visit):
+    page = visit()
+    page.locator(".editor .surprise").click()
+    expect(page.locator(".editor .title")).not_to_have_value("Meeting on the beach")
+    expect(page.locator(".findings")).to_contain_text("Ready")
+    open_scene(page)
+    shot = page.locator(".editor .shot").nth(1)
+    shot.locator(".guide-toggle").click()
+    shot.get_by_label("Action").select_option("jumping")
+    shot.get_by_label("Camera").select_option("zoom in")
+    expect(shot.locator(".caption")).to_have_value("Close-up of [character1] jumping. The camera zooms in.")
+    page.locator(".scene-guide summary").click()
+    page.get_by_label("Setting").select_option("snow")
+    page.get_by_role("button", name="Add a character").click()
+    expect(page.locator(".editor .about")).to_have_value(re.compile(r"a snowy field.*\[character2\] is an? "))
+    expect(page.locator(".editor .chip")).to_have_count(2)
+
+
+def test_what_visitors_write_is_shown_as_text(visit):
+    page = visit()
+    evil = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
+    open_scene(page)
+    page.locator(".editor .title").fill(evil)
+    page.locator(".editor .about").fill(f"{evil} [character1] is {evil}.")
+    page.locator(".editor .caption").first.fill(evil)
+    expect(page.locator(".findings")).to_contain_text("script")
+    page.get_by_role("tab", name="How it works").click()
+    expect(page.locator(".how b").first).to_have_text(evil)
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator(".scene-line b")).to_have_text(evil)
+    assert page.title() != "broken"
+
+
+def test_a_foreign_video_is_scored_and_ours_can_be_edited(visit, tmp_path):
+    scene = sample_scene(21, lengths=(17, 16))
+    frames, board = render(scene)[0], to_storyboard(scene, title="Rendered")
+    write_video(tmp_path / "foreign.mp4", frames, 12)
+    write_video(tmp_path / "ours.mp4", frames, 12, board)
+    (tmp_path / "text.mp4").write_text("no video")
+    page = visit()
+    page.get_by_role("tab", name="Score").click()
+    panel = stage_of(page, "Score")
+    page.set_input_files("#upload input[type=file]", tmp_path / "foreign.mp4")
+    expect(page.locator("#upload")).to_contain_text("foreign.mp4")
+    page.locator("#score").click()
+    until_done(page, "Score")
+    assert [mark.get_attribute("title") for mark in panel.locator(".found").all()] == ["Detected cut at frame 17"]
+    expect(panel.locator(".thumb")).to_have_count(2)
+    expect(page.locator("#edit-scene")).to_be_hidden()
+
+    for name, state in (("text.mp4", "failed"), ("ours.mp4", "done")):
+        page.locator("#upload").get_by_label("Clear").click()
+        page.set_input_files("#upload input[type=file]", tmp_path / name)
+        expect(page.locator("#upload")).to_contain_text(name)
+        page.locator("#score").click()
+        expect(panel).to_have_attribute("data-state", state, timeout=LONG)
+        if state == "failed":
+            expect(panel.locator(".status p")).to_contain_text("This file is no video")
+    expect(panel.locator(".score summary").first).to_contain_text("1 of 1 came where they were asked for")
+    page.locator("#edit-scene").click()
+    expect(page.locator(".editor .title")).to_have_value("Rendered")
+    assert captions(page) == list(board.captions)
+
+
+def test_two_modes_are_compared_blind_and_voted_on(visit):
+    page = visit()
+    open_scene(page)
+    page.get_by_role("tab", name="Compare").click()
+    expect(page.locator(".scene-line")).to_contain_text("A short walk")
+    for box in page.get_by_role("spinbutton", name="Steps").all():
+        if box.is_visible():
+            box.fill("1")
+            box.press("Tab")
+    page.locator("#blind input").check()
+    page.locator("#compare").click()
+    compare = page.locator(".compare")
+    expect(compare).to_have_attribute("data-state", "done", timeout=LONG)
+    expect(compare.locator("video")).to_have_count(2)
+    assert "attention" not in compare.inner_text()
+    sources = [video.get_attribute("src") for video in compare.locator("video").all()]
+    assert all("anonymous" in source for source in sources)
+    page.wait_for_function("[...document.querySelectorAll('.compare video')].every((video) => video.currentTime > 0.2)")
+    compare.locator("[data-choice=A]").click()
+    expect(compare.locator(".vote")).to_contain_text("You chose A.")
+    names = {compare.locator("figcaption").nth(i).inner_text() for i in (0, 1)}
+    assert {name.split(maxsplit=1)[1] for name in names} == {"sparse attention", "full attention"}
+    expect(compare.locator("tbody tr").first).to_contain_text("Cuts")
+    page.get_by_role("tab", name="Benchmark").click()
+    expect(page.locator(".desk-votes")).to_contain_text("full attention")
+
+
+def test_published_results_sort_and_a_small_run_shows_its_videos(visit):
+    page = visit()
+    page.get_by_role("tab", name="Benchmark").click()
+    page.get_by_label("The paper’s Table 1").check()
+    table = page.locator(".league")
+    expect(table.locator("tbody tr")).to_have_count(5)
+    table.get_by_role("button", name="SCA").click()
+    expect(table.locator("tbody th").first).to_have_text("HoloCine")
+    table.get_by_role("button", name="SCA").click()
+    expect(table.locator("tbody th").first).to_have_text("Wan2.2 14B")
+    page.get_by_role("button", name="Run a small benchmark now").click()
+    for name in ("holocine", "isolated"):
+        page.get_by_label(name, exact=True).uncheck()
+    count = page.get_by_role("spinbutton", name="number input for Storyboards")
+    count.fill("1")
+    count.press("Tab")
+    page.locator("#run").click()
+    expect(page.locator(".run-status")).to_contain_text("Done", timeout=LONG)
+    expect(table.locator("tbody tr")).to_have_count(2)
+    table.locator("[data-system=truth]").click()
+    expect(page.locator(".reel video")).to_have_count(1)
+    page.locator(".reel [data-id]").click()
+    expect(page.locator(".editor")).to_be_visible()
+    expect(page.locator(".editor .title")).not_to_have_value("Meeting on the beach")
+
+
+def test_visitors_find_their_own_scenes_again_and_nobody_elses(visit):
+    first, second = visit(), visit()
+    for page, title in ((first, "Mine"), (second, "Yours")):
+        open_scene(page, SCENE.replace("A short walk", title))
+        set_steps(page, 1)
+        page.get_by_role("button", name="Generate").click()
+    for page in (first, second):
+        expect(stage_of(page)).to_have_attribute("data-state", re.compile("running|waiting"))
+    for page, title, other in ((first, "Mine", "Yours"), (second, "Yours", "Mine")):
+        until_done(page)
+        page.reload()
+        page.locator(".editor .shot").first.wait_for()
+        history = page.locator(".scene-list").last
+        expect(history).to_contain_text(title)
+        assert other not in page.locator("body").inner_text()
+        expect(stage_of(page).locator("video")).to_have_attribute("aria-label", title)
+        history.locator("button").first.click()
+        expect(page.locator(".editor .title")).to_have_value(title)
+
+
+def test_a_reload_finds_the_video_that_is_being_made(visit):
+    page = visit()
+    open_scene(page)
+    set_steps(page, 12)
+    page.get_by_role("button", name="Generate").click()
+    expect(stage_of(page).locator(".status p")).to_contain_text("Step", timeout=LONG)
+    page.reload()
+    page.locator(".editor .shot").first.wait_for()
+    expect(stage_of(page)).to_have_attribute("data-state", "running")
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(stage_of(page)).to_have_attribute("data-state", "cancelled")
+
+
+def test_on_a_phone_nothing_sticks_out_and_everything_can_be_reached(visit):
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    for name in ("Direct", "Compare", "Score", "Benchmark", "How it works"):
+        tab = page.get_by_role("tab", name=name)
+        if not tab.is_visible():
+            page.locator(".overflow-menu > button").click()
+            page.locator(".overflow-dropdown button", has_text=name).click()
+        else:
+            tab.click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+
+
+def test_the_keyboard_reaches_cuts_and_makes_videos(visit):
+    page = visit()
+    open_scene(page)
+    set_steps(page, 1)
+    cut = page.locator(".editor .cut")
+    page.locator(".editor .title").focus()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('role')") == "slider":
+            break
+    before = int(cut.get_attribute("aria-valuenow"))
+    page.keyboard.press("ArrowLeft")
+    assert int(cut.get_attribute("aria-valuenow")) == before - 4
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.locator(".editor .caption").first.focus()
+    page.keyboard.press("Control+Enter")
+    until_done(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_background(visit, scheme):
+    page = visit(color_scheme=scheme)
+    ratios = page.evaluate(CONTRAST)
+    assert len(ratios) > 20
+    assert min(ratios) >= 4.5
+
+
+CONTRAST = """() => {
+  const rgb = (text) => {
+    const canvas = document.createElement('canvas').getContext('2d');
+    canvas.fillStyle = text;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const colour = rgb(getComputedStyle(node).backgroundColor);
+      if (colour[3] > 250) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const node of document.querySelectorAll('.desk *, .desk-header *, #generate')) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    if (!own || !node.offsetParent || node.closest(':disabled') || node.closest('.screen, .previews')) continue;
+    const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))];
+    found.push((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+  }
+  return found;
+}"""
+
+
+def test_opening_the_page_does_not_make_it_jump(visit):
+    page = visit()
+    page.wait_for_timeout(1500)
+    before = page.locator("#generate").bounding_box()
+    page.locator(".editor .caption").first.fill("Wide shot of [character1] standing still. The camera is static.")
+    time.sleep(1)
+    assert page.locator("#generate").bounding_box() == before
