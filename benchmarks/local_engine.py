@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -47,7 +47,7 @@ def run_local(
     workers: int = 1,
     scratch: Path | None = None,
     begun: Callable[[Item], None] = lambda item: None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Yield what comes of each job, in the order in which they end.
 
     make_worker: called in each worker process with `scratch`, a folder for its temporary files; has to be importable.

@@ -6,8 +6,9 @@ Nodes share no file system with it but need the same code and packages, and mode
 from __future__ import annotations
 
 import logging
+import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def run_ray(
     gpus: float = 0,
     scratch: Path | None = None,
     begun: Callable[[Item], None] = lambda item: None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Yield what comes of each job, in the order in which they end; see `run_local`.
 
     scratch is left to local runs: each node has temporary files of its own.
@@ -37,7 +38,7 @@ def run_ray(
     try:
         import ray
     except ImportError:
-        raise RunError("--engine ray needs Ray: pip install -r requirements-ray.txt") from None
+        raise RunError("--engine ray needs Ray: pip install "ray>=2.60"") from None
     ours = not ray.is_initialized()
     if ours:
         _connect(ray, address, workers)
@@ -59,16 +60,16 @@ def run_ray(
             actor, job, attempt = busy.pop(done[0])
             try:
                 outcome = ray.get(done[0])
-            except ray.exceptions.RayActorError as error:
+            except ray.exceptions.RayActorError:
                 logger.warning("the worker of %s died, attempt %d", job.item, attempt)
-                if isinstance(error, ray.exceptions.ActorUnschedulableError) or error.__cause__ is not None:
-                    raise RunError(f"a worker could not start: {error}") from error
                 if attempt < ATTEMPTS:
                     again.append((job, attempt + 1))
                 else:
                     yield lost(job, f"the worker died {ATTEMPTS} times on the cluster; its log says why")
                 continue
             idle.append(actor)
+            if isinstance(outcome, Exception):
+                raise RunError(f"a worker could not start: {outcome}") from outcome
             yield outcome
     finally:
         for actor in (*idle, *(actor for actor, _, _ in busy.values())):
@@ -78,23 +79,42 @@ def run_ray(
 
 
 def _connect(ray, address: str | None, workers: int) -> None:
+    if address is not None:
+        _check_reachable(address)
     root = str(Path(__file__).parents[1])
     options = {"runtime_env": {"env_vars": {**THREADS, "PYTHONPATH": root}}, "log_to_driver": False}
     if address is None:
         options |= {"num_cpus": workers, "include_dashboard": False}
     try:
         ray.init(address=address, logging_level=logging.ERROR, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises nearly every kind, the bare one among them
         where = f"the Ray cluster {address}" if address else "Ray on this machine"
         raise RunError(f"{where} cannot be reached or started: {str(error).strip().splitlines()[0]}") from None
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `RunError` where nobody answers: Ray itself would go on asking for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise RunError(
+            f"the Ray cluster {address} cannot be reached ({error.strerror or error}): check the address, or leave "
+            "--address out to start Ray on this machine"
+        ) from None
 
 
 def _start(ray, make_worker: Callable[[Path | None], Worker], gpus: float):
     class Actor:
         def __init__(self) -> None:
-            self.worker = make_worker(None)
+            try:
+                self.worker, self.error = make_worker(None), None
+            except Exception as error:  # told with the first job: an actor that cannot be made dies without a word
+                self.worker, self.error = None, RuntimeError(str(error))
 
-        def do(self, job: Job) -> Outcome:
-            return self.worker.do(job)
+        def do(self, job: Job) -> Outcome | Exception:
+            return self.error or self.worker.do(job)
 
     return ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(Actor).remote()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ from benchmarks.work import Job, Outcome, Worker, no_space
 logger = logging.getLogger(__name__)
 
 State = Literal["new", "unscored", "done", "failed", "changed", "metrics changed"]
-Engine = Callable[..., Iterator[Outcome]]
+Engine = Callable[..., Generator[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -278,17 +279,19 @@ def _work(
         current[item] = None
         progress(clock.progress(current, None))
 
-    outcomes = engine(map(partial(_with_kept, out), due), partial(Worker, scoring), scratch=out / SCRATCH, begun=begun)
-    for outcome in outcomes:
-        if outcome.stop is not None:
-            raise RunError(outcome.stop)
-        try:
-            land(out, outcome.item, outcome.files)
-        except OSError as error:
-            raise RunError(no_space(error)) from None
-        current.pop(outcome.item, None)
-        clock.ended(outcome)
-        progress(clock.progress(current, outcome.record))
+    jobs = map(partial(_with_kept, out), due)
+    with closing(engine(jobs, partial(Worker, scoring), scratch=out / SCRATCH, begun=begun)) as outcomes:
+        for outcome in outcomes:
+            if outcome.stop is not None:
+                raise RunError(outcome.stop)
+            try:
+                land(out, outcome.item, outcome.files)
+            except OSError as error:
+                raise RunError(no_space(error)) from None
+            current.pop(outcome.item, None)
+            clock.ended(outcome)
+            progress(clock.progress(current, outcome.record))
+    sweep(out)
     return clock.done, clock.failed, time.monotonic() - clock.start
 
 

@@ -1,8 +1,10 @@
 """`python -m benchmarks.speed`: how long and how much memory a video takes, and what sparse attention saves.
 
-Three parts: importing the package; one video of 65 frames and 3 shots of the embedded model, end to end and enlarged;
-and self-attention alone at growing numbers of shots of one length, against the share of the arithmetic that is left.
-All times are wall-clock seconds on the machine it runs on; set `OMP_WAIT_POLICY=passive` where other programs run.
+Five parts: importing the package; one video of 65 frames and 3 shots of the embedded model, end to end and enlarged;
+self-attention alone at growing numbers of shots of one length, against the share of the arithmetic that is left; what
+scoring a video costs, and saves by its one pass; and what a run over a suite costs beyond its videos, and gains by a
+second worker. All times are wall-clock seconds on the machine it runs on; set `OMP_WAIT_POLICY=passive` where other
+programs run.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.speed_eval import eval_table, measure_eval
+from benchmarks.speed_run import measure_run, run_table
 from holocine import Storyboard
 
-PARTS = ("import", "video", "attention")
+PARTS = ("import", "video", "attention", "eval", "run")
 NUM_FRAMES, CUTS, FPS = 65, (21, 45), 12
 TARGET_SECONDS, TARGET_MEMORY, TARGET_IMPORT, TARGET_ENLARGE, TARGET_RATIO = 10.0, 2.0, 0.5, 0.10, 1.25
 SHOT_COUNTS = (1, 2, 4, 8)
@@ -211,7 +215,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "video" in parts:
             print(video_table(measure_video(options.model)), end="\n\n", flush=True)
         if "attention" in parts:
-            print(attention_table(measure_attention(shots) for shots in options.shots))
+            print(attention_table(measure_attention(shots) for shots in options.shots), end="\n\n", flush=True)
+        if "eval" in parts:
+            print(eval_table(measure_eval()), end="\n\n", flush=True)
+        if "run" in parts:
+            print(run_table(measure_run()))
     except (ValueError, OSError) as error:
         print(f"benchmarks.speed: {error}", file=sys.stderr)
         return 2

@@ -212,6 +212,8 @@ KINDS = (*_GENERATED, "folder:PATH", *_WORLD)
 
 def parse_systems(specs: Sequence[str], settings: ModelSettings) -> tuple[System, ...]:
     """Systems of specifications; raises `UnknownSystem` for one that does not exist, or two of the same name."""
+    if not specs:
+        raise UnknownSystem(f"no system was named; choose from {', '.join(KINDS)}")
     systems = tuple(parse_system(spec, settings) for spec in specs)
     names = [system.name for system in systems]
     for name in names:
