@@ -38,7 +38,7 @@ def run_ray(
     try:
         import ray
     except ImportError:
-        raise RunError("--engine ray needs Ray: pip install "ray>=2.60"") from None
+        raise RunError('--engine ray needs Ray: pip install "ray>=2.60"') from None
     ours = not ray.is_initialized()
     if ours:
         _connect(ray, address, workers)

@@ -83,11 +83,11 @@ def write_video(
             av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container,
         ):
             container.metadata["comment"] = _to_comment(storyboard, settings, (out_width, out_height))
-            stream = _add_stream(container, fps, out_width, out_height)
+            stream = add_stream(container, fps, out_width, out_height)
             for index, picture in enumerate(frames):
                 if (out_width, out_height) == (width, height):
                     picture = _padded_to_even(picture)
-                frame = _to_yuv(picture, stream.width, stream.height, resample)
+                frame = to_yuv(picture, stream.width, stream.height, resample)
                 frame.pict_type = PictureType.I if index in cuts else PictureType.NONE
                 frame.pts = index
                 container.mux(stream.encode(frame))
@@ -145,7 +145,8 @@ def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _add_stream(container: av.container.OutputContainer, fps: float, width: int, height: int) -> av.VideoStream:
+def add_stream(container: av.container.OutputContainer, fps: float, width: int, height: int) -> av.VideoStream:
+    """Add the H.264 stream that this program writes everywhere; odd sizes grow by one."""
     stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=ENCODER_OPTIONS)
     # yuv420p halves the colour planes, so sizes are even: `read_video` cuts the extra row or column off again.
     stream.width, stream.height = width + width % 2, height + height % 2
@@ -156,7 +157,8 @@ def _add_stream(container: av.container.OutputContainer, fps: float, width: int,
     return stream
 
 
-def _to_yuv(picture: np.ndarray, width: int, height: int, resample: str) -> av.VideoFrame:
+def to_yuv(picture: np.ndarray, width: int, height: int, resample: str) -> av.VideoFrame:
+    """A picture uint8 (H, W, 3) RGB as a frame for `add_stream`'s encoder."""
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(
         width=width,
         height=height,
@@ -239,11 +241,12 @@ def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.Pat
     text_width = sheet_width - 2 * _MARGIN
 
     texts = [storyboard.title or "", storyboard.global_caption, *storyboard.captions]
-    title, global_caption, *captions = (text.translate(_TYPEWRITER) for text in texts)
-    title_font, font, small = (_font(" ".join([title, global_caption, *captions]), size) for size in (24, 16, 13))
-    head = _wrapped(title, title_font, text_width, 2)
-    summary = _wrapped(global_caption, font, text_width, 4)
-    captions = [_wrapped(caption, font, text_width, 4) for caption in captions]
+    title, global_caption, *captions = map(plain_letters, texts)
+    every = " ".join([title, global_caption, *captions])
+    title_font, font, small = (caption_font(every, size) for size in (24, 16, 13))
+    head = wrapped(title, title_font, text_width, 2)
+    summary = wrapped(global_caption, font, text_width, 4)
+    captions = [wrapped(caption, font, text_width, 4) for caption in captions]
     head_height = 32 * len(head) + 22 * len(summary) + 20
     row_heights = [26 + 22 * len(lines) + 4 + thumbnail[1] + 44 for lines in captions]
 
@@ -285,7 +288,12 @@ def _evenly_spaced(shot: range, count: int) -> list[int]:
     return [shot[round(i * (len(shot) - 1) / max(1, count - 1))] for i in range(count)]
 
 
-def _font(text: str, size: int):
+def plain_letters(text: str) -> str:
+    """`text` with typewriter punctuation, which the font that Pillow carries has."""
+    return text.translate(_TYPEWRITER)
+
+
+def caption_font(text: str, size: int):
     """A font for `text` at `size` pixels: Pillow's own, or an installed one if the text needs more than Latin
     letters.
     """
@@ -301,7 +309,7 @@ def _font(text: str, size: int):
     return ImageFont.load_default(size)
 
 
-def _wrapped(text: str, font, width: float, max_lines: int) -> list[str]:
+def wrapped(text: str, font, width: float, max_lines: int) -> list[str]:
     """`text` in lines of at most `width` pixels; what does not fit into `max_lines` ends in an ellipsis."""
     lines: list[str] = []
     for word in text.split():
