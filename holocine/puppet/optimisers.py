@@ -9,16 +9,18 @@ import torch
 from torch import nn
 
 
-def _orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Newton-Schulz iteration towards the nearest semi-orthogonal matrix (Jordan et al., 2024)."""
+def _orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """Newton-Schulz iteration (n, rows, columns) towards the nearest semi-orthogonal matrices (Jordan et al., 2024)."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    # The iteration forgives rounding: its result is scaled by the learning rate and never fed back.
+    x = x.bfloat16() if fast_bfloat16(x.device) else x
     for _ in range(steps):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return (x.mT if tall else x).float()
 
 
 class Muon(torch.optim.Optimizer):
@@ -30,14 +32,18 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure=None) -> None:
         for group in self.param_groups:
+            alike: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is None:
                     continue
                 buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 update = p.grad.lerp(buffer, group["momentum"]).flatten(1)
-                update = _orthogonalise(update) * 0.2 * max(update.shape) ** 0.5
-                p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
+                alike.setdefault(update.shape, []).append((p, update))
+            for shape, members in alike.items():
+                updates = _orthogonalise(torch.stack([update for _, update in members])) * 0.2 * max(shape) ** 0.5
+                for (p, _), update in zip(members, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
 
 
 def build_optimisers(model: nn.Module, lr: float, not_muon: tuple[str, ...] = ()) -> list[torch.optim.Optimizer]:
@@ -70,9 +76,14 @@ class Average:
                 p.copy_(self.values[prefix + name])
 
 
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is the quick way here: on a GPU, and on a CPU with matrix units for it (AMX)."""
+    return device.type == "cuda" or (device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16")))
+
+
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU; single precision on a CPU, where few have fast bfloat16."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    """bfloat16 where it is fast, single precision elsewhere."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device))
 
 
 def compute_seconds() -> float:

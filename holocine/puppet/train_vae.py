@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from holocine.puppet.clips import decode_clip, encode_clip
-from holocine.puppet.optimisers import Average, autocast
+from holocine.puppet.optimisers import Average, autocast, fast_bfloat16
 from holocine.puppet.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -118,6 +118,8 @@ def train_vae(
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
     vae.to(device)
+    if fast_bfloat16(device):
+        _channels_last(vae)
     trainer = Trainer(vae, minutes, lr, folder / "state.pt", most_steps)
     bank = FrameBank(frames, rng)
     std = torch.tensor(vae.config.latents_std, device=device).view(1, -1, 1, 1, 1)
@@ -151,6 +153,13 @@ def train_vae(
                 float(np.mean(history[-50:])),
                 float(mu.detach().std()),
             )
+
+
+def _channels_last(vae: AutoencoderKLWan) -> None:
+    """Lay the kernels out as the quick bfloat16 convolutions want them."""
+    for module in vae.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)
 
 
 def _save_model(vae: AutoencoderKLWan, average: Average, folder: Path, bank: FrameBank) -> None:
