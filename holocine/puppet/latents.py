@@ -15,6 +15,7 @@ from diffusers import AutoencoderKLWan
 
 from holocine.puppet.clips import encode_clip
 from holocine.puppet.data import SHARD_SCENES, shard_scenes
+from holocine.puppet.optimisers import autocast
 from holocine.puppet.renderer import FrameTruth, render, trace
 from holocine.puppet.world import HEIGHT, WIDTH, Scene, sample_scene
 
@@ -37,7 +38,8 @@ def _to_video(frames: np.ndarray) -> torch.Tensor:
 @torch.no_grad()
 def normalised_latents(vae: AutoencoderKLWan, frames: np.ndarray) -> torch.Tensor:
     """Latents (B, z, T, h, w) of unit variance of uint8 clips (B, frames, H, W, 3)."""
-    mean, _ = encode_clip(vae, _to_video(frames).to(vae.device))
+    with autocast(vae.device):
+        mean, _ = encode_clip(vae, _to_video(frames).to(vae.device))
     shift, scale = (torch.tensor(v).view(1, -1, 1, 1, 1) for v in (vae.config.latents_mean, vae.config.latents_std))
     return (mean.cpu() - shift) / scale
 
