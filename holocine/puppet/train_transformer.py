@@ -155,8 +155,8 @@ def sample_sigmas(count: int) -> torch.Tensor:
 def losses(
     model: HoloCineTransformer3DModel, reader: Reader, batch: Batch, settings: AttentionSettings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean squared error of the velocity noise - latents, where puppets are `_PUPPET_WEIGHT` times as important, and the
-    reader's loss on the tokens in mid-network.
+    """Squared error of the velocity noise - latents, in which puppets count more; and the loss of the reader on the
+    tokens in mid-network.
     """
     device, hidden = model.device, []
     hook = model.blocks[_READ_BLOCK].register_forward_hook(lambda block, inputs, output: hidden.append(output))
