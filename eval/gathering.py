@@ -231,9 +231,14 @@ def _check_length(num_frames: int, storyboard: Storyboard) -> None:
     difference = abs(num_frames - storyboard.num_frames)
     if difference > MAX_FRAME_DIFFERENCE * storyboard.num_frames:
         raise StoryboardError(
-            f"the video has {num_frames} frames, but its storyboard has {storyboard.num_frames}: a difference of more "
-            f"than {MAX_FRAME_DIFFERENCE:.0%} means that they do not belong together; give the storyboard of this video"
+            f"the video has {_frames(num_frames)}, but its storyboard has {storyboard.num_frames}: a difference of "
+            f"more than {MAX_FRAME_DIFFERENCE:.0%} means that they do not belong together; give the storyboard of this "
+            "video"
         )
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'s'[: count != 1]}"
 
 
 def length_notes(evidence: Evidence) -> list[str]:
@@ -244,8 +249,9 @@ def length_notes(evidence: Evidence) -> list[str]:
     notes = []
     missing = storyboard.num_frames - footage.num_frames
     if missing:
+        than = "fewer" if missing > 0 else "more"
         notes.append(
-            f"the video has {footage.num_frames} frames, {abs(missing)} {'fewer' if missing > 0 else 'more'} than the "
+            f"the video has {_frames(footage.num_frames)}, {abs(missing)} {than} than the "
             f"{storyboard.num_frames} of its storyboard: it was scored on what is there"
         )
     for number, (asked, there) in enumerate(zip(storyboard.shot_ranges, evidence.shots, strict=True), start=1):

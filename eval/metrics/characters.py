@@ -130,7 +130,7 @@ def _consistency(evidence: Evidence) -> Measured:
     if reason := _why_not(evidence):
         return Measured.absent(reason)
     alike = [pair for pair in pairs(evidence) if pair.alike]
-    return _mean_of(alike, _nobody_twice(evidence), _per_character(alike))
+    return _mean_of(alike, _nobody(evidence, "no character is named in two shots"), _per_character(alike))
 
 
 def _per_character(alike: list[Pair]) -> Iterator[dict]:
@@ -139,10 +139,11 @@ def _per_character(alike: list[Pair]) -> Iterator[dict]:
         yield {"character": tag, "pairs": len(values), "value": float(np.mean(values)) if values else None}
 
 
-def _nobody_twice(evidence: Evidence) -> str:
+def _nobody(evidence: Evidence, otherwise: str) -> str:
+    """Why no pair of shots shares a character: no caption names one, or `otherwise`."""
     if not any(character_tags(caption) for caption in evidence.storyboard.captions):
         return "no shot caption names a character by its tag, such as [character1]"
-    return "no character is named in two shots"
+    return otherwise
 
 
 def _different(evidence: Evidence) -> Measured:
@@ -175,7 +176,7 @@ def _return(evidence: Evidence) -> Measured:
         return Measured.absent(reason)
     shown = [character_tags(caption) for caption in evidence.storyboard.captions]
     back = [pair for pair in pairs(evidence) if pair.alike and returns(pair, shown)]
-    measured = _mean_of(back, "no character comes back after a shot without it")
+    measured = _mean_of(back, _nobody(evidence, "no character comes back after a shot without it"))
     if measured.reason:
         return measured
     parts = dict(measured.parts)
@@ -191,7 +192,7 @@ def _adjacent(evidence: Evidence) -> Measured:
     if reason := _why_not(evidence):
         return Measured.absent(reason)
     next_to = [pair for pair in pairs(evidence) if pair.alike and pair.distance == 1]
-    return _mean_of(next_to, "no character is named in two shots in a row")
+    return _mean_of(next_to, _nobody(evidence, "no character is named in two shots in a row"))
 
 
 def by_distance(parts: Parts) -> dict[int, float]:

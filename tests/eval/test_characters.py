@@ -141,6 +141,12 @@ def test_without_a_pair_the_reason_says_why(captions, reason):
     assert measured.parts == {} and reason in measured.reason
 
 
+@pytest.mark.parametrize("name", ["character_consistency", "character_adjacent", "character_return"])
+def test_captions_without_tags_are_the_reason_everywhere(name):
+    measured = METRIC[name].measure(make_evidence(["A street.", "A river.", "A street."], [A, B, A]))
+    assert measured.reason == "no shot caption names a character by its tag, such as [character1]"
+
+
 def test_without_storyboard_or_clip_every_metric_gives_the_reason_of_the_evidence():
     evidence = make_evidence(["[character1]", "[character1] a"], [A, A], clip=False)
     for metric in METRICS:
