@@ -1,20 +1,14 @@
 """A desk with a tiny model of the real classes, so that a video is made in well under a second; and served desks."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
 from desk.jobs import JobQueue
 from desk.models import find
 from desk.outputs import Outputs
+from desk.serving import CHROMIUM, CHROMIUM_OPTIONS, serving
 from desk.studio import Settings, Studio, holder
 
 
@@ -61,7 +55,6 @@ def limits(tiny_model):
 @pytest.fixture
 def wait():
     """Call with a job to wait until it has ended; returns it."""
-    import time
 
     def until_ended(job, seconds=60):
         end = time.monotonic() + seconds
@@ -71,71 +64,6 @@ def wait():
         return job
 
     return until_ended
-
-
-ROOT = Path(__file__).parents[2]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-CHROMIUM_OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-class Served:
-    """A desk in a process of its own, as `python app.py` starts it."""
-
-    def __init__(self, url, outputs, process):
-        self.url, self.outputs, self.process = url, outputs, process
-
-    @property
-    def megabytes(self):
-        """Main memory that the process holds."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-@contextmanager
-def serving(folder, model=None):
-    """Serve a desk whose files are below `folder`, with the embedded model or another one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    own = {
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_TEMP_DIR": str(folder / "uploads"),
-        "HOLOCINE_OUTPUTS": str(folder / "outputs"),
-        "HOLOCINE_MODEL": str(model or ""),
-        "HF_HUB_OFFLINE": "1",
-    }
-    log = folder / "log.txt"
-    with log.open("w") as written:
-        process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **own}, stdout=written, stderr=subprocess.STDOUT
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(1200):
-            assert process.poll() is None, log.read_text()
-            try:
-                urllib.request.urlopen(url, timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield Served(url, folder / "outputs", process)
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture(scope="session")
