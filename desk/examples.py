@@ -1,11 +1,13 @@
 """Scenes that are there at once: shipped videos of the embedded model, each with its storyboard inside.
 
-`python -m desk.examples` makes them anew with the weights that are in the repository.
+`python -m desk.examples` makes and scores them anew with the weights that are in the repository: beside each MP4 lies a
+JSON file with what the stage shows of its scores.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +16,9 @@ from typing import Any
 
 from desk import stage
 from desk.preview import picture_url
+from desk.scoring import Scorer, shown_scores
 from desk.studio import planned
+from holocine.files import replacing
 from holocine.storyboard import Storyboard
 from holocine.video import VideoError, read_video, write_video
 
@@ -66,11 +70,14 @@ def _read(path: Path) -> Example:
         "files": {"video": path.name},
         "settings": video.settings,
     }
+    scores = path.with_suffix(".json")
+    if scores.exists():
+        content |= json.loads(scores.read_text(encoding="utf-8"))
     return Example(path.stem, video.storyboard, content)
 
 
 def make(names: list[str] | None = None) -> list[Path]:
-    """Generate the videos of the theatre's storyboards among the examples; return their paths."""
+    """Generate and score the videos of the theatre's storyboards among the examples; return their paths."""
     from dataclasses import asdict
 
     from desk.limits import Limits
@@ -80,7 +87,7 @@ def make(names: list[str] | None = None) -> list[Path]:
 
     model = find(EMBEDDED_NAME)
     hide_loading_bars()
-    pipeline = load_pipeline()
+    pipeline, scorer = load_pipeline(), Scorer()
     VIDEOS.mkdir(exist_ok=True)
     made = []
     for path in sorted(FOLDER.glob("*.yaml")):
@@ -94,6 +101,9 @@ def make(names: list[str] | None = None) -> list[Path]:
         target = VIDEOS / f"{path.stem}.mp4"
         seconds = round(sum(output.timings.values()), 2)
         write_video(target, frames, board.fps, board, {**asdict(settings), "seconds": seconds}, size=size)
+        shown = shown_scores(scorer.score(target, board)[0])
+        with replacing(target.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(shown, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         made.append(target)
     return made
 

@@ -73,6 +73,16 @@ def write_scorecard(folder: Path, card: Scorecard, evidence: Evidence) -> dict[s
 
 # In plain words
 
+
+def shown_scores(card: Scorecard) -> dict[str, Any]:
+    """What the stage shows of a scorecard: detected cuts, rows in plain words, and notes."""
+    return {
+        "detected": [boundary.frame for boundary in card.boundaries],
+        "scorecard": plain_rows(card),
+        "score_notes": [sentence(note) for note in card.notes],
+    }
+
+
 _NAMES = {
     "sca": "Cuts",
     "character_consistency": "Characters",

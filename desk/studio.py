@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desk.cutting import copy_shots
-from desk.draft import sentence
 from desk.gpu import borrowed
 from desk.jobs import Job, JobQueue, Stopped
 from desk.limits import LimitError, Limits
 from desk.models import Model, ModelHolder, find
 from desk.outputs import Outputs
 from desk.preview import clean_estimate, decode_frames, middle_frames, picture_url
-from desk.scoring import Scorer, plain_rows, write_scorecard
+from desk.scoring import Scorer, shown_scores, write_scorecard
 from holocine.storyboard import Storyboard
 from holocine.video import contact_sheet, visible_size, write_video
 
@@ -250,13 +249,7 @@ class Studio:
             return False
 
         card, evidence = self.scorer.score(video, storyboard, stopped)
-        shown = {
-            "files": write_scorecard(folder, card, evidence),
-            "detected": [boundary.frame for boundary in card.boundaries],
-            "scorecard": plain_rows(card),
-            "score_notes": [sentence(note) for note in card.notes],
-        }
-        return shown, evidence
+        return {"files": write_scorecard(folder, card, evidence), **shown_scores(card)}, evidence
 
     def denoise(self, job: Job, storyboard: Storyboard, settings: Settings, stop_file: Path):
         begun = None
@@ -330,8 +323,3 @@ def write_files(
         "storyboard": json.loads(storyboard.to_json()),
         "settings": made,
     }
-
-
-def explain(error: Exception) -> str:
-    """What to tell a visitor about an error that speaks for itself."""
-    return sentence(str(error))
