@@ -11,11 +11,12 @@ import gradio as gr
 
 from desk import components, draft, league, live_run
 from desk.gpu import on_zero_gpu
+from desk.jobs import Job
 from desk.limits import LimitError
 from desk.models import find
 from desk.studio import Studio
 from desk.versions import VOTES
-from desk.visits import BUSY, IDLE, cancel, known
+from desk.visits import BUSY, IDLE, cancel, known, unfinished
 
 _INTRODUCTION = """
 ### Which system is better
@@ -57,6 +58,9 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         **quiet,
     )
     stop.click(cancel(studio), visitor, None, queue=False, **quiet)
+    gr.context.Context.root_block.load(
+        _arrive(studio), visitor, [status, source, run, stop], concurrency_limit=None, **quiet
+    )
 
 
 def _choices(studio: Studio, visitor: str | None) -> list[tuple[str, str]]:
@@ -86,7 +90,7 @@ def _show(studio: Studio):
     def show(source: str, visitor: str) -> tuple:
         votes = _votes(studio)
         if source == league.PAPER:
-            return league.paper_table(), "", {}, votes
+            return league.paper_table(), league.paper_plots(), {}, votes
         try:
             summary = _load(studio, source, visitor)
         except (ValueError, OSError) as error:
@@ -121,17 +125,34 @@ def _run(studio: Studio):
         except (ValueError, OSError) as error:
             yield _status(draft.sentence(str(error)), wrong=True), gr.skip(), gr.skip(), gr.skip()
             return
-        async for now in studio.jobs.follow(job):
-            buttons = BUSY if now.live else IDLE
-            source = gr.skip()
-            if now.state == "done":
-                source = gr.update(choices=_choices(studio, visitor), value=job.id)
-            yield _job_status(studio, now), source, buttons["run"], buttons["stop"]
+        async for update in _watch(studio, job, visitor):
+            yield update
 
     return run
 
 
-def _job_status(studio: Studio, job: Any) -> str:
+async def _watch(studio: Studio, job: Job, visitor: str) -> AsyncIterator[tuple]:
+    async for now in studio.jobs.follow(job):
+        buttons = BUSY if now.live else IDLE
+        source = gr.skip()
+        if now.state == "done":
+            source = gr.update(choices=_choices(studio, visitor), value=job.id)
+        yield _job_status(studio, now), source, buttons["run"], buttons["stop"]
+
+
+def _arrive(studio: Studio):
+    async def arrive(visitor: str | None) -> AsyncIterator[tuple]:
+        job, _ = unfinished(studio, visitor, "run")
+        if job is None:
+            yield (gr.skip(),) * 4
+            return
+        async for update in _watch(studio, job, visitor):
+            yield update
+
+    return arrive
+
+
+def _job_status(studio: Studio, job: Job) -> str:
     told = job.progress
     if job.state == "waiting":
         return _status(f"{studio.jobs.place(job)} before yours.")

@@ -9,12 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from desk import components, draft, stage, versions
+from desk import components, draft, versions
 from desk.direct import ATTENTION_WORDS
+from desk.jobs import Job
 from desk.limits import Limits
 from desk.models import find, model_names
 from desk.studio import ATTENTION, MOST_SEED, Settings, Studio
-from desk.visits import BUSY, IDLE, cancel, known, read_seed
+from desk.visits import BUSY, IDLE, cancel, known, read_seed, refusal, unfinished
 from holocine.storyboard import StoryboardError
 
 _INTRODUCTION = """
@@ -55,6 +56,9 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tab: gr.Tab
         **quiet,
     )
     stop.click(cancel(studio), visitor, None, queue=False, **quiet)
+    gr.context.Context.root_block.load(
+        _arrive(studio), visitor, [screen, current, run, stop], concurrency_limit=None, **quiet
+    )
     screen.vote(_vote(studio), [current, visitor], screen, **quiet)
 
 
@@ -103,13 +107,33 @@ def _compare(studio: Studio):
             board, settings = read_versions(written, asked[: int(count)])
             job = versions.submit(studio, known(visitor), board, settings, bool(blind))
         except (ValueError, OSError) as error:
-            yield stage.failed(str(error)), gr.skip(), gr.skip(), gr.skip()
+            yield refusal(error), gr.skip(), gr.skip(), gr.skip()
             return
-        async for now in studio.jobs.follow(job):
-            buttons = BUSY if now.live else IDLE
-            yield versions.of_job(now, studio.jobs, studio.outputs.files), job.id, buttons["run"], buttons["stop"]
+        async for update in _watch(studio, job):
+            yield update
 
     return compare
+
+
+async def _watch(studio: Studio, job: Job) -> AsyncIterator[tuple]:
+    async for now in studio.jobs.follow(job):
+        buttons = BUSY if now.live else IDLE
+        yield versions.of_job(now, studio.jobs, studio.outputs.files), job.id, buttons["run"], buttons["stop"]
+
+
+def _arrive(studio: Studio):
+    async def arrive(visitor: str | None) -> AsyncIterator[tuple]:
+        job, record = unfinished(studio, visitor, "compare")
+        if job is not None:
+            async for update in _watch(studio, job):
+                yield update
+        elif record is not None:
+            value = versions.shown(record.id, record.content, studio.outputs.files / record.id)
+            yield value, record.id, gr.skip(), gr.skip()
+        else:
+            yield (gr.skip(),) * 4
+
+    return arrive
 
 
 def read_versions(written: dict[str, Any], asked: list[dict[str, Any]]) -> tuple[Any, list[Settings]]:

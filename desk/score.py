@@ -9,10 +9,11 @@ from typing import Any
 import gradio as gr
 
 from desk import components, draft, screening, stage
+from desk.jobs import Job
 from desk.limits import LimitError, Limits
 from desk.models import find
 from desk.studio import Studio
-from desk.visits import cancel, known, refusal, watch
+from desk.visits import cancel, known, refusal, unfinished, watch
 from holocine.storyboard import Storyboard, StoryboardError
 
 _INTRODUCTION = """
@@ -20,6 +21,7 @@ _INTRODUCTION = """
 Bring any video and see where it cuts, how steady it is, and whether it shows what was asked for. A video that was made
 here has its storyboard inside. For others, paste theirs: YAML, JSON, or HoloCine’s prompt string with its cuts.
 """
+_SAMPLE = "[global caption] … [per shot caption] … [shot cut] …"
 
 
 def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Tabs) -> None:
@@ -34,7 +36,9 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
                 height=150,
                 elem_id="upload",
             )
-            text = gr.Textbox(label="Its storyboard, unless it is inside", lines=5, max_lines=14, elem_id="asked")
+            text = gr.Textbox(
+                label="Its storyboard, unless it is inside", lines=5, max_lines=14, placeholder=_SAMPLE, elem_id="asked"
+            )
             cuts = gr.Textbox(label="For a prompt string: the first frame of each new shot", placeholder="21, 45")
             with gr.Row(elem_classes=["desk-actions"]):
                 run = gr.Button("Score", variant="primary", size="lg", scale=3, elem_id="score")
@@ -52,6 +56,14 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         api_visibility="private",
     )
     stop.click(cancel(studio), visitor, None, queue=False, show_progress="hidden", api_visibility="private")
+    gr.context.Context.root_block.load(
+        _arrive(studio),
+        visitor,
+        [screen, scene, edit, run, stop],
+        concurrency_limit=None,
+        show_progress="hidden",
+        api_visibility="private",
+    )
     edit.click(
         lambda written: (written, gr.Tabs(selected="direct")),
         scene,
@@ -92,11 +104,36 @@ def _score(studio: Studio, limits: Limits):
         except (ValueError, OSError) as error:
             yield refusal(error), *nothing, gr.skip(), gr.skip()
             return
-        async for value, buttons in watch(studio, job):
-            scene = _scene(value)
-            yield value, scene, gr.update(visible=scene is not None), buttons["run"], buttons["stop"]
+        async for update in _watch(studio, job):
+            yield update
 
     return score
+
+
+async def _watch(studio: Studio, job: Job) -> AsyncIterator[tuple]:
+    async for value, buttons in watch(studio, job):
+        yield *_shown(value), buttons["run"], buttons["stop"]
+
+
+def _arrive(studio: Studio):
+    async def arrive(visitor: str | None) -> AsyncIterator[tuple]:
+        job, record = unfinished(studio, visitor, "score")
+        if job is not None:
+            async for update in _watch(studio, job):
+                yield update
+        elif record is not None:
+            value = stage.finished(record.content, studio.outputs.files / record.id)
+            yield *_shown(value), gr.skip(), gr.skip()
+        else:
+            yield (gr.skip(),) * 5
+
+    return arrive
+
+
+def _shown(value: stage.Value) -> tuple:
+    """The stage, the scene that can be edited, and whether the button for that is there."""
+    scene = _scene(value)
+    return value, scene, gr.update(visible=scene is not None)
 
 
 def _scene(value: stage.Value) -> dict[str, Any] | None:

@@ -10,9 +10,11 @@ import gradio as gr
 from desk import stage
 from desk.jobs import Job, QueueFull
 from desk.limits import LimitError
+from desk.outputs import Record
 from desk.studio import Studio
 
 IDLE = {"run": gr.update(interactive=True), "stop": gr.update(interactive=False)}
+KEPT = {"compare": "compared", "score": "scored", "run": "run"}  # a record's kind by its job's
 BUSY = {"run": gr.update(interactive=False), "stop": gr.update(interactive=True)}
 
 
@@ -43,6 +45,18 @@ async def watch(studio: Studio, job: Job) -> AsyncIterator[tuple[stage.Value, di
     """What the stage shows while a job goes on, and how its two buttons are."""
     async for now in studio.jobs.follow(job):
         yield stage.of_job(now, studio.jobs, studio.outputs.files), BUSY if now.live else IDLE
+
+
+def unfinished(studio: Studio, visitor: Any, kind: str) -> tuple[Job | None, Record | None]:
+    """What a page that opens finds again in the tab of a kind: the visitor's live job, or else what was kept last."""
+    try:
+        visitor = known(visitor)
+    except LimitError:
+        return None, None
+    job = studio.jobs.of(visitor)
+    if job is not None and job.kind == kind:
+        return job, None
+    return None, next((record for record in studio.outputs.of(visitor) if record.content["kind"] == KEPT[kind]), None)
 
 
 def refusal(error: Exception) -> stage.Value:
