@@ -17,7 +17,7 @@ function node(tag, attributes = {}, ...children) {
 }
 
 const parts = {};
-for (const name of ['status', 'screens', 'transport', 'vote', 'table']) {
+for (const name of ['screens', 'status', 'transport', 'vote', 'table']) {
   parts[name] = node('div', { class: name });
   root.append(parts[name]);
 }

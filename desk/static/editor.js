@@ -240,7 +240,7 @@ function showLengths() {
   root.querySelector('.total').textContent = `${numFrames()} frames, ${seconds(numFrames())} at ${scene.fps} frames a second`;
   root.querySelectorAll('.shot').forEach((row, index) => {
     const length = scene.shots[index].length;
-    row.querySelector('.frames').textContent = `${seconds(framesOf(index))} · ${framesOf(index)} frames`;
+    row.querySelector('.frames').replaceChildren(`${seconds(framesOf(index))}`, node('small', { text: ` · ${framesOf(index)} frames` }));
     row.querySelector('.shorter').disabled = length <= 1;
     row.querySelector('.longer').disabled = numFrames() + FRAMES > MOST_FRAMES;
   });
