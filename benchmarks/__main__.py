@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: run, score, merge, report, compare, preference.
+"""`python -m benchmarks`: run, score, merge, report, compare, preference, ablations.
 
 Bad input is one line on stderr and exit code 2; items that failed make it 1. Ctrl-C is 130: what has landed stays, and
 the same command goes on.
@@ -23,6 +23,7 @@ COMMANDS = {
     "report": ("benchmarks.report", "add_arguments", "run"),
     "compare": ("benchmarks.side_by_side", "add_arguments", "run"),
     "preference": ("benchmarks.preference", "add_arguments", "run"),
+    "ablations": ("benchmarks.ablations", "add_arguments", "run"),
 }
 HELP = {
     "run": "make and score the videos of systems over a suite; the same command goes on where it stopped",
@@ -31,6 +32,7 @@ HELP = {
     "report": "tables and pages of a run",
     "compare": "two systems side by side as a video",
     "preference": "blind pairs for people to judge, and what they said",
+    "ablations": "the paper's ablations on the puppet world: train each variant, run all, write the table",
 }
 
 
