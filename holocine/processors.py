@@ -56,7 +56,7 @@ class ShotSelfAttnProcessor(_PlannedAttnProcessor):
                 "shot layouts do not work with context parallelism, which splits the tokens"
             )
         query, key, value = _project(attn, hidden_states, None)
-        query, key = (_rotate(x, *rotary_emb) for x in (query, key))
+        query, key = (rotate(x, *rotary_emb) for x in (query, key))
         kernel = choose_kernel(plan.kernel, query, value)
 
         def attend(group: ItemGroup, query, key, value):
@@ -69,10 +69,10 @@ class WindowCrossAttnProcessor(_PlannedAttnProcessor):
     """Cross-attention through the plan's text windows."""
 
     def follow(self, plan: AttentionPlan, attn, hidden_states, encoder_hidden_states, rotary_emb):
-        return _output(attn, plan.run(_attend_to_text, *_project(attn, hidden_states, encoder_hidden_states)))
+        return _output(attn, plan.run(attend_to_text, *_project(attn, hidden_states, encoder_hidden_states)))
 
 
-def _attend_to_text(group: ItemGroup, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def attend_to_text(group: ItemGroup, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     outputs = []
     queries = query.split([step.num_queries for step in group.text], dim=1)
     for step, shot_query in zip(group.text, queries, strict=True):
@@ -92,7 +92,7 @@ def _project(attn: WanAttention, hidden_states: torch.Tensor, text: torch.Tensor
     return tuple(x.unflatten(2, (attn.heads, -1)) for x in (attn.norm_q(query), attn.norm_k(key), value))
 
 
-def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """Apply Wan's rotary embedding to (batch, tokens, heads, head dim)."""
     x1, x2 = x.unflatten(-1, (-1, 2)).unbind(-1)
     cos, sin = cos[..., 0::2], sin[..., 1::2]

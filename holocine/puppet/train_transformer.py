@@ -20,6 +20,7 @@ from holocine.attention import AttentionSettings
 from holocine.prompt import TextWindows, clean, text_windows
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.data import shard_lengths, shard_scenes
+from holocine.puppet.fused import fuse
 from holocine.puppet.latents import GRID, STILLS_PER_SHOT, still_scenes
 from holocine.puppet.optimisers import autocast
 from holocine.puppet.reader import Reader, reading_loss
@@ -40,6 +41,7 @@ _READ_BLOCK, _READING_WEIGHT = 3, 0.25
 # A puppet in a wide shot covers two tokens of 28: how much more its velocity counts than the background's. The best
 # answer at each place stays what it was.
 _PUPPET_WEIGHT = 3.0
+_FUSE_MINUTES = 5  # of training pay for the compiler
 _NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table", "reader")
 
 
@@ -139,8 +141,9 @@ class LatentBank:
         tokens = self.tokenizer(prompts, padding=True, return_tensors="pt")
         mask = tokens["attention_mask"]
         device = self.encoder.device
-        hidden = self.encoder(input_ids=tokens["input_ids"].to(device), attention_mask=mask.to(device))
-        hidden = hidden.last_hidden_state.cpu()
+        with autocast(device):
+            hidden = self.encoder(input_ids=tokens["input_ids"].to(device), attention_mask=mask.to(device))
+        hidden = hidden.last_hidden_state.float().cpu()
         text = torch.zeros(len(prompts), TEXT_LENGTH, TEXT_DIM)
         text[:, : hidden.shape[1]] = hidden * mask[..., None]
         return text, windows
@@ -215,6 +218,8 @@ def train_transformer(
     if start:
         model.load_state_dict(HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32).state_dict())
     model.to(device)
+    if minutes >= _FUSE_MINUTES and most_steps is None:
+        fuse(model)
     reader = Reader(model.config.num_attention_heads * model.config.attention_head_dim).to(device)
     both = nn.ModuleDict({"transformer": model, "reader": reader})
     trainer = Trainer(both, minutes, lr, folder / "state.pt", most_steps, not_muon=_NOT_MUON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from holocine import load_pipeline
+from holocine.attention import AttentionSettings
+from holocine.puppet import fused
 from holocine.puppet.__main__ import main
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.data import render_shard, shard_lengths
@@ -19,7 +22,7 @@ from holocine.puppet.latents import GRID, puppet_map
 from holocine.puppet.optimisers import Average, Muon
 from holocine.puppet.reader import Reader, reading_loss
 from holocine.puppet.renderer import render, trace
-from holocine.puppet.train_transformer import LatentBank, train_transformer
+from holocine.puppet.train_transformer import LatentBank, build_transformer, losses, train_transformer
 from holocine.puppet.world import sample_scene
 from holocine.timeline import ShotLayout
 
@@ -35,6 +38,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("puppet")
     assert main(["train", "--folder", str(folder), "--device", "cpu", "--batch-scale", "1", *TRAIN.split()]) == 0
     return folder
+
+
+def open_bank(folder: Path) -> LatentBank:
+    """The latents and captions that the recipe made."""
+    from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
+    encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder")
+    return LatentBank(folder / "latents", tokenizer, encoder, np.random.default_rng(0))
 
 
 def test_rendered_shards_are_complete_and_are_not_rendered_twice(folder: Path) -> None:
@@ -65,6 +77,32 @@ def test_training_goes_on_where_it_stopped(folder: Path) -> None:
     assert any(not torch.equal(before["model"][name], after["model"][name]) for name in before["model"])
 
 
+@pytest.mark.parametrize("kind", ["stills", "scenes"])
+def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Their sums, without the compiler: loss and gradient are those of diffusers' blocks but for rounding."""
+    bank = open_bank(folder)
+    batch = bank.single_frames(4) if kind == "stills" else bank.whole_scenes(900)
+    torch.manual_seed(0)
+    model = build_transformer()
+    reader = Reader(model.config.num_attention_heads * model.config.attention_head_dim)
+
+    def learn() -> tuple[float, torch.Tensor]:
+        torch.manual_seed(1)
+        model.zero_grad()
+        loss, reading = losses(model, reader, batch, AttentionSettings())
+        (loss + reading).backward()
+        return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    loss, gradient = learn()
+    monkeypatch.setattr(fused, "compiled", lambda: SimpleNamespace(**{piece.__name__: piece for piece in fused.PIECES}))
+    monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(fused.shutil, "which", lambda program: program)
+    assert fused.fuse(model)
+    fused_loss, fused_gradient = learn()
+    assert fused_loss == pytest.approx(loss, rel=2e-3)
+    assert (fused_gradient - gradient).norm() < 0.03 * gradient.norm()
+
+
 def test_a_trained_model_is_an_ordinary_pipeline_folder(folder: Path) -> None:
     pipeline = load_pipeline(folder / "weights")
     storyboard = to_storyboard(sample_scene(1, num_frames=33), seed=5)
@@ -74,16 +112,7 @@ def test_a_trained_model_is_an_ordinary_pipeline_folder(folder: Path) -> None:
 
 
 def test_stills_of_a_scene_come_with_the_caption_of_their_shot(folder: Path) -> None:
-    from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
-
-    text = folder / "text"
-    bank = LatentBank(
-        folder / "latents",
-        PreTrainedTokenizerFast.from_pretrained(text / "tokenizer"),
-        UMT5EncoderModel.from_pretrained(text / "text_encoder"),
-        np.random.default_rng(0),
-    )
-    batch = bank.single_frames(6)
+    batch = open_bank(folder).single_frames(6)
     shots = batch.latents.shape[2]
     assert batch.layout.shot_lengths == (1,) * shots
     assert batch.who.shape == (len(batch.latents), shots, *GRID)
