@@ -1,4 +1,5 @@
-"""`python -m benchmarks`: run, score, merge, report, compare, preference, ablations.
+"""`python -m benchmarks`: run, score, merge, report, compare, preference, publish,
+ablations.
 
 Bad input is one line on stderr and exit code 2; items that failed make it 1. Ctrl-C is 130: what has landed stays, and
 the same command goes on.
@@ -23,6 +24,7 @@ COMMANDS = {
     "report": ("benchmarks.report", "add_arguments", "run"),
     "compare": ("benchmarks.side_by_side", "add_arguments", "run"),
     "preference": ("benchmarks.preference", "add_arguments", "run"),
+    "publish": ("benchmarks.publish", "add_arguments", "run"),
     "ablations": ("benchmarks.ablations", "add_arguments", "run"),
 }
 HELP = {
@@ -32,6 +34,7 @@ HELP = {
     "report": "tables and pages of a run",
     "compare": "two systems side by side as a video",
     "preference": "blind pairs for people to judge, and what they said",
+    "publish": "a run's small results into the repository, and its table into the README",
     "ablations": "the paper's ablations on the puppet world: train each variant, run all, write the table",
 }
 

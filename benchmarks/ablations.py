@@ -243,7 +243,7 @@ def order_in_words(results: Results, summaries: Mapping[str, Summary]) -> list[s
         how = "agrees with" if agree == compared else "agrees in part with" if 2 * agree > compared else "is not"
         verdict = f"In all, {agree} of {compared} pairs stand as in the paper: our order {how} the paper's."
         tested = any(cell.comparison for row in summaries["sparse"].table.values() for cell in row.values())
-        few = "" if tested else f" With {len(results.entries)} storyboards no difference can be tested."
+        few = "" if tested else " With so few storyboards no difference can be tested."
         sentences.append(verdict + few)
     return sentences
 

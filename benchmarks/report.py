@@ -9,7 +9,7 @@ OUT/hub/SYSTEM/            results.json, .eval_results/SUITE.yaml
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from benchmarks.frames import distance_frame, item_frame, main_frame, metric_frame, tag_frame
@@ -37,6 +37,13 @@ def write_report(
         tables.insert(1, preference_table(found))
         preference = f'<div class="plots">{preference_plot(found)}</div>{table_html(tables[1])}'
     _write(out / "report.html", report_page(summary, out, embed, preference))
+    write_tables(summary, tables, out)
+    write_hub(summary, out / "hub", hub_dataset)
+    return tables
+
+
+def write_tables(summary: Summary, tables: Sequence[Table], out: Path) -> None:
+    """Write the tables as text, and their numbers, into the folder `out`."""
     _write(out / "report.md", "\n".join(markdown(table, 1 if table.name == "main" else 2) for table in tables))
     _write(out / "table.tex", "\n".join(latex(table) for table in tables if table.name in _IN_LATEX))
     frames = {"table": main_frame, "metrics": metric_frame, "tags": tag_frame, "distances": distance_frame}
@@ -47,8 +54,6 @@ def write_report(
         metric_frame(summary).to_parquet(temporary, index=False)
     with replacing(out / "items.parquet") as temporary:
         item_frame(summary.results).to_parquet(temporary, index=False)
-    write_hub(summary, out / "hub", hub_dataset)
-    return tables
 
 
 def _write(path: Path, text: str) -> None:

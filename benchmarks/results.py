@@ -74,9 +74,14 @@ class Results:
         found = {item.system for item in self.items}
         return (*self.info.systems, *sorted(found - set(self.info.systems)))
 
+    def kind(self, system: str) -> str:
+        """What a system is, by its specification `[NAME=]SYSTEM[:PATH][@MODEL]`."""
+        spec = self.info.systems.get(system, system)
+        return re.split("[:@]", spec.partition("=")[2] or spec)[0]
+
     @cached_property
     def bounds(self) -> tuple[str, ...]:
-        return tuple(name for name in self.systems if _kind(self.info.systems.get(name, name)) in BOUNDS)
+        return tuple(name for name in self.systems if self.kind(name) in BOUNDS)
 
     @cached_property
     def competing(self) -> tuple[str, ...]:
@@ -173,8 +178,3 @@ def _check_comparable(run: Path, items: Sequence[ItemResult]) -> None:
             raise ResultsError(
                 f"{run}: videos of storyboard {id} were scored with {kinds}: run python -m benchmarks score {run}"
             )
-
-
-def _kind(spec: str) -> str:
-    """The system of a specification `[NAME=]SYSTEM[:PATH][@MODEL]`."""
-    return re.split("[:@]", spec.partition("=")[2] or spec)[0]

@@ -174,11 +174,17 @@ def _by_board(boards: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
 def summarise(results: Results, baseline: str | None = None, published: bool = True) -> Summary:
     """Add a run up. `baseline`: what the others are compared with, on the metrics of the main table; by default none.
 
-    Raises `ResultsError` for a baseline that the run does not have, and for metrics that this program does not know in
-    the version they were computed with.
+    Raises `ResultsError` for a baseline that the run does not have, for a run without scorecards, and for metrics that
+    this program does not know in the version they were computed with.
     """
     if baseline is not None and baseline not in results.systems:
         raise ResultsError(f"the run has no system {baseline!r} to compare with; it has {', '.join(results.systems)}")
+    if len(results.failures) == len(results.items):
+        first = results.failures[0]
+        raise ResultsError(
+            f"{results.run} has no scorecard to report: none of its {len(results.items)} items was scored, the first, "
+            f"{first.system} {first.storyboard_id}, because: {first.error}"
+        )
     items = _Items(results)
     tagged = {
         tag: np.array([tag in entry.tags for entry in results.entries])

@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from benchmarks.items import LOG, RECORD, SCORECARD, Hashes, Item, Record, RunInfo, land
 from benchmarks.scoring import Scoring
 from benchmarks.suites import Entry, Suite, write_suite
+from eval.metrics import all_metrics
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import sample_scene
 
@@ -88,3 +92,43 @@ def scores():
         return found
 
     return scores
+
+
+@pytest.fixture
+def write_run():
+    """Call with a folder, a suite, system specifications and scores to write a run without making videos.
+
+    scores(system, index, seed) -> {metric: (parts, covered, of)}, or a text, the error of an item that failed.
+    """
+
+    def write_run(out: Path, suite: Suite, specs: Sequence[str], scores, seeds: int = 1, boards=None) -> Path:
+        systems = {spec.partition("=")[0]: spec for spec in specs}
+        metrics = tuple(metric.id for metric in all_metrics().values())
+        identity = {"name": suite.name, "version": suite.version, "sha256": suite.sha256}
+        model = {"name": "embedded", "sha256": "ab" * 32, "dtype": None}
+        out.mkdir(parents=True, exist_ok=True)
+        write_suite(out / "suite.jsonl", suite)
+        RunInfo(identity, systems, model, metrics, {"encoders": "auto"}, tuple(range(seeds))).save(out)
+        for system, index, seed in product(systems, boards or range(len(suite)), range(seeds)):
+            item, found = Item(system, suite.entries[index].id, seed), scores(system, index, seed)
+            failed = isinstance(found, str)
+            record = Record(
+                *(system, item.storyboard_id, seed, "failed" if failed else "done", found if failed else None),
+                *({"generate": 2.0, "score": 1.0}, 100.0, Hashes("s", "m", system, "n")),
+            )
+            card = None if failed else _card(found)
+            files = {RECORD: record.to_json(), SCORECARD: card, LOG: ""}
+            land(out, item, {name: text.encode() for name, text in files.items() if text is not None})
+        return out
+
+    return write_run
+
+
+def _card(found) -> str:
+    rows = {}
+    for name, (parts, covered, of, *detail) in found.items():
+        metric = all_metrics()[name]
+        value = metric.derive(parts) if parts else None
+        rows[name] = {"version": metric.version, "value": value, "parts": parts, "covered": covered, "of": of}
+        rows[name] |= {"reason": None if parts else "nothing to look at", "detail": detail[0] if detail else []}
+    return json.dumps({"metrics": rows, "detector": "transnetv2", "encoders": {"clip": {"id": "puppet"}}})
