@@ -37,7 +37,7 @@ def report_page(summary: Summary, folder: Path, embed: Collection[str] = (), pre
         ("results", "Results", tables["main"].title, table_html(tables["main"])),
         ("against", "Against the baseline", "", table_html(tables.get("comparisons"))),
         ("plots", "Plots", "Dots with 95 % intervals; grey are bounds.", _plots(summary)),
-        ("videos", "Videos", "", _VIEWER.replace("{seeds}", _seeds(summary))),
+        ("side-by-side", "Videos", "", _VIEWER.replace("{seeds}", _seeds(summary))),
         ("preference", "What people prefer", "", preference),
         ("by-tag", "By tag", "", _tags([table for name, table in tables.items() if name.startswith("tags-")])),
         ("by-distance", "By shot distance", "", table_html(tables.get("distance"))),

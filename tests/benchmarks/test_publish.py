@@ -1,0 +1,78 @@
+"""What goes into the repository: a run's small results, the README's table, and what is said of the order."""
+
+import pandas as pd
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.publish import order_in_words
+from benchmarks.results import load_run
+from benchmarks.summary import summarise
+
+SPECS = ("holocine", "isolated", "best=truth", "still", "shuffled")
+ORDERLY = {"best": 1.0, "holocine": 0.8, "isolated": 0.7, "still": 0.3, "shuffled": 0.2}
+# A video that never moves is the most consistent; shuffled shots are as consistent as others.
+MISLED = {"best": 0.9, "holocine": 0.95, "isolated": 0.7, "still": 1.0, "shuffled": 0.7}
+
+
+def scores(system: str, index: int, seed: int):
+    cards = {
+        "sca": ({"sum": ORDERLY[system], "count": 1}, 1, 1),
+        "subject_consistency": ({"sum": MISLED[system], "count": 1}, 1, 1),
+        "character_consistency": ({"sum": ORDERLY[system], "count": 1}, 1, 1),
+    }
+    if system == "still":
+        cards["character_consistency"] = ({}, 0, 1)
+    return cards
+
+
+@pytest.fixture
+def run(tiny, write_run, tmp_path):
+    return write_run(tmp_path / "run", tiny, SPECS, scores, boards=(0, 1))
+
+
+def test_each_metric_is_held_to_the_order_truth_models_bounds(run):
+    kept, *wrong = order_in_words(summarise(load_run(run)))
+    assert kept == (
+        "In the order that should be (best above every model, every model above still and shuffled) are: SCA ↑, "
+        "inter-shot ↑."
+    )
+    assert wrong == [
+        "**subject ↑** disagrees: above best (0.9000) are holocine (0.9500), still (1.0000); "
+        "still (1.0000) is not below all models; shuffled (0.7000) is not below isolated (0.7000)."
+    ]
+
+
+def test_without_truth_or_models_nothing_is_said(tiny, write_run, tmp_path):
+    for specs in (("holocine", "still"), ("best=truth", "still")):
+        run = write_run(tmp_path / specs[0], tiny, specs, scores)
+        assert order_in_words(summarise(load_run(run))) == []
+
+
+def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsys):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- results of tiny -->\nEARLIER\n<!-- end of results -->\nafter\n")
+    places = ["--results", str(tmp_path / "results"), "--readme", str(readme)]
+    assert main(["publish", str(run), *places]) == 0
+    out = tmp_path / "results" / "tiny"
+    names = {path.name for path in out.iterdir()}
+    assert names >= {"README.md", "report.md", "run.json", "table.csv", "table.tex", "items.parquet"}
+    assert not [path for path in out.rglob("*") if path.suffix in (".mp4", ".html")]
+    assert pd.read_csv(out / "table.csv").set_index("system").loc["holocine", "sca"] == pytest.approx(0.8)
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- results of tiny -->\n2 of the 3 storyboards of `tiny`, 5 systems, 10 videos;")
+    assert "took 30.0 s in all" in text
+    command = "python -m benchmarks run --suite tiny --systems holocine,isolated,best=truth,still,shuffled --limit 2"
+    assert f"```sh\n{command} --out runs/tiny\n```" in text
+    assert "| **0.8000 ± 0.0000** |" in text and "**subject ↑** disagrees" in text and "EARLIER" not in text
+    assert text.endswith("<!-- end of results -->\nafter\n") and str(tmp_path) not in text
+    assert text.split("-->\n", 1)[1].split("<!--")[0] in (out / "README.md").read_text()
+    assert main(["publish", str(run), *places]) == 0
+    assert readme.read_text() == text, "the same again"
+
+
+def test_a_readme_without_a_place_for_the_table_says_what_it_needs(run, tmp_path, capsys):
+    (tmp_path / "README.md").write_text("nothing\n")
+    places = ["--results", str(tmp_path / "results"), "--readme", str(tmp_path / "README.md")]
+    assert main(["publish", str(run), *places]) == 2
+    assert "put the lines <!-- results of tiny --> and <!-- end of results --> where" in capsys.readouterr().err
+    assert (tmp_path / "README.md").read_text() == "nothing\n"
