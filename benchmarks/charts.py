@@ -82,7 +82,8 @@ def distance_lines(summary: Summary) -> str:
     if not found:
         return ""
     distances = sorted({distance for by in found.values() for distance in by})
-    values = [cell.value for by in found.values() for cell in by.values() if cell.value is not None]
+    cells = [cell for by in found.values() for cell in by.values() if cell.value is not None]
+    values = [cell.value + sign * _Z * (cell.error or 0) for cell in cells for sign in (-1, 1)]
     width, height, left, top = 520, 340, 62, 16
     ticks = nice_ticks(min(values), max(values), 5)
     x, y = (

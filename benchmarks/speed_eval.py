@@ -8,7 +8,6 @@ random weights take as long as trained ones; and the peak memory that a long vid
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.work import PeakMemory
 from eval.batch import Request, score_all
 from eval.encoders import Encoders, load_encoders
 from eval.evidence import Evidence
@@ -252,9 +252,10 @@ def _peak_memory(video: str, encoder: str) -> int:
     """Score a video in this process and return the most memory it has held, in bytes."""
     with VideoReader(video) as reader:
         storyboard = Storyboard.from_json(reader.comment)
+    peak = PeakMemory()  # not ru_maxrss, which begins with the memory of the process that has started this one
     encoders = random_clip() if encoder == VIT else load_encoders(encoder)
     score(video, storyboard, encoders=encoders)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return round(peak.megabytes() * 2**20)
 
 
 if __name__ == "__main__":

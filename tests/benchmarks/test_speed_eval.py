@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -47,6 +50,13 @@ def test_long_videos_are_written_frame_by_frame_with_their_cuts(tmp_path):
 
 def test_memory_is_that_of_a_process_of_its_own(tmp_path):
     assert 2e8 < measure_memory(tmp_path, "puppet", 33) < 3e9
+
+
+def test_memory_of_the_process_that_starts_it_does_not_count():
+    ballast = np.ones(800_000_000, np.uint8)
+    code = "from benchmarks.work import PeakMemory; print(PeakMemory().megabytes())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 5 < float(found) < 500 < ballast.nbytes / 2**20
 
 
 def test_the_table_sets_numbers_against_their_targets():
