@@ -19,7 +19,7 @@ from desk.limits import Limits
 from desk.models import find, import_libraries
 from desk.outputs import Outputs
 from desk.studio import Studio
-from desk.theme import CSS, theme
+from desk.theme import CSS, SCRIPT, theme
 
 
 def build(outputs: str | None = None) -> gr.Blocks:
@@ -33,15 +33,15 @@ def build(outputs: str | None = None) -> gr.Blocks:
         gr.HTML(_header(model.name, model.facts.width, model.facts.height), apply_default_css=False)
         visitor = gr.BrowserState(None, storage_key="holocine-visitor", secret="holocine-visitor")
         with gr.Tabs() as tabs:
-            with gr.Tab("Direct", id="direct"):
+            with gr.Tab("Direct", id="direct", elem_id="direct-panel"):
                 desk = direct.build(studio, visitor)
-            with gr.Tab("Compare", id="compare") as tab:
+            with gr.Tab("Compare", id="compare", elem_id="compare-panel") as tab:
                 compare.build(studio, visitor, desk.editor, tab)
-            with gr.Tab("Score", id="score"):
+            with gr.Tab("Score", id="score", elem_id="score-panel"):
                 score.build(studio, visitor, desk.editor, tabs)
-            with gr.Tab("Benchmark", id="benchmark") as tab:
+            with gr.Tab("Benchmark", id="benchmark", elem_id="benchmark-panel") as tab:
                 bench.build(studio, visitor, desk.editor, tabs, tab)
-            with gr.Tab("How it works", id="how") as tab:
+            with gr.Tab("How it works", id="how", elem_id="how-panel") as tab:
                 page = gr.HTML(apply_default_css=False, elem_classes=["desk"], elem_id="how")
 
         def explain(written: dict, name: str, attention: str) -> str:
@@ -75,6 +75,7 @@ def launch(demo: gr.Blocks, **options):
     return demo.launch(
         theme=theme(),
         css_paths=CSS,
+        js=SCRIPT.read_text(encoding="utf-8"),
         max_file_size=limits.upload_bytes,
         ssr_mode=False,
         footer_links=["api"],

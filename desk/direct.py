@@ -16,7 +16,7 @@ from desk.limits import LimitError, Limits
 from desk.models import Model, find, model_names
 from desk.outputs import Record
 from desk.studio import ATTENTION, Settings, Studio
-from desk.visits import cancel, known, read_seed, read_size, refusal, watch
+from desk.visits import IDLE, cancel, known, read_seed, read_size, refusal, watch
 from holocine.storyboard import StoryboardError
 
 ATTENTION_WORDS = {
@@ -52,7 +52,9 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
             with gr.Accordion("Settings", open=False, elem_classes=["desk-settings"]):
                 settings = _settings(model, limits)
             with gr.Row(elem_classes=["desk-actions"]):
-                run = gr.Button("Generate", variant="primary", size="lg", scale=3, elem_id="generate")
+                run = gr.Button(
+                    "Generate", variant="primary", size="lg", scale=3, elem_id="generate", interactive=False
+                )  # until the page knows its visitor
                 stop = gr.Button("Cancel", size="lg", scale=1, interactive=False, elem_id="cancel")
             gr.Markdown(limits.sentence(), elem_classes=["desk-limits"])
         with gr.Column(scale=6, min_width=320, elem_classes=["stage-column"]):
@@ -289,7 +291,7 @@ def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, se
         job = studio.jobs.of(token)
         mine = _made(studio.outputs.of(token))
         value = stage.finished(mine[0].content, studio.outputs.files / mine[0].id) if mine else gr.skip()
-        yield token, value, _history(mine), gr.skip(), gr.skip()
+        yield token, value, _history(mine), IDLE["run"], IDLE["stop"]
         if job is not None and job.kind == "video":
             async for update in _watch(studio, job, token):
                 yield token, *update

@@ -137,7 +137,7 @@ def _score(page: Page) -> None:
     page.set_input_files("#upload input[type=file]", sorted(VIDEOS.glob("*.mp4"))[-1])
     page.locator("#upload .file-preview").wait_for()
     page.locator("#score").click()
-    page.get_by_role("tabpanel", name=TABS["score"]).locator(".stage[data-state=done]").wait_for(timeout=_LONG)
+    page.locator("#score-panel .stage[data-state=done]").wait_for(timeout=_LONG)
 
 
 def _open_row(page: Page) -> None:

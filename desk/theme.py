@@ -9,6 +9,7 @@ from gradio.themes.utils import fonts
 
 STATIC = Path(__file__).parent / "static"
 CSS = STATIC / "desk.css"
+SCRIPT = STATIC / "page.js"
 
 ACCENT = gr.themes.Color(
     name="vermilion",
