@@ -149,13 +149,24 @@ function showFacts(value) {
   parts.facts.replaceChildren(...(value.note ? [node('p', { class: 'note', text: value.note })] : []), ...facts.filter(([, fact]) => fact != null).map(([name, fact]) => node('span', {}, `${name} `, node('b', { text: fact }))));
 }
 
+// The server sends files under their names on disk, so the page itself gives them readable ones
+async function download(event) {
+  event.preventDefault();
+  const { href, download: name } = event.currentTarget;
+  const answer = await fetch(href);
+  if (!answer.ok) { window.open(href); return; }
+  const url = URL.createObjectURL(await answer.blob());
+  node('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
+
 function showDownloads(value) {
   const files = value.files || {};
   const names = { video: 'Video', sheet: 'Contact sheet', storyboard: 'Storyboard', scorecard: 'Scorecard', report: 'Report' };
-  const links = Object.entries(names).filter(([name]) => files[name]).map(([name, text]) => node('a', { href: files[name].url, download: files[name].orig_name || true, text }));
+  const links = Object.entries(names).filter(([name]) => files[name]).map(([name, text]) => node('a', { href: files[name].url, download: files[name].orig_name || true, text, onclick: download }));
   const shots = (value.shots || []).filter((shot) => shot.video && shot.video.url);
   if (shots.length > 1) {
-    links.push(node('details', {}, node('summary', { text: 'Single shots' }), ...shots.map((shot, index) => node('a', { href: shot.video.url, download: shot.video.orig_name || true, text: `Shot ${index + 1}` }))));
+    links.push(node('details', {}, node('summary', { text: 'Single shots' }), ...shots.map((shot, index) => node('a', { href: shot.video.url, download: shot.video.orig_name || true, onclick: download, text: `Shot ${index + 1}` }))));
   }
   parts.downloads.replaceChildren(...(links.length ? [node('span', { class: 'lane-name', text: 'Download' })] : []), ...links);
 }
