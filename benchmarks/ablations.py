@@ -80,9 +80,11 @@ def train(
     """
     import torch
 
+    from holocine.checkpoints import hide_loading_bars
     from holocine.puppet.assemble import assemble
     from holocine.puppet.train_transformer import train_transformer
 
+    hide_loading_bars()
     _check_start(folder, start)
     for path, what in (
         (latents, "latents"),
