@@ -23,6 +23,7 @@ from holocine.puppet.optimisers import Average, Muon
 from holocine.puppet.reader import Reader, reading_loss
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.train_transformer import LatentBank, build_transformer, losses, train_transformer
+from holocine.puppet.train_vae import detail_weight, reconstruction_loss
 from holocine.puppet.world import sample_scene
 from holocine.timeline import ShotLayout
 
@@ -75,6 +76,19 @@ def test_training_goes_on_where_it_stopped(folder: Path) -> None:
     assert after["step"] == before["step"] + 1
     assert after["spent"] > before["spent"]
     assert any(not torch.equal(before["model"][name], after["model"][name]) for name in before["model"])
+
+
+def test_errors_count_more_where_the_picture_has_detail() -> None:
+    video = torch.zeros(1, 3, 1, 20, 20)
+    video[..., 12:, 12:] = 1.0
+    weight = detail_weight(video)
+    at_the_edge, in_the_sky = video.clone(), video.clone()
+    at_the_edge[..., 12, 12] -= 0.5
+    in_the_sky[..., 4, 4] -= 0.5
+    plain = [float(reconstruction_loss(output, video)) for output in (at_the_edge, in_the_sky)]
+    weighted = [float(reconstruction_loss(output, video, weight)) for output in (at_the_edge, in_the_sky)]
+    assert plain[0] == pytest.approx(plain[1])
+    assert weighted[0] > 2 * weighted[1]
 
 
 @pytest.mark.parametrize("kind", ["stills", "scenes"])
