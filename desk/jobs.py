@@ -14,7 +14,8 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,7 @@ class Job:
     finished: float | None = None
     seen: float = field(default_factory=time.monotonic)
     _stop: str | None = None
+    _stoppers: list[Callable[[], Any]] = field(default_factory=list)
     _context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     @property
@@ -94,6 +96,19 @@ class Job:
         """Ask the job to end: at once while it waits, at its next step while it runs."""
         self._stop = self._stop or message
         self.version += 1
+        for stopper in tuple(self._stoppers):
+            stopper()
+
+    @contextmanager
+    def stopped_by(self, stopper: Callable[[], Any]) -> Iterator[None]:
+        """Inside the block, have `stopper` called as soon as the job is asked to end, at once if it already is."""
+        self._stoppers.append(stopper)
+        if self.stopping:
+            stopper()
+        try:
+            yield
+        finally:
+            self._stoppers.remove(stopper)
 
     def _end(self, state: str, message: str = "", result: Any = None) -> None:
         self.state, self.message, self.result = state, message, result

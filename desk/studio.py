@@ -255,37 +255,21 @@ class Studio:
         begun = None
         events = generate(storyboard.to_json(), asdict(settings), str(stop_file))
         try:
-            for event in _until_stopped(events, job, stop_file):
-                if "frames" in event:
-                    return event["frames"], Storyboard.from_json(event["storyboard"]), event["timings"]
-                now = time.monotonic()
-                begun = begun or (event["step"], now)
-                steps_timed = event["step"] - begun[0]
-                left = (now - begun[1]) / steps_timed * (event["of"] - event["step"] + 1.5) if steps_timed else None
-                said = {"previews": event["previews"]} if event["previews"] else {}
-                stage = "denoise" if event["step"] < event["of"] else "decode"
-                job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)
+            with job.stopped_by(stop_file.touch):
+                for event in events:
+                    if "frames" in event:
+                        return event["frames"], Storyboard.from_json(event["storyboard"]), event["timings"]
+                    now = time.monotonic()
+                    begun = begun or (event["step"], now)
+                    steps_timed = event["step"] - begun[0]
+                    left = (now - begun[1]) / steps_timed * (event["of"] - event["step"] + 1.5) if steps_timed else None
+                    said = {"previews": event["previews"]} if event["previews"] else {}
+                    stage = "denoise" if event["step"] < event["of"] else "decode"
+                    job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)
         finally:
             events.close()
             stop_file.unlink(missing_ok=True)
         raise Stopped("Cancelled.")
-
-
-def _until_stopped(events: Iterator[dict[str, Any]], job: Job, stop_file: Path) -> Iterator[dict[str, Any]]:
-    """The events of a generation; a request to stop the job reaches it through `stop_file` without waiting for one."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.1):
-            if job.stopping:
-                stop_file.touch()
-                return
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield from events
-    finally:
-        ended.set()
 
 
 def planned(storyboard: Storyboard) -> dict[str, Any]:

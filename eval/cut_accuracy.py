@@ -35,9 +35,9 @@ class Matching:
 def match(requested: Sequence[int], detected: Sequence[int], gate: float, penalty: float = math.inf) -> Matching:
     """The one-to-one matching of least cost: deviations of pairs plus `penalty` for each cut without a partner.
 
-    Pairs are at most `gate` frames apart. With an infinite penalty as many pairs as possible are made, and among those
-    matchings the one of least deviation is taken. Of equal ones, the one of the most even deviations, in which pairs
-    never cross.
+    Pairs are at most `gate` frames apart, and no further than two cuts without a partner cost. With an infinite penalty
+    as many pairs as possible are made, and among those matchings the one of least deviation is taken. Of equal ones,
+    the one of the most even deviations, in which pairs never cross.
     """
     if not requested or not detected:
         return Matching((), tuple(requested), tuple(detected))
@@ -47,10 +47,11 @@ def match(requested: Sequence[int], detected: Sequence[int], gate: float, penalt
     # Nothing else than a tie is decided by the small convex term: costs differ by 1 / N or not at all.
     even = 1e-6 * (apart / max(gate, 1)) ** 2
     alone = 2 * penalty if math.isfinite(penalty) else 1 + (gate + 1) * min(apart.shape)
+    in_reach = (apart <= gate) & (apart <= 2 * penalty)
     pairs = [
         (requested[i], detected[j])
-        for i, j in zip(*linear_sum_assignment(np.where(apart <= gate, apart + even, alone)), strict=True)
-        if apart[i, j] <= gate
+        for i, j in zip(*linear_sum_assignment(np.where(in_reach, apart + even, alone)), strict=True)
+        if in_reach[i, j]
     ]
     met, found = ({pair[side] for pair in pairs} for side in range(2))
     return Matching(

@@ -4,7 +4,7 @@ import math
 from itertools import combinations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from eval.cut_accuracy import match, match_cuts, mean_shot_length, shot_cut_accuracy
@@ -102,6 +102,7 @@ def test_early_and_late_cost_the_same(storyboard: Storyboard, detected: list[int
 small_sets = st.sets(st.integers(0, 25), max_size=4).map(sorted)
 
 
+@example([0], [7], 8, 3.0)
 @given(small_sets, small_sets, st.sampled_from((0, 1.5, 4, 8, 30)), st.sampled_from((3.0, 9.5, 16)))
 def test_no_other_matching_costs_less(requested, detected, gate: float, penalty: float) -> None:
     matching = match(requested, detected, gate, penalty)
