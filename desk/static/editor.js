@@ -378,6 +378,7 @@ function shotGuide(shot, row, index) {
     area.value = shot.caption;
     grow(area);
     commit();
+    review.readings[index] = { ...now }; // until the server has read the new caption
     row.querySelector('.guide').replaceChildren(...shotGuide(shot, row, index));
   };
   const name = (tag) => review.characters[tag].replace(/ (puppet|with|wearing|and holding).*$/, '').replace(/^an? /, '');
