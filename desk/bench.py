@@ -47,7 +47,15 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
 
     shown = [table, plots, reel]
     tab.select(lambda visitor: gr.update(choices=_choices(studio, visitor)), visitor, source, **quiet)
-    gr.on([tab.select, source.change], _show(studio), [source, visitor], [*shown, voted], **quiet)
+    # The last choice counts, also while the table of an earlier one is still being made.
+    gr.on(
+        [tab.select, source.change],
+        _show(studio),
+        [source, visitor],
+        [*shown, voted],
+        trigger_mode="always_last",
+        **quiet,
+    )
     table.choose(_look(studio), [source, visitor], reel, **quiet)
     reel.open_scene(_open(studio), [source, visitor], [editor, tabs], **quiet)
     run.click(
