@@ -24,8 +24,8 @@ Value = dict[str, Any]
 
 
 def published_runs() -> dict[str, Path]:
-    """The runs that are shipped, by name."""
-    return {path.parent.name: path.parent for path in sorted(RUNS.glob("*/run.json"))}
+    """The runs that are shipped whole, with suite and scorecards, by name."""
+    return {path.parent.name: path.parent for path in sorted(RUNS.glob("*/suite.jsonl"))}
 
 
 def paper_table() -> Value:
