@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -16,7 +17,7 @@ from desk.limits import LimitError
 from desk.models import find
 from desk.studio import Studio
 from desk.versions import VOTES
-from desk.visits import BUSY, IDLE, cancel, known, unfinished
+from desk.visits import BUSY, IDLE, arrival, cancel, known
 
 _INTRODUCTION = """
 ### Which system is better
@@ -67,7 +68,12 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
     )
     stop.click(cancel(studio), visitor, None, queue=False, **quiet)
     gr.context.Context.root_block.load(
-        _arrive(studio), visitor, [status, source, run, stop], concurrency_limit=None, **quiet
+        # A finished run is among the results to choose from.
+        arrival(studio, "run", partial(_watch, studio), lambda record: gr.skip()),
+        visitor,
+        [status, source, run, stop],
+        concurrency_limit=None,
+        **quiet,
     )
 
 
@@ -133,31 +139,19 @@ def _run(studio: Studio):
         except (ValueError, OSError) as error:
             yield _status(draft.sentence(str(error)), wrong=True), gr.skip(), gr.skip(), gr.skip()
             return
-        async for update in _watch(studio, job, visitor):
+        async for update in _watch(studio, job):
             yield update
 
     return run
 
 
-async def _watch(studio: Studio, job: Job, visitor: str) -> AsyncIterator[tuple]:
+async def _watch(studio: Studio, job: Job) -> AsyncIterator[tuple]:
     async for now in studio.jobs.follow(job):
         buttons = BUSY if now.live else IDLE
         source = gr.skip()
         if now.state == "done":
-            source = gr.update(choices=_choices(studio, visitor), value=job.id)
+            source = gr.update(choices=_choices(studio, job.visitor), value=job.id)
         yield _job_status(studio, now), source, buttons["run"], buttons["stop"]
-
-
-def _arrive(studio: Studio):
-    async def arrive(visitor: str | None) -> AsyncIterator[tuple]:
-        job, _ = unfinished(studio, visitor, "run")
-        if job is None:
-            yield (gr.skip(),) * 4
-            return
-        async for update in _watch(studio, job, visitor):
-            yield update
-
-    return arrive
 
 
 def _job_status(studio: Studio, job: Job) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -14,8 +15,9 @@ from desk.direct import ATTENTION_WORDS
 from desk.jobs import Job
 from desk.limits import Limits
 from desk.models import find, model_names
+from desk.outputs import Record
 from desk.studio import ATTENTION, MOST_SEED, Settings, Studio
-from desk.visits import BUSY, IDLE, cancel, known, read_seed, refusal, unfinished
+from desk.visits import BUSY, IDLE, arrival, cancel, known, read_seed, refusal
 from holocine.storyboard import StoryboardError
 
 _INTRODUCTION = """
@@ -57,7 +59,11 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tab: gr.Tab
     )
     stop.click(cancel(studio), visitor, None, queue=False, **quiet)
     gr.context.Context.root_block.load(
-        _arrive(studio), visitor, [screen, current, run, stop], concurrency_limit=None, **quiet
+        arrival(studio, "compare", partial(_watch, studio), partial(_kept, studio)),
+        visitor,
+        [screen, current, run, stop],
+        concurrency_limit=None,
+        **quiet,
     )
     screen.vote(_vote(studio), [current, visitor], screen, **quiet)
 
@@ -115,25 +121,15 @@ def _compare(studio: Studio):
     return compare
 
 
+def _kept(studio: Studio, record: Record) -> tuple:
+    value = versions.shown(record.id, record.content, studio.outputs.files / record.id)
+    return value, record.id, gr.skip(), gr.skip()
+
+
 async def _watch(studio: Studio, job: Job) -> AsyncIterator[tuple]:
     async for now in studio.jobs.follow(job):
         buttons = BUSY if now.live else IDLE
         yield versions.of_job(now, studio.jobs, studio.outputs.files), job.id, buttons["run"], buttons["stop"]
-
-
-def _arrive(studio: Studio):
-    async def arrive(visitor: str | None) -> AsyncIterator[tuple]:
-        job, record = unfinished(studio, visitor, "compare")
-        if job is not None:
-            async for update in _watch(studio, job):
-                yield update
-        elif record is not None:
-            value = versions.shown(record.id, record.content, studio.outputs.files / record.id)
-            yield value, record.id, gr.skip(), gr.skip()
-        else:
-            yield (gr.skip(),) * 4
-
-    return arrive
 
 
 def read_versions(written: dict[str, Any], asked: list[dict[str, Any]]) -> tuple[Any, list[Settings]]:

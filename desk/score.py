@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from desk import components, draft, screening, stage
 from desk.jobs import Job
 from desk.limits import LimitError, Limits
 from desk.models import find
+from desk.outputs import Record
 from desk.studio import Studio
-from desk.visits import cancel, known, refusal, unfinished, watch
+from desk.visits import arrival, cancel, known, refusal, watch
 from holocine.storyboard import Storyboard, StoryboardError
 
 _INTRODUCTION = """
@@ -57,7 +59,7 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
     )
     stop.click(cancel(studio), visitor, None, queue=False, show_progress="hidden", api_visibility="private")
     gr.context.Context.root_block.load(
-        _arrive(studio),
+        arrival(studio, "score", partial(_watch, studio), partial(_kept, studio)),
         visitor,
         [screen, scene, edit, run, stop],
         concurrency_limit=None,
@@ -110,24 +112,14 @@ def _score(studio: Studio, limits: Limits):
     return score
 
 
+def _kept(studio: Studio, record: Record) -> tuple:
+    value = stage.finished(record.content, studio.outputs.files / record.id)
+    return *_shown(value), gr.skip(), gr.skip()
+
+
 async def _watch(studio: Studio, job: Job) -> AsyncIterator[tuple]:
     async for value, buttons in watch(studio, job):
         yield *_shown(value), buttons["run"], buttons["stop"]
-
-
-def _arrive(studio: Studio):
-    async def arrive(visitor: str | None) -> AsyncIterator[tuple]:
-        job, record = unfinished(studio, visitor, "score")
-        if job is not None:
-            async for update in _watch(studio, job):
-                yield update
-        elif record is not None:
-            value = stage.finished(record.content, studio.outputs.files / record.id)
-            yield *_shown(value), gr.skip(), gr.skip()
-        else:
-            yield (gr.skip(),) * 5
-
-    return arrive
 
 
 def _shown(value: stage.Value) -> tuple:

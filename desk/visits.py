@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import gradio as gr
@@ -57,6 +57,27 @@ def unfinished(studio: Studio, visitor: Any, kind: str) -> tuple[Job | None, Rec
     if job is not None and job.kind == kind:
         return job, None
     return None, next((record for record in studio.outputs.of(visitor) if record.content["kind"] == KEPT[kind]), None)
+
+
+def arrival(
+    studio: Studio, kind: str, watched: Callable[[Job], AsyncIterator[tuple]], kept: Callable[[Record], tuple]
+):
+    """A listener for the page's opening: goes on with the visitor's live job of a kind, or else shows what was kept.
+
+    watched: the tab's updates while a job goes on. kept: its update for a finished one.
+    """
+
+    async def listener(visitor: str | None) -> AsyncIterator[tuple]:
+        job, record = unfinished(studio, visitor, kind)
+        if job is not None:
+            async for update in watched(job):
+                yield update
+        elif record is not None:
+            yield kept(record)
+        else:
+            yield gr.skip()
+
+    return listener
 
 
 def refusal(error: Exception) -> stage.Value:
