@@ -59,9 +59,7 @@ def unfinished(studio: Studio, visitor: Any, kind: str) -> tuple[Job | None, Rec
     return None, next((record for record in studio.outputs.of(visitor) if record.content["kind"] == KEPT[kind]), None)
 
 
-def arrival(
-    studio: Studio, kind: str, watched: Callable[[Job], AsyncIterator[tuple]], kept: Callable[[Record], tuple]
-):
+def arrival(studio: Studio, kind: str, watched: Callable[[Job], AsyncIterator[tuple]], kept: Callable[[Record], tuple]):
     """A listener for the page's opening: goes on with the visitor's live job of a kind, or else shows what was kept.
 
     watched: the tab's updates while a job goes on. kept: its update for a finished one.

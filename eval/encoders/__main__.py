@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("folder", type=Path, help="holds the checkpoint")
     train.add_argument("--minutes", type=float, default=40.0, help="minutes of computing in all (default: 40)")
     train.add_argument("--out", type=Path, help="the model's folder (default: FOLDER/puppet_clip)")
+    train.add_argument("--start", type=Path, help="begin with the weights of this folder, such as eval/puppet_clip")
     train.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
     train.set_defaults(run=_train)
     measure = commands.add_parser("measure-puppet-clip", help="retrieval on scenes that were not trained on")
@@ -54,7 +55,7 @@ def _train(options: argparse.Namespace) -> None:
 
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     out = options.out or options.folder / "puppet_clip"
-    train_puppet_clip(options.folder, options.minutes, out, device=device)
+    train_puppet_clip(options.folder, options.minutes, out, device=device, start=options.start)
 
 
 def _measure(options: argparse.Namespace) -> None:

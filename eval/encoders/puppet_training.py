@@ -22,7 +22,7 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -306,10 +306,12 @@ def train_puppet_clip(
     device: str | torch.device = "cpu",
     progress: Callable[[str], None] = logger.info,
     most_steps: int | None = None,
+    start: str | os.PathLike | None = None,
 ) -> None:
     """Train for `minutes` of compute in all and write the model to `out`; the same call goes on from where it stopped.
 
     folder: holds the checkpoint, written every few minutes. num_scenes: scenes in a batch. most_steps: stop early.
+    start: a folder written before, whose weights a new training begins with.
     """
     folder, out, num_scenes = Path(folder), Path(out), num_scenes or _BATCH_SCENES
     folder.mkdir(parents=True, exist_ok=True)
@@ -318,6 +320,8 @@ def train_puppet_clip(
     clip = open_clip.model.CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"])
     with torch.no_grad():
         clip.logit_scale.fill_(np.log(10.0))
+    if start:
+        clip.load_state_dict(load_file(Path(start) / "open_clip_model.safetensors"))
     facts = nn.Sequential(nn.Linear(EMBED_DIM, sum(map(len, FACTS.values()))))
     nn.init.normal_(facts[0].weight, std=1.0)
     model = nn.ModuleDict({"clip": clip, "facts": facts}).to(device).train()

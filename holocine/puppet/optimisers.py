@@ -77,8 +77,11 @@ class Average:
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is the quick way here: on a GPU, and on a CPU with matrix units for it (AMX)."""
-    return device.type == "cuda" or (device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16")))
+    """Whether bfloat16 is the quick way here: on a GPU, and on a CPU with instructions for it (AMX, AVX-512)."""
+    if device.type != "cpu":
+        return device.type == "cuda"
+    abilities = torch.cpu.get_capabilities()
+    return bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
 
 
 def autocast(device: torch.device) -> torch.autocast:

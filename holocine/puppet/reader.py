@@ -2,8 +2,9 @@
 
 Denoising alone teaches slowly which words are about which tokens. Linear readers on the tokens in the middle of the
 network have to tell, from the noisy video and the text, where a puppet is, what it looks like, and what its shot
-does. They are dropped after training. (The idea of aligning hidden tokens with what a picture shows: REPA, Yu et al.,
-2024; here the world's own truth takes the place of a pretrained encoder.)
+does; also a puppet's scarf and the light, which no text says and the other shots show. They are dropped after
+training. (The idea of aligning hidden tokens with what a picture shows: REPA, Yu et al., 2024; here the world's own
+truth takes the place of a pretrained encoder.)
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from holocine.puppet.facts import CAPTION_FACTS, TRAITS, shot_facts
-from holocine.puppet.world import Scene
+from holocine.puppet.facts import CAPTION_FACTS, FACTS, TRAITS, shot_facts
+from holocine.puppet.world import SCARVES, Scene
 from holocine.timeline import ShotLayout
 
 MOST_PUPPETS = 3
-SHOT_FACTS = tuple(name for name in CAPTION_FACTS if name[:-1] not in TRAITS)
+LOOKS = {**TRAITS, "scarf": tuple(SCARVES)}
+SHOT_FACTS = (*(name for name in CAPTION_FACTS if name[:-1] not in TRAITS), "light")
+_FACT_NUMBERS = [list(FACTS).index(name) for name in SHOT_FACTS]
 
 
 class Reader(nn.Module):
@@ -26,7 +29,7 @@ class Reader(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.sizes = [1, *map(len, TRAITS.values()), *(len(CAPTION_FACTS[name]) for name in SHOT_FACTS)]
+        self.sizes = [1, *map(len, LOOKS.values()), *(len(FACTS[name]) for name in SHOT_FACTS)]
         self.norm = nn.LayerNorm(width)
         self.heads = nn.Linear(width, sum(self.sizes))
 
@@ -35,17 +38,18 @@ class Reader(nn.Module):
 
 
 def looks(scenes: list[Scene]) -> torch.Tensor:
-    """Traits of every puppet of every scene, as indices into `TRAITS`: (B, MOST_PUPPETS, traits)."""
-    found = np.zeros((len(scenes), MOST_PUPPETS, len(TRAITS)), np.int64)
+    """Looks of every puppet of every scene, as indices into `LOOKS`: (B, MOST_PUPPETS, looks)."""
+    found = np.zeros((len(scenes), MOST_PUPPETS, len(LOOKS)), np.int64)
     for row, scene in zip(found, scenes, strict=True):
         for number, puppet in enumerate(scene.puppets):
-            row[number] = [values.index(getattr(puppet, trait)) for trait, values in TRAITS.items()]
+            row[number] = [values.index(getattr(puppet, trait)) for trait, values in LOOKS.items()]
     return torch.from_numpy(found)
 
 
 def facts(scenes: list[Scene]) -> torch.Tensor:
     """Facts of every shot of scenes with equally many shots, as indices into their choices: (B, N, SHOT_FACTS)."""
-    return torch.tensor([[shot_facts(s, i)[: len(SHOT_FACTS)] for i in range(len(s.shots))] for s in scenes])
+    found = np.array([[shot_facts(scene, i) for i in range(len(scene.shots))] for scene in scenes])
+    return torch.from_numpy(found[..., _FACT_NUMBERS])
 
 
 def reading_loss(
@@ -68,11 +72,11 @@ def reading_loss(
         table = looks(scenes).to(device)
         index = which.clamp(min=0)[..., None].expand(-1, -1, table.shape[-1])
         traits = table.gather(1, index)
-        for number in range(len(TRAITS)):
-            loss = loss + F.cross_entropy(logits[number][there], traits[..., number][there]) / len(TRAITS)
+        for number in range(len(LOOKS)):
+            loss = loss + F.cross_entropy(logits[number][there], traits[..., number][there]) / len(LOOKS)
     shot_of_token = torch.from_numpy(np.repeat(layout.shot_ids, layout.tokens_per_frame)).to(device)
     asked = facts(scenes).to(device)[:, shot_of_token]
     for number in range(len(SHOT_FACTS)):
-        answers = logits[len(TRAITS) + number].flatten(0, 1)
+        answers = logits[len(LOOKS) + number].flatten(0, 1)
         loss = loss + F.cross_entropy(answers, asked[..., number].flatten()) / len(SHOT_FACTS)
     return loss

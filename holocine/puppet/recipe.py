@@ -43,8 +43,7 @@ def run(
     """Train everything and write the pipeline folder `out`. What is complete in `folder` is not done again.
 
     folder: gets `frames`, `vae`, `decoder`, `text`, `latents`, `transformer` and `judge.safetensors`.
-    start: a pipeline folder to go on from. Its language and latent space are taken over, its decoder and transformer
-        trained further.
+    start: a pipeline folder to go on from. Its language is taken over, its VAE and transformer are trained further.
     """
     frames, latents = folder / "frames", folder / "latents"
     machine = {"device": recipe.device, "batch_scale": recipe.batch_scale}
@@ -53,11 +52,10 @@ def run(
     for shard in range(recipe.scene_shards):
         progress(f"rendering: shard {shard + 1} of {recipe.scene_shards}")
         render_shard(frames, shard)
-    if start is None:
-        progress("training the VAE")
-        train_vae(folder / "vae", frames, recipe.vae, **machine)
+    progress("training the VAE")
+    train_vae(folder / "vae", frames, recipe.vae, start=start and start / "vae", **machine)
     progress("training the VAE's decoder")
-    train_vae(folder / "decoder", frames, recipe.decoder, decoder_only=True, **machine)
+    train_vae(folder / "decoder", frames, recipe.decoder, decoder_only=True, start=folder / "vae" / "model", **machine)
     if not (folder / "text" / "text_encoder" / "config.json").exists():
         progress("training the text encoder")
         train_text_encoder(train_tokenizer(), recipe.text, folder / "text", device=recipe.device)
@@ -80,10 +78,7 @@ def run(
 
 
 def take_over(start: Path, folder: Path) -> None:
-    """Copy the tokenizer, the text encoder and the VAE of a pipeline folder, in single precision, unless there."""
-    if not (folder / "vae" / "model").exists():
-        vae = AutoencoderKLWan.from_pretrained(start / "vae", torch_dtype=torch.float32)
-        vae.save_pretrained(folder / "vae" / "model")
+    """Copy the tokenizer and the text encoder of a pipeline folder, in single precision, unless there."""
     if not (folder / "text").exists():
         encoder = UMT5EncoderModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
         encoder.save_pretrained(folder / "text" / "text_encoder")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from holocine.puppet.stage import _CIRCLE, Camera, Canvas, draw_scenery, exposure, shade
+from holocine.puppet.stage import _CIRCLE, Camera, Canvas, draw_scenery, exposure, off_centre, shade
 from holocine.puppet.world import COLOURS, HEIGHT, SCARVES, WIDTH, Puppet, Scene, ShotPlan
 
-_SCALES = {"wide": 23.0, "medium": 36.0, "close-up": 58.0}  # pixels per puppet height
+_SCALES = {"wide": 27.0, "medium": 40.0, "close-up": 60.0}  # pixels per puppet height
 _AIM = {"wide": 0.72, "medium": 0.62, "close-up": 0.66}  # height of the camera's aim
 _LIGHTS = {"neutral": (1.0, 1.0, 1.0), "warm": (1.08, 0.98, 0.84), "cool": (0.86, 0.97, 1.1)}
 _PAN = 30.0  # pixels a pan moves the picture by, from first to last frame
@@ -49,7 +49,7 @@ def shot_cameras(scene: Scene, index: int) -> list[Camera]:
     rest = np.random.default_rng((scene.seed, shot.stretch, 3)).uniform(-0.8, 0.8)
     scale, aim = _SCALES[shot.size], _AIM[shot.size]
     if shot.framing == "two-shot":
-        scale *= 0.88
+        scale *= 0.94
     t = _progress(shot.num_frames)
     pan = {"pan left": -1.0, "pan right": 1.0}.get(shot.camera, 0.0) * _PAN / scale
     zoom = {"zoom in": 1.0, "zoom out": -1.0}.get(shot.camera, 0.0) * np.log(_ZOOM)
@@ -68,12 +68,12 @@ def lantern_light(scene: Scene, index: int) -> np.ndarray:
 
 
 def _stage_x(scene: Scene, shot: ShotPlan, camera: Camera, u: float, slot: int) -> float:
-    """Where a puppet stands, from the shot's resting camera and its action."""
+    """How far from the middle of the shot's resting camera a puppet is, by its action and the composition."""
     walk = {"walking left": -1.0, "walking right": 1.0}.get(shot.action, 0.0) * _WALK / _SCALES[shot.size]
     if shot.framing == "two-shot":
         walk *= 0.6
         return (-0.62, 0.62)[slot] + walk * u
-    return walk * u
+    return off_centre(scene, shot.stretch) / _SCALES[shot.size] + walk * u
 
 
 def render(scene: Scene, only: Collection[int] | None = None) -> tuple[np.ndarray, list[FrameTruth]]:
@@ -204,10 +204,10 @@ def _draw_puppet(
     middle = outline.mean(0)
     fill((outline - middle) * 1.1 + middle, shade(colour, 0.45))
     fill(outline, colour)
-    neck = 0.3
-    left, right = _width_at(puppet.body, neck), _width_at(puppet.body, neck - 0.12)
+    neck, hem = 0.31, 0.16
+    left, right = _width_at(puppet.body, neck), _width_at(puppet.body, hem)
     scarf = SCARVES[puppet.scarf]
-    fill(np.array([(-left, neck), (left, neck), (right, neck - 0.12), (-right, neck - 0.12)]), scarf)
+    fill(np.array([(-left, neck), (left, neck), (right, hem), (-right, hem)]), scarf)
     fill(
         np.array([(0.08, neck - 0.05), (0.22, neck - 0.05), (0.24, neck - 0.24), (0.1, neck - 0.24)]),
         shade(scarf, 0.82),

@@ -86,7 +86,7 @@ def shade(colour: Colour, factor: float) -> Colour:
 SKIES: dict[str, tuple[Colour, Colour]] = {
     "beach": ((96, 178, 238), (188, 226, 246)),
     "forest": ((150, 208, 190), (206, 232, 190)),
-    "city": ((18, 20, 54), (58, 48, 104)),
+    "city": ((40, 42, 96), (96, 78, 148)),
     "desert": ((246, 176, 106), (252, 220, 160)),
     "snow": ((168, 190, 222), (222, 232, 244)),
     "room": ((186, 140, 122), (206, 160, 138)),
@@ -94,14 +94,15 @@ SKIES: dict[str, tuple[Colour, Colour]] = {
 GROUNDS: dict[str, tuple[Colour, Colour]] = {
     "beach": ((236, 214, 150), (222, 192, 122)),
     "forest": ((92, 148, 66), (66, 116, 50)),
-    "city": ((74, 76, 92), (54, 56, 70)),
+    "city": ((92, 94, 112), (66, 68, 86)),
     "desert": ((222, 168, 92), (200, 140, 70)),
     "snow": ((238, 242, 250), (208, 218, 236)),
     "room": ((146, 96, 62), (112, 70, 44)),
 }
 # Every stretch of the stage faces the light differently, which is what makes a cut between two of them visible.
-_EXPOSURES = (1.0, 0.70, 1.22, 0.84)
-_SKY_TINTS = ((1.0, 1.0, 1.0), (1.16, 0.94, 0.78), (0.8, 1.05, 1.14), (1.1, 0.84, 1.08))
+_EXPOSURES = (1.0, 0.6, 1.3, 0.76)
+_SKY_TINTS = ((1.0, 1.0, 1.0), (1.2, 0.9, 0.72), (0.74, 1.06, 1.1), (1.14, 0.76, 1.06))
+_OFF_CENTRE = (-14.0, -5.0, 15.0, 5.0)  # pixels
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,11 @@ def exposure(scene: Scene, stretch: int) -> float:
 
 def sky_tint(scene: Scene, stretch: int) -> np.ndarray:
     return np.array(_SKY_TINTS[int(stretch_order(scene)[stretch])])
+
+
+def off_centre(scene: Scene, stretch: int) -> float:
+    """How many pixels right of the middle a shot of this stretch is composed: the eye jumps at a cut."""
+    return _OFF_CENTRE[int(stretch_order(scene)[stretch])]
 
 
 def landmarks(scene: Scene, stretch: int) -> list[Landmark]:
@@ -148,7 +154,7 @@ def draw_scenery(canvas: Canvas, scene: Scene, stretch: int, lit: float) -> None
     canvas.gradient(
         camera.horizon,
         camera.horizon + 60,
-        *(tuple(np.minimum(colour * tint**0.5, 255)) for colour in np.array(ground, float)),
+        *(tuple(np.minimum(colour * tint**0.7, 255)) for colour in np.array(ground, float)),
     )
     for mark in landmarks(scene, stretch):
         _NEAR[scene.setting](canvas, back, mark)
@@ -183,11 +189,11 @@ def _far_forest(canvas: Canvas, back: Camera, scene: Scene, stretch: int) -> Non
 
 def _far_city(canvas: Canvas, back: Camera, scene: Scene, stretch: int) -> None:
     _sun(canvas, back, scene, stretch, (238, 236, 210), 0.24)
-    rng = np.random.default_rng((scene.seed, stretch, 7))
-    x = -7.0
+    rng, x = np.random.default_rng((scene.seed, stretch, 7)), -7.0
+    walls = tuple(np.array((54, 52, 102)) * sky_tint(scene, stretch))
     while x < 7.0:
         width, height = rng.uniform(0.6, 1.2), rng.uniform(0.6, 1.5)
-        canvas.box(x, 0, x + width, height, (36, 36, 74), back)
+        canvas.box(x, 0, x + width, height, walls, back)
         x += width
 
 

@@ -36,7 +36,7 @@ _KL_WEIGHT = 1e-4
 # are not quite right; and an encoder that has to survive noise arranges its latents so that a diffusion model learns
 # them more easily.
 _LATENT_NOISE, _DECODER_NOISE = 0.4, 0.25
-# How much more a pixel counts where the picture is busiest when the decoder learns alone: small puppets, not the sky.
+# How much more a pixel counts where the picture is busiest: small puppets, not the sky.
 _DETAIL_WEIGHT = 4.0
 _BUSY = 0.12  # mean step to the next pixel, of values in [-1, 1]
 
@@ -74,9 +74,7 @@ class FrameBank:
         return pixels.float() / 127.5 - 1
 
 
-def reconstruction_loss(
-    output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
-) -> torch.Tensor:
+def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
     """L1 on values and on their differences along rows, columns and time: edges and motion count.
 
     weight: of each pixel, (B, 1, T, H, W); all alike if None.
@@ -121,10 +119,11 @@ def train_vae(
     decoder_only: bool = False,
     lr: float = 2e-3,
     most_steps: int | None = None,
+    start: Path | None = None,
     device: str | torch.device = "cpu",
     batch_scale: int = 1,
 ) -> None:
-    """Train until `minutes` of compute are used in all, resuming from `folder`/state.pt.
+    """Train until `minutes` of compute are used in all, resuming from `folder`/state.pt, or else from `start`.
 
     With `decoder_only` the encoder, and so the latent space, stays as it is while pictures get sharper where they have
     detail. `most_steps` ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch
@@ -133,9 +132,10 @@ def train_vae(
     device = torch.device(device)
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng()
-    vae = AutoencoderKLWan(**VAE_CONFIG)
+    vae = (
+        AutoencoderKLWan.from_pretrained(start, torch_dtype=torch.float32) if start else AutoencoderKLWan(**VAE_CONFIG)
+    )
     if decoder_only:
-        vae = AutoencoderKLWan.from_pretrained(folder.parent / "vae" / "model")
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
     vae.to(device)
@@ -151,7 +151,7 @@ def train_vae(
         _save_model(vae, trainer.average, folder, bank)
 
     for step in trainer.steps(save_model):
-        video = _next_batch(bank, 1.0 if decoder_only else trainer.progress, rng, batch_scale).to(device)
+        video = _next_batch(bank, 1.0 if start else trainer.progress, rng, batch_scale).to(device)
         with torch.set_grad_enabled(not decoder_only), autocast(device):
             mu, logvar = encode_clip(vae, video)
         # Not detached: against noise of a fixed size, louder latents would pay.
@@ -163,8 +163,7 @@ def train_vae(
             loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
         with autocast(device):
             output = decode_clip(vae, latents).float()
-        weight = detail_weight(video) if decoder_only else None
-        trainer.step(loss + reconstruction_loss(output, video, weight))
+        trainer.step(loss + reconstruction_loss(output, video, detail_weight(video)))
         history.append(psnr(output.detach(), video))
         if step % 50 == 0:
             kind = f"{video.shape[2]} frames"
