@@ -21,7 +21,7 @@ from eval.metric import Measured, Metric
 _SHIFT = 0.085  # of the picture's width
 _GROWTH = 0.085  # of the picture's size, as a logarithm
 # Shares of the picture between wide and medium, medium and close-up; set on 60 scenes of the theatre.
-_SHARES = (0.093, 0.2)
+_SHARES = (0.13, 0.224)
 _LOOKED_AT = 5  # pictures a shot
 
 
@@ -108,7 +108,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="shot_size",
-        version=1,
+        version=2,
         group="adherence",
         direction="higher",
         range=(0, 1),
