@@ -14,10 +14,10 @@ import gradio as gr
 from desk import bench, compare, direct, draft, how, score, service
 from desk.examples import VIDEOS
 from desk.jobs import JobQueue
-from desk.league import RUNS
 from desk.limits import Limits
 from desk.models import find, import_libraries
 from desk.outputs import Outputs
+from desk.shipped import RUNS
 from desk.studio import Studio
 from desk.theme import CSS, SCRIPT, theme
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from desk import components, draft, league, live_run
+from desk import components, draft, league, live_run, shipped
 from desk.gpu import on_zero_gpu
 from desk.jobs import Job
 from desk.limits import LimitError
@@ -79,25 +79,25 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
 
 def _choices(studio: Studio, visitor: str | None) -> list[tuple[str, str]]:
     """The results to choose from, by what to call them: shipped ones, the paper's, and the visitor's own."""
-    shipped = [(name.replace("_", " "), name) for name in league.published_runs()]
+    ours = [(f"Ours: suite {name.replace('_', ' ')}", name) for name in shipped.shipped()]
     records = studio.outputs.of(visitor) if visitor else []
     own = [
         (f"Yours, {time.strftime('%H:%M', time.localtime(record.created))}: {record.content['title']}", record.id)
         for record in records
         if record.content["kind"] == "run"
     ]
-    return [*shipped, (_PAPER, league.PAPER), *own]
+    return [*ours, (_PAPER, league.PAPER), *own]
 
 
 def _load(studio: Studio, source: Any, visitor: str):
     """The run that a visitor may see under a name: a shipped one, or one of the visitor's own."""
-    runs = league.published_runs()
-    if isinstance(source, str) and source in runs:
-        return league.load(runs[source])
+    ours = shipped.shipped()
+    if isinstance(source, str) and source in ours:
+        return shipped.load(ours[source])
     record = studio.outputs.find(source, known(visitor))
     if record is None or record.content["kind"] != "run":
         raise LimitError("these results are no longer kept")
-    return league.load(studio.outputs.files / record.id / live_run.RUN)
+    return shipped.load(studio.outputs.files / record.id / live_run.RUN)
 
 
 def _show(studio: Studio):

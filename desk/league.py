@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from benchmarks.charts import distance_lines, intervals, metric_dots, trade_off
 from benchmarks.published import COLUMNS, HEADINGS, TABLE_1
-from benchmarks.results import Results, ResultsError, load_run
-from benchmarks.summary import Summary, summarise
+from benchmarks.results import Results, ResultsError
+from benchmarks.summary import Summary
 from benchmarks.tables import ARROWS, cell_text, heading, number
 from desk.components import served
+from desk.shipped import outdated
 from eval.metrics import all_metrics
 
-RUNS = Path(__file__).parents[1] / "benchmarks" / "results"
 PAPER = "paper"
 _PUBLISHED = (
     "As published in arXiv 2510.20822, measured with ViCLIP and other encoders, on other prompts, with a definition of "
@@ -21,11 +20,6 @@ _PUBLISHED = (
 )
 
 Value = dict[str, Any]
-
-
-def published_runs() -> dict[str, Path]:
-    """The runs that are shipped whole, with suite and scorecards, by name."""
-    return {path.parent.name: path.parent for path in sorted(RUNS.glob("*/suite.jsonl"))}
 
 
 def paper_table() -> Value:
@@ -78,6 +72,10 @@ def run_table(summary: Summary) -> Value:
         )
     suite = summary.results.suite
     note = "Value ± standard error over storyboards. Grey rows are bounds: they show what the metrics can tell."
+    if summary.baseline:
+        note += f" † differs from {summary.baseline} at 5 %, corrected for the number of comparisons."
+    if left_out := outdated(summary.results.info):
+        note += f" Left out, since they are measured in another way by now: {', '.join(left_out)}."
     return {
         "title": f"Suite {suite.name} {suite.version}, {len(summary.results.entries)} storyboards",
         "note": note,
@@ -105,15 +103,8 @@ def plots(summary: Summary) -> str:
     return '<div class="plots">' + "".join(f"<div>{row}</div>" for row in rows if row) + "</div>"
 
 
-def load(run: Path) -> Summary:
-    """A run added up; raises ResultsError for a folder that holds none."""
-    results = load_run(run)
-    baseline = "holocine" if "holocine" in results.systems else None
-    return summarise(results, baseline)
-
-
 def behind(results: Results, system: Any) -> Value:
-    """What is behind a system's row: a card a storyboard, with its video where the run has kept it.
+    """What is behind a system's row: a card a storyboard, with its video where it is there, and a note if none is.
 
     Raises ResultsError for a system that the run does not have.
     """
@@ -136,7 +127,12 @@ def behind(results: Results, system: Any) -> Value:
                 "video": served(item.video, f"{item.storyboard_id}_{system}.mp4") if item.video else None,
             }
         )
-    return {"system": system, "cards": cards}
+    without = not any(card["video"] for card in cards)
+    return {"system": system, "cards": cards, "note": _WITHOUT_VIDEOS if without else ""}
 
 
+_WITHOUT_VIDEOS = (
+    "The videos of these results do not come with the desk. A small run below makes some anew, and “Open in Direct” "
+    "makes one scene yourself."
+)
 _SHOWN = {"sca": "cuts", "character_consistency": "characters", "text_shot": "words"}

@@ -1,4 +1,4 @@
-// The videos behind a row of results: {system, cards: [{id, name, about, error, scores, video}]}
+// The videos behind a row of results: {system, note, cards: [{id, name, about, error, scores, video}]}
 
 const root = element.querySelector('.reel');
 
@@ -16,9 +16,9 @@ function node(tag, attributes = {}, ...children) {
 }
 
 function show() {
-  const { system, cards = [] } = props.value || {};
+  const { system, note, cards = [] } = props.value || {};
   if (!cards.length) { root.replaceChildren(); return; }
-  root.replaceChildren(node('h3', { text: `Behind ${system}` }), node('div', { class: 'cards' }, ...cards.map((card) => {
+  root.replaceChildren(node('h3', { text: `Behind ${system}` }), note ? node('p', { class: 'note', text: note }) : '', node('div', { class: 'cards' }, ...cards.map((card) => {
     const video = card.video && node('video', { src: card.video.url + '#t=0.05', controls: true, loop: true, muted: true, playsinline: true, preload: 'metadata', 'aria-label': card.name });
     if (video) video.muted = true;
     return node('article', {}, video || null, node('b', { text: card.name }), node('p', { text: card.about }),

@@ -322,7 +322,11 @@ def test_published_results_sort_and_a_small_run_shows_its_videos(visit):
     page = visit()
     page.get_by_role("tab", name="Benchmark").click()
     table = page.locator(".league")
-    expect(table.locator("tbody tr")).not_to_have_count(0)  # the results that come with the desk
+    expect(table.locator("h3")).to_contain_text("Suite")  # the results that come with the desk
+    table.locator("[data-system=truth]").click()
+    expect(page.locator(".reel .note")).to_contain_text("do not come with the desk")
+    expect(page.locator(".reel article")).not_to_have_count(0)
+    expect(page.locator(".reel video")).to_have_count(0)
     page.get_by_label("The paper’s Table 1").check()
     expect(table.locator("tbody tr")).to_have_count(5)
     table.get_by_role("button", name="SCA").click()
