@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+import multiprocessing
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +35,9 @@ if TYPE_CHECKING:
     from holocine.puppet.judge import Judge
 
 FIRST_SEED = 800_000  # measured scenes: seeds that training never uses
+GENERATED, THROUGH_VAE, TRUTH = "generated", "truth through the VAE", "truth"
 _LOOKS = ("colour", "body", "hat")
+_TOGETHER = 4  # scenes measured in one go
 
 
 def measured_scenes(count: int = 100, num_frames: int = 65) -> list[Scene]:
@@ -50,6 +56,14 @@ class Tally:
         answers = list(answers)
         self.right[question] = self.right.get(question, 0) + sum(answers)
         self.asked[question] = self.asked.get(question, 0) + len(answers)
+
+    def __add__(self, other: Tally) -> Tally:
+        """Both together, the questions in the order in which they came up first."""
+        total = Tally(dict(self.right), dict(self.asked))
+        for question, asked in other.asked.items():
+            total.right[question] = total.right.get(question, 0) + other.right[question]
+            total.asked[question] = total.asked.get(question, 0) + asked
+        return total
 
     def share(self, question: str) -> float | None:
         """Share of right answers; None when the question was never asked."""
@@ -93,15 +107,13 @@ def measure(videos: Iterable[tuple[Scene, np.ndarray]], judge: Judge, detector: 
 
 
 def generated(
-    pipeline, scenes: list[Scene], batch: int = 4, progress: Callable[[int], None] | None = None, **settings
+    pipeline, scenes: list[Scene], batch: int = 4, first: int = 0, **settings
 ) -> Iterable[tuple[Scene, np.ndarray]]:
-    """Videos of the scenes by a pipeline, scene number i with seed i."""
+    """Videos of the scenes by a pipeline, scene number i with seed `first` + i."""
     for start in range(0, len(scenes), batch):
         chosen = scenes[start : start + batch]
-        boards = [to_storyboard(scene, seed=start + i) for i, scene in enumerate(chosen)]
+        boards = [to_storyboard(scene, seed=first + start + i) for i, scene in enumerate(chosen)]
         yield from zip(chosen, pipeline(storyboard=boards, **settings).frames, strict=True)
-        if progress:
-            progress(start + len(chosen))
 
 
 def rendered(scenes: list[Scene]) -> Iterable[tuple[Scene, np.ndarray]]:
@@ -203,6 +215,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="WHAT", required=True)
     check = commands.add_parser("measure", help="score a model on unseen storyboards against the world's truth")
     check.add_argument("--scenes", type=int, default=100, help="how many (default: %(default)s)")
+    check.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     check.add_argument("--out", type=Path, help="write the table (.md) and the counts (.json) with this stem")
     check.set_defaults(work=_measure)
     sheet = commands.add_parser("sheet", help="a picture of generated scenes beside the world's own rendering")
@@ -225,28 +238,62 @@ def run(options: argparse.Namespace) -> None:
     options.work(options)
 
 
-def _pipeline(options: argparse.Namespace):
-    from holocine import load_pipeline
+def _settings(options: argparse.Namespace) -> dict:
+    return {"num_inference_steps": options.steps, "guidance_scale": options.guidance}
 
-    pipeline = load_pipeline(options.model)
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the measured scenes, from number `first` on, to be looked at in one way."""
+
+    column: str
+    first: int
+    count: int
+    model: str | None
+    settings: dict
+
+
+def _measure_part(part: _Part) -> tuple[_Part, Tally]:
+    pipeline, judge, detector = _measuring(part.model)
+    scenes = measured_scenes(part.first + part.count)[part.first :]
+    videos = {
+        GENERATED: lambda: generated(pipeline, scenes, first=part.first, **part.settings),
+        THROUGH_VAE: lambda: reconstructed(pipeline.vae, scenes),
+        TRUTH: lambda: rendered(scenes),
+    }
+    return part, measure(videos[part.column](), judge, detector)
+
+
+@lru_cache(maxsize=1)
+def _measuring(model: str | None) -> tuple:
+    """The pipeline, the judge and the detector of a process."""
+    from holocine import load_pipeline
+    from holocine.puppet.judge import load_judge
+
+    pipeline = load_pipeline(model)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline, {"num_inference_steps": options.steps, "guidance_scale": options.guidance}
+    return pipeline, load_judge(), load_detector()
 
 
 def _measure(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from holocine.puppet.judge import load_judge
-
     if options.out:
         check_writable(options.out)
-    pipeline, settings = _pipeline(options)
-    scenes, judge, detector = measured_scenes(options.scenes), load_judge(), load_detector()
-    with tqdm(total=options.scenes, unit="video") as bar:
-        videos = generated(pipeline, scenes, progress=lambda done: bar.update(done - bar.n), **settings)
-        columns = {"generated": measure(videos, judge, detector)}
-    columns["truth through the VAE"] = measure(reconstructed(pipeline.vae, scenes), judge, detector)
-    columns["truth"] = measure(rendered(scenes), judge, detector)
+    parts = [
+        _Part(column, first, min(_TOGETHER, options.scenes - first), options.model, _settings(options))
+        for column in (GENERATED, THROUGH_VAE, TRUTH)
+        for first in range(0, options.scenes, _TOGETHER)
+    ]
+    columns = {part.column: Tally() for part in parts}
+    context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
+    with (
+        ProcessPoolExecutor(options.jobs, context, _prepare, (options.jobs,)) as pool,
+        tqdm(total=sum(part.count for part in parts), unit="video") as bar,
+    ):
+        for part, tally in pool.map(_measure_part, parts):
+            columns[part.column] += tally
+            bar.update(part.count)
     text = table(columns)
     print(text)
     if options.out:
@@ -255,10 +302,20 @@ def _measure(options: argparse.Namespace) -> None:
         save_tallies(columns, options.out.with_suffix(".json"))
 
 
+def _prepare(jobs: int) -> None:
+    """Share the processors with the other processes, and leave the one line of progress to them all."""
+    import torch
+
+    from holocine.checkpoints import hide_loading_bars
+
+    hide_loading_bars()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+
+
 def _sheet(options: argparse.Namespace) -> None:
     check_writable(options.out)
-    pipeline, settings = _pipeline(options)
-    picture = comparison_sheet(pipeline, measured_scenes(options.scenes), **settings)
+    pipeline, *_ = _measuring(options.model)
+    picture = comparison_sheet(pipeline, measured_scenes(options.scenes), **_settings(options))
     with replacing(options.out) as temporary:
         picture.save(temporary, format="PNG")
 

@@ -100,6 +100,16 @@ def test_tables_show_shares_with_their_counts_and_files_keep_the_counts(tmp_path
     assert kept == {"generated": {"right": {"setting": 3}, "asked": {"setting": 4}}}
 
 
+def test_tallies_add_up() -> None:
+    one, two = Tally(), Tally()
+    one.add("setting", [True, False])
+    two.add("setting", [True])
+    two.add("size", [False])
+    both = one + two
+    assert (both.right, both.asked) == ({"setting": 2, "size": 0}, {"setting": 3, "size": 1})
+    assert one.asked == {"setting": 2}
+
+
 def test_the_command_says_how_well_the_cuts_are_found(capsys: pytest.CaptureFixture) -> None:
     run("cuts", "--scenes", "3", "--frames", "33", "--detector", "pyscenedetect")
     lines = capsys.readouterr().out.splitlines()
