@@ -270,6 +270,8 @@ def _add_command(commands, name: str, run, text: str) -> argparse.ArgumentParser
 
 
 def _add_generate(commands) -> None:
+    from holocine.attention import KERNEL_NAMES
+
     command = _add_command(
         commands, "generate", generate, "make a video, and a contact sheet beside it, of a storyboard"
     )
@@ -298,7 +300,7 @@ def _add_generate(commands) -> None:
     )
     sampling.add_argument(
         "--kernel",
-        choices=("auto", "per-shot", "dense", "flex", "flash"),
+        choices=("auto", *KERNEL_NAMES),
         help="how attention is computed; same result",
     )
     _add_pixels(sampling)

@@ -144,12 +144,14 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
 
 
 def load_tokenizer(facts: ModelFacts):
-    """The tokenizer of a model alone, for text windows without weights."""
-    from transformers import AutoTokenizer
+    """The tokenizer of a model alone, for text windows without weights: of the class that the pipeline loads, too."""
+    import transformers
 
+    # AutoTokenizer would find the class by itself, but imports torch to do so.
+    name = (_read_json(facts.folder / "model_index.json").get("tokenizer") or ["AutoTokenizer"])[-1]
     try:
-        return AutoTokenizer.from_pretrained(facts.folder / "tokenizer", local_files_only=True)
-    except (OSError, ValueError) as error:
+        return getattr(transformers, name).from_pretrained(facts.folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{facts.folder} has no tokenizer that can be loaded ({first_line(error)})") from None
 
 

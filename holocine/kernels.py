@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,11 +20,13 @@ import torch.nn.functional as F
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-if TYPE_CHECKING:
-    from .attention import ShotPattern
+from .attention import EVERY_GROUP, KERNEL_NAMES, ShotPattern
 
-EVERY_GROUP = -1
 FLEX_BLOCK = 128
+
+
+class KernelError(ValueError):
+    """A kernel was asked for that cannot run here; the message says what it needs and what to choose."""
 
 
 def per_shot(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
@@ -58,12 +59,12 @@ def flash(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor
     """Attend with flash-attn's variable-length kernel, every shot of every item a sequence of its own."""
     attend = _flash_varlen()
     if attend is None:
-        raise RuntimeError(
+        raise KernelError(
             "kernel 'flash' needs flash-attn 2 or 3, which cannot be imported: pip install flash-attn, "
             "or choose kernel 'auto'"
         )
     if value.dtype not in (torch.float16, torch.bfloat16):
-        raise RuntimeError(f"kernel 'flash' runs in float16 or bfloat16, not {value.dtype}; choose kernel 'auto'")
+        raise KernelError(f"kernel 'flash' runs in float16 or bfloat16, not {value.dtype}; choose kernel 'auto'")
     batch = query.shape[0]
     key, value = (torch.cat(_keys_of_each_group(x, pattern), dim=1) for x in (key, value))
     query_lengths = np.tile(pattern.group_tokens, batch)
@@ -78,7 +79,7 @@ def flash(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor
     return output.unflatten(0, (batch, -1))
 
 
-KERNELS = {"dense": dense, "per-shot": per_shot, "flex": flex, "flash": flash}
+KERNELS = dict(zip(KERNEL_NAMES, (dense, per_shot, flex, flash), strict=True))
 
 
 def choose_kernel(name: str, query: torch.Tensor, value: torch.Tensor):

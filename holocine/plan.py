@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from holocine.attention import AttentionSettings, shot_pattern
 from holocine.checkpoints import ModelFacts, load_tokenizer
 from holocine.prompt import clean, text_windows
 from holocine.storyboard import Storyboard
@@ -67,8 +68,6 @@ def make_plan(
     Raises `PromptTooLong` if the text does not fit, `CheckpointError` for sizes that make no whole tokens and
     ValueError for an unknown attention.
     """
-    from holocine.attention import AttentionSettings, shot_pattern
-
     settings = AttentionSettings.parse(attention or facts.attention)
     rows, columns = facts.token_grid(height, width)
     layout = storyboard.layout(rows, columns)
@@ -111,6 +110,10 @@ def make_plan(
     )
 
 
+def _shots(plan: Plan) -> str:
+    return f"{len(plan.shots)} shot{'s'[: len(plan.shots) != 1]}"
+
+
 def format_plan(plan: Plan) -> str:
     """The plan as a table for a terminal."""
     head = ("shot", "frames", "seconds", "latent frames", "tokens", "text tokens", "caption")
@@ -144,7 +147,7 @@ def format_plan(plan: Plan) -> str:
 
     return "\n".join(
         [
-            f"{plan.title or 'Untitled'}: {len(plan.shots)} shots, {plan.width}x{plan.height} pixels, {plan.fps:g} fps",
+            f"{plan.title or 'Untitled'}: {_shots(plan)}, {plan.width}x{plan.height} pixels, {plan.fps:g} fps",
             "",
             line(head),
             *map(line, rows),

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnProcessor, _get_qkv_projections
 
-from .attention import AttentionPlan, ItemGroup
+from .attention_plan import AttentionPlan, ItemGroup
 from .kernels import choose_kernel
 
 

@@ -23,6 +23,10 @@ def parse_yaml(text: str) -> Any:
         ) from None
     except RecursionError:
         raise StoryboardError("YAML error: the lists are nested too deeply") from None
+    except StoryboardError:
+        raise
+    except ValueError as error:
+        raise StoryboardError(f"YAML error: {_unreadable_number(error)}") from None
 
 
 def parse_json(text: str) -> Any:
@@ -35,6 +39,10 @@ def parse_json(text: str) -> Any:
         raise StoryboardError(f"JSON error in line {error.lineno}, column {error.colno}: {error.msg.lower()}") from None
     except RecursionError:
         raise StoryboardError("JSON error: the lists are nested too deeply") from None
+    except StoryboardError:
+        raise
+    except ValueError as error:
+        raise StoryboardError(f"JSON error: {_unreadable_number(error)}") from None
 
 
 def write_yaml(data: Any) -> str:
@@ -86,6 +94,11 @@ def _describe_yaml_error(error: yaml.MarkedYAMLError, text: str) -> str:
     elif error.problem.startswith(("mapping values", "expected")) and ("[" in line or ": " in line):
         hint = " (put quotes around text that begins with [ or holds a colon)"
     return f"YAML error in line {mark.line + 1}, column {mark.column + 1}: {error.problem}{hint}"
+
+
+def _unreadable_number(error: ValueError) -> str:
+    """What Python says of a number with thousands of digits, or of text that is marked as a number."""
+    return f"a number in it cannot be read ({str(error).partition(';')[0]}): write a shorter one, or quotes around text"
 
 
 def _line_and_column(text: str, position: int) -> tuple[int, int]:

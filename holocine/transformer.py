@@ -18,7 +18,8 @@ import torch
 from diffusers import ModelMixin, WanTransformer3DModel
 from torch.utils.checkpoint import checkpoint
 
-from .attention import AttentionPlan, AttentionSettings, collapse_padding, compute_dtype, make_plan
+from .attention import AttentionSettings
+from .attention_plan import AttentionPlan, collapse_padding, compute_dtype, make_plan
 from .processors import AttentionContext, ShotSelfAttnProcessor, WindowCrossAttnProcessor
 
 if TYPE_CHECKING:

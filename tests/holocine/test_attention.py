@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holocine import AttentionSettings, ShotLayout, kernels
-from holocine.attention import collapse_padding, padding_bias, shot_pattern, text_bias
+from holocine.attention import shot_pattern
+from holocine.attention_plan import collapse_padding, padding_bias, text_bias
 from holocine.processors import AttentionContext
 
 pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
@@ -178,10 +179,10 @@ def test_flash_by_name_is_an_error_that_names_the_remedy_where_it_cannot_run(mon
     layout = ShotLayout((1, 1), 1, 1)
     qkv, pattern = random_qkv(layout, dtype=torch.float32), shot_pattern(layout, "sparse", "first")
     monkeypatch.setattr(kernels, "_flash_varlen", lambda: None)
-    with pytest.raises(RuntimeError, match="pip install flash-attn, or choose kernel 'auto'"):
+    with pytest.raises(kernels.KernelError, match="pip install flash-attn, or choose kernel 'auto'"):
         kernels.choose_kernel("flash", qkv[0], qkv[2])(*qkv, pattern)
     monkeypatch.setattr(kernels, "_flash_varlen", lambda: varlen_reference)
-    with pytest.raises(RuntimeError, match="float16 or bfloat16, not torch.float32"):
+    with pytest.raises(kernels.KernelError, match="float16 or bfloat16, not torch.float32"):
         kernels.choose_kernel("flash", qkv[0], qkv[2])(*qkv, pattern)
 
 

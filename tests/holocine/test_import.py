@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,13 @@ def test_planning_a_storyboard_needs_no_torch():
     loaded = modules_after("from holocine import Storyboard, ShotLayout, TextWindows, text_windows")
     assert "holocine.storyboard" in loaded
     assert not loaded & {"torch", "diffusers", "transformers", "av"}
+
+
+def test_the_plan_command_needs_no_torch():
+    board = Path(__file__).parents[2] / "examples" / "beach.yaml"
+    loaded = modules_after(f"from holocine.__main__ import main; main(['plan', {str(board)!r}])")
+    assert {"holocine.plan", "transformers"} <= loaded
+    assert not loaded & {"torch", "diffusers", "av"}
 
 
 @pytest.mark.parametrize("name", holocine.__all__)

@@ -204,6 +204,7 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
         (["--attention", "psychic"], "attention mode 'psychic' is unknown"),
         (["--attention", "sparse:linspace:0"], "summary 'linspace:0' is unknown"),
         (["--kernel", "magic"], "invalid choice: 'magic'"),
+        (["--kernel", "flash", "--device", "cpu"], "choose kernel 'auto'"),
         (["--size", "big"], "size is 'big', but has to be WIDTHxHEIGHT"),
         (["--size", "2x2"], "size is 2x2"),
         (["--seed", "-1"], "seed"),

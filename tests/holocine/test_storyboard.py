@@ -389,6 +389,8 @@ def test_an_empty_file_says_what_is_needed(text):
         ("a: *b", "YAML error in line 1, column 4: found undefined alias 'b'"),
         ("---\na: 1\n---\nb: 1", "YAML error in line 3, column 1"),
         ("[" * 5000, "YAML error: the lists are nested too deeply"),
+        ("seed: " + "9" * 5000, r"YAML error: a number in it cannot be read \(.*4300 digits.*\): write a shorter one"),
+        ("seed: !!int many", "YAML error: a number in it cannot be read .*'many'.*quotes around text"),
         ("global_caption: 2001-01-01\nshots: [a]\ntitle: 7", "title should be a valid string, not 7"),
     ],
 )
@@ -404,6 +406,7 @@ def test_yaml_errors_name_line_and_column(text, message):
         ('{"fps": NaN}', "JSON error: NaN is not a number"),
         ('{"a": 1, "a": 2}', "JSON error: the key 'a' is repeated"),
         ("[" * 100_000, "JSON error: the lists are nested too deeply"),
+        ('{"seed": ' + "9" * 5000 + "}", r"JSON error: a number in it cannot be read \(.*4300 digits"),
         ("", "the storyboard is empty"),
         ("null", "the storyboard is empty"),
     ],
