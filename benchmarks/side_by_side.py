@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import cv2
@@ -23,11 +22,9 @@ from benchmarks.suites import load_suite
 from benchmarks.systems import Folder
 from holocine.decoding import VideoError, VideoReader, count_frames
 from holocine.files import replacing
+from holocine.lettering import wrapped, write
 from holocine.storyboard import Storyboard
-from holocine.video import add_stream, caption_font, plain_letters, read_storyboard, to_yuv, wrapped
-
-if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
+from holocine.video import add_stream, read_storyboard, to_yuv
 
 WIDTH, WIDTH_OF_MANY = 640, 480  # pixels a video is shown at: two in a row, and three
 _TITLE, _STRIP, _GAP, _LINE, _MARGIN = 34, 22, 12, 22, 14
@@ -181,14 +178,8 @@ class _Sheet:
     def _text(
         picture: np.ndarray, text: str, left: int, top: int, width: int, size: int, colour: tuple, lines: int = 1
     ) -> None:
-        from PIL import Image, ImageDraw
-
-        text = plain_letters(text)
-        font: FreeTypeFont = caption_font(text, size)
-        drawn = Image.fromarray(picture)
-        for number, line in enumerate(wrapped(text, font, width, lines)):
-            ImageDraw.Draw(drawn).text((left, top + number * _LINE), line, colour, font)
-        picture[:] = np.asarray(drawn)
+        for number, line in enumerate(wrapped(text, size, width, lines)):
+            write(picture, line, left, top + number * _LINE, size, colour)
 
 
 def _fit(frame: np.ndarray, width: int, height: int) -> np.ndarray:

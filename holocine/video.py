@@ -19,6 +19,7 @@ from av.video.frame import PictureType
 
 from holocine.decoding import VideoError, VideoReader
 from holocine.files import replacing
+from holocine.lettering import text_width, wrapped, write
 from holocine.storyboard import Storyboard, StoryboardError
 
 if TYPE_CHECKING:
@@ -210,19 +211,8 @@ def embedded_in(reader: VideoReader) -> Embedded:
 # The contact sheet
 
 _COLUMNS, _THUMBNAIL_WIDTH, _MARGIN, _GAP = 6, 200, 28, 8
-_PAPER, _INK, _FAINT, _CUT = (250, 249, 246), (28, 28, 32), (126, 124, 118), (196, 64, 44)
-# The font that Pillow carries knows Latin letters and typewriter punctuation; for other scripts the first of these
-# that is installed is used.
-_TYPEWRITER = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\xa0": " "})
-_WORLD_FONTS = (
-    "NotoSansCJK-Regular.ttc",
-    "NotoSans-Regular.ttf",
-    "wqy-zenhei.ttc",
-    "PingFang.ttc",
-    "msyh.ttc",
-    "Arial Unicode.ttf",
-    "DejaVuSans.ttf",
-)
+_PAPER, _INK, _FAINT, _CUT, _RULE = (250, 249, 246), (28, 28, 32), (126, 124, 118), (196, 64, 44), (226, 223, 216)
+_TITLE_SIZE, _TEXT_SIZE, _NUMBER_SIZE = 24, 16, 13  # pixels
 
 
 def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.PathLike | None = None) -> Image:
@@ -231,7 +221,7 @@ def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.Pat
     `frames` is (T, H, W, 3) uint8 with T equal to the storyboard's. With `path` the picture is also written there as
     PNG.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     frames = checked_frames(frames)
     if len(frames) != storyboard.num_frames:
@@ -239,98 +229,49 @@ def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.Pat
     height, width = frames.shape[1:3]
     thumbnail = (_THUMBNAIL_WIDTH, max(1, round(_THUMBNAIL_WIDTH * height / width)))
     sheet_width = 2 * _MARGIN + _COLUMNS * thumbnail[0] + (_COLUMNS - 1) * _GAP
-    text_width = sheet_width - 2 * _MARGIN
+    line_width = sheet_width - 2 * _MARGIN
 
-    texts = [storyboard.title or "", storyboard.global_caption, *storyboard.captions]
-    title, global_caption, *captions = map(plain_letters, texts)
-    every = " ".join([title, global_caption, *captions])
-    title_font, font, small = (caption_font(every, size) for size in (24, 16, 13))
-    head = wrapped(title, title_font, text_width, 2)
-    summary = wrapped(global_caption, font, text_width, 4)
-    captions = [wrapped(caption, font, text_width, 4) for caption in captions]
+    head = wrapped(storyboard.title or "", _TITLE_SIZE, line_width, 2)
+    summary = wrapped(storyboard.global_caption, _TEXT_SIZE, line_width, 4)
+    captions = [wrapped(caption, _TEXT_SIZE, line_width, 4) for caption in storyboard.captions]
     head_height = 32 * len(head) + 22 * len(summary) + 20
     row_heights = [26 + 22 * len(lines) + 4 + thumbnail[1] + 44 for lines in captions]
 
-    sheet = Image.new("RGB", (sheet_width, _MARGIN + head_height + sum(row_heights)), _PAPER)
-    draw = ImageDraw.Draw(sheet)
+    sheet = np.full((_MARGIN + head_height + sum(row_heights), sheet_width, 3), _PAPER, np.uint8)
     top = _MARGIN
     for line in head:
-        draw.text((_MARGIN, top), line, _INK, title_font)
+        write(sheet, line, _MARGIN, top, _TITLE_SIZE, _INK)
         top += 32
     for line in summary:
-        draw.text((_MARGIN, top), line, _FAINT, font)
+        write(sheet, line, _MARGIN, top, _TEXT_SIZE, _FAINT)
         top += 22
     top = _MARGIN + head_height
     for number, (shot, lines) in enumerate(zip(storyboard.shot_ranges, captions, strict=True), start=1):
         start, stop = shot.start / storyboard.fps, shot.stop / storyboard.fps
-        what = "" if number == 1 else f"   cut at frame {shot.start}"
         label = f"Shot {number}   {start:.1f} to {stop:.1f} s   frames {shot.start} to {shot.stop - 1}"
-        draw.line((_MARGIN, top - 10, sheet_width - _MARGIN, top - 10), (226, 223, 216), 1)
-        draw.text((_MARGIN, top), label, _FAINT, font)
-        draw.text((_MARGIN + draw.textlength(label, font), top), what, _CUT, font)
+        sheet[top - 10, _MARGIN:-_MARGIN] = _RULE
+        write(sheet, label, _MARGIN, top, _TEXT_SIZE, _FAINT)
+        if number > 1:
+            left = _MARGIN + text_width(label, _TEXT_SIZE) + 3 * _GAP
+            write(sheet, f"cut at frame {shot.start}", left, top, _TEXT_SIZE, _CUT)
         top += 26
         for line in lines:
-            draw.text((_MARGIN, top), line, _INK, font)
+            write(sheet, line, _MARGIN, top, _TEXT_SIZE, _INK)
             top += 22
         top += 4
         for column, index in enumerate(_evenly_spaced(shot, _COLUMNS)):
             left = _MARGIN + column * (thumbnail[0] + _GAP)
-            sheet.paste(Image.fromarray(frames[index]).resize(thumbnail, Image.Resampling.LANCZOS), (left, top))
-            draw.text((left, top + thumbnail[1] + 3), str(index), _FAINT, small)
+            small = Image.fromarray(frames[index]).resize(thumbnail, Image.Resampling.LANCZOS)
+            sheet[top : top + thumbnail[1], left : left + thumbnail[0]] = small
+            write(sheet, str(index), left, top + thumbnail[1] + 3, _NUMBER_SIZE, _FAINT)
         top += thumbnail[1] + 44
+    picture = Image.fromarray(sheet)
     if path is not None:
         with replacing(path) as temporary:
-            sheet.save(temporary, format="PNG")
-    return sheet
+            picture.save(temporary, format="PNG")
+    return picture
 
 
 def _evenly_spaced(shot: range, count: int) -> list[int]:
     count = min(count, len(shot))
     return [shot[round(i * (len(shot) - 1) / max(1, count - 1))] for i in range(count)]
-
-
-def plain_letters(text: str) -> str:
-    """`text` with typewriter punctuation, which the font that Pillow carries has."""
-    return text.translate(_TYPEWRITER)
-
-
-def caption_font(text: str, size: int):
-    """A font for `text` at `size` pixels: Pillow's own, or an installed one if the text needs more than Latin
-    letters.
-    """
-    from PIL import ImageFont
-
-    if all(ord(letter) < 0x180 for letter in text):
-        return ImageFont.load_default(size)
-    for name in _WORLD_FONTS:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
-
-
-def wrapped(text: str, font, width: float, max_lines: int) -> list[str]:
-    """`text` in lines of at most `width` pixels; what does not fit into `max_lines` ends in an ellipsis."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
-            lines[-1] = f"{lines[-1]} {word}"
-        else:
-            lines.extend(_broken(word, font, width))
-    if len(lines) > max_lines:
-        last = lines[max_lines - 1]
-        while last and font.getlength(last + "...") > width:
-            last = last[:-1]
-        lines = [*lines[: max_lines - 1], last + "..."]
-    return lines
-
-
-def _broken(word: str, font, width: float) -> list[str]:
-    """A word that is wider than a line (or a sentence without spaces) in pieces that fit."""
-    pieces = [""]
-    for letter in word:
-        if pieces[-1] and font.getlength(pieces[-1] + letter) > width:
-            pieces.append("")
-        pieces[-1] += letter
-    return pieces
