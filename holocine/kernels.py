@@ -35,7 +35,7 @@ def per_shot(query, key, value, pattern: ShotPattern, backend=None) -> torch.Ten
     if len(pattern.group_lengths) == 1 and not pattern.num_summary_tokens:
         return attend(query, key, value)
     queries = query.split(pattern.group_tokens, dim=1)
-    keys, values = (_keys_of_each_group(x, pattern) for x in (key, value))
+    keys, values = (keys_of_each_group(x, pattern) for x in (key, value))
     return torch.cat([attend(*qkv) for qkv in zip(queries, keys, values, strict=True)], dim=1)
 
 
@@ -66,7 +66,7 @@ def flash(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor
     if value.dtype not in (torch.float16, torch.bfloat16):
         raise KernelError(f"kernel 'flash' runs in float16 or bfloat16, not {value.dtype}; choose kernel 'auto'")
     batch = query.shape[0]
-    key, value = (torch.cat(_keys_of_each_group(x, pattern), dim=1) for x in (key, value))
+    key, value = (torch.cat(keys_of_each_group(x, pattern), dim=1) for x in (key, value))
     query_lengths = np.tile(pattern.group_tokens, batch)
     key_lengths = query_lengths + pattern.num_summary_tokens
     output = attend(
@@ -155,7 +155,7 @@ def _with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
     return torch.cat([x, *_summaries(x.split(pattern.group_tokens, dim=1), pattern)], dim=1)
 
 
-def _keys_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[torch.Tensor]:
+def keys_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[torch.Tensor]:
     """Return the keys (or values) that each group sees: its own, then all summaries."""
     shots = x.split(pattern.group_tokens, dim=1)
     summaries = _summaries(shots, pattern)

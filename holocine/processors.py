@@ -6,7 +6,7 @@ there is no plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -72,13 +72,23 @@ class WindowCrossAttnProcessor(_PlannedAttnProcessor):
         return _output(attn, plan.run(attend_to_text, *_project(attn, hidden_states, encoder_hidden_states)))
 
 
-def attend_to_text(group: ItemGroup, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def attend_to_text(
+    group: ItemGroup,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attend: Callable = F.scaled_dot_product_attention,
+) -> torch.Tensor:
+    """Attend shot by shot to the text that each sees: (batch, tokens, heads, head dim).
+
+    attend: called as `F.scaled_dot_product_attention` is.
+    """
     outputs = []
     queries = query.split([step.num_queries for step in group.text], dim=1)
     for step, shot_query in zip(group.text, queries, strict=True):
         shot_key, shot_value = (x if step.columns is None else x.index_select(1, step.columns) for x in (key, value))
         outputs.append(
-            F.scaled_dot_product_attention(
+            attend(
                 *(x.transpose(1, 2) for x in (shot_query, shot_key, shot_value)),
                 attn_mask=None if step.bias is None else step.bias.to(query.dtype),
             ).transpose(1, 2)

@@ -1,7 +1,8 @@
 """Wan's blocks with their element-wise work fused by the compiler, for training in bfloat16 on a CPU.
 
 The same sums as diffusers' blocks under autocast, in about half the time: norms, modulation, rotation and projections
-between two attentions are one compiled piece each. Attention itself follows the plan of shots and stays uncompiled.
+between two attentions are one compiled piece each. Attention itself follows the plan of shots and stays uncompiled, in
+plain matrix products: for shots this short PyTorch's own takes twice as long there and back.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import torch.nn.functional as F
 from diffusers.models.normalization import FP32LayerNorm
 from diffusers.models.transformers.transformer_wan import WanTransformerBlock
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from holocine.kernels import per_shot
+from holocine.attention_plan import ItemGroup
+from holocine.kernels import keys_of_each_group
 from holocine.processors import attend_to_text, rotate
 from holocine.puppet.optimisers import fast_bfloat16
 from holocine.transformer import HoloCineTransformer3DModel
@@ -40,14 +41,29 @@ def _forward(
 ) -> torch.Tensor:
     """What `WanTransformerBlock.forward` returns, with a residual stream in float32."""
     plan, pieces = block.attn1.processor.context.plan, compiled()
-    # The flash kernel for CPUs is slow at going backwards through shots this short.
-    with torch.autocast(hidden.device.type, enabled=False), sdpa_kernel(SDPBackend.MATH):
+    with torch.autocast(hidden.device.type, enabled=False):
         hidden = hidden.float()
         query, key, value = pieces.before_video(block, hidden, temb, *rotary)
-        attended = plan.run(lambda group, *qkv: per_shot(*qkv, group.pattern), query, key, value)
+        attended = plan.run(_attend_to_video, query, key, value)
         hidden, query = pieces.between(block, hidden, attended, temb)
-        attended = plan.run(attend_to_text, query, *pieces.before_text(block, text))
+        attended = plan.run(partial(attend_to_text, attend=_attention), query, *pieces.before_text(block, text))
         return pieces.after_text(block, hidden, attended, temb)
+
+
+def _attend_to_video(group: ItemGroup, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """What `per_shot` returns."""
+    queries = query.split(group.pattern.group_tokens, dim=1)
+    keys, values = (keys_of_each_group(x, group.pattern) for x in (key, value))
+    shots = zip(queries, keys, values, strict=True)
+    return torch.cat([_attention(*(x.transpose(1, 2) for x in qkv)).transpose(1, 2) for qkv in shots], dim=1)
+
+
+def _attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """What `F.scaled_dot_product_attention` returns: (batch, heads, tokens, head dim)."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    return torch.softmax(scores if attn_mask is None else scores + attn_mask, -1) @ value
 
 
 @cache

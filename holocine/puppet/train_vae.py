@@ -35,7 +35,7 @@ _KL_WEIGHT = 1e-4
 # Strongest noise on the latents that the decoder learns from, relative to their own spread. It will meet latents that
 # are not quite right; and an encoder that has to survive noise arranges its latents so that a diffusion model learns
 # them more easily.
-_LATENT_NOISE, _DECODER_NOISE = 0.4, 0.25
+_LATENT_NOISE, _DECODER_NOISE = 0.2, 0.2
 # How much more a pixel counts where the picture is busiest: small puppets, not the sky.
 _DETAIL_WEIGHT = 4.0
 _BUSY = 0.12  # mean step to the next pixel, of values in [-1, 1]
