@@ -33,8 +33,8 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
     gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
     source = gr.Radio(choices, value=choices[0][1], label="Results", elem_id="results")
     table = components.league({})
-    plots = gr.HTML(apply_default_css=False, elem_classes=["desk"])
     reel = components.reel({})
+    plots = gr.HTML(apply_default_css=False, elem_classes=["desk"])
     voted = gr.HTML(apply_default_css=False, elem_classes=["desk", "desk-votes"])
     with gr.Accordion("Run a small benchmark now", open=False, elem_classes=["desk-settings"]):
         with gr.Row():

@@ -54,12 +54,15 @@ def reel(value: dict[str, Any]) -> gr.HTML:
     return _component("reel", value)
 
 
+_PARTS = {"editor": ("editor_buttons", "editor_guide", "editor_dialogs")}  # scripts in files of their own
+
+
 def _component(name: str, value: dict[str, Any], **options: Any) -> gr.HTML:
-    script = STATIC / f"{name.replace('-', '_')}.js"
+    scripts = ("elements", *_PARTS.get(name, ()), name.replace("-", "_"))
     return gr.HTML(
         value,
         html_template=f'<div class="{name}"></div>',
-        js_on_load=script.read_text(encoding="utf-8"),
+        js_on_load="\n".join((STATIC / f"{script}.js").read_text(encoding="utf-8") for script in scripts),
         apply_default_css=False,
         elem_classes=["desk"],
         **options,

@@ -52,7 +52,8 @@ class Limits:
             "the global caption": storyboard.global_caption,
             "the negative prompt": storyboard.negative_prompt or "",
         }
-        texts |= {f"the caption of shot {i}": text for i, text in enumerate(storyboard.captions, start=1)}
+        of = storyboard.num_shots
+        texts |= {f"shot {i} of {of}: the caption": text for i, text in enumerate(storyboard.captions, start=1)}
         for name, text in texts.items():
             if len(text) > self.caption_characters:
                 raise LimitError(

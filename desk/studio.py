@@ -231,6 +231,9 @@ class Studio:
         except (ValueError, OSError) as error:
             logger.warning("scoring failed: %s", error)
             return {"note": f"This video could not be scored: {error}"}
+        except Exception:
+            logger.exception("scoring failed")
+            return {"note": "This video could not be scored; the server's log says why."}
         return {**found, "files": {**content["files"], **found["files"]}}
 
     def examine(
@@ -269,7 +272,9 @@ class Studio:
         finally:
             events.close()
             stop_file.unlink(missing_ok=True)
-        raise Stopped("Cancelled.")
+        if job.stopping:
+            raise Stopped(job.reason)
+        raise InterruptedError("The making of this scene was interrupted; please try again.")
 
 
 def planned(storyboard: Storyboard) -> dict[str, Any]:

@@ -102,6 +102,7 @@ def theme() -> gr.themes.Base:
         checkbox_label_background_fill_selected="transparent",
         checkbox_label_background_fill_selected_dark="transparent",
         checkbox_label_border_width="0px",
+        checkbox_label_border_width_dark="0px",
         checkbox_label_padding="6px 10px 6px 0",
         slider_color="var(--accent)",
         slider_color_dark="var(--accent)",

@@ -3,25 +3,13 @@
 
 const root = element.querySelector('.compare');
 
-function node(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
-    else if (name === 'class') made.className = value;
-    else if (name === 'text') made.textContent = value;
-    else if (value === true) made.setAttribute(name, '');
-    else if (value !== false && value != null) made.setAttribute(name, value);
-  }
-  made.append(...children.filter((child) => child != null));
-  return made;
-}
-
 const parts = {};
 for (const name of ['screens', 'status', 'transport', 'vote', 'table']) {
   parts[name] = node('div', { class: name });
   root.append(parts[name]);
 }
 parts.status.setAttribute('aria-live', 'polite');
+const LIVE = ['waiting', 'running'];
 let videos = [], drawn = '';
 
 const duration = (left) => (left < 90 ? `${Math.max(1, Math.round(left))} s` : `${Math.round(left / 60)} min`);
@@ -40,7 +28,9 @@ function statusText({ state, message, progress = {}, count }) {
 
 function show() {
   const value = props.value || { state: 'empty' };
+  const begun = !LIVE.includes(root.dataset.state) && [...LIVE, 'failed'].includes(value.state);
   root.dataset.state = value.state;
+  if (begun) requestAnimationFrame(() => bringIntoView(parts.status));
   if (!parts.status.firstChild) parts.status.append(node('i', { class: 'bar' }, node('b')), node('p'));
   const { progress = {}, count = 2 } = value;
   const done = Math.max(0, 'ABCD'.indexOf(progress.version || 'A'));

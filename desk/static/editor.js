@@ -3,46 +3,8 @@
 // Inside, a shot's length is in latent frames: a scene of n of them has 4n - 3 frames, and every cut falls on 4t + 1.
 
 const root = element.querySelector('.editor');
-const { theatre, phrases, choices, most_shots: MOST_SHOTS, most_frames: MOST_FRAMES } = props.world;
+let { theatre, phrases, choices, most_shots: mostShots, most_frames: mostFrames } = props.world;
 const FRAMES = 4, NEW_SHOT = 5, MOST_UNDO = 50, TYPING_PAUSE = 300;
-
-const ICONS = {
-  up: 'M8 12.5v-9M4 7.5l4-4 4 4', down: 'M8 3.5v9M4 8.5l4 4 4-4',
-  copy: 'M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3', bin: 'M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9M6.8 7v4M9.2 7v4',
-  plus: 'M8 3v10M3 8h10', minus: 'M3 8h10', undo: 'M3 6h6.5a3.5 3.5 0 0 1 0 7H6M3 6l3-3M3 6l3 3',
-  dice: 'M3 3h10v10H3zM6 6h.01M10 10h.01M10 6h.01M6 10h.01', open: 'M2.5 4h4l1.5 2h5.5v6.5h-11z',
-  save: 'M8 2.5v7.5M5 7.5l3 3 3-3M3 13.5h10', guide: 'M3 4.5h10M3 8h10M3 11.5h6', close: 'M4 4l8 8M12 4l-8 8',
-};
-
-function node(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
-    else if (name === 'class') made.className = value;
-    else if (name === 'text') made.textContent = value;
-    else if (name === 'value') made.value = value;
-    else if (value === true) made.setAttribute(name, '');
-    else if (value !== false && value != null) made.setAttribute(name, value);
-  }
-  made.append(...children.filter((child) => child != null));
-  return made;
-}
-
-function icon(name) {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-  svg.setAttribute('viewBox', '0 0 16 16');
-  svg.setAttribute('class', 'icon');
-  svg.setAttribute('aria-hidden', 'true');
-  path.setAttribute('d', ICONS[name]);
-  svg.append(path);
-  return svg;
-}
-
-const button = (label, iconName, onclick, extra = {}) =>
-  node('button', { type: 'button', class: 'quiet', onclick, ...extra }, iconName && icon(iconName), node('span', { text: label }));
-const iconButton = (label, iconName, onclick, extra = {}) =>
-  node('button', { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick, ...extra }, icon(iconName));
 
 // The draft
 
@@ -143,7 +105,7 @@ const moveShot = (index, by) => change(() => {
 }, `.shot:nth-child(${index + by + 1}) .${by < 0 ? 'move-up' : 'move-down'}`);
 function lengthen(index, by) {
   const length = scene.shots[index].length + by;
-  if (length < 1 || (by > 0 && numFrames() + FRAMES * by > MOST_FRAMES)) return;
+  if (length < 1 || (by > 0 && numFrames() + FRAMES * by > mostFrames)) return;
   remember();
   scene.shots[index].length = length;
   showLengths();
@@ -194,7 +156,7 @@ function show() {
     node('div', { class: 'strip', role: 'group', 'aria-label': 'Timeline, cuts can be moved' }),
     node('div', { class: 'label', text: 'Shots' }),
     node('ol', { class: 'shots' }, ...scene.shots.map(shotRow)),
-    button('Add a shot', 'plus', addShot, { class: 'quiet add', disabled: scene.shots.length >= MOST_SHOTS }),
+    button('Add a shot', 'plus', addShot, { class: 'quiet add', disabled: scene.shots.length >= mostShots }),
     node('div', { class: 'findings', 'aria-live': 'polite' }),
   );
   root.querySelectorAll('textarea').forEach(grow);
@@ -220,7 +182,7 @@ function shotRow(shot, index) {
         node('span', { class: 'spring' }),
         iconButton(`Move shot ${n} up`, 'up', () => moveShot(index, -1), { class: 'icon-button move-up', disabled: index === 0 }),
         iconButton(`Move shot ${n} down`, 'down', () => moveShot(index, 1), { class: 'icon-button move-down', disabled: index === last }),
-        iconButton(`Duplicate shot ${n}`, 'copy', () => copyShot(index), { class: 'icon-button duplicate', disabled: scene.shots.length >= MOST_SHOTS }),
+        iconButton(`Duplicate shot ${n}`, 'copy', () => copyShot(index), { class: 'icon-button duplicate', disabled: scene.shots.length >= mostShots }),
         iconButton(`Delete shot ${n}`, 'bin', () => removeShot(index), { class: 'icon-button delete', disabled: scene.shots.length === 1 })),
       node('div', { class: 'guide' })));
 }
@@ -242,7 +204,7 @@ function showLengths() {
     const length = scene.shots[index].length;
     row.querySelector('.frames').replaceChildren(`${seconds(framesOf(index))}`, node('small', { text: ` · ${framesOf(index)} frames` }));
     row.querySelector('.shorter').disabled = length <= 1;
-    row.querySelector('.longer').disabled = numFrames() + FRAMES > MOST_FRAMES;
+    row.querySelector('.longer').disabled = numFrames() + FRAMES > mostFrames;
   });
   root.querySelector('.undo').disabled = !undo.length;
 }
@@ -330,164 +292,10 @@ function insert(tag) {
   area.dispatchEvent(new Event('input'));
 }
 
-// The guided picker, for the world that the embedded model knows
-
-const article = (word) => ('aeiou'.includes(word[0]) ? 'an ' : 'a ') + word;
-const select = (label, options, value, onchange) => {
-  const chosen = node('select', { 'aria-label': label, onchange: () => onchange(chosen.value) }, ...options.map(([key, text]) => node('option', { value: key, text, selected: key === value })));
-  return node('label', { class: 'choice' }, node('span', { text: label }), chosen);
-};
-const plain = (names) => names.map((name) => [name, name[0].toUpperCase() + name.slice(1)]);
-
-function writeShot({ framing, who, size, action, camera, lanterns }) {
-  const [one, two] = who;
-  const text = {
-    insert: 'Insert shot of the empty stage.',
-    'over-the-shoulder': `Over-the-shoulder shot of ${one} seen past ${two}.`,
-    'two-shot': `${phrases.size[size]} of ${one} and ${two} ${phrases.action[action]}.`,
-    single: `${phrases.size[size]} of ${one} ${phrases.action[action]}.`,
-  }[framing];
-  return `${text}${lanterns ? ' The lanterns light up.' : ''} ${phrases.camera[camera]}`;
-}
-
-function showGuides() {
-  root.querySelectorAll('.shot').forEach((row, index) => {
-    const shot = scene.shots[index], guide = row.querySelector('.guide'), open = openGuide === shot.key;
-    row.querySelector('.guide-toggle')?.setAttribute('aria-expanded', open);
-    if (!open || !review) { guide.replaceChildren(); return; }
-    if (guide.contains(document.activeElement)) return;
-    guide.replaceChildren(...shotGuide(shot, row, index));
-  });
-}
-
-function shotGuide(shot, row, index) {
-  const tags = Object.keys((review && review.characters) || {});
-  const now = { framing: tags.length ? 'single' : 'insert', who: tags.slice(0, 1), size: 'medium', action: 'standing', camera: 'static', lanterns: false, ...((review && review.readings && review.readings[index]) || {}) };
-  const write = (changed) => {
-    Object.assign(now, changed);
-    if (now.framing === 'insert') now.who = [];
-    if (now.framing === 'single') now.who = [now.who[0] || tags[0]];
-    if (now.framing === 'two-shot' || now.framing === 'over-the-shoulder') {
-      const first = now.who[0] || tags[0];
-      now.who = [first, now.who[1] && now.who[1] !== first ? now.who[1] : tags.find((tag) => tag !== first)];
-    }
-    if (now.framing === 'two-shot' && now.size === 'close-up') now.size = 'medium';
-    remember();
-    shot.caption = writeShot(now);
-    const area = row.querySelector('.caption');
-    area.value = shot.caption;
-    grow(area);
-    commit();
-    review.readings[index] = { ...now }; // until the server has read the new caption
-    row.querySelector('.guide').replaceChildren(...shotGuide(shot, row, index));
-  };
-  const name = (tag) => review.characters[tag].replace(/ (puppet|with|wearing|and holding).*$/, '').replace(/^an? /, '');
-  const who = tags.map((tag) => [tag, name(tag)]);
-  const framings = plain(choices.framing).filter(([key]) => key === 'insert' || tags.length > (key === 'single' ? 0 : 1));
-  const parts = [select('Framing', framings, now.framing, (framing) => write({ framing }))];
-  if (now.framing !== 'insert') parts.push(select('Who', who, now.who[0], (tag) => write({ who: [tag, now.who[1]] })));
-  if (now.who.length > 1) parts.push(select(now.framing === 'two-shot' ? 'And' : 'Seen past', who.filter(([tag]) => tag !== now.who[0]), now.who[1], (tag) => write({ who: [now.who[0], tag] })));
-  if (now.framing === 'single' || now.framing === 'two-shot') {
-    const sizes = now.framing === 'two-shot' ? choices.size.filter((size) => size !== 'close-up') : choices.size;
-    parts.push(select('Size', plain(sizes), now.size, (size) => write({ size })));
-    parts.push(select('Action', plain(choices.action), now.action, (action) => write({ action })));
-  }
-  parts.push(select('Camera', plain(choices.camera), now.camera, (camera) => write({ camera })));
-  return parts;
-}
-
-function stageGuide() {
-  const box = node('details', { class: 'scene-guide' }, node('summary', { text: 'Set the stage with a few choices' }));
-  const body = node('div', { class: 'choices' });
-  box.append(body);
-  const state = { setting: 'beach', puppets: [{ colour: 'red', body: 'round', hat: 'golden crown', prop: 'nothing' }] };
-  const write = () => {
-    remember();
-    const worn = (hat) => `with ${phrases.hat[hat]}`, held = (prop) => (prop === 'nothing' ? '' : ` and holding ${phrases.prop[prop]}`);
-    scene.global_caption = [`The scene is set in ${phrases.setting[state.setting]}.`, ...state.puppets.map((puppet, index) =>
-      `[character${index + 1}] is ${article(puppet.colour)} ${puppet.body} puppet ${worn(puppet.hat)}${held(puppet.prop)}.`)].join(' ');
-    const about = root.querySelector('.about');
-    about.value = scene.global_caption;
-    grow(about);
-    commit();
-    build();
-  };
-  const build = () => body.replaceChildren(
-    node('div', { class: 'choice-row' }, select('Setting', plain(choices.setting), state.setting, (setting) => { state.setting = setting; write(); })),
-    ...state.puppets.map((puppet, index) => node('div', { class: 'choice-row' },
-      ...['colour', 'body', 'hat', 'prop'].map((trait) => select(index + 1 + ' ' + trait, plain(choices[trait].filter((value) => trait !== 'colour' || value === puppet.colour || !state.puppets.some((other) => other.colour === value))), puppet[trait], (value) => { puppet[trait] = value; write(); })),
-      iconButton(`Remove character ${index + 1}`, 'bin', () => { state.puppets.splice(index, 1); write(); }, { disabled: state.puppets.length === 1 }))),
-    button('Add a character', 'plus', () => {
-      const colour = choices.colour.find((value) => !state.puppets.some((puppet) => puppet.colour === value));
-      state.puppets.push({ colour, body: choices.body[state.puppets.length % 3], hat: 'no hat', prop: 'nothing' });
-      write();
-    }, { disabled: state.puppets.length >= 3 }));
-  build();
-  return box;
-}
-
 async function surprise() {
   remember();
   const answer = await server.surprise_me({});
   replace(answer.draft);
-}
-
-// Dialogs: open a storyboard from text or a file, save it in three forms
-
-function dialog(title, ...content) {
-  const box = node('dialog', { class: 'desk-dialog', 'aria-label': title, onclose: () => box.remove() },
-    node('div', { class: 'dialog-head' }, node('h3', { text: title }), iconButton('Close', 'close', () => box.close())), ...content);
-  root.append(box);
-  box.showModal();
-  return box;
-}
-
-function openDialog() {
-  const text = node('textarea', { class: 'mono paste', rows: 12, 'aria-label': 'Storyboard as text', placeholder: 'YAML, JSON, or [global caption] … [per shot caption] … [shot cut] …' });
-  const said = node('p', { class: 'error', role: 'alert' });
-  const file = node('input', { type: 'file', accept: '.yaml,.yml,.json,.txt', hidden: true, onchange: async () => {
-    if (!file.files[0]) return;
-    if (file.files[0].size > 400000) { said.textContent = 'This file is too large for a storyboard.'; return; }
-    text.value = await file.files[0].text();
-    file.value = '';
-  } });
-  const use = async () => {
-    const answer = await server.parse_text({ text: text.value });
-    if (answer.error) { said.textContent = answer.error; return; }
-    remember();
-    box.close();
-    replace(answer.draft, answer.notices);
-  };
-  const box = dialog('Open a storyboard', node('p', { class: 'hint', text: 'Paste a storyboard as YAML or JSON, or HoloCine’s prompt string, whose cuts are then spread evenly.' }),
-    text, said, file, node('div', { class: 'dialog-foot' }, button('From a file', 'open', () => file.click()), node('span', { class: 'spring' }), node('button', { type: 'button', class: 'solid use', text: 'Use this storyboard', onclick: use })));
-  text.focus();
-}
-
-async function saveDialog() {
-  if (pause) commit();
-  const answer = await server.write_texts({ draft: draft() });
-  const said = node('p', { class: 'error', role: 'alert', text: answer.error || '' });
-  const text = node('textarea', { class: 'mono', rows: 14, readonly: true, 'aria-label': 'The storyboard as text' });
-  const forms = { YAML: ['yaml', 'storyboard.yaml'], JSON: ['json', 'storyboard.json'], 'HoloCine prompt': ['prompt', 'prompt.txt'] };
-  let chosen = 'YAML';
-  const tabs = node('div', { class: 'segmented', role: 'radiogroup', 'aria-label': 'Form' });
-  const pick = (name) => {
-    chosen = name;
-    text.value = answer.error ? '' : answer[forms[name][0]];
-    tabs.replaceChildren(...Object.keys(forms).map((form) => node('button', { type: 'button', role: 'radio', 'aria-checked': String(form === chosen), text: form, onclick: () => pick(form) })));
-  };
-  const copy = button('Copy', 'copy', async () => {
-    text.select();
-    try { await navigator.clipboard.writeText(text.value); } catch { document.execCommand('copy'); }
-    copy.querySelector('span').textContent = 'Copied';
-  });
-  const download = () => {
-    const url = URL.createObjectURL(new Blob([text.value], { type: 'text/plain' }));
-    node('a', { href: url, download: forms[chosen][1] }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
-  };
-  dialog('Save the storyboard', tabs, text, said, node('div', { class: 'dialog-foot' }, copy, node('span', { class: 'spring' }), node('button', { type: 'button', class: 'solid', text: 'Download', disabled: Boolean(answer.error), onclick: download })));
-  pick('YAML');
 }
 
 root.addEventListener('keydown', (event) => {
@@ -506,6 +314,10 @@ watch('value', () => {
   askForReview();
 });
 watch('model', askForReview);
+watch('world', () => {
+  ({ theatre, phrases, choices, most_shots: mostShots, most_frames: mostFrames } = props.world);
+  show();
+});
 
 show();
 askForReview();

@@ -2,19 +2,6 @@
 
 const root = element.querySelector('.reel');
 
-function node(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
-    else if (name === 'class') made.className = value;
-    else if (name === 'text') made.textContent = value;
-    else if (value === true) made.setAttribute(name, '');
-    else if (value !== false && value != null) made.setAttribute(name, value);
-  }
-  made.append(...children.filter((child) => child != null));
-  return made;
-}
-
 function show() {
   const { system, note, cards = [] } = props.value || {};
   if (!cards.length) { root.replaceChildren(); return; }

@@ -3,19 +3,6 @@
 
 const root = element.querySelector('.stage');
 
-function node(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
-    else if (name === 'class') made.className = value;
-    else if (name === 'text') made.textContent = value;
-    else if (value === true) made.setAttribute(name, '');
-    else if (value !== false && value != null) made.setAttribute(name, value);
-  }
-  made.append(...children.filter((child) => child != null));
-  return made;
-}
-
 const parts = {};
 for (const name of ['screen', 'status', 'lanes', 'shots', 'facts', 'downloads', 'card']) {
   parts[name] = node('div', { class: name });
@@ -23,6 +10,7 @@ for (const name of ['screen', 'status', 'lanes', 'shots', 'facts', 'downloads', 
 }
 parts.status.setAttribute('aria-live', 'polite');
 
+const LIVE = ['waiting', 'running'];
 let video = null, loaded = null, drawn = '', playhead = null;
 
 const seconds = (frames, fps) => (frames / fps).toFixed(1) + ' s';
@@ -30,6 +18,7 @@ const percent = (frame, total) => (100 * frame) / total;
 
 function show() {
   const value = props.value || { state: 'empty' };
+  const begun = !LIVE.includes(root.dataset.state) && [...LIVE, 'failed'].includes(value.state);
   root.dataset.state = value.state;
   root.style.setProperty('--aspect', value.aspect || 1.75);
   showScreen(value);
@@ -43,6 +32,7 @@ function show() {
     showDownloads(value);
     showCard(value);
   }
+  if (begun) bringIntoView(parts.screen);
 }
 
 function showScreen(value) {

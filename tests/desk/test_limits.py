@@ -21,7 +21,7 @@ def test_a_scene_within_the_limits_passes():
     [
         (board(num_frames=37), "37 frames, but this desk makes at most 33"),
         (board(["One.", "Two.", "Three."]), "3 shots, but this desk makes at most 2"),
-        (board(["One.", "x" * 51]), "caption of shot 2 has 51 characters"),
+        (board(["One.", "x" * 51]), "shot 2 of 2: the caption has 51 characters"),
         (board(about="x" * 51), "global caption has 51"),
         (board(negative_prompt="x" * 51), "negative prompt has 51"),
     ],

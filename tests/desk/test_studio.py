@@ -103,3 +103,26 @@ def test_pixels_that_make_no_whole_tokens_are_refused(tiny_model, limits, storyb
 def test_more_is_expected_to_take_longer(storyboard, settings):
     few, many = (expected_seconds(storyboard.to_json(), {**vars(settings), "steps": steps}, "") for steps in (2, 60))
     assert few < many
+
+
+def test_a_fault_in_scoring_leaves_the_video(studio, storyboard, settings, wait, monkeypatch):
+    monkeypatch.setattr(studio.scorer, "score", lambda *_: 1 / 0)
+    job = wait(studio.submit("me", storyboard, settings))
+    assert job.state == "done", job.message
+    assert "could not be scored" in job.result["note"] and "division" not in job.result["note"]
+    assert (studio.outputs.files / job.id / job.result["files"]["video"]).is_file()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_killed_thread_in_the_middle_fails_its_job_in_a_sentence_and_the_next_is_made(
+    studio, storyboard, settings, wait, monkeypatch
+):
+    def killed(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module._Previews, "after", killed)
+        job = wait(studio.submit("me", storyboard, settings))
+    assert job.state == "failed" and "interrupted; please try again" in job.message
+    assert not list(studio.outputs.files.iterdir())
+    assert wait(studio.submit("me", storyboard, settings, score=False)).state == "done"

@@ -1,0 +1,21 @@
+// How all scripts of the desk make elements: attributes by name, listeners as `onclick`, text as `text`, never as HTML.
+
+function node(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
+    else if (name === 'class') made.className = value;
+    else if (name === 'text') made.textContent = value;
+    else if (name === 'value') made.value = value;
+    else if (value === true) made.setAttribute(name, '');
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child != null));
+  return made;
+}
+
+// Brings what somebody asked for into view, if it is on the page and out of sight.
+function bringIntoView(part) {
+  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  if (part.offsetParent) part.scrollIntoView({ block: 'nearest', behavior: calm ? 'auto' : 'smooth' });
+}
