@@ -71,6 +71,7 @@ def load_pipeline(
     model: str | os.PathLike | None = None,
     *,
     dtype: str | torch.dtype | None = None,
+    vae_dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
     vae_tiling: bool = False,
     model_cpu_offload: bool = False,
@@ -82,9 +83,9 @@ def load_pipeline(
 
     model: None for the embedded default, a folder in diffusers layout, or a hub id. A stock Wan folder gets HoloCine's
         noise schedule and, as it was not trained for sparse attention, "full" as its default.
-    dtype: of transformer and text encoder, "float32", "bfloat16" or "float16"; bfloat16 on a GPU and float32 on a CPU
-    by
-        default. The VAE is always float32, and so are the transformer's norms and time embedder.
+    dtype: of transformer and text encoder, "float32", "bfloat16" or "float16"; by default bfloat16 on a GPU and float32
+        on a CPU. The transformer's norms and time embedder are always float32.
+    vae_dtype: of the VAE; float32 by default. bfloat16 halves the time of decoding where a processor knows it.
     device: where to run; a GPU if there is one.
     vae_tiling: decode in the reference's tiles of 240x416 pixels (diffusers' `enable_tiling`).
     model_cpu_offload, group_offload: keep what is not running in main memory (`enable_model_cpu_offload`,
@@ -97,9 +98,8 @@ def load_pipeline(
     import torch
 
     facts = describe(model)
-    gpu = torch.cuda.is_available()
-    device = _device(device) or torch.device("cuda" if gpu else "cpu")
-    if (model_cpu_offload or group_offload) and not gpu:
+    device = find_device(device)
+    if (model_cpu_offload or group_offload) and not torch.cuda.is_available():
         option = "model_cpu_offload" if model_cpu_offload else "group_offload"
         raise CheckpointError(
             f"{option} moves weights between main memory and a GPU, but no GPU was found: leave it out"
@@ -108,7 +108,7 @@ def load_pipeline(
         raise CheckpointError("model_cpu_offload and group_offload exclude each other: choose one")
     dtype = _dtype(dtype) or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     check_folder(facts.folder)
-    pipeline = _load_folder(facts.folder, dtype)
+    pipeline = _load_folder(facts.folder, dtype, _dtype(vae_dtype) or torch.float32)
     if lora:
         load_loras(pipeline, lora)
     if layerwise_casting:
@@ -298,9 +298,7 @@ def _by(shape: tuple[int, ...]) -> str:
 # Loading
 
 
-def _load_folder(folder: Path, dtype: torch.dtype) -> HoloCinePipeline:
-    import torch
-
+def _load_folder(folder: Path, dtype: torch.dtype, vae_dtype: torch.dtype) -> HoloCinePipeline:
     from holocine.pipeline import HoloCinePipeline
     from holocine.scheduler import HoloCineScheduler
 
@@ -309,7 +307,7 @@ def _load_folder(folder: Path, dtype: torch.dtype) -> HoloCinePipeline:
         ours = {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full"}
     try:
         return HoloCinePipeline.from_pretrained(
-            folder, dtype={"default": dtype, "vae": torch.float32}, local_files_only=True, **ours
+            folder, dtype={"default": dtype, "vae": vae_dtype}, local_files_only=True, **ours
         )
     except (OSError, ValueError, TypeError, NotImplementedError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {first_line(error)}") from error
@@ -370,17 +368,23 @@ def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     return dtype
 
 
-def _device(device: str | torch.device | None) -> torch.device | None:
+def find_device(device: str | torch.device | None = None) -> torch.device:
+    """The device of a name, a GPU if there is one by default; raises `CheckpointError` for one that is not here."""
     import torch
 
-    if isinstance(device, str):
-        try:
-            device = torch.device(device)
-        except RuntimeError:
-            raise CheckpointError(f"device is {device!r}, but has to be a name such as cpu, cuda or cuda:1") from None
-        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise CheckpointError(f"device is {device}, but there are {torch.cuda.device_count()} GPUs here")
-    return device
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise CheckpointError(f"device is {device!r}, but has to be a name such as cpu, cuda or cuda:1") from None
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise CheckpointError(f"device is {found}, but there are {torch.cuda.device_count()} GPUs here")
+    try:
+        torch.zeros(1, device=found).item()
+    except (RuntimeError, AssertionError):
+        raise CheckpointError(f"device is {found}, which cannot be used here: take cpu, or a GPU as cuda") from None
+    return found
 
 
 def _read_json(path: Path) -> dict:

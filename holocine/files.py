@@ -16,13 +16,18 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which takes its place when the block ends without an exception.
 
     The block may create a file or a folder there. On any exception, `KeyboardInterrupt` included, it is removed and
-    what was at `path` before stays untouched. A folder replaces only an empty folder or nothing.
+    what was at `path` before stays untouched. A folder replaces only an empty folder or nothing. An `OSError` of the
+    temporary file, or of a write that names no file, names `path` instead.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary), temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

@@ -74,6 +74,15 @@ def test_bfloat16_leaves_the_vae_and_the_norms_in_float32(folder):
     assert pipeline.vae.dtype == torch.float32
 
 
+def test_the_vae_decodes_in_bfloat16_when_asked_to(folder):
+    plain, quick = load_pipeline(folder), load_pipeline(folder, vae_dtype="bfloat16")
+    assert (quick.vae.dtype, quick.transformer.dtype) == (torch.bfloat16, plain.transformer.dtype)
+    latents = torch.randn(1, 16, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        exact, rounded = (pipeline.decode(latents)[0].astype(int) for pipeline in (plain, quick))
+    assert 0 < abs(exact - rounded).mean() < 1
+
+
 def test_layerwise_casting_stores_the_experts_in_float8_and_still_makes_a_video(folder, storyboard):
     pipeline = load_pipeline(folder, layerwise_casting=True)
     pipeline.set_progress_bar_config(disable=True)
@@ -213,6 +222,7 @@ def test_an_unknown_dtype_is_refused(folder):
 def test_an_unknown_device_is_refused(folder):
     assert "device is 'toaster'" in refusal(folder, device="toaster")
     assert "device is cuda:99, but there are" in refusal(folder, device="cuda:99")
+    assert "device is meta, which cannot be used here" in refusal(folder, device="meta")
 
 
 # LoRA

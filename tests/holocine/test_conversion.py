@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from holocine import AttentionSettings, CheckpointError, ShotLayout, TextWindows, convert, load_pipeline
-from holocine.conversion import attention_of, open_tensors
+from holocine.released import attention_of, open_tensors
 
 GOLDEN = Path(os.environ.get("HOLOCINE_GOLDEN", Path(__file__).parents[1] / "golden")) / "three_shots.safetensors"
 TEXT_DIM = 48
@@ -330,4 +331,16 @@ def test_an_interrupted_conversion_leaves_nothing(released, tmp_path, monkeypatc
     monkeypatch.setattr("holocine.conversion.save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         convert(**released, out=tmp_path / "out", attention_head_dim=HEAD_DIM)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(released, tmp_path):
+    """A file size limit stands in for a full disk: both fail writes in the middle."""
+    previous = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, previous[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"safetensors cannot be written: .*File too large"):
+            convert(**released, out=tmp_path / "out", attention_head_dim=HEAD_DIM)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, previous)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,5 @@
 import errno
+import os
 
 import pytest
 
@@ -54,3 +55,15 @@ def test_a_folder_that_takes_no_files_is_found_out_before_the_work():
         check_writable("/proc/out.mp4")
     assert caught.value.errno in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS)
     assert caught.value.filename == "/proc/out.mp4"
+
+
+def test_an_error_of_the_temporary_file_names_the_file_that_was_asked_for(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(FileNotFoundError) as missing, replacing(out) as temporary:
+        temporary.read_text()
+    with pytest.raises(OSError, match="No space") as full, replacing(out):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert missing.value.filename == full.value.filename == str(out)
+    with pytest.raises(FileNotFoundError) as other, replacing(out):
+        (tmp_path / "other").read_text()
+    assert other.value.filename == str(tmp_path / "other")

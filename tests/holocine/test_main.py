@@ -204,7 +204,7 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
         (["--attention", "psychic"], "attention mode 'psychic' is unknown"),
         (["--attention", "sparse:linspace:0"], "summary 'linspace:0' is unknown"),
         (["--kernel", "magic"], "invalid choice: 'magic'"),
-        (["--kernel", "flash", "--device", "cpu"], "choose kernel 'auto'"),
+        (["--kernel", "flash", "--device", "cpu", "--quiet"], "choose kernel 'auto'"),
         (["--size", "big"], "size is 'big', but has to be WIDTHxHEIGHT"),
         (["--size", "2x2"], "size is 2x2"),
         (["--seed", "-1"], "seed"),
@@ -248,10 +248,11 @@ def test_a_video_with_damaged_settings_is_refused(work, run, storyboard, pipelin
         assert "settings in a.mp4 are damaged" in refused(run("generate", "a.mp4", "-o", "b.mp4"))
 
 
-def test_a_full_disk_is_said_and_leaves_nothing_behind(work, run, model, small_disk):
-    with small_disk(50_000):
+@pytest.mark.parametrize(("space", "name"), [(1_000_000, "a.mp4"), (2_000, "a.png")])
+def test_a_full_disk_is_said_and_leaves_nothing_behind(work, run, model, small_disk, space, name):
+    with small_disk(space):
         result = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--quiet", "--size", "1344x896")
-    assert "a.mp4: File too large" in refused(result)
+    assert f"{name}: File too large" in refused(result)
     assert files(work) == ["board.yaml"]
 
 

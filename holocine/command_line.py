@@ -1,0 +1,196 @@
+"""The command line of `python -m holocine`: commands, their options, and what their values may be."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from holocine.attention import KERNEL_NAMES
+from holocine.checkpoints import DTYPES
+
+
+class UsageError(ValueError):
+    """A command line that cannot be understood."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def parser(run: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.ArgumentParser:
+    """The parser of the whole command line; the options that it returns hold the function in `run` as `run`."""
+    parser = _Parser(
+        prog="python -m holocine",
+        description="Multi-shot video from a storyboard, by a diffusion model that denoises all shots together.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_generate(commands, run["generate"])
+    _add_plan(commands, run["plan"])
+    _add_show(commands, run["show"])
+    _add_convert(commands, run["convert"])
+    _add_command(commands, "schema", run["schema"], "print the JSON Schema of storyboard files")
+    return parser
+
+
+def _add_command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_generate(commands, run) -> None:
+    command = _add_command(commands, "generate", run, "make a video, and a contact sheet beside it, of a storyboard")
+    _add_storyboard(command)
+    command.add_argument(
+        "-o", "--out", required=True, metavar="OUT.mp4", help="video to write; OUT.png is its contact sheet"
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    sampling = command.add_argument_group("sampling (the model's defaults if not given)")
+    sampling.add_argument("--steps", dest="num_inference_steps", type=_count, metavar="N", help="denoising steps")
+    sampling.add_argument(
+        "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
+    )
+    sampling.add_argument(
+        "--guidance-2", dest="guidance_scale_2", type=_scale, metavar="S", help="guidance scale of the low-noise expert"
+    )
+    sampling.add_argument("--negative-prompt", metavar="TEXT", help="what the video should not show")
+    sampling.add_argument("--seed", type=_seed, help="seed of the noise; drawn if neither given nor in the storyboard")
+    _add_attention(sampling)
+    sampling.add_argument(
+        "--no-window", dest="window", action="store_const", const=False, help="every shot sees all captions"
+    )
+    sampling.add_argument(
+        "--leak-free", action="store_const", const=True, help="no text token beyond the end of a shot's own caption"
+    )
+    sampling.add_argument(
+        "--kernel",
+        choices=("auto", *KERNEL_NAMES),
+        help="how attention is computed; same result",
+    )
+    _add_pixels(sampling)
+
+    output = command.add_argument_group("output")
+    output.add_argument(
+        "--size",
+        metavar="WxH",
+        help="enlarge the video; native is none, auto (default) enlarges what is too small to see",
+    )
+    output.add_argument(
+        "--resample", choices=("lanczos", "nearest"), help="how to enlarge: smooth (default) or as blocks"
+    )
+    output.add_argument("--fps", type=_fps, help="frames a second, instead of the storyboard's")
+
+    loading = command.add_argument_group("model and memory")
+    _add_model(loading)
+    loading.add_argument(
+        "--lora", action="append", metavar="FILE[:SCALE]", help="LoRA for both experts, or HIGH,LOW; may be repeated"
+    )
+    loading.add_argument("--dtype", choices=DTYPES, help="default: bfloat16 on a GPU, float32 on a CPU")
+    loading.add_argument(
+        "--vae-dtype", choices=DTYPES, help="default: float32; bfloat16 is quicker where a processor knows it"
+    )
+    loading.add_argument("--device", help="cpu, cuda, cuda:1, …; default: a GPU if there is one")
+    for flag, text in (
+        ("--vae-tiling", "decode in tiles, for less memory"),
+        ("--model-cpu-offload", "keep on the GPU only the model that is running"),
+        ("--group-offload", "keep on the GPU only the layers that are running"),
+        ("--layerwise-casting", "store the transformers in fp8"),
+    ):
+        loading.add_argument(flag, action="store_const", const=True, help=text)
+
+
+def _add_plan(commands, run) -> None:
+    command = _add_command(
+        commands, "plan", run, "print shots, tokens, text windows and attention cost of a storyboard"
+    )
+    _add_storyboard(command)
+    _add_model(command)
+    _add_attention(command)
+    _add_pixels(command)
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_show(commands, run) -> None:
+    command = _add_command(commands, "show", run, "print the storyboard and the settings inside a video")
+    command.add_argument("video", metavar="VIDEO.mp4")
+    command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_convert(commands, run) -> None:
+    command = _add_command(commands, "convert", run, "turn released HoloCine and Wan files into a model folder")
+    command.add_argument("--high", required=True, metavar="FILE", help="full_ or sparse_high_noise.safetensors")
+    command.add_argument("--low", required=True, metavar="FILE", help="full_ or sparse_low_noise.safetensors")
+    command.add_argument("--vae", required=True, metavar="FILE", help="Wan2.1_VAE.pth")
+    command.add_argument("--text-encoder", required=True, metavar="FILE", help="models_t5_umt5-xxl-enc-bf16.pth")
+    command.add_argument("out", metavar="OUT", help="folder to make")
+    command.add_argument(
+        "--tokenizer", metavar="FOLDER", help="Wan's google/umt5-xxl; default: beside the text encoder, as Wan has it"
+    )
+    command.add_argument("--dtype", choices=DTYPES, help="default: as in the files")
+    command.add_argument(
+        "--attention",
+        metavar="MODE",
+        help="default mode of the model; from the file names (full_ or sparse_) if not given",
+    )
+    command.add_argument("--attention-head-dim", type=_count, default=128, metavar="N", help="128 for all Wan models")
+
+
+def _add_storyboard(command) -> None:
+    command.add_argument(
+        "storyboard", metavar="STORYBOARD", help=".yaml or .json file, or a video made by this program"
+    )
+
+
+def _add_model(command) -> None:
+    command.add_argument("--model", metavar="NAME", help="folder or hub id; default: the embedded model")
+
+
+def _add_attention(command) -> None:
+    command.add_argument(
+        "--attention",
+        metavar="MODE",
+        help="full, isolated, sparse, or sparse:SUMMARY with first, first+last, linspace:N, mean",
+    )
+
+
+def _add_pixels(command) -> None:
+    command.add_argument("--height", type=_count, metavar="PIXELS")
+    command.add_argument("--width", type=_count, metavar="PIXELS")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**63 - 1")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return number
+
+
+def _scale(text: str) -> float:
+    if (scale := _number(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 0")
+    return scale
+
+
+def _fps(text: str) -> float:
+    if not 1 <= (fps := _number(text)) <= 240:
+        raise argparse.ArgumentTypeError(f"{text!r} does not lie between 1 and 240")
+    return fps

@@ -1,0 +1,202 @@
+"""The files that HoloCine and Wan released: opened, recognised by their tensors, renamed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers, convert_wan_vae_to_diffusers
+from safetensors import SafetensorError, safe_open
+
+from holocine.checkpoints import CheckpointError, Shapes, first_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """The tensors of one file by name: shapes at once, values when asked for."""
+
+    path: Path
+    shapes: Shapes
+    dtypes: dict[str, torch.dtype]
+    read: Callable[[str], Tensor]
+
+
+def open_tensors(path: str | os.PathLike) -> TensorFile:
+    """Open a `.safetensors` or `.pth` file; raises `CheckpointError` if it is missing, damaged or anything else."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path} is a folder, a file is needed" if path.is_dir() else f"{path} does not exist")
+    try:
+        return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path)
+    except (SafetensorError, EOFError, RuntimeError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or cut short, download it again ({first_line(error)})") from None
+
+
+def _open_safetensors(path: Path) -> TensorFile:
+    file = safe_open(path, framework="pt")
+    names = list(file.keys())
+    slices = {name: file.get_slice(name) for name in names}
+    shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    dtypes = {name: _SAFETENSORS_DTYPES[part.get_dtype()] for name, part in slices.items()}
+    return TensorFile(path, shapes, dtypes, file.get_tensor)
+
+
+_SAFETENSORS_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+}
+
+
+def _open_pickle(path: Path) -> TensorFile:
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError:
+        raise CheckpointError(
+            f"{path} is not a file of tensors only, so it was not opened: it could run code; use the published file"
+        ) from None
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise CheckpointError(f"{path} holds something else than named tensors")
+    return TensorFile(
+        path,
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()},
+        {name: tensor.dtype for name, tensor in tensors.items()},
+        tensors.__getitem__,
+    )
+
+
+# Configurations, read off the shapes
+
+
+def transformer_config(file: TensorFile, attention_head_dim: int) -> dict:
+    """The configuration of a Wan transformer in original naming; raises `CheckpointError` if it is none."""
+    shape = _shapes_of(file, "a Wan transformer in original naming", prefix="model.diffusion_model.")
+    dim, in_channels, *patch_size = shape("patch_embedding.weight", 5)
+    if dim % attention_head_dim:
+        raise CheckpointError(
+            f"{file.path} is {dim} wide, which attention heads of {attention_head_dim} do not divide: "
+            "give another attention head dim"
+        )
+    return {
+        "patch_size": tuple(patch_size),
+        "num_attention_heads": dim // attention_head_dim,
+        "attention_head_dim": attention_head_dim,
+        "in_channels": in_channels,
+        "out_channels": shape("head.head.weight", 2)[0] // torch.Size(patch_size).numel(),
+        "text_dim": shape("text_embedding.0.weight", 2)[1],
+        "freq_dim": shape("time_embedding.0.weight", 2)[1],
+        "ffn_dim": shape("blocks.0.ffn.0.weight", 2)[0],
+        "num_layers": _num_blocks(file),
+    }
+
+
+def vae_config(file: TensorFile) -> dict:
+    """The configuration of Wan 2.1's VAE (8x in space, 4x in time) of any width."""
+    shape = _shapes_of(file, "Wan 2.1's VAE")
+    z_dim = shape("conv2.weight", 5)[0]
+    if z_dim != 16:
+        raise CheckpointError(
+            f"{file.path} has {z_dim} latent channels, but HoloCine uses Wan2.1_VAE.pth, which has 16"
+        )
+    base_dim, in_channels = shape("encoder.conv1.weight", 5)[:2]
+    return {
+        "base_dim": base_dim,
+        "z_dim": z_dim,
+        "in_channels": in_channels,
+        "out_channels": shape("decoder.head.2.weight", 5)[0],
+    }
+
+
+def text_encoder_config(file: TensorFile) -> dict:
+    """The configuration of a UMT5 encoder in Wan's naming."""
+    shape = _shapes_of(file, "Wan's UMT5 text encoder")
+    vocab_size, d_model = shape("token_embedding.weight", 2)
+    num_buckets, num_heads = shape("blocks.0.pos_embedding.embedding.weight", 2)
+    return {
+        "vocab_size": vocab_size,
+        "d_model": d_model,
+        "d_kv": shape("blocks.0.attn.q.weight", 2)[0] // num_heads,
+        "d_ff": shape("blocks.0.ffn.fc1.weight", 2)[0],
+        "num_layers": _num_blocks(file),
+        "num_heads": num_heads,
+        "relative_attention_num_buckets": num_buckets,
+    }
+
+
+def _shapes_of(file: TensorFile, what: str, prefix: str = "") -> Callable[[str, int], tuple[int, ...]]:
+    def shape(name: str, ndim: int) -> tuple[int, ...]:
+        found = file.shapes.get(name) or file.shapes.get(prefix + name)
+        if found is None:
+            raise CheckpointError(f"{file.path} is not {what}: {name} is missing; it has {_some(file.shapes)}")
+        if len(found) != ndim:
+            raise CheckpointError(
+                f"{file.path} is not {what}: {name} has shape {found}, which is not {ndim}-dimensional"
+            )
+        return found
+
+    return shape
+
+
+def _num_blocks(file: TensorFile) -> int:
+    numbers = {name.split("blocks.", 1)[1].split(".")[0] for name in file.shapes if "blocks." in name}
+    return 1 + max(int(number) for number in numbers if number.isdigit())
+
+
+def _some(names: Iterable[str]) -> str:
+    first = list(names)[:3]
+    return ", ".join(first) + ", …" if first else "no tensors"
+
+
+# Names
+
+
+def rename_transformer(names: Iterable[str]) -> dict[str, str]:
+    """diffusers' name -> Wan's name, by diffusers' own converter."""
+    return convert_wan_transformer_to_diffusers({name: name for name in names})
+
+
+def rename_vae(names: Iterable[str]) -> dict[str, str]:
+    """diffusers' name -> Wan's name, by diffusers' own converter."""
+    return convert_wan_vae_to_diffusers({name: name for name in names})
+
+
+_TEXT_ENCODER_NAMES = {
+    "token_embedding.": "shared.",
+    "blocks.": "encoder.block.",
+    ".norm1.": ".layer.0.layer_norm.",
+    ".attn.": ".layer.0.SelfAttention.",
+    ".pos_embedding.embedding.": ".layer.0.SelfAttention.relative_attention_bias.",
+    ".norm2.": ".layer.1.layer_norm.",
+    ".ffn.gate.0.": ".layer.1.DenseReluDense.wi_0.",
+    ".ffn.fc1.": ".layer.1.DenseReluDense.wi_1.",
+    ".ffn.fc2.": ".layer.1.DenseReluDense.wo.",
+}
+
+
+def rename_text_encoder(names: Iterable[str]) -> dict[str, str]:
+    """transformers' name -> Wan's name."""
+    renamed = {}
+    for name in names:
+        new = "encoder.final_layer_norm.weight" if name == "norm.weight" else name
+        for theirs, ours in _TEXT_ENCODER_NAMES.items():
+            new = new.replace(theirs, ours)
+        renamed[new] = name
+    return renamed
+
+
+def attention_of(experts: Iterable[TensorFile]) -> str:
+    """The attention that released experts were trained with, which their file names say: `full_…` or `sparse_…`."""
+    return "full" if all("full" in expert.path.name for expert in experts) else "sparse"
