@@ -130,15 +130,15 @@ def run_variants(
     folder: Path, suite: Suite, settings: ModelSettings, scoring: Scoring, limit: int | None, workers: int
 ):
     """Run all variants over the suite's first `limit` storyboards, and return how it ended."""
-    from benchmarks.commands import _Line
     from benchmarks.local_engine import run_local
+    from benchmarks.progress import ProgressLine
     from benchmarks.run import Plan, run
     from benchmarks.systems import parse_systems
 
     specs = [f"{variant.name}={variant.system}@{folder / variant.name}" for variant in VARIANTS]
     systems = parse_systems(specs, settings)
     plan = Plan(suite, systems, specs, settings, scoring, limit=limit, changed="rerun")
-    with _Line() as line:
+    with ProgressLine() as line:
         return run(plan, folder / "run", partial(run_local, workers=workers), line.show)
 
 
@@ -272,7 +272,7 @@ def _reversed(a: Variant, b: Variant, ours: Mapping[str, float], comparison: Com
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `python -m benchmarks ablations`."""
-    from benchmarks.commands import _add_scoring, _count
+    from benchmarks.options import add_scoring, whole_number
 
     add = parser.add_argument
     add("--folder", type=Path, default=Path("runs/ablations"), help="checkpoints, models, run (default: %(default)s)")
@@ -280,19 +280,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--text", type=Path, help="folder of its tokenizer and text_encoder (default: those of --start)")
     add("--start", type=Path, help="pipeline folder that every variant goes on from (default: the embedded model)")
     add("--minutes", type=float, default=60.0, metavar="M", help="of training for each variant (default: %(default)s)")
-    add("--most-steps", type=_count, metavar="N", help="end each training after N steps of this call, for trials")
+    add("--most-steps", type=whole_number, metavar="N", help="end each training after N steps of this call, for trials")
     add("--suite", default="puppet", help="name of a suite or a .jsonl file (%(default)s)")
-    add("--limit", type=_count, metavar="N", help="only the suite's first N storyboards")
-    add("--steps", type=_count, metavar="N", help="denoising steps (the model's own)")
-    add("--workers", type=_count, default=1, metavar="N", help="processes that make and score videos (1)")
+    add("--limit", type=whole_number, metavar="N", help="only the suite's first N storyboards")
+    add("--steps", type=whole_number, metavar="N", help="denoising steps (the model's own)")
+    add("--workers", type=whole_number, default=1, metavar="N", help="processes that make and score videos (1)")
     add("--out", type=Path, default=Path(__file__).with_name("ABLATIONS.md"), help="page to write (%(default)s)")
-    _add_scoring(parser)
+    add_scoring(parser)
     parser.set_defaults(device=None)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, run and report all variants."""
-    from benchmarks.commands import _conclude, _scoring
+    from benchmarks.options import chosen_scoring
+    from benchmarks.progress import conclude
     from benchmarks.suites import load_suite
     from holocine.checkpoints import find_model
     from holocine.files import check_writable
@@ -306,8 +307,8 @@ def run(options: argparse.Namespace) -> int:
     start = options.start or find_model(None)
     taken = train(options.folder, options.latents, options.text or start, start, options.minutes, options.most_steps)
     settings = ModelSettings(str(start), num_inference_steps=options.steps)
-    summary = run_variants(options.folder, suite, settings, _scoring(options), options.limit, options.workers)
-    code = _conclude(summary, options.folder / "run")
+    summary = run_variants(options.folder, suite, settings, chosen_scoring(options), options.limit, options.workers)
+    code = conclude(summary, options.folder / "run")
     page = report(load_run(options.folder / "run"), taken, options.minutes, _command(options))
     with replacing(options.out) as temporary:
         temporary.write_text(page, encoding="utf-8")
