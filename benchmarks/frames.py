@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from benchmarks.results import Results
+from benchmarks.results import ItemResult, Results, Score
 from benchmarks.summary import Cell, Summary
 from eval.metric import Metric
 
 
 def item_frame(results: Results) -> pd.DataFrame:
     """One row for every metric of every item, failed items with one row of their error."""
-    rows = []
+    items: list[ItemResult] = []
+    metrics: list[str | None] = []
+    scores: list[Score] = []
     for item in results.items:
-        tags = " ".join(item.tags)
-        head = (item.system, item.storyboard_id, item.seed)
         if item.scorecard is None:
-            rows.append((*head, None, None, None, None, None, None, item.error, tags))
-            continue
-        for name, score in item.scorecard.items():
-            parts = " ".join(f"{part}={value!r}" for part, value in score.parts.items())
-            rows.append((*head, name, score.version, score.value, score.covered, score.of, parts, score.reason, tags))
-    columns = ("system", "storyboard", "seed", "metric", "version", "value", "covered", "of", "parts", "reason", "tags")
-    frame = pd.DataFrame(rows, columns=list(columns))
-    for name in ("version", "covered", "of"):
-        frame[name] = frame[name].astype("Int64")
-    frame["value"] = frame["value"].astype("Float64")
-    for name in ("system", "storyboard", "metric", "tags"):
-        frame[name] = frame[name].astype("category")
-    return frame
+            items.append(item)
+            metrics.append(None)
+            scores.append(Score(None, None, None, None, None, item.error))
+        else:
+            items += [item] * len(item.scorecard)
+            metrics += item.scorecard
+            scores += item.scorecard.values()
+    tags = {item.tags: " ".join(item.tags) for item in results.items}
+    return pd.DataFrame(  # by column: by row takes five times as long
+        {
+            "system": pd.Categorical([item.system for item in items]),
+            "storyboard": pd.Categorical([item.storyboard_id for item in items]),
+            "seed": [item.seed for item in items],
+            "metric": pd.Categorical(metrics),
+            "version": pd.array([score.version for score in scores], dtype="Int64"),
+            "value": pd.array([score.value for score in scores], dtype="Float64"),
+            "covered": pd.array([score.covered for score in scores], dtype="Int64"),
+            "of": pd.array([score.of for score in scores], dtype="Int64"),
+            "parts": [_parts(score.parts) for score in scores],
+            "reason": [score.reason for score in scores],
+            "tags": pd.Categorical([tags[item.tags] for item in items]),
+        }
+    )
+
+
+def _parts(parts: Mapping[str, float] | None) -> str | None:
+    return None if parts is None else " ".join([f"{name}={value!r}" for name, value in parts.items()])
+
+
+def video_frame(results: Results) -> pd.DataFrame:
+    """One row for every item: why it failed, if it did, and what making and scoring its video took."""
+    rows = [
+        {
+            "system": item.system,
+            "storyboard": item.storyboard_id,
+            "seed": item.seed,
+            "error": item.error,
+            "generate_seconds": (item.seconds or {}).get("generate"),
+            "score_seconds": (item.seconds or {}).get("score"),
+            "peak_mb": item.peak_mb,
+        }
+        for item in results.items
+    ]
+    return pd.DataFrame(rows)
 
 
 def metric_frame(summary: Summary) -> pd.DataFrame:

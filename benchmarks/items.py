@@ -16,10 +16,12 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic_core import from_json
 
 from holocine.files import replacing
 
@@ -40,8 +42,13 @@ class Item:
     storyboard_id: str
     seed: int
 
+    @property
+    def where(self) -> str:
+        """Its folder within a run's."""
+        return f"items/{self.system}/{self.storyboard_id}/{self.seed}"
+
     def folder(self, run: Path) -> Path:
-        return run / "items" / self.system / self.storyboard_id / str(self.seed)
+        return run / self.where
 
     def __str__(self) -> str:
         return f"{self.system} {self.storyboard_id} seed {self.seed}"
@@ -89,10 +96,10 @@ class Record:
         return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Record:
+    def from_json(cls, text: str | bytes) -> Record:
         """Raises ValueError for anything that `to_json` has not written."""
         try:
-            plain = json.loads(text)
+            plain = from_json(text)
             record = cls(**{**plain, "hashes": Hashes(**plain["hashes"])})
         except (TypeError, KeyError) as error:
             raise ValueError(f"is no record of an item ({error})") from None
@@ -107,6 +114,7 @@ class RunInfo:
 
     suite: name, version and sha256. systems: names to specifications. model: name and sha256, how it is sampled; empty
     where no system has one. metrics: ids. scoring: encoders and detector as they were asked for. seeds: repetitions.
+    world: version of the puppet world where systems show it, else None.
     """
 
     suite: Mapping[str, Any]
@@ -115,15 +123,20 @@ class RunInfo:
     metrics: tuple[str, ...]
     scoring: Mapping[str, Any]
     seeds: tuple[int, ...]
-    format: str = field(default=FORMAT)
+    world: int | None = None
+    format: str = FORMAT
 
     @classmethod
     def load(cls, run: Path) -> RunInfo | None:
-        """What run.json of a run says, None if there is none yet; raises `RunError` if it is damaged."""
+        """What run.json of a run says, None if there is none yet; raises `RunError` if it is damaged.
+
+        What else it holds, as that of published results does, is left alone.
+        """
         path = run / "run.json"
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
-            info = cls(**{**plain, "metrics": tuple(plain["metrics"]), "seeds": tuple(plain["seeds"])})
+            known = {one.name: plain[one.name] for one in fields(cls) if one.name in plain}
+            info = cls(**{**known, "metrics": tuple(plain["metrics"]), "seeds": tuple(plain["seeds"])})
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
@@ -139,17 +152,38 @@ class RunInfo:
             temporary.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
+def existing(run: Path) -> RunInfo:
+    """What run.json of a run says; raises `RunError` if there is none or it is damaged."""
+    info = RunInfo.load(run)
+    if info is None:
+        raise RunError(f"{run} holds no run: {'it has no run.json' if run.is_dir() else 'there is no such folder'}")
+    return info
+
+
 def items_in(run: Path) -> Iterator[Item]:
     """All items that have landed in a run, in order."""
-    for folder in sorted((run / "items").glob("[!.]*/[!.]*/[!.]*")):
-        if folder.is_dir() and folder.name.isdigit():
-            yield Item(folder.parent.parent.name, folder.parent.name, int(folder.name))
+    root = f"{run}/items"  # plain text from here on: ten thousand items are a hundred thousand paths
+    for system in _folders(root):
+        for storyboard_id in _folders(f"{root}/{system}"):
+            for seed in _folders(f"{root}/{system}/{storyboard_id}"):
+                if seed.isdigit():
+                    yield Item(system, storyboard_id, int(seed))
+
+
+def _folders(path: str) -> list[str]:
+    """The names of the folders in a folder, but for hidden ones; none if there is no such folder."""
+    try:
+        with os.scandir(path) as found:
+            return sorted(one.name for one in found if not one.name.startswith(".") and one.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def read_record(run: Path, item: Item) -> Record | None:
     """The record of an item, None if it has not landed or is damaged."""
     try:
-        record = Record.from_json((item.folder(run) / RECORD).read_text(encoding="utf-8"))
+        with open(f"{run}/{item.where}/{RECORD}", "rb") as file:
+            record = Record.from_json(file.read())
     except (OSError, ValueError):
         return None
     return record if record.item == item else None

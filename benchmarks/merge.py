@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.items import RunError, RunInfo, items_in, land, locked, read_record, sweep
+from benchmarks.items import RunError, RunInfo, existing, items_in, land, locked, read_record, sweep
 from benchmarks.suites import load_suite, write_suite
 from benchmarks.work import no_space
 
@@ -18,18 +18,17 @@ def merge(out: Path, parts: Sequence[Path]) -> int:
     """Copy the items of several runs of one suite into `out`, which may be one of its own; return how many came.
 
     An item that is there already stays, unless it failed and is done in the part. Raises `RunError` for parts of
-    another suite, model or metrics.
+    another suite, model, world or metrics.
     """
+    others = [existing(part) for part in parts]
+    for part in parts:
+        if part.resolve() == out.resolve():
+            raise RunError(f"{part} is both a part and the result of the merge: choose another folder")
     count = 0
     with locked(out):
         sweep(out)
         info = RunInfo.load(out)
-        for part in parts:
-            if part.resolve() == out.resolve():
-                raise RunError(f"{part} is both a part and the result of the merge: choose another folder")
-            other = RunInfo.load(part)
-            if other is None:
-                raise RunError(f"{part} holds no run: it has no run.json")
+        for part, other in zip(parts, others, strict=True):
             info = _joined(info, other, out, part)
             count += _copy_items(out, part)
             if not (out / "suite.jsonl").is_file():
@@ -41,7 +40,7 @@ def merge(out: Path, parts: Sequence[Path]) -> int:
 def _joined(info: RunInfo | None, other: RunInfo, out: Path, part: Path) -> RunInfo:
     if info is None:
         return other
-    for name in ("suite", "model", "metrics", "scoring"):
+    for name in ("suite", "model", "world", "metrics", "scoring"):
         ours, theirs = getattr(info, name), getattr(other, name)
         if ours and theirs and ours != theirs:
             raise RunError(f"{part} has another {name} than {out}: only parts of one run can be merged")
@@ -53,6 +52,7 @@ def _joined(info: RunInfo | None, other: RunInfo, out: Path, part: Path) -> RunI
         systems={**info.systems, **other.systems},
         model=info.model or other.model,
         seeds=tuple(sorted({*info.seeds, *other.seeds})),
+        world=info.world or other.world,
     )
 
 

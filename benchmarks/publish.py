@@ -1,19 +1,22 @@
 """`python -m benchmarks publish`: a run's small results into the repository, and its table into the README.
 
-benchmarks/results/SUITE/   README.md, report.md, table.tex, *.csv, *.parquet, run.json: all but the videos
+benchmarks/results/SUITE/   README.md, which says what the other files hold: all of a run but its videos
 README.md                   the text between `<!-- results of SUITE -->` and `<!-- end of results -->`
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import shlex
-import shutil
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.commands import duration
-from benchmarks.items import RunError
+from benchmarks.items import RunError, RunInfo
+from benchmarks.progress import duration
 from benchmarks.render import markdown
 from benchmarks.report import write_tables
 from benchmarks.results import BOUNDS, Results, load_run
@@ -22,6 +25,21 @@ from benchmarks.tables import all_tables, heading, main_table, number
 from eval.metric import Metric
 from holocine.files import replacing
 
+FILES = {
+    "run.json": "what was run: suite, version and hash; systems; model and hash; metrics with their versions; version "
+    "of the puppet world where systems show it; and under `made` the command, how many videos, how many failed, "
+    "seconds of making and of scoring them added up over processes, and the detector and encoders that scored them",
+    "table.csv": "the main table: a row a system, value and standard error of each metric",
+    "metrics.csv": "a row a metric and system, all metrics: version, direction, value, standard error over "
+    "storyboards, rank among the systems that compete (1 and 2 alone), storyboards and videos it stands on, and how "
+    "much of what it is about could be looked at (`covered` of `of`); also as metrics.parquet",
+    "tags.csv": "the same by tag of the storyboards, for the metrics of the main table",
+    "distances.csv": "a row a system and number of shots between two that show the same character: their similarity",
+    "items.parquet": "a row a metric and video: value, and the sums and counts that all other tables are made from",
+    "videos.csv": "a row a video: why it failed, if it did, seconds of making and scoring it, and peak memory in MiB",
+    "report.md": "all tables to read",
+    "table.tex": "the main ones for a paper",
+}
 _BEGIN, _END = "<!-- results of {} -->", "<!-- end of results -->"
 
 
@@ -77,12 +95,19 @@ def _listed(systems: Sequence[str], values: dict[str, float]) -> str:
     return ", ".join(_valued(system, values) for system in systems)
 
 
+def portable(info: RunInfo) -> RunInfo:
+    """What a run.json says, without the folders of the machine that made the run: models and videos by their names."""
+    systems = {name: re.sub(r"(?<=[:@])/[^@]*/(?=[^/@])", "", spec) for name, spec in info.systems.items()}
+    model = {**info.model, "name": re.sub("^/.*/(?=.)", "", info.model["name"])} if info.model else info.model
+    return replace(info, systems=systems, model=model)
+
+
 def run_command(results: Results) -> str:
     """The command that makes such a run, without folders of the machine that made it."""
-    info, suite = results.info, results.suite
+    info, suite = portable(results.info), results.suite
     words = ["python", "-m", "benchmarks", "run", "--suite", suite.name, "--systems", ",".join(info.systems.values())]
     if (model := info.model.get("name", "embedded")) != "embedded":
-        words += ["--model", Path(model).name]
+        words += ["--model", model]
     if len(results.entries) < len(suite):
         words += ["--limit", str(len(results.entries))]
     if len(results.seeds) > 1:
@@ -111,23 +136,41 @@ def publish(summary: Summary, folder: Path) -> str:
     out = folder / summary.results.suite.name
     out.mkdir(parents=True, exist_ok=True)
     write_tables(summary, all_tables(summary), out)
-    shutil.copyfile(summary.results.run / "run.json", out / "run.json")
+    with replacing(out / "run.json") as temporary:
+        content = {**asdict(portable(summary.results.info)), "made": how_it_was_made(summary.results)}
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     part = readme_part(summary)
+    files = "\n".join(f"| [{name}]({name}) | {what} |" for name, what in FILES.items())
     with replacing(out / "README.md") as temporary:
-        text = f"# Results of the suite {summary.results.suite.name}\n\n{part}\nAll tables: [report.md](report.md).\n"
-        temporary.write_text(text, encoding="utf-8")
+        title = f"# Results of the suite {summary.results.suite.name}"
+        temporary.write_text(f"{title}\n\n{part}\n| file | holds |\n| --- | --- |\n{files}\n", encoding="utf-8")
     return part
 
 
-def put_into(readme: Path, name: str, part: str) -> None:
-    """Replace what stands between the marks for the results of a suite; raises `RunError` for a file without them."""
+def how_it_was_made(results: Results) -> dict[str, Any]:
+    """What run.json says of published results beyond that of a run, as JSON values."""
+    seconds = {
+        stage: round(sum((item.seconds or {}).get(stage, 0.0) for item in results.items), 1)
+        for stage in ("generate", "score")
+    }
+    return {
+        "command": run_command(results),
+        "storyboards": len(results.entries),
+        "videos": len(results.items),
+        "failed": len(results.failures),
+        "seconds": seconds,
+        "measured_with": sorted({one for item in results.items for one in item.measured_with}),
+    }
+
+
+def around(readme: Path, name: str) -> tuple[str, str]:
+    """The text before and after the results of a suite, its marks included; raises `RunError` for a file without."""
     text, begin = readme.read_text(encoding="utf-8"), _BEGIN.format(name)
     before, found, rest = text.partition(begin)
     _, ended, after = rest.partition(_END)
     if not found or not ended:
         raise RunError(f"{readme} has no place for the table: put the lines {begin} and {_END} where it belongs")
-    with replacing(readme) as temporary:
-        temporary.write_text(f"{before}{begin}\n{part}{_END}{after}", encoding="utf-8")
+    return f"{before}{begin}\n", f"{_END}{after}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,8 +185,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Publish a run."""
     results = load_run(options.run_folder)
+    place = around(options.readme, results.suite.name) if options.readme else None
     part = publish(summarise(results, options.baseline, published=False), options.results)
-    if options.readme:
-        put_into(options.readme, results.suite.name, part)
+    if place:
+        with replacing(options.readme) as temporary:
+            temporary.write_text(part.join(place), encoding="utf-8")
     print(part)
     return 0

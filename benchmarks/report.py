@@ -9,10 +9,11 @@ OUT/hub/SYSTEM/            results.json, .eval_results/SUITE.yaml
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks.frames import distance_frame, item_frame, main_frame, metric_frame, tag_frame
+from benchmarks.frames import distance_frame, item_frame, main_frame, metric_frame, tag_frame, video_frame
 from benchmarks.hub import write_hub
 from benchmarks.page import report_page, table_html
 from benchmarks.preference import preference_plot, preference_table, preferences
@@ -46,12 +47,18 @@ def write_tables(summary: Summary, tables: Sequence[Table], out: Path) -> None:
     """Write the tables as text, and their numbers, into the folder `out`."""
     _write(out / "report.md", "\n".join(markdown(table, 1 if table.name == "main" else 2) for table in tables))
     _write(out / "table.tex", "\n".join(latex(table) for table in tables if table.name in _IN_LATEX))
-    frames = {"table": main_frame, "metrics": metric_frame, "tags": tag_frame, "distances": distance_frame}
-    for name, make in frames.items():
+    frames = {
+        "table": main_frame(summary),
+        "metrics": metric_frame(summary),
+        "tags": tag_frame(summary),
+        "distances": distance_frame(summary),
+        "videos": video_frame(summary.results),
+    }
+    for name, frame in frames.items():
         with replacing(out / f"{name}.csv") as temporary:
-            make(summary).to_csv(temporary, index=False)
+            frame.to_csv(temporary, index=False)
     with replacing(out / "metrics.parquet") as temporary:
-        metric_frame(summary).to_parquet(temporary, index=False)
+        frames["metrics"].to_parquet(temporary, index=False)
     with replacing(out / "items.parquet") as temporary:
         item_frame(summary.results).to_parquet(temporary, index=False)
 
@@ -68,7 +75,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the report (RUN/report)")
     parser.add_argument("--embed", metavar="ID,ID,…", help="put the videos of these storyboards into the page itself")
     parser.add_argument("--no-published", action="store_true", help="leave out the rows of the paper")
-    parser.add_argument("--hub-dataset", metavar="OWNER/NAME", help="benchmark on the hub, for .eval_results files")
+    parser.add_argument(
+        "--hub-dataset", type=_dataset, metavar="OWNER/NAME", help="benchmark on the hub, for .eval_results files"
+    )
+
+
+def _dataset(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no data set on the hub, which are called OWNER/NAME")
+    return text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -80,5 +95,5 @@ def run(options: argparse.Namespace) -> int:
     for table in tables:
         if table.name in ("main", "preference", "systems"):
             print(plain(table))
-    print(f"{out / 'report.html'}, report.md, table.tex, table.csv, metrics.csv, tags.csv, items.parquet, hub/")
+    print(f"{out / 'report.html'}, report.md, table.tex, *.csv, *.parquet, hub/")
     return 0

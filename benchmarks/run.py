@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from benchmarks.items import (
     Record,
     RunError,
     RunInfo,
+    existing,
     items_in,
     land,
     locked,
@@ -31,8 +32,9 @@ from benchmarks.items import (
 from benchmarks.models import ModelSettings, model_sha256
 from benchmarks.scoring import Scoring, metric_ids
 from benchmarks.suites import Entry, Suite, content_hash, load_suite, write_suite
-from benchmarks.systems import System
+from benchmarks.systems import System, World
 from benchmarks.work import Job, Outcome, Worker, no_space
+from holocine.puppet.world import WORLD_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class Plan:
             metrics=metric_ids(),
             scoring=self.scoring.plain(),
             seeds=tuple(range(self.seeds)),
+            world=WORLD_VERSION if any(isinstance(system, World) for system in self.systems) else None,
         )
 
     def _model(self) -> dict[str, Any]:
@@ -95,17 +98,11 @@ class Plan:
 
     def _hashes(self, entry: Entry, system: System, seed: int) -> Hashes:
         return Hashes(
-            storyboard=shown_sha256(entry),
+            storyboard=entry.shown_sha256,
             model=model_sha256(system.settings.model) if system.settings is not None else None,
             system=content_hash(system.definition(entry, seed)),
             metrics=self.scoring.sha256(entry.storyboard),
         )
-
-
-def shown_sha256(entry: Entry) -> str:
-    """Hash of what an entry's video should show: storyboard and scene; tags are for tables alone."""
-    scene = asdict(entry.scene) if entry.scene is not None else None
-    return content_hash([entry.storyboard.to_json(), scene])
 
 
 @dataclass(frozen=True)
@@ -162,11 +159,10 @@ def run(
 
 def rescore(out: Path, scoring: Scoring, engine: Engine, progress=lambda progress: None) -> Summary:
     """Score the videos of a run again, those whose scores are not of the present metrics; nothing is generated."""
+    existing(out)
     with locked(out):
         sweep(out)
-        info = RunInfo.load(out)
-        if info is None:
-            raise RunError(f"{out} holds no run: it has no run.json")
+        info = existing(out)
         suite = load_suite(out / "suite.jsonl")
         jobs, kept = [], 0
         for item in items_in(out):
@@ -242,7 +238,11 @@ def _check_changed(out: Path, states: dict[Item, State], changed: str) -> None:
     if not stale or changed == "rerun":
         return
     videos = [item for item in stale if states[item] == "changed"]
-    what = "the model, the system or the storyboard" if videos else "the metrics, the encoders or the detector"
+    of_videos, of_scores = (
+        "the model, the system, the puppet world or the storyboard",
+        "the metrics, the encoders or the detector",
+    )
+    what = of_videos if videos else of_scores
     raise RunError(
         f"{what} of {len(videos or stale)} items in {out} has changed since, first of {(videos or stale)[0]}: choose "
         f"another folder, or --changed rerun to {'make' if videos else 'score'} them again"
@@ -257,6 +257,7 @@ def _begin(out: Path, before: RunInfo | None, info: RunInfo, plan: Plan) -> None
             systems={**before.systems, **info.systems},
             model=info.model or before.model,
             seeds=tuple(sorted({*before.seeds, *info.seeds})),
+            world=info.world or before.world,
         )
         for item in list(items_in(out)):
             if item.storyboard_id not in plan.suite.ids:

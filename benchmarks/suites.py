@@ -19,7 +19,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,12 @@ class Entry:
     @cached_property
     def sha256(self) -> str:
         return content_hash(_content(self))
+
+    @cached_property
+    def shown_sha256(self) -> str:
+        """Hash of what its video should show: storyboard and scene; tags are for tables alone."""
+        scene = asdict(self.scene) if self.scene is not None else None
+        return content_hash([self.storyboard.to_json(), scene])
 
     def values(self, kind: str) -> tuple[str, ...]:
         """The values of the tags of one kind: of "genre", ("western",) for "genre:western"."""

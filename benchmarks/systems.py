@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks import generation
 from benchmarks.models import Models, ModelSettings, model_sha256
+from holocine.puppet.world import WORLD_VERSION
 
 if TYPE_CHECKING:
     from benchmarks.suites import Entry
@@ -111,7 +112,7 @@ class World:
         return Video(self.spoil(frames, entry.storyboard.cuts, seed), entry.storyboard.fps)
 
     def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
-        return {"kind": self.kind, "version": self.version}
+        return {"kind": self.kind, "version": self.version, "world": WORLD_VERSION}
 
 
 def whole(frames: np.ndarray, cuts: tuple[int, ...], seed: int) -> np.ndarray:

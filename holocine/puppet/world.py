@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+WORLD_VERSION = 2  # raised by every change of what scenes look like: videos of the world as it was are then made again
 HEIGHT, WIDTH, FPS = 64, 112, 12
 MIN_SHOT_FRAMES = 16  # 1.33 s; shorter shots are not told apart reliably by cut detectors
 NUM_STRETCHES = 4

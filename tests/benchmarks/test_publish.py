@@ -1,13 +1,17 @@
 """What goes into the repository: a run's small results, the README's table, and what is said of the order."""
 
+import json
+
 import pandas as pd
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.publish import order_in_words
+from benchmarks.items import RunInfo
+from benchmarks.publish import FILES, order_in_words, portable
 from benchmarks.results import load_run
 from benchmarks.summary import summarise
 
+BY_NAME = ("holocine", "isolated", "best", "still", "shuffled")
 SPECS = ("holocine", "isolated", "best=truth", "still", "shuffled")
 ORDERLY = {"best": 1.0, "holocine": 0.8, "isolated": 0.7, "still": 0.3, "shuffled": 0.2}
 # A video that never moves is the most consistent; shuffled shots are as consistent as others.
@@ -57,6 +61,14 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     names = {path.name for path in out.iterdir()}
     assert names >= {"README.md", "report.md", "run.json", "table.csv", "table.tex", "items.parquet"}
     assert not [path for path in out.rglob("*") if path.suffix in (".mp4", ".html")]
+    made = json.loads((out / "run.json").read_text())["made"]
+    assert made["command"] in readme.read_text() and made["seconds"] == {"generate": 20.0, "score": 10.0}
+    assert (made["storyboards"], made["videos"], made["failed"]) == (2, 10, 0)
+    assert made["measured_with"] == ["clip puppet", "transnetv2"]
+    assert RunInfo.load(out) == RunInfo.load(run), "what else it says is in nobody's way"
+    videos = pd.read_csv(out / "videos.csv")
+    assert list(videos["generate_seconds"]) == [2.0] * 10 and set(videos["system"]) == set(BY_NAME)
+    assert names - {"metrics.parquet", "README.md"} == FILES.keys(), "each file is explained"
     assert pd.read_csv(out / "table.csv").set_index("system").loc["holocine", "sca"] == pytest.approx(0.8)
     text = readme.read_text()
     assert text.startswith("before\n<!-- results of tiny -->\n2 of the 3 storyboards of `tiny`, 5 systems, 10 videos;")
@@ -70,9 +82,17 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     assert readme.read_text() == text, "the same again"
 
 
+def test_published_facts_hold_no_folders_of_the_machine():
+    systems = {"kling": "kling=folder:/home/me/videos/kling", "a": "a=holocine@/weights/a", "b": "keyframe:/w/i2v@x/y"}
+    info = portable(RunInfo({}, systems, {"name": "/weights/holocine-sparse"}, (), {}, (0,)))
+    assert list(info.systems.values()) == ["kling=folder:kling", "a=holocine@a", "keyframe:i2v@x/y"]
+    assert info.model == {"name": "holocine-sparse"}
+    assert portable(RunInfo({}, {}, {"name": "owner/name"}, (), {}, (0,))).model == {"name": "owner/name"}
+
+
 def test_a_readme_without_a_place_for_the_table_says_what_it_needs(run, tmp_path, capsys):
     (tmp_path / "README.md").write_text("nothing\n")
     places = ["--results", str(tmp_path / "results"), "--readme", str(tmp_path / "README.md")]
     assert main(["publish", str(run), *places]) == 2
     assert "put the lines <!-- results of tiny --> and <!-- end of results --> where" in capsys.readouterr().err
-    assert (tmp_path / "README.md").read_text() == "nothing\n"
+    assert (tmp_path / "README.md").read_text() == "nothing\n" and not (tmp_path / "results").exists()

@@ -275,7 +275,9 @@ def test_bad_input_is_one_sentence(run, suite, write_run, tmp_path, capsys):
         return error
 
     assert "no system 'best' to compare with; it has good, bad" in complaint(run, "--baseline", "best")
-    assert "nothing holds no run: it has no run.json" in complaint(tmp_path / "nothing")
+    assert "nothing holds no run: there is no such folder" in complaint(tmp_path / "nothing")
+    assert f"{tmp_path} holds no run: it has no run.json" in complaint(tmp_path)
+    assert "'suite' is no data set on the hub, which are called OWNER/NAME" in complaint(run, "--hub-dataset", "suite")
     empty = write_run(tmp_path / "empty", suite, (), scores)
     assert "empty holds no results yet: run systems into it first" in complaint(empty)
     failed = write_run(tmp_path / "failed", suite, SPECS, lambda *_: "the model is not there")
@@ -292,6 +294,32 @@ def test_a_damaged_scorecard_is_a_failed_item_that_says_so(run):
     assert "scorecard.json is missing or damaged; python -m benchmarks score" in found["board-3"]
     assert "record.json is missing or damaged; the same run command" in found["board-4"]
     assert summarise(results).table["sca"]["good"].videos == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "other"}, "good made some of its videos with another model"),
+        ({"system": "other"}, "other settings or another version of the puppet world .* --changed rerun"),
+        ({"storyboard": "other"}, "the storyboard board-3 has changed since good made its video: .* --changed rerun"),
+    ],
+)
+def test_videos_of_another_model_world_or_storyboard_are_not_mixed(run, change, message):
+    path = run / "items/good/board-3/0/record.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"hashes": record["hashes"] | change}))
+    with pytest.raises(ResultsError, match=message):
+        load_run(run)
+
+
+def test_scores_of_other_weights_of_an_encoder_are_not_mixed(run):
+    path = run / "items/good/board-3/0/scorecard.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"encoders": {"clip": {"id": "puppet", "sha256": "cd" * 32}}}))
+    with pytest.raises(
+        ResultsError, match=r"board-3 were scored with .*clip puppet and .*clip puppet \(cdcdcdcdcdcd\)"
+    ):
+        load_run(run)
 
 
 def test_scores_of_other_versions_or_encoders_are_not_mixed(run):

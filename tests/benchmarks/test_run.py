@@ -13,6 +13,7 @@ from benchmarks.items import Hashes, Item, Record, RunError, RunInfo, items_in, 
 from benchmarks.local_engine import run_local
 from benchmarks.merge import merge
 from benchmarks.models import ModelSettings
+from benchmarks.results import ResultsError, load_run
 from benchmarks.run import Plan, rescore, run
 from benchmarks.suites import Entry, Suite, load_suite
 from benchmarks.systems import parse_systems
@@ -106,7 +107,7 @@ def test_a_models_videos_carry_its_hash_and_its_settings(plan, make_pipeline, tm
 
     make_pipeline(experts=2).save_pretrained(tmp_path / "other")
     other = replace(settings, model=str(tmp_path / "other"))
-    with pytest.raises(RunError, match="the model, the system or the storyboard of 2 items in .*run has changed"):
+    with pytest.raises(RunError, match="the model, .* or the storyboard of 2 items in .*run has changed"):
         run(plan("holocine,isolated", other, suite=suite), out, here)
     with pytest.raises(RunError, match="of 2 items"):
         run(plan("holocine,isolated", replace(settings, num_inference_steps=2), suite=suite), out, here)
@@ -259,6 +260,23 @@ def test_changed_metrics_are_refused_or_videos_are_scored_again_and_not_made(pla
     assert Scorecard.load(item.folder(tmp_path) / "scorecard.json").detector.startswith("transnetv2")
 
 
+def test_videos_of_the_puppet_world_as_it_was_are_refused_or_made_again(plan, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.systems.WORLD_VERSION", 1)
+    monkeypatch.setattr("benchmarks.run.WORLD_VERSION", 1)
+    run(plan(), tmp_path, here)
+    assert RunInfo.load(tmp_path).world == 1
+    monkeypatch.setattr("benchmarks.systems.WORLD_VERSION", 2)
+    monkeypatch.setattr("benchmarks.run.WORLD_VERSION", 2)
+    with pytest.raises(RunError, match="the puppet world or the storyboard of 6 items .* --changed rerun"):
+        run(plan(), tmp_path, here)
+    assert counts(run(plan(limit=2, changed="rerun"), tmp_path, here)) == (4, 0, 0)
+    assert RunInfo.load(tmp_path).world == 2
+    with pytest.raises(ResultsError, match="another version of the puppet world than the rest"):
+        load_run(tmp_path)
+    assert counts(run(plan(changed="rerun"), tmp_path, here)) == (2, 0, 4)
+    assert len(load_run(tmp_path).items) == 6
+
+
 def test_a_raised_metric_version_is_noticed(plan, tmp_path, monkeypatch):
     from benchmarks import scoring
 
@@ -277,8 +295,9 @@ def test_scoring_again_scores_what_is_not_of_the_present_metrics(plan, cheap, tm
     assert scores(tmp_path) != first and RunInfo.load(tmp_path).scoring["detector"] == "transnetv2"
     assert counts(rescore(tmp_path, cheap, here)) == (6, 0, 0)
     assert scores(tmp_path) == first
-    with pytest.raises(RunError, match="holds no run: it has no run.json"):
+    with pytest.raises(RunError, match="nothing holds no run: there is no such folder"):
         rescore(tmp_path / "nothing", cheap, here)
+    assert not (tmp_path / "nothing").exists()
 
 
 # What is damaged
@@ -344,7 +363,8 @@ def test_parts_of_different_runs_are_not_merged(plan, tiny, tmp_path):
     with pytest.raises(RunError, match="b has another suite than .*out: only parts of one run can be merged"):
         merge(tmp_path / "out", [tmp_path / "a", tmp_path / "b"])
     with pytest.raises(RunError, match="nothing holds no run"):
-        merge(tmp_path / "a", [tmp_path / "nothing"])
+        merge(tmp_path / "new", [tmp_path / "a", tmp_path / "nothing"])
+    assert not (tmp_path / "new").exists()
     with pytest.raises(RunError, match="is both a part and the result"):
         merge(tmp_path / "a", [tmp_path / "a"])
 

@@ -157,6 +157,8 @@ def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
         ({"--encoders": "clip"}, "clip' is no encoder"),
         ({"--detector": "eyes"}, "invalid choice: 'eyes'"),
         ({"--model": "not-there", "--systems": "holocine"}, "the model 'not-there' does not exist"),
+        ({"--guidance": "nan"}, "'nan' is not a number of 0 or more"),
+        ({"--aesthetic": "none.pth"}, "--aesthetic none.pth: there is no such file"),
         ({"--shard": "3/2"}, "'3/2' does not read i/n"),
         ({"--seeds": "0"}, "'0' is not a whole number of 1 or more"),
         ({"--address": "auto"}, "--address and --gpus are for --engine ray"),
