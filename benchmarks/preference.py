@@ -20,6 +20,8 @@ import av
 
 from benchmarks.bradley_terry import Strength, strengths
 from benchmarks.charts import intervals
+from benchmarks.items import existing
+from benchmarks.options import whole_number
 from benchmarks.results import Results, load_run
 from benchmarks.tables import Table, Text
 from benchmarks.votes import Pair, VotesError, add_vote, make_pairs, read_choices
@@ -154,7 +156,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("run_folder", type=Path, metavar="RUN")
     export.add_argument("--out", type=Path, required=True, help="folder of the page, outside the run")
     export.add_argument("--systems", help="those to compare, with commas between; by default all but the bounds")
-    export.add_argument("--pairs", type=int, metavar="N", help="at most so many pairs of a storyboard")
+    export.add_argument("--pairs", type=whole_number, metavar="N", help="at most so many pairs of a storyboard")
     export.add_argument("--seed", type=int, default=0, help="of the order and the sides")
     collect = commands.add_parser("import", help="add the votes of files that the page handed over")
     collect.add_argument("run_folder", type=Path, metavar="RUN")
@@ -175,9 +177,11 @@ def run(options: argparse.Namespace) -> int:
         export_page(results, options.out, pairs)
         print(f"{options.out / 'index.html'}: {len(pairs)} pairs; the key stays in {key_file(folder)}")
     elif options.action == "import":
+        existing(folder)
         for file in options.files:
             print(f"{file}: {import_votes(folder, file)} new votes")
     else:
+        existing(folder)
         found = preferences(folder)
         print(plain(preference_table(found)) if found else f"{folder} has no votes yet")
     return 0

@@ -17,11 +17,11 @@ import av
 import cv2
 import numpy as np
 
-from benchmarks.items import SCORECARD, VIDEO, Item
+from benchmarks.items import SCORECARD, VIDEO, Item, items_in
 from benchmarks.suites import load_suite
 from benchmarks.systems import Folder
 from holocine.decoding import VideoError, VideoReader, count_frames
-from holocine.files import replacing
+from holocine.files import check_writable, replacing
 from holocine.lettering import wrapped, write
 from holocine.storyboard import Storyboard
 from holocine.video import add_stream, read_storyboard, to_yuv
@@ -48,10 +48,14 @@ def side_by_side(panels: Sequence[Panel], out: str | Path, storyboard: Storyboar
     """Write an MP4 that shows the videos in step, by time: one that ends earlier stays, darkened, on its last frame.
 
     storyboard: what was asked for; its cuts are marked on every video and the caption of the present shot stands below.
-    Raises `CompareError` for fewer than two videos, `VideoError` for one that cannot be read, and OSError.
+    Raises `CompareError` for fewer than two videos and for a file that is not called .mp4, `VideoError` for a video
+    that cannot be read, and OSError.
     """
     if len(panels) < 2:
         raise CompareError("at least two videos can be compared, not one")
+    if Path(out).suffix.lower() != ".mp4":
+        raise CompareError(f"{out}: the comparison is an MP4, so call its file .mp4")
+    check_writable(out)
     with ExitStack() as opened:
         readers = [opened.enter_context(VideoReader(panel.path)) for panel in panels]
         _write(panels, readers, Path(out), storyboard)
@@ -212,8 +216,20 @@ def find_panel(source: str, run: Path | None, storyboard_id: str | None, seed: i
         if (folder / VIDEO).is_file():
             return Panel(path.name, folder / VIDEO, _found_cuts(folder / SCORECARD))
         return Panel(path.name, Folder(path.name, source).find(storyboard_id, seed))
-    where = f"the run {run} has no video of it" if run is not None else "no run was named with --run"
-    raise CompareError(f"{source}, storyboard {storyboard_id}, seed {seed}: it is no file and no folder, and {where}")
+    if run is None:
+        raise CompareError(f"{source} is no file and no folder; if it is a system of a run, name the run with --run")
+    raise CompareError(f"the run {run} has no video of {source}, storyboard {storyboard_id}, seed {seed}: {_has(run)}")
+
+
+def _has(run: Path) -> str:
+    """Which videos a run has, in words."""
+    items = [item for item in items_in(run) if (item.folder(run) / VIDEO).is_file()]
+    if not items:
+        return "it has no videos at all"
+    systems, boards = ({getattr(item, name): None for item in items} for name in ("system", "storyboard_id"))
+    ends = f"{list(boards)[0]} to {list(boards)[-1]}" if len(boards) > 1 else list(boards)[0]
+    seeds = ", ".join(map(str, sorted({item.seed for item in items})))
+    return f"its systems are {', '.join(systems)}, its storyboards {ends}, its seeds {seeds}"
 
 
 def _found_cuts(scorecard: Path) -> tuple[int, ...] | None:
@@ -249,6 +265,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the comparison and say where it is."""
+    if options.run_folder is not None and not options.run_folder.is_dir():
+        raise CompareError(f"{options.run_folder} holds no run: there is no such folder")
     panels = [find_panel(name, options.run_folder, options.storyboard, options.seed) for name in options.videos]
     storyboard = _find_storyboard(options.run_folder, options.storyboard, panels)
     names = [panel.title for panel in panels] + ([options.storyboard] if options.storyboard else [])

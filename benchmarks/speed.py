@@ -1,10 +1,10 @@
 """`python -m benchmarks.speed`: how long and how much memory a video takes, and what sparse attention saves.
 
-Five parts: importing the package; one video of 65 frames and 3 shots of the embedded model, end to end and enlarged;
+Six parts: importing the package; one video of 65 frames and 3 shots of the embedded model, end to end and enlarged;
 self-attention alone at growing numbers of shots of one length, against the share of the arithmetic that is left; what
-scoring a video costs, and saves by its one pass; and what a run over a suite costs beyond its videos, and gains by a
-second worker. All times are wall-clock seconds on the machine it runs on; set `OMP_WAIT_POLICY=passive` where other
-programs run.
+scoring a video costs, and saves by its one pass; what a run over a suite costs beyond its videos, and gains by a
+second worker; and what a report of 10,000 videos takes. All times are wall-clock seconds on the machine it runs on;
+set `OMP_WAIT_POLICY=passive` where other programs run.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.speed_eval import eval_table, measure_eval
+from benchmarks.speed_report import measure_report, report_table
 from benchmarks.speed_run import measure_run, run_table
 from holocine import Storyboard
 
-PARTS = ("import", "video", "attention", "eval", "run")
+PARTS = ("import", "video", "attention", "eval", "run", "report")
 NUM_FRAMES, CUTS, FPS = 65, (21, 45), 12
 TARGET_SECONDS, TARGET_MEMORY, TARGET_IMPORT, TARGET_ENLARGE, TARGET_RATIO = 10.0, 2.0, 0.5, 0.10, 1.25
 SHOT_COUNTS = (1, 2, 4, 8)
@@ -219,7 +220,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "eval" in parts:
             print(eval_table(measure_eval()), end="\n\n", flush=True)
         if "run" in parts:
-            print(run_table(measure_run()))
+            print(run_table(measure_run()), end="\n\n", flush=True)
+        if "report" in parts:
+            print(report_table(measure_report()))
     except (ValueError, OSError) as error:
         print(f"benchmarks.speed: {error}", file=sys.stderr)
         return 2

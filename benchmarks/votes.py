@@ -74,7 +74,10 @@ def make_pairs(
             left, right = draw.sample(two, 2)
             pairs.append(Pair(storyboard_id, repetition, left, right))
     if not pairs:
-        raise VotesError("there is nothing to compare: at least two systems need a video of one storyboard")
+        raise VotesError(
+            "there is nothing to compare: at least two systems need a video of one storyboard, and truth, still and "
+            "shuffled count only where --systems names them"
+        )
     draw.shuffle(pairs)
     return pairs
 

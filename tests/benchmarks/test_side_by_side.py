@@ -113,9 +113,19 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(tmp_path: Path, capsys) -
     assert not (tmp_path / "out.mp4").exists()
     with pytest.raises(CompareError, match="truth is no video file: name the storyboard"):
         find_panel("truth", None, None, 0)
-    with pytest.raises(CompareError, match="truth, storyboard x, seed 1: it is no file and no folder, and no run was"):
+    with pytest.raises(CompareError, match="truth is no file and no folder; .* name the run with --run"):
         find_panel("truth", None, "x", 1)
-    with pytest.raises(CompareError, match="and the run .* has no video of it"):
+    with pytest.raises(CompareError, match="has no video of truth, storyboard x, seed 0: it has no videos at all"):
         find_panel("truth", tmp_path, "x", 0)
+    for id in ("scene-0", "scene-1"):
+        folder = tmp_path / "items" / "still" / id / "0"
+        folder.mkdir(parents=True)
+        (folder / "video.mp4").write_bytes(b"")
+    with pytest.raises(CompareError, match="its systems are still, its storyboards scene-0 to scene-1, its seeds 0"):
+        find_panel("truth", tmp_path, "scene-0", 0)
+    with pytest.raises(CompareError, match="out.gif: the comparison is an MP4"):
+        side_by_side([Panel("a", path), Panel("b", path)], tmp_path / "out.gif")
+    assert main(["compare", "a", "b", "--run", str(tmp_path / "none"), "--storyboard", "x"]) == 2
+    assert "none holds no run: there is no such folder" in capsys.readouterr().err
     assert main(["compare", str(path), "-o", str(tmp_path / "out.mp4")]) == 2
     assert "at least two videos" in capsys.readouterr().err
