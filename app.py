@@ -6,12 +6,15 @@ commas. Finished videos lie below HOLOCINE_OUTPUTS, or in the system's folder fo
 
 from __future__ import annotations
 
+import os
 import threading
 from html import escape
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from desk import bench, compare, direct, draft, how, score, service
+from desk.bodies import BodyLimit
 from desk.examples import VIDEOS
 from desk.jobs import JobQueue
 from desk.limits import Limits
@@ -27,6 +30,7 @@ def build(outputs: str | None = None) -> gr.Blocks:
     model = find()
     limits = Limits.of(model)
     kept = Outputs(outputs, limits.output_bytes, limits.output_hours * 3600)
+    os.environ["GRADIO_TEMP_DIR"] = str(kept.uploads)  # a folder of its own, which can be cleaned
     studio = Studio(kept, JobQueue(limits.waiting))
     gr.set_static_paths([kept.files, VIDEOS, RUNS])
     with gr.Blocks(title="HoloCine", delete_cache=(600, 3600), analytics_enabled=False) as demo:
@@ -77,6 +81,7 @@ def launch(demo: gr.Blocks, **options):
         css_paths=CSS,
         js=SCRIPT.read_text(encoding="utf-8"),
         max_file_size=limits.upload_bytes,
+        app_kwargs={"middleware": [Middleware(BodyLimit, upload_bytes=limits.upload_bytes)]},
         ssr_mode=False,
         footer_links=["api"],
         **options,

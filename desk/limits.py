@@ -28,7 +28,7 @@ class Limits:
     upload_seconds: float = 120.0
     upload_pixels: int = 1920 * 1088
     waiting: int = 24
-    output_bytes: int = 4 * 2**30  # kept on disk for all visitors together
+    output_bytes: int = 4 * 2**30  # kept on disk for all visitors together; as much again of what they bring
     output_hours: float = 24.0
 
     @classmethod

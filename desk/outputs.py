@@ -2,6 +2,7 @@
 
     FOLDER/records/ID.json   what the visitor made, and whose it is (a hash); never served
     FOLDER/files/ID/…        the files that the visitor may fetch
+    FOLDER/uploads/…         what visitors bring, until it is too old or too much
 
 Nothing that a client sends is ever used as a path: an id is looked up among the records that are there.
 """
@@ -55,6 +56,11 @@ class Outputs:
         return self.folder / "files"
 
     @property
+    def uploads(self) -> Path:
+        """Where what visitors bring lies until it is scored."""
+        return self.folder / "uploads"
+
+    @property
     def _records_folder(self) -> Path:
         return self.folder / "records"
 
@@ -94,8 +100,10 @@ class Outputs:
     def clean(self, now: float | None = None) -> int:
         """Remove what is too old and, the oldest first, what is too much; return how many videos were removed.
 
-        Folders without a record (of a job that was interrupted) go when they are too old, too.
+        Folders without a record (of a job that was interrupted) go when they are too old, too, and so does what was
+        brought, with the same bounds.
         """
+        clean_uploads(self.uploads, self.most_bytes, self.most_seconds, now)
         now = time.time() if now is None else now
         with self._lock:
             kept = []
@@ -131,6 +139,19 @@ class Outputs:
             if record.id == path.stem and (self.files / record.id).is_dir():
                 records.append(record)
         return records
+
+
+def clean_uploads(folder: Path, most_bytes: int, most_seconds: float, now: float | None = None) -> int:
+    """Remove uploads that are too old and, the oldest first, too much, whole or broken off; return how many."""
+    now = time.time() if now is None else now
+    files = [(path.stat().st_mtime, path.stat().st_size, path) for path in folder.rglob("*") if path.is_file()]
+    total = removed = 0
+    for changed, size, path in sorted(files, reverse=True):
+        total += size
+        if now - changed > most_seconds or total > most_bytes:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
 
 
 def owner_of(visitor: str) -> str:

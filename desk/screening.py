@@ -45,7 +45,10 @@ def _examine(
     video = folder / file
     try:
         job.say(stage="score", title=name)
-        shutil.copyfile(upload, video)
+        try:
+            shutil.copyfile(upload, video)
+        except FileNotFoundError:
+            raise VideoError("the file that was brought is no longer kept; bring it again") from None
         storyboard = storyboard_of(video, storyboard)
         found, evidence = studio.examine(job, folder, video, storyboard)
         content = describe(evidence, name) | found

@@ -57,7 +57,6 @@ def serving(folder: Path, model: str | os.PathLike | None = None) -> Iterator[Se
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_TEMP_DIR": str(folder / "uploads"),
         "HOLOCINE_OUTPUTS": str(folder / "outputs"),
         "HOLOCINE_MODEL": str(model or ""),
         "HF_HUB_OFFLINE": "1",

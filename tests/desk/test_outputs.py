@@ -1,8 +1,10 @@
 import json
+import os
+import time
 
 import pytest
 
-from desk.outputs import Outputs
+from desk.outputs import Outputs, clean_uploads
 
 
 def keep(outputs, identifier, visitor="me", size=10):
@@ -65,3 +67,24 @@ def test_a_dropped_video_is_gone(outputs):
     keep(outputs, "a")
     outputs.drop("a")
     assert outputs.find("a", "me") is None and not (outputs.files / "a").exists()
+
+
+def test_uploads_go_by_age_and_the_oldest_when_they_are_too_much(tmp_path):
+    for age, name in enumerate(("new", "older", "oldest")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "video.mp4").write_bytes(bytes(100))
+        os.utime(tmp_path / name / "video.mp4", (1000 - age, 1000 - age))
+    assert clean_uploads(tmp_path / "nothing", 1, 1) == 0
+    assert clean_uploads(tmp_path, most_bytes=250, most_seconds=60, now=1000) == 1
+    assert not (tmp_path / "oldest" / "video.mp4").exists()
+    assert clean_uploads(tmp_path, most_bytes=250, most_seconds=60, now=1060) == 1
+    assert (tmp_path / "new" / "video.mp4").exists()
+
+
+def test_cleaning_finished_videos_cleans_what_was_brought(outputs):
+    (outputs.uploads / "x").mkdir(parents=True)
+    (outputs.uploads / "x" / "video.mp4").write_bytes(b"x")
+    outputs.clean()
+    assert (outputs.uploads / "x" / "video.mp4").exists()
+    outputs.clean(now=time.time() + 3601)
+    assert not (outputs.uploads / "x" / "video.mp4").exists()

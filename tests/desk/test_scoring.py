@@ -1,5 +1,7 @@
 """Scores of the theatre's own rendering, whose truth is known."""
 
+import av
+import numpy as np
 import pytest
 
 from desk import screening
@@ -91,3 +93,23 @@ def test_a_generated_video_is_scored_before_its_job_ends(studio, storyboard, set
     assert (studio.outputs.files / job.id / "scorecard.json").is_file()
     assert job.result["scorecard"] and job.result["detected"] is not None
     assert studio.outputs.of("me")[0].content["scorecard"] == job.result["scorecard"]
+
+
+def test_a_file_of_more_and_more_frames_is_given_up_and_leaves_nothing(studio, tmp_path, monkeypatch, wait, limits):
+    monkeypatch.setattr("eval.footage.MAX_FRAMES", 40)
+    with av.open(str(tmp_path / "x.mp4"), "w", format="matroska", options={"live": "1"}) as live:
+        stream = live.add_stream("mjpeg", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuvj420p"
+        for number in range(60):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 16, 3), number, np.uint8), "rgb24")
+            live.mux(stream.encode(frame))
+    job = wait(screening.submit(studio, "me", tmp_path / "x.mp4", "x.mp4", None, limits))
+    assert job.state == "failed" and "the video has more than 40 frames" in job.message
+    assert not list(studio.outputs.files.iterdir())
+
+
+def test_a_file_that_is_gone_before_its_turn_is_a_sentence_without_a_path(studio, scene, tmp_path):
+    job = Job("me", lambda job: None, 600)
+    with pytest.raises(ValueError, match="no longer kept") as raised:
+        screening._examine(studio, job, tmp_path / "gone.mp4", "video.mp4", "gone.mp4", None)
+    assert str(tmp_path) not in str(raised.value)

@@ -1,13 +1,8 @@
 """The desk for programs: the example client, MCP, many clients at once, and those who mean harm."""
 
-import itertools
 import json
-import os
-import re
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -16,10 +11,10 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from desk.load import load
 from holocine import Storyboard, read_storyboard, write_video
 
 ROOT = Path(__file__).parents[2]
-SECONDS = float(os.environ.get("HOLOCINE_LOAD_SECONDS", "0"))
 
 
 @pytest.fixture
@@ -86,53 +81,16 @@ def test_what_cannot_be_made_is_a_sentence(client, storyboard, arguments, says):
 
 
 def test_many_clients_at_once_each_get_their_own(quick_desk, storyboard):
-    """Twenty clients ask again and again; HOLOCINE_LOAD_SECONDS makes it longer than one round after the first.
-
-    The first round may take memory: libraries, weights, and the stacks and heaps of as many threads as there are
-    clients. From then on memory must not grow with the number of videos.
-    """
-    clients = 20
-    lost, made, places, memory, begun = [], [], [], [], []
-    together = threading.Barrier(clients, action=lambda: begun.append(time.monotonic()))
-
-    def ask(desk, seed):
-        """Make a video, and put down what was said about its place in the queue."""
-        asked = {"steps": 1, "seed": seed, "score": False}
-        job = desk.submit(storyboard.to_json(), **asked, api_name="/storyboard_to_video")
-        said = []
-        while not job.done():
-            for unit in job.status().progress_data or ():
-                place = re.fullmatch(r"Waiting: (\d+) before this one", unit.desc or "")
-                said += [int(place[1])] if place else []
-            time.sleep(0.05)
-        video, facts = job.result()
-        made.append(facts["seed"] == seed and read_storyboard(video).seed == seed)
-        places.append(said)
-
-    def ask_again_and_again(number):
-        desk = Client(quick_desk.url, verbose=False, httpx_kwargs={"timeout": 300})
-        for turn in itertools.count():
-            if turn < 2:
-                together.wait(300)
-            elif time.monotonic() - begun[1] > SECONDS:
-                return
-            try:
-                ask(desk, number * 10_000 + turn)
-            except Exception as error:
-                lost.append(repr(error))
-
-    threads = [threading.Thread(target=ask_again_and_again, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        if len(begun) == 2:
-            memory.append(quick_desk.megabytes)
-        time.sleep(0.2)
-    assert not lost and len(made) >= 2 * clients and all(made)
-    assert all(said == sorted(said, reverse=True) for said in places)
-    assert 1 < max(place for said in places for place in said) < clients
-    held = [min(part) for part in (memory[: len(memory) // 3], memory[-(len(memory) // 3) :])]  # between two videos
-    assert held[1] - held[0] < 100, [round(value) for value in memory]
+    """The short form of `python -m desk.load`. The first round may take memory: libraries, weights, and threads."""
+    clients, memory = 20, []
+    for _ in range(2):
+        done = load(quick_desk.url, storyboard, clients, seconds=0)
+        assert len(done) == clients and not [asked.error for asked in done if not asked.own]
+        memory.append(quick_desk.megabytes)
+    places = [[place for _, place in asked.told] for asked in done]
+    assert all(told == sorted(told, reverse=True) for told in places)
+    assert 1 < max(place for told in places for place in told) < clients
+    assert memory[1] - memory[0] < 100, memory
 
 
 def test_visitors_who_come_and_go_leave_nothing_behind(quick_desk):
@@ -149,6 +107,27 @@ def test_visitors_who_come_and_go_leave_nothing_behind(quick_desk):
     assert quick_desk.megabytes - before < 150
 
 
+def test_no_tab_opens_a_path_that_a_browser_sends(quick_desk):
+    """Every listener of the page is sent a forged file in every place that it has."""
+    with httpx.Client(base_url=quick_desk.url, timeout=60) as web:
+        config = web.get("/config").json()
+        for listener in config["dependencies"]:
+            if not listener["inputs"] or listener["js"]:
+                continue
+            forged = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+            asked = {"data": [forged] * len(listener["inputs"]), "fn_index": listener["id"], "session_hash": "forger"}
+            answer = web.post("/gradio_api/queue/join", json=asked)
+            assert "root:" not in answer.text
+        seen = []
+        with web.stream("GET", "/gradio_api/queue/data", params={"session_hash": "forger"}) as events:
+            for line in events.iter_lines():
+                seen.append(line)
+                if "close_stream" in line:
+                    break
+    assert len(seen) > 10 and not any("root:" in line for line in seen)
+    assert not [path for path in quick_desk.outputs.rglob("*") if path.name == "passwd"]
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../etc/passwd", "app.py", "outputs/records", "/proc/self/environ"])
 def test_no_file_but_finished_videos_is_served(quick_desk, path):
     root = httpx.get(f"{quick_desk.url}/gradio_api/file={path}", timeout=30)
@@ -159,11 +138,13 @@ def test_no_file_but_finished_videos_is_served(quick_desk, path):
         assert httpx.get(f"{quick_desk.url}/gradio_api/file={record}", timeout=30).status_code == 403
 
 
+@pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../etc/passwd", "app.py"])
-def test_no_path_that_a_client_sends_is_opened(quick_desk, path):
-    forged = {"path": path, "meta": {"_type": "gradio.FileData"}}
+def test_no_path_that_a_client_sends_is_opened(quick_desk, path, place):
+    data: list = [None, None]
+    data[place] = {"path": path, "meta": {"_type": "gradio.FileData"}}
     with httpx.Client(base_url=quick_desk.url, timeout=60) as web:
-        asked = web.post("/gradio_api/call/video_to_scorecard", json={"data": [forged, None]})
+        asked = web.post("/gradio_api/call/video_to_scorecard", json={"data": data})
         assert asked.status_code == 200
         answer = web.get(f"/gradio_api/call/video_to_scorecard/{asked.json()['event_id']}").text
     assert "event: error" in answer and "root:" not in answer
@@ -177,27 +158,25 @@ def test_uploads_are_limited_and_opened_as_video_only(quick_desk, client, tmp_pa
     with pytest.raises(AppError, match="lasts 130 seconds"):
         client.predict(handle_file(str(tmp_path / "long.mp4")), api_name="/video_to_scorecard")
 
-    def endless():
+    def body(head):
+        yield b'--x\r\nContent-Disposition: form-data; name="files"' + head + b"\r\n\r\n"
         for _ in range(2048):
             yield bytes(2**20)
-
-    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="../../x.mp4"\r\n\r\n'
-
-    def body():
-        yield head
-        yield from endless()
         yield b"\r\n--x--\r\n"
 
-    try:
-        answer = httpx.post(
-            f"{quick_desk.url}/gradio_api/upload",
-            content=body(),
-            headers={"Content-Type": "multipart/form-data; boundary=x"},
-            timeout=120,
-        )
-        assert answer.status_code == 413
-    except httpx.WriteError:
-        pass
-    left = sum(path.stat().st_size for path in (quick_desk.outputs.parent / "uploads").rglob("*") if path.is_file())
+    before = quick_desk.megabytes
+    for head, more in ((b'; filename="../../x.mp4"', {}), (b"", {}), (b"", {"Content-Length": str(2**31)})):
+        try:
+            answer = httpx.post(
+                f"{quick_desk.url}/gradio_api/upload",
+                content=body(head),
+                headers={"Content-Type": "multipart/form-data; boundary=x", **more},
+                timeout=120,
+            )
+            assert answer.status_code == 413
+        except (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
+            pass
+    assert quick_desk.megabytes - before < 600
+    left = sum(path.stat().st_size for path in (quick_desk.outputs / "uploads").rglob("*") if path.is_file())
     assert left < 300 * 2**20
     assert client.predict(1, api_name="/surprise")
