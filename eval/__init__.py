@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eval.combining import combine
     from eval.encoders import load_encoders
     from eval.gathering import Cancelled
     from eval.metrics import all_metrics
-    from eval.scorecard import Scorecard, ScorecardError, combine, score
+    from eval.scorecard import Scorecard, ScorecardError, score
     from eval.shots import load_detector
 
 _MODULE_OF = {
@@ -20,7 +21,7 @@ _MODULE_OF = {
     "Scorecard": "scorecard",
     "ScorecardError": "scorecard",
     "all_metrics": "metrics",
-    "combine": "scorecard",
+    "combine": "combining",
     "load_detector": "shots",
     "load_encoders": "encoders",
     "score": "scorecard",

@@ -112,8 +112,10 @@ def detect(options: argparse.Namespace) -> None:
     from eval.cut_list import cut_list
     from eval.footage import observe
     from eval.shots import load_detector
-    from holocine.files import replacing
+    from holocine.files import check_writable, replacing
 
+    if options.out is not None:
+        check_writable(options.out)
     detector = load_detector(options.detector)
     with _Bar([options.video], 1, options.quiet) as bar:
         footage = observe(options.video, options.fps, progress=lambda done, whole: bar.follow("frames", done, whole))
@@ -193,7 +195,8 @@ def _interrupted(done: int, whole: int, out: str | None) -> str:
 
 
 def _summarise(cards: list, number: int, failed: int, kept: int, out: str | None) -> None:
-    from eval.scorecard import ScorecardError, combine
+    from eval.combining import combine
+    from eval.scorecard import ScorecardError
     from eval.table import counted, format_combined
 
     if len(cards) > 1:

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from eval.combining import Combined
 from eval.metric import Metric
 from eval.metrics import all_metrics
-from eval.scorecard import Combined, MetricRecord, Scorecard
+from eval.scorecard import MetricRecord, Scorecard
 
 _ARROWS = {"higher": "↑", "lower": "↓", "none": " "}
 _WIDTH, _MAX_CUTS = 110, 16

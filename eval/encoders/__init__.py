@@ -9,18 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eval.encoders.loading import EncoderError, Encoders, list_encoders, load_encoders
+    from eval.encoders.choosing import Encoders, list_encoders, load_encoders
+    from eval.encoders.loading import EncoderError
     from eval.encoders.texts import Texts, describe_texts, split_text
     from eval.encoders.theatre import is_of_the_theatre
 
 _MODULE_OF = {
     "EncoderError": "loading",
-    "Encoders": "loading",
+    "Encoders": "choosing",
     "Texts": "texts",
     "describe_texts": "texts",
     "is_of_the_theatre": "theatre",
-    "list_encoders": "loading",
-    "load_encoders": "loading",
+    "list_encoders": "choosing",
+    "load_encoders": "choosing",
     "split_text": "texts",
 }
 

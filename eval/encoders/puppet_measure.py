@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.encoders.loading import load_encoders
+from eval.encoders.choosing import load_encoders
 from eval.encoders.texts import describe_texts
 from holocine.files import replacing
 from holocine.prompt import character_descriptions

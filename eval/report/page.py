@@ -7,11 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from eval.combining import Combined, combine
 from eval.metric import Metric
 from eval.metrics import all_metrics
 from eval.report.html import Html, tag
 from eval.report.video import ARROWS, BETTER, GROUPS, covered, value_of, video_section
-from eval.scorecard import Combined, Scorecard, ScorecardError, combine
+from eval.scorecard import Scorecard, ScorecardError
 from eval.table import counted, number
 from holocine.files import check_writable, replacing
 

@@ -7,7 +7,8 @@ import pytest
 
 import eval.batch
 from eval.batch import Request, card_name, check, score_all, score_one
-from eval.scorecard import Scorecard, combine
+from eval.combining import combine
+from eval.scorecard import Scorecard
 from holocine import Storyboard, write_video
 
 QUICK = {"detector": "pyscenedetect"}

@@ -244,10 +244,10 @@ def test_a_file_that_is_no_aesthetic_predictor_is_an_error(tmp_path, tiny_folder
     torch.save({"something": torch.zeros(1)}, wrong)
     config = tmp_path / "ViT-L-14-tiny.json"
     config.write_text(json.dumps(TINY))
-    from eval.encoders.loading import _load_aesthetic
+    from eval.encoders.loading import load_aesthetic
 
     with pytest.raises(EncoderError, match="is not LAION's predictor"):
-        _load_aesthetic(wrong, load_encoders(tiny_folder).clip)
+        load_aesthetic(wrong, load_encoders(tiny_folder).clip)
 
 
 # --- the cache --------------------------------------------------------------------------------------------------------

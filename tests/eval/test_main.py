@@ -130,6 +130,7 @@ def test_bad_usage_is_one_line_and_exit_code_2(work, run):
         (("score", "a.mp4", "--jobs", "0"), "'0' is not a whole number"),
         (("score", "a.mp4", "--fps", "0"), "'0' is not a number above 0"),
         (("score", "a.mp4", "--detector", "eyes"), "'eyes'"),
+        (("score", "a.mp4", "--device", "toaster"), "device is 'toaster'"),
         (("score", "a.mp4", "--encoders", "nothing"), "'nothing' is no encoder"),
         (("score", "a.mp4", "--storyboard", "missing.yaml"), "missing.yaml: cannot be read"),
         (("score", "a.mp4", "--boxes", "missing.json"), "missing.json cannot be read"),
@@ -154,10 +155,19 @@ def test_a_folder_without_write_permission_is_refused(work, run):
 
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(work, run):
     assert "cards" in refused(run("score", "a.mp4", "--out", "/proc/cards", *QUICK))
+    assert "/proc/cuts.json" in refused(run("detect", "missing.mp4", "-o", "/proc/cuts.json"))
+
+
+@pytest.fixture
+def interruptible():
+    """Programs started inside take Ctrl-C; those of a shell's background ignore it, and all that they start."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_an_interrupt_keeps_what_is_finished(work, three_shots, jobs):
+def test_an_interrupt_keeps_what_is_finished(work, three_shots, jobs, interruptible):
     for number in range(30):
         frames = three_shots.copy()
         frames[:, :8, :8] = 8 * number
