@@ -14,12 +14,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from desk.serving import serving
+from desk.serving import Served, serving
 from holocine.storyboard import Storyboard
 from holocine.video import read_storyboard
 
@@ -84,14 +84,18 @@ def load(url: str, board: Storyboard, clients: int, seconds: float, steps: int =
 
 
 def place_errors(done: Sequence[Asked]) -> list[int]:
-    """For every place that a client was told: how far it was from the videos that came between then and its own."""
+    """For every place that a client was told: how far it was from the videos that came between then and its own.
+
+    The video that had just been made may have been on its way to its client still, so it counts as either.
+    """
     ends = [asked.ended for asked in done if asked.own]
-    return [
-        abs(place - sum(when < end < asked.ended for end in ends))
+    came = (
+        (place, sum(when < end < asked.ended for end in ends))
         for asked in done
         if asked.own
         for when, place in asked.told
-    ]
+    )
+    return [max(0, place - videos, videos - 1 - place) for place, videos in came]
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -119,10 +123,10 @@ def table(done: Sequence[Asked], memory: Sequence[float]) -> str:
     return "\n".join([*(f"{name:30} {value}" for name, value in rows.items()), *lost])
 
 
-def _watch(pid: int, memory: list[float], ended: threading.Event) -> None:
-    while not ended.wait(0.5):
-        status = Path(f"/proc/{pid}/status").read_text()
-        memory.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
+def _watch(served: Served, memory: list[float], ended: threading.Event) -> None:
+    with suppress(OSError, IndexError):  # the desk has ended
+        while not ended.wait(0.5):
+            memory.append(served.megabytes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             url = served.url
             ask_once = load(url, board, options.clients, 0, options.steps)  # libraries, weights and stacks come first
             print(f"first round: {sum(asked.own for asked in ask_once)} of {options.clients} got their own", flush=True)
-            threading.Thread(target=_watch, args=(served.process.pid, memory, ended), daemon=True).start()
+            threading.Thread(target=_watch, args=(served, memory, ended), daemon=True).start()
         done = load(url, board, options.clients, 60 * options.minutes, options.steps)
         ended.set()
     print(table(done, memory))

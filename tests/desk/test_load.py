@@ -9,8 +9,12 @@ def jobs(*rows):
 
 
 def test_a_place_is_right_if_as_many_videos_come_before_ones_own():
-    done = jobs((1.0, []), (2.0, [(0.5, 1)]), (3.0, [(0.5, 2), (1.5, 1)]), (4.0, [(0.5, 2), (2.5, 1)]))
-    assert place_errors(done) == [0, 0, 0, 1, 0]
+    done = jobs((1.0, []), (2.0, [(0.5, 1)]), (3.0, [(0.5, 2), (1.5, 1)]), (4.0, [(0.5, 5), (0.6, 1), (2.5, 1)]))
+    assert place_errors(done) == [0, 0, 0, 2, 1, 0]
+
+
+def test_a_video_on_its_way_to_its_client_counts_as_either():
+    assert place_errors(jobs((1.0, []), (2.0, [(0.9, 1)]))) == place_errors(jobs((1.0, []), (2.0, [(0.9, 0)]))) == [0]
 
 
 def test_half_and_nearly_all_of_some_values():
