@@ -9,6 +9,7 @@ OUT/hub/SYSTEM/            results.json, .eval_results/SUITE.yaml
 from __future__ import annotations
 
 import argparse
+import gc
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -89,7 +90,9 @@ def _dataset(text: str) -> str:
 def run(options: argparse.Namespace) -> int:
     """Write the report and print its first tables."""
     out = options.out or options.run_folder / "report"
-    summary = summarise(load_run(options.run_folder), options.baseline, published=not options.no_published)
+    results = load_run(options.run_folder)
+    gc.freeze()  # scorecards stay to the end: not to be looked through for garbage again and again
+    summary = summarise(results, options.baseline, published=not options.no_published)
     embed = options.embed.split(",") if options.embed else ()
     tables = write_report(summary, out, embed, options.hub_dataset)
     for table in tables:

@@ -157,11 +157,13 @@ class _Parts:
 
 def _in_order(parts: Sequence[Mapping[str, float]], names: Sequence[str]) -> np.ndarray:
     """The parts of each video in the order of `names`, (videos, names), 0 where one is missing."""
-    try:
-        rows = list(map(itemgetter(*names), parts)) if names else []
-    except KeyError:
-        rows = [tuple(one.get(name, 0.0) for name in names) for one in parts]
-    return np.array(rows, dtype=float).reshape(len(parts), len(names))
+    rows = np.empty((len(parts), len(names)))
+    for column, name in enumerate(names):
+        try:
+            rows[:, column] = np.fromiter(map(itemgetter(name), parts), float, len(parts))
+        except KeyError:
+            rows[:, column] = [one.get(name, 0.0) for one in parts]
+    return rows
 
 
 def _by_board(boards: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:

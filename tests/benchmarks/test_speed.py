@@ -2,7 +2,9 @@ import re
 
 import pytest
 
-from benchmarks import speed
+from benchmarks import speed, speed_report
+from benchmarks.results import load_run
+from eval.metrics import all_metrics
 
 
 def test_attention_costs_say_how_much_of_the_saving_is_real():
@@ -34,6 +36,35 @@ def test_the_benchmarks_storyboard_is_65_frames_in_3_shots():
 
 def test_importing_the_package_is_timed_in_a_fresh_process():
     assert 0 < speed.measure_import(repeats=1) < 60
+
+
+def test_a_large_run_is_reported_as_any_run_is(monkeypatch):
+    monkeypatch.setattr(speed_report, "_scorecards", lambda entries: [SCORECARD] * len(entries))
+    cost = speed_report.measure_report(items=25)
+    assert cost.items == 25 and cost.cpu_seconds > 0 and cost.seconds > 0
+    assert "report of 25 items" in speed_report.report_table(cost)
+
+
+def test_a_large_run_has_every_item_once_and_values_that_follow_from_its_sums(tmp_path, monkeypatch):
+    monkeypatch.setattr(speed_report, "_scorecards", lambda entries: [SCORECARD] * len(entries))
+    speed_report.write_large_run(tmp_path, items=25)
+    results = load_run(tmp_path)
+    assert len({(item.system, item.storyboard_id, item.seed) for item in results.items}) == 25
+    scores = [item.scorecard["sca"] for item in results.items]
+    assert all(score.value == pytest.approx(score.parts["sum"] / 2) for score in scores)
+    assert len({score.value for score in scores}) == 25
+
+
+SCORECARD = {
+    "metrics": {
+        "sca": {
+            **{"version": all_metrics()["sca"].version, "value": 1.0, "parts": {"sum": 2.0, "count": 2}},
+            **{"covered": 1, "of": 1, "reason": None, "detail": []},
+        }
+    },
+    "detector": "transnetv2",
+    "encoders": {},
+}
 
 
 def test_a_model_that_is_not_there_is_said_in_one_line(capsys):
