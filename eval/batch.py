@@ -24,6 +24,7 @@ from eval.scorecard import Scorecard, ScorecardError, boxes_hash, encoder_record
 from eval.shots import DETECTORS, ShotDetector, load_detector
 from eval.stills import save_stills
 from holocine.files import check_writable
+from holocine.prompt import parse_prompt
 from holocine.storyboard import Storyboard, StoryboardError
 
 logger = logging.getLogger(__name__)
@@ -134,7 +135,11 @@ def check(request: Request) -> None:
     if request.detector not in DETECTORS:
         raise ValueError(f"the detector is {request.detector!r}, but has to be {' or '.join(DETECTORS)}")
     load_encoders(request.encoders, dino=request.dino, aesthetic=request.aesthetic, device=request.device)
+    if request.prompt is not None:
+        parse_prompt(request.prompt)
     if request.out is not None:
+        if Path(request.out).is_file():
+            raise ValueError(f"{request.out} is a file, but scorecards need a folder: name a new one")
         Path(request.out).mkdir(parents=True, exist_ok=True)
         check_writable(Path(request.out) / "scorecard.json")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,8 @@ from holocine.video import embedded_in
 
 logger = logging.getLogger(__name__)
 
-# A video whose number of frames is further from its storyboard's is taken for the video of another storyboard.
+# A video whose number of frames is further from its storyboard's, by more than this share of them rounded up, is taken
+# for the video of another storyboard.
 MAX_FRAME_DIFFERENCE = 0.5
 NO_STORYBOARD = "there is no storyboard: none was given, and the video has none in it"
 
@@ -229,7 +231,7 @@ def _rate(source: Source, storyboard: Storyboard | None) -> float | None:
 
 def _check_length(num_frames: int, storyboard: Storyboard) -> None:
     difference = abs(num_frames - storyboard.num_frames)
-    if difference > MAX_FRAME_DIFFERENCE * storyboard.num_frames:
+    if difference > math.ceil(MAX_FRAME_DIFFERENCE * storyboard.num_frames):
         raise StoryboardError(
             f"the video has {_frames(num_frames)}, but its storyboard has {storyboard.num_frames}: a difference of "
             f"more than {MAX_FRAME_DIFFERENCE:.0%} means that they do not belong together; give the storyboard of this "

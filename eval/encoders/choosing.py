@@ -14,6 +14,7 @@ from eval.encoders.loading import (
     PUPPET_FOLDER,
     PUPPET_ID,
     WEIGHTS,
+    EncoderError,
     features_of,
     load_aesthetic,
     load_clip,
@@ -171,6 +172,8 @@ def _choose_aesthetic(
             f"LAION's aesthetic predictor needs its own weights ({AESTHETIC_HEAD}, 4 kB, from github.com/LAION-AI/"
             f"aesthetic-predictor) and {AESTHETIC_CLIP} ({needed.megabytes} MB)"
         )
+    if not Path(path).is_file():
+        raise EncoderError(f"{path} is not a file: give LAION's predictor ({AESTHETIC_HEAD})")
     if clip is None or not _is_for_aesthetics(clip.id):
         if needed.weights() is None:
             return None, (

@@ -139,7 +139,9 @@ def test_what_would_fail_every_video_is_refused_before_any_work(tmp_path):
         (Request(detector="eyes"), "the detector is 'eyes'"),
         (Request(encoders="nothing"), "'nothing' is no encoder"),
         (Request(boxes=str(tmp_path / "boxes.json")), "boxes.json cannot be read"),
-        (Request(out=str(tmp_path / "file")), "file"),
+        (Request(out=str(tmp_path / "file")), "is a file, but scorecards need a folder"),
+        (Request(prompt="a beach"), "the prompt has no tags"),
+        (Request(aesthetic="missing.pth"), "missing.pth is not a file"),
     ):
         with pytest.raises((ValueError, OSError), match=reason):
             check(request)

@@ -165,7 +165,7 @@ def test_without_encoders_what_needs_them_is_absent_with_their_reason(three_shot
 # Videos that do not fit their storyboard
 
 
-@pytest.mark.parametrize("num_frames", [30, 17])
+@pytest.mark.parametrize("num_frames", [30, 16])
 def test_missing_frames_are_said_and_the_rest_is_scored(three_shots, storyboard, detector, num_frames):
     scored = score(three_shots[:num_frames], storyboard, encoders=COLOURS, detector=detector)
     nothing_but_numbers(scored)
