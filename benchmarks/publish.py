@@ -20,6 +20,7 @@ from benchmarks.progress import duration
 from benchmarks.render import markdown
 from benchmarks.report import write_tables
 from benchmarks.results import BOUNDS, Results, load_run
+from benchmarks.scoring import Scoring
 from benchmarks.summary import Summary, summarise
 from benchmarks.tables import all_tables, heading, main_table, number
 from eval.metric import Metric
@@ -39,6 +40,13 @@ FILES = {
     "videos.csv": "a row a video: why it failed, if it did, seconds of making and scoring it, and peak memory in MiB",
     "report.md": "all tables to read",
     "table.tex": "the main ones for a paper",
+}
+_SAMPLING = {
+    "--steps": "num_inference_steps",
+    "--guidance": "guidance_scale",
+    "--height": "height",
+    "--width": "width",
+    "--dtype": "dtype",
 }
 _BEGIN, _END = "<!-- results of {} -->", "<!-- end of results -->"
 
@@ -98,8 +106,14 @@ def _listed(systems: Sequence[str], values: dict[str, float]) -> str:
 def portable(info: RunInfo) -> RunInfo:
     """What a run.json says, without the folders of the machine that made the run: models and videos by their names."""
     systems = {name: re.sub(r"(?<=[:@])/[^@]*/(?=[^/@])", "", spec) for name, spec in info.systems.items()}
-    model = {**info.model, "name": re.sub("^/.*/(?=.)", "", info.model["name"])} if info.model else info.model
-    return replace(info, systems=systems, model=model)
+    model = {**info.model, "name": _file_name(info.model["name"])} if info.model else info.model
+    scoring = {name: _file_name(value) if value else value for name, value in info.scoring.items()}
+    return replace(info, systems=systems, model=model, scoring=scoring)
+
+
+def _file_name(name: str) -> str:
+    """The last part of an absolute path; all of anything else, hub ids among them."""
+    return re.sub("^/.*/(?=.)", "", name)
 
 
 def run_command(results: Results) -> str:
@@ -108,6 +122,12 @@ def run_command(results: Results) -> str:
     words = ["python", "-m", "benchmarks", "run", "--suite", suite.name, "--systems", ",".join(info.systems.values())]
     if (model := info.model.get("name", "embedded")) != "embedded":
         words += ["--model", model]
+    usual = Scoring().plain()
+    asked = {flag: info.model.get(name) for flag, name in _SAMPLING.items()}
+    asked |= {f"--{name}": value for name, value in info.scoring.items() if value != usual.get(name)}
+    for flag, value in asked.items():
+        if value is not None:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
     if len(results.entries) < len(suite):
         words += ["--limit", str(len(results.entries))]
     if len(results.seeds) > 1:

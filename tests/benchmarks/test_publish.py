@@ -1,13 +1,14 @@
 """What goes into the repository: a run's small results, the README's table, and what is said of the order."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.items import RunInfo
-from benchmarks.publish import FILES, order_in_words, portable
+from benchmarks.publish import FILES, order_in_words, portable, run_command
 from benchmarks.results import load_run
 from benchmarks.summary import summarise
 
@@ -88,6 +89,16 @@ def test_published_facts_hold_no_folders_of_the_machine():
     assert list(info.systems.values()) == ["kling=folder:kling", "a=holocine@a", "keyframe:i2v@x/y"]
     assert info.model == {"name": "holocine-sparse"}
     assert portable(RunInfo({}, {}, {"name": "owner/name"}, (), {}, (0,))).model == {"name": "owner/name"}
+
+
+def test_the_command_has_all_that_the_run_was_asked_for(run):
+    results = load_run(run)
+    model = {"name": "/weights/mine", "num_inference_steps": 12, "guidance_scale": 1.0, "height": None}
+    scoring = {"encoders": "none", "dino": "auto", "aesthetic": "/heads/a.pth", "detector": "pyscenedetect"}
+    results = replace(results, info=replace(results.info, model=model, scoring=scoring))
+    assert "--model mine --steps 12 --guidance 1 --encoders none --aesthetic a.pth --detector pyscenedetect" in (
+        run_command(results)
+    )
 
 
 def test_a_readme_without_a_place_for_the_table_says_what_it_needs(run, tmp_path, capsys):
