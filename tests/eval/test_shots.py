@@ -92,10 +92,10 @@ def peak():  # kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 
 detector = load_detector()
-pictures = np.random.default_rng(0).integers(0, 256, (12, 27, 48, 3), dtype=np.uint8)
+pictures = np.random.default_rng(0).integers(0, 256, (15, 27, 48, 3), dtype=np.uint8)
 video = pictures.repeat(50, 0)
 peaks = []
-for count in (150, 600):
+for count in (450, 750):
     assert detector.detect(video[:count]).num_frames == count
     peaks.append(peak())
 print(peaks[1] - peaks[0])
