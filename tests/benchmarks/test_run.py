@@ -146,14 +146,14 @@ def test_an_item_that_fails_is_recorded_and_the_others_go_on(plan, tmp_path):
     videos.mkdir()
     out = tmp_path / "run"
     write_video(videos / "scene-0.mp4", np.zeros((9, 64, 112, 3), np.uint8), 12)
-    write_video(videos / "scene-1.mp4", np.zeros((4, 64, 112, 3), np.uint8), 12)
+    write_video(videos / "scene-1.mp4", np.zeros((3, 64, 112, 3), np.uint8), 12)
     (videos / "scene-2.mp4").write_bytes(b"no video")
     some = plan(f"mine=folder:{videos},still")
     assert counts(run(some, out, here)) == (4, 2, 0)
     assert (Item("mine", "scene-0", 0).folder(out) / "video.mp4").read_bytes() == (videos / "scene-0.mp4").read_bytes()
     short, damaged = (read_record(out, Item("mine", id, 0)) for id in ("scene-1", "scene-2"))
     assert short.status == damaged.status == "failed"
-    assert "the video has 4 frames, but its storyboard has 9" in short.error
+    assert "the video has 3 frames, but its storyboard has 9" in short.error
     assert "is not a video that can be read" in damaged.error and "\n" not in damaged.error
     assert "Traceback" in (damaged.item.folder(out) / "log.txt").read_text()
     assert not (damaged.item.folder(out) / "scorecard.json").exists()
