@@ -70,6 +70,7 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tab: gr.Tab
 
 def _row(index: int, model: Any, limits: Limits) -> tuple[gr.Row, list]:
     attention = ATTENTION[index % len(ATTENTION)]
+    steps = model.steps if index < len(ATTENTION) else max(1, model.steps // 2)  # so that no two rows are the same
     names = model_names()
     with gr.Row(visible=index < versions.FEWEST, elem_classes=["version-row"]) as row:
         parts = [
@@ -86,7 +87,7 @@ def _row(index: int, model: Any, limits: Limits) -> tuple[gr.Row, list]:
                 label=f"{versions.LETTERS[index]}: attention",
                 min_width=110,
             ),
-            gr.Number(model.steps, label="Steps", precision=0, minimum=1, maximum=limits.steps, min_width=70),
+            gr.Number(steps, label="Steps", precision=0, minimum=1, maximum=limits.steps, min_width=70),
             gr.Textbox("", label="Seed", placeholder="shared", max_lines=1, min_width=80),
         ]
     return row, parts

@@ -52,3 +52,12 @@ def test_the_sizes_offered_can_all_be_made(monkeypatch):
         width, height = visits.read_size(size)
         model.facts.token_grid(height, width)
         limits.check_settings(1, 1.0, height, width)
+
+
+def test_four_versions_differ_before_anything_is_chosen(tmp_path, monkeypatch):
+    monkeypatch.delenv("HOLOCINE_MODEL", raising=False)
+    demo = app.build(str(tmp_path))
+    offered = [block for block in demo.blocks.values() if isinstance(block, gr.Dropdown | gr.Number)]
+    modes = [block.value for block in offered if str(block.label).endswith(": attention")]
+    steps = [block.value for block in offered if block.label == "Steps" and isinstance(block, gr.Number)]
+    assert len(modes) == len(steps) == 4 and len(set(zip(modes, steps, strict=True))) == 4
