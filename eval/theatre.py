@@ -254,7 +254,7 @@ class _Part:
 
 
 def _measure_part(part: _Part) -> tuple[_Part, Tally]:
-    pipeline, judge, detector = _measuring(part.model)
+    pipeline, (judge, detector) = _pipeline(part.model), _observers()
     scenes = measured_scenes(part.first + part.count)[part.first :]
     videos = {
         GENERATED: lambda: generated(pipeline, scenes, first=part.first, **part.settings),
@@ -265,14 +265,21 @@ def _measure_part(part: _Part) -> tuple[_Part, Tally]:
 
 
 @lru_cache(maxsize=1)
-def _measuring(model: str | None) -> tuple:
-    """The pipeline, the judge and the detector of a process."""
+def _pipeline(model: str | None):
+    """The pipeline of a process."""
     from holocine import load_pipeline
-    from holocine.puppet.judge import load_judge
 
     pipeline = load_pipeline(model)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline, load_judge(), load_detector()
+    return pipeline
+
+
+@lru_cache(maxsize=1)
+def _observers() -> tuple[Judge, ShotDetector]:
+    """The judge and the detector of a process."""
+    from holocine.puppet.judge import load_judge
+
+    return load_judge(), load_detector()
 
 
 def _measure(options: argparse.Namespace) -> None:
@@ -314,8 +321,7 @@ def _prepare(jobs: int) -> None:
 
 def _sheet(options: argparse.Namespace) -> None:
     check_writable(options.out)
-    pipeline, *_ = _measuring(options.model)
-    picture = comparison_sheet(pipeline, measured_scenes(options.scenes), **_settings(options))
+    picture = comparison_sheet(_pipeline(options.model), measured_scenes(options.scenes), **_settings(options))
     with replacing(options.out) as temporary:
         picture.save(temporary, format="PNG")
 

@@ -13,7 +13,6 @@ SUPERSAMPLE = 2
 _SHIFT = 5  # fractional bits of OpenCV's sub-pixel coordinates
 _CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 28, False)), np.sin(np.linspace(0, 2 * np.pi, 28, False))], 1)
 HORIZON = 0.35  # height of the horizon above the puppets' feet
-STRETCH_LENGTH = 9.0
 
 Colour = tuple[float, float, float]
 

@@ -35,7 +35,7 @@ _KL_WEIGHT = 1e-4
 # Strongest noise on the latents that the decoder learns from, relative to their own spread. It will meet latents that
 # are not quite right; and an encoder that has to survive noise arranges its latents so that a diffusion model learns
 # them more easily.
-_LATENT_NOISE, _DECODER_NOISE = 0.2, 0.2
+_LATENT_NOISE = 0.2
 # How much more a pixel counts where the picture is busiest: small puppets, not the sky.
 _DETAIL_WEIGHT = 4.0
 _BUSY = 0.12  # mean step to the next pixel, of values in [-1, 1]
@@ -156,8 +156,7 @@ def train_vae(
             mu, logvar = encode_clip(vae, video)
         # Not detached: against noise of a fixed size, louder latents would pay.
         spread = std if decoder_only else mu.std((0, 2, 3, 4), keepdim=True)
-        noise = _DECODER_NOISE if decoder_only else _LATENT_NOISE
-        strength = noise * torch.rand(mu.shape[0], 1, 1, 1, 1, device=device)
+        strength = _LATENT_NOISE * torch.rand(mu.shape[0], 1, 1, 1, 1, device=device)
         latents, loss = mu + torch.randn_like(mu) * strength * spread, 0.0
         if not decoder_only:
             loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
