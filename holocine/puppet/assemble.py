@@ -11,7 +11,8 @@ from diffusers import AutoencoderKLWan
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from holocine.pipeline import HoloCinePipeline
-from holocine.puppet.train_transformer import SHIFT, TEXT_LENGTH
+from holocine.puppet.batches import TEXT_LENGTH
+from holocine.puppet.train_transformer import SHIFT
 from holocine.puppet.world import HEIGHT, WIDTH
 from holocine.scheduler import HoloCineScheduler
 from holocine.transformer import HoloCineTransformer3DModel

@@ -1,7 +1,8 @@
 """Training data: shards of rendered scenes, each shard one timeline, so that a batch shares its shot layout.
 
 A shard is `NNNNN.npy`, uint8 (SHARD_SCENES, frames, HEIGHT, WIDTH, 3); everything else about it follows from its
-number alone, so any number of processes may render different numbers at any time.
+number alone, so any number of processes may render different numbers at any time. Stills are drawn from scenes of their
+own: few pictures of many scenes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from holocine.puppet.world import Scene, sample_lengths, sample_scene
 
 SHARD_SCENES = 16
 TRAINING_SEED = 1_000_000  # scenes with seeds below are never trained on
+STILLS_PER_SHOT = 2
+STILLS_SCENES = 64
+_STILLS_SEED = 1_000_000_000  # scenes of which only stills are drawn
 _FRAME_COUNTS = (33, 49, 65, 65, 65, 65, 81, 97)
 
 
@@ -43,3 +47,18 @@ def render_shard(folder: Path, shard: int) -> Path:
             np.save(file, frames)
         os.replace(temporary, path)
     return path
+
+
+def still_scenes(shard: int) -> list[Scene]:
+    first = _STILLS_SEED + shard * STILLS_SCENES
+    return [sample_scene(seed) for seed in range(first, first + STILLS_SCENES)]
+
+
+def still_frames(shard: int) -> list[np.ndarray]:
+    """Which frames of each of a shard's scenes are its stills: int64 (shots, STILLS_PER_SHOT), in order of time."""
+    rng, chosen = np.random.default_rng((8, shard)), []
+    for scene in still_scenes(shard):
+        starts = (0, *scene.cuts)
+        picks = [rng.choice(shot.num_frames, STILLS_PER_SHOT, replace=False) for shot in scene.shots]
+        chosen.append(np.stack([start + np.sort(pick) for start, pick in zip(starts, picks, strict=True)]))
+    return chosen

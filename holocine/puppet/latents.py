@@ -14,34 +14,23 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from holocine.puppet.clips import encode_clip
-from holocine.puppet.data import SHARD_SCENES, shard_scenes
+from holocine.puppet.data import SHARD_SCENES, STILLS_PER_SHOT, shard_scenes, still_frames, still_scenes
 from holocine.puppet.optimisers import autocast
 from holocine.puppet.renderer import FrameTruth, render, trace
-from holocine.puppet.world import HEIGHT, WIDTH, Scene, sample_scene
+from holocine.puppet.world import HEIGHT, WIDTH, Scene
 
-STILLS_PER_SHOT = 2
 GRID = (4, 7)  # tokens of a latent frame, rows by columns
-_STILLS_SEED = 1_000_000_000  # scenes of which only stills are drawn
-STILLS_SCENES = 64
-
-
-def still_scenes(shard: int) -> list[Scene]:
-    first = _STILLS_SEED + shard * STILLS_SCENES
-    return [sample_scene(seed) for seed in range(first, first + STILLS_SCENES)]
-
-
-def _to_video(frames: np.ndarray) -> torch.Tensor:
-    """uint8 (B, T, H, W, 3) -> (B, 3, T, H, W) in [-1, 1]."""
-    return torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
 @torch.no_grad()
 def normalised_latents(vae: AutoencoderKLWan, frames: np.ndarray) -> torch.Tensor:
-    """Latents (B, z, T, h, w) of unit variance of uint8 clips (B, frames, H, W, 3)."""
+    """Latents (B, z, T, h, w) of unit variance, where the VAE is, of uint8 clips (B, frames, H, W, 3)."""
+    pixels = torch.from_numpy(frames).to(vae.device)
     with autocast(vae.device):
-        mean, _ = encode_clip(vae, _to_video(frames).to(vae.device))
-    shift, scale = (torch.tensor(v).view(1, -1, 1, 1, 1) for v in (vae.config.latents_mean, vae.config.latents_std))
-    return (mean.cpu() - shift) / scale
+        mean, _ = encode_clip(vae, pixels.permute(0, 4, 1, 2, 3).float() / 127.5 - 1)
+    statistics = (vae.config.latents_mean, vae.config.latents_std)
+    shift, scale = (torch.tensor(v, device=vae.device).view(1, -1, 1, 1, 1) for v in statistics)
+    return (mean - shift) / scale
 
 
 def puppet_map(truth: FrameTruth) -> np.ndarray:
@@ -57,13 +46,24 @@ def puppet_map(truth: FrameTruth) -> np.ndarray:
     return found
 
 
-def _scene_maps(scene: Scene) -> np.ndarray:
+def scene_maps(scene: Scene) -> np.ndarray:
     """Puppet maps of a scene's latent frames (T, GRID): of the first frame, then of every group of four."""
     truths = trace(scene)
     return np.stack([puppet_map(truths[frame]) for frame in (0, *range(2, len(truths), 4))])
 
 
-def _save(path: Path, **arrays: np.ndarray) -> None:
+def render_stills(shard: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Stills of a shard's scenes, uint8 (shots, STILLS_PER_SHOT, H, W, 3) each, and their puppet maps."""
+    pictures, maps = [], []
+    for scene, chosen in zip(still_scenes(shard), still_frames(shard), strict=True):
+        found, truths = render(scene, only=set(chosen.flatten().tolist()))
+        pictures.append(found.reshape(*chosen.shape, *found.shape[1:]))
+        maps.append(np.stack([puppet_map(truth) for truth in truths]).reshape(*chosen.shape, *GRID))
+    return pictures, maps
+
+
+def save_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write an .npz file; complete or absent."""
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
         np.savez(file, **arrays)
@@ -78,8 +78,8 @@ def encode_scenes(vae: AutoencoderKLWan, folder: Path, shard: int, frames: np.nd
     scenes = shard_scenes(shard)
     if frames is None:
         frames = np.stack([render(scene)[0] for scene in scenes])
-    latents = torch.cat([normalised_latents(vae, frames[i : i + 2]) for i in range(0, SHARD_SCENES, 2)])
-    _save(path, latents=latents.half().numpy(), who=np.stack([_scene_maps(scene) for scene in scenes]))
+    latents = torch.cat([normalised_latents(vae, frames[i : i + 2]).cpu() for i in range(0, SHARD_SCENES, 2)])
+    save_arrays(path, latents=latents.half().numpy(), who=np.stack([scene_maps(scene) for scene in scenes]))
 
 
 def encode_stills(vae: AutoencoderKLWan, folder: Path, shard: int) -> None:
@@ -87,17 +87,14 @@ def encode_stills(vae: AutoencoderKLWan, folder: Path, shard: int) -> None:
     path = folder / f"stills-{shard:05d}.npz"
     if path.exists():
         return
-    rng = np.random.default_rng((8, shard))
-    frames, maps, owners, shots = [], [], [], []
-    for number, scene in enumerate(still_scenes(shard)):
-        starts = np.array([0, *scene.cuts])
-        for index, (start, shot) in enumerate(zip(starts, scene.shots, strict=True)):
-            chosen = start + rng.choice(shot.num_frames, STILLS_PER_SHOT, replace=False)
-            pictures, truths = render(scene, only={int(c) for c in chosen})
-            frames.append(pictures)
-            maps += [puppet_map(truth) for truth in truths]
-            owners += [number] * STILLS_PER_SHOT
-            shots += [index] * STILLS_PER_SHOT
-    pictures = np.concatenate(frames)[:, None]
-    latents = torch.cat([normalised_latents(vae, pictures[i : i + 32]) for i in range(0, len(pictures), 32)])
-    _save(path, latents=latents.half().numpy(), who=np.stack(maps), scene=np.array(owners), shot=np.array(shots))
+    pictures, maps = render_stills(shard)
+    shots = [len(found) for found in pictures]
+    clips = np.concatenate([found.reshape(-1, 1, *found.shape[2:]) for found in pictures])
+    latents = torch.cat([normalised_latents(vae, clips[i : i + 32]).cpu() for i in range(0, len(clips), 32)])
+    save_arrays(
+        path,
+        latents=latents.half().numpy(),
+        who=np.concatenate([found.reshape(-1, *GRID) for found in maps]),
+        scene=np.repeat(np.arange(len(shots)), np.array(shots) * STILLS_PER_SHOT),
+        shot=np.concatenate([np.repeat(np.arange(count), STILLS_PER_SHOT) for count in shots]),
+    )

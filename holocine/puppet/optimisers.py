@@ -32,18 +32,22 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure=None) -> None:
         for group in self.param_groups:
-            alike: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = {}
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
-                buffer.lerp_(p.grad, 1 - group["momentum"])
-                update = p.grad.lerp(buffer, group["momentum"]).flatten(1)
-                alike.setdefault(update.shape, []).append((p, update))
+            params = [p for p in group["params"] if p.grad is not None]
+            if not params:
+                continue
+            grads, momentum = [p.grad for p in params], group["momentum"]
+            buffers = [self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in params]
+            torch._foreach_lerp_(buffers, grads, 1 - momentum)
+            updates = [update.flatten(1) for update in torch._foreach_lerp(grads, buffers, momentum)]
+            alike: dict[torch.Size, list[int]] = {}
+            for i, update in enumerate(updates):
+                alike.setdefault(update.shape, []).append(i)
             for shape, members in alike.items():
-                updates = _orthogonalise(torch.stack([update for _, update in members])) * 0.2 * max(shape) ** 0.5
-                for (p, _), update in zip(members, updates, strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
+                found = _orthogonalise(torch.stack([updates[i] for i in members])) * (0.2 * max(shape) ** 0.5)
+                for i, update in zip(members, found, strict=True):
+                    updates[i] = update.view_as(params[i])
+            torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(params, updates, alpha=-group["lr"])
 
 
 def build_optimisers(model: nn.Module, lr: float, not_muon: tuple[str, ...] = ()) -> list[torch.optim.Optimizer]:
@@ -66,8 +70,8 @@ class Average:
     def update(self, model: nn.Module) -> None:
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, p in model.named_parameters():
-            self.values[name].lerp_(p, 1 - decay)
+        named = dict(model.named_parameters())
+        torch._foreach_lerp_([self.values[name] for name in named], [p.detach() for p in named.values()], 1 - decay)
 
     def copy_to(self, model: nn.Module, prefix: str = "") -> None:
         """Give a model the averages of its parameters; `prefix`: its name in the model that is averaged."""

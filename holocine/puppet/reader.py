@@ -16,9 +16,8 @@ from torch import nn
 
 from holocine.puppet.facts import CAPTION_FACTS, FACTS, TRAITS, shot_facts
 from holocine.puppet.world import SCARVES, Scene
-from holocine.timeline import ShotLayout
 
-MOST_PUPPETS = 3
+MOST_PUPPETS, MOST_SHOTS = 3, 6
 LOOKS = {**TRAITS, "scarf": tuple(SCARVES)}
 SHOT_FACTS = (*(name for name in CAPTION_FACTS if name[:-1] not in TRAITS), "light")
 _FACT_NUMBERS = [list(FACTS).index(name) for name in SHOT_FACTS]
@@ -37,46 +36,56 @@ class Reader(nn.Module):
         return list(self.heads(self.norm(hidden)).split(self.sizes, -1))
 
 
-def looks(scenes: list[Scene]) -> torch.Tensor:
+def looks(scenes: list[Scene]) -> np.ndarray:
     """Looks of every puppet of every scene, as indices into `LOOKS`: (B, MOST_PUPPETS, looks)."""
     found = np.zeros((len(scenes), MOST_PUPPETS, len(LOOKS)), np.int64)
     for row, scene in zip(found, scenes, strict=True):
         for number, puppet in enumerate(scene.puppets):
             row[number] = [values.index(getattr(puppet, trait)) for trait, values in LOOKS.items()]
-    return torch.from_numpy(found)
+    return found
 
 
-def facts(scenes: list[Scene]) -> torch.Tensor:
-    """Facts of every shot of scenes with equally many shots, as indices into their choices: (B, N, SHOT_FACTS)."""
-    found = np.array([[shot_facts(scene, i) for i in range(len(scene.shots))] for scene in scenes])
-    return torch.from_numpy(found[..., _FACT_NUMBERS])
+def facts(scenes: list[Scene]) -> np.ndarray:
+    """Facts of every shot of every scene, as indices into their choices: (B, MOST_SHOTS, SHOT_FACTS)."""
+    found = np.zeros((len(scenes), MOST_SHOTS, len(SHOT_FACTS)), np.int64)
+    for row, scene in zip(found, scenes, strict=True):
+        for index in range(len(scene.shots)):
+            row[index] = np.array(shot_facts(scene, index))[_FACT_NUMBERS]
+    return found
 
 
 def reading_loss(
     reader: Reader,
     hidden: torch.Tensor,
     who: torch.Tensor,
-    scenes: list[Scene],
-    layout: ShotLayout,
+    shots: torch.Tensor,
+    looks: torch.Tensor,
+    facts: torch.Tensor,
+    told: torch.Tensor,
 ) -> torch.Tensor:
     """Mean cross-entropy of the three kinds of questions, added up.
 
-    hidden: (B, tokens, width). who: (B, T, h, w), which puppet a token shows, -1 for none. layout: that of all scenes.
+    hidden: (B, tokens, width). who: (B, T, h, w), which puppet a token shows, -1 for none. shots: (B, T), the shot of
+    each latent frame. looks, facts: of the scenes. told: (B,), whether a scene's text was given; without it nothing
+    can be read.
     """
-    device = hidden.device
     presence, *logits = reader(hidden)
-    which = who.flatten(1).to(device).long()
-    there = which >= 0
-    loss = F.binary_cross_entropy_with_logits(presence.squeeze(-1), there.float())
-    if there.any():
-        table = looks(scenes).to(device)
-        index = which.clamp(min=0)[..., None].expand(-1, -1, table.shape[-1])
-        traits = table.gather(1, index)
-        for number in range(len(LOOKS)):
-            loss = loss + F.cross_entropy(logits[number][there], traits[..., number][there]) / len(LOOKS)
-    shot_of_token = torch.from_numpy(np.repeat(layout.shot_ids, layout.tokens_per_frame)).to(device)
-    asked = facts(scenes).to(device)[:, shot_of_token]
+    which = who.flatten(1).long()
+    asked = told[:, None].expand_as(which)
+    there = (which >= 0) & asked
+    loss = F.binary_cross_entropy_with_logits(presence.squeeze(-1), (which >= 0).float(), reduction="none")
+    loss = (loss * asked).sum() / asked.sum().clamp(min=1)
+    traits = looks.gather(1, which.clamp(min=0)[..., None].expand(-1, -1, looks.shape[-1]))
+    for number in range(len(LOOKS)):
+        loss = loss + _cross_entropy(logits[number], traits[..., number], there) / len(LOOKS)
+    shot_of_token = shots.repeat_interleave(which.shape[1] // shots.shape[1], 1)
+    answers = facts.gather(1, shot_of_token[..., None].expand(-1, -1, facts.shape[-1]))
     for number in range(len(SHOT_FACTS)):
-        answers = logits[len(LOOKS) + number].flatten(0, 1)
-        loss = loss + F.cross_entropy(answers, asked[..., number].flatten()) / len(SHOT_FACTS)
+        loss = loss + _cross_entropy(logits[len(LOOKS) + number], answers[..., number], asked) / len(SHOT_FACTS)
     return loss
+
+
+def _cross_entropy(logits: torch.Tensor, answers: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+    """Mean over what is asked; 0 where nothing is. (Without waiting for a GPU to say what that is.)"""
+    losses = F.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
+    return (losses * asked.flatten()).sum() / asked.sum().clamp(min=1)

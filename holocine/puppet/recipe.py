@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -15,11 +17,16 @@ from holocine.puppet.assemble import assemble
 from holocine.puppet.data import render_shard
 from holocine.puppet.judge import train_judge
 from holocine.puppet.latents import encode_scenes, encode_stills
+from holocine.puppet.preparation import start_preparing
+from holocine.puppet.resident import ResidentBank
 from holocine.puppet.text import train_text_encoder, train_tokenizer
 from holocine.puppet.train_transformer import train_transformer
 from holocine.puppet.train_vae import train_vae
 
 logger = logging.getLogger(__name__)
+
+_FIRST_SHARDS = 150  # that a GPU waits for
+_GPU_TOKENS = 95_000  # of a step: an H100 computes as long as a processor needs to tell it what
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Recipe:
     judge: float = 10.0
     transformer: float = 480.0
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
-    batch_scale: int = 2 if torch.cuda.is_available() else 1
+    batch_scale: int = 1
 
 
 def run(
@@ -42,39 +49,67 @@ def run(
 ) -> None:
     """Train everything and write the pipeline folder `out`. What is complete in `folder` is not done again.
 
-    folder: gets `frames`, `vae`, `decoder`, `text`, `latents`, `transformer` and `judge.safetensors`.
+    folder: gets `frames`, `vae`, `decoder`, `text`, `latents` (or `notes`, on a GPU), `transformer` and
+        `judge.safetensors`.
     start: a pipeline folder to go on from. Its language is taken over, its VAE and transformer are trained further.
     """
-    frames, latents = folder / "frames", folder / "latents"
+    frames = folder / "frames"
     machine = {"device": recipe.device, "batch_scale": recipe.batch_scale}
     if start:
         take_over(start, folder)
-    for shard in range(recipe.scene_shards):
-        progress(f"rendering: shard {shard + 1} of {recipe.scene_shards}")
-        render_shard(frames, shard)
+    if not (folder / "text" / "text_encoder" / "config.json").exists():
+        progress("training the text encoder")
+        train_text_encoder(train_tokenizer(), recipe.text, folder / "text", device=recipe.device)
+    on_gpu = torch.device(recipe.device).type == "cuda"
+    if on_gpu:
+        progress("rendering goes on beside the training")
+        tokenizer = folder / "text" / "tokenizer"
+        preparing = start_preparing(folder, tokenizer, recipe.scene_shards, recipe.still_shards)
+        _wait_for_shards(frames, min(recipe.scene_shards, _FIRST_SHARDS), preparing)
+    else:
+        for shard in range(recipe.scene_shards):
+            progress(f"rendering: shard {shard + 1} of {recipe.scene_shards}")
+            render_shard(frames, shard)
     progress("training the VAE")
     train_vae(folder / "vae", frames, recipe.vae, start=start and start / "vae", **machine)
     progress("training the VAE's decoder")
     train_vae(folder / "decoder", frames, recipe.decoder, decoder_only=True, start=folder / "vae" / "model", **machine)
-    if not (folder / "text" / "text_encoder" / "config.json").exists():
-        progress("training the text encoder")
-        train_text_encoder(train_tokenizer(), recipe.text, folder / "text", device=recipe.device)
     if not (folder / "judge.safetensors").exists():
         progress("training the judge")
         train_judge(frames, recipe.judge, folder / "judge.safetensors", device=recipe.device)
-    encode(folder, recipe, progress)
+    bank = resident_bank(folder, recipe.device) if on_gpu else None
+    if bank:
+        progress("encoding scenes and stills")
+        bank.refresh()
+    else:
+        encode(folder, recipe, progress)
     progress("training the transformer")
-    still_share = 0.0 if start else 0.22
     train_transformer(
         folder / "transformer",
-        latents,
+        folder / "latents",
         folder / "text",
         recipe.transformer,
-        still_share=still_share,
+        still_share=0.0 if start else 0.22,
         start=start and start / "transformer",
+        bank=bank,
         **machine,
     )
     assemble(folder / "text", folder / "decoder" / "model", folder / "transformer" / "model", out)
+
+
+def _wait_for_shards(frames: Path, count: int, preparing: list[BaseProcess]) -> None:
+    while len(list(frames.glob("*.npy"))) < count:
+        if not any(process.is_alive() for process in preparing):
+            raise OSError(f"rendering into {frames} stopped before {count} shards were there")
+        time.sleep(0.5)
+
+
+def resident_bank(folder: Path, device: str) -> ResidentBank:
+    """Batches on a GPU from what is prepared in `folder`, with its finished encoder."""
+    vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model", torch_dtype=torch.float32).to(device)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
+    encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder", dtype=torch.float32).to(device)
+    return ResidentBank(folder, vae, tokenizer, encoder, _GPU_TOKENS)
 
 
 def take_over(start: Path, folder: Path) -> None:

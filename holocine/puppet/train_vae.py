@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from holocine.puppet.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
+LATENT_CHANNELS = 24
 VAE_CONFIG = {
     "base_dim": 16,
     "decoder_base_dim": 24,
-    "z_dim": 16,
+    "z_dim": LATENT_CHANNELS,
     "dim_mult": [1, 2, 2],
     "num_res_blocks": 1,
     "temperal_downsample": [True, True],
@@ -28,8 +30,8 @@ VAE_CONFIG = {
     "in_channels": 12,
     "out_channels": 12,
     "scale_factor_spatial": 8,
-    "latents_mean": [0.0] * 16,
-    "latents_std": [1.0] * 16,
+    "latents_mean": [0.0] * LATENT_CHANNELS,
+    "latents_std": [1.0] * LATENT_CHANNELS,
 }
 _KL_WEIGHT = 1e-4
 # Strongest noise on the latents that the decoder learns from, relative to their own spread. It will meet latents that
@@ -38,21 +40,39 @@ _KL_WEIGHT = 1e-4
 _LATENT_NOISE = 0.2
 # How much more a pixel counts where the picture is busiest: small puppets, not the sky.
 _DETAIL_WEIGHT = 4.0
+_LOOK_SECONDS = 20  # between looks for new shards
+_KEPT_SHARDS = 240  # on a GPU
+# Clips of a step, (count, frames, height, width): single frames, long clips, clips. A core sees crops, so that a batch
+# shows many scenes.
+_BATCHES = {
+    "cpu": ((12, 1, 64, 112), (2, 33, 32, 48), (4, 17, 32, 48)),
+    "cuda": ((96, 1, 64, 112), (4, 33, 64, 112), (8, 17, 64, 112)),
+}
 _BUSY = 0.12  # mean step to the next pixel, of values in [-1, 1]
 
 
 class FrameBank:
-    """Random frames and clips from the shards rendered so far."""
+    """Random frames and clips from the shards rendered so far; a GPU keeps the shards it has seen."""
 
-    def __init__(self, folder: Path, rng: np.random.Generator) -> None:
-        self.folder, self.rng = folder, rng
+    def __init__(self, folder: Path, rng: np.random.Generator, device: torch.device) -> None:
+        self.folder, self.rng, self.device = folder, rng, device
+        self.kept: dict[Path, torch.Tensor] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Notice shards that have been rendered since."""
-        self.paths = sorted(self.folder.glob("*.npy"))
+        self.paths, self.looked = sorted(self.folder.glob("*.npy")), time.monotonic()
+        if self.device.type == "cuda":
+            self.paths = self.paths[:_KEPT_SHARDS]
         if not self.paths:
             raise FileNotFoundError(f"{self.folder} holds no rendered shards: run the render stage first")
+
+    def _shard(self, path: Path) -> torch.Tensor | np.ndarray:
+        if self.device.type != "cuda":
+            return np.load(path, mmap_mode="r")
+        if path not in self.kept:
+            self.kept[path] = torch.from_numpy(np.load(path)).to(self.device)
+        return self.kept[path]
 
     def clips(self, count: int, frames: int, height: int, width: int) -> torch.Tensor:
         """Clips (count, 3, frames, height, width) in [-1, 1], each a random crop in space and time.
@@ -60,9 +80,11 @@ class FrameBank:
         A clip of several frames starts at a multiple of four, so that a cut falls between two latent frames in it just
         as in the whole video: the decoder need not learn to part two shots that share a latent frame.
         """
+        if time.monotonic() - self.looked > _LOOK_SECONDS:
+            self.refresh()
         found = []
         while len(found) < count:
-            shard = np.load(self.paths[self.rng.integers(len(self.paths))], mmap_mode="r")
+            shard = self._shard(self.paths[self.rng.integers(len(self.paths))])
             if shard.shape[1] < frames:
                 continue
             scene, stride = self.rng.integers(shard.shape[0]), 4 if frames > 1 else 1
@@ -70,8 +92,8 @@ class FrameBank:
             y = self.rng.integers(0, shard.shape[2] - height + 1)
             x = self.rng.integers(0, shard.shape[3] - width + 1)
             found.append(shard[scene, start : start + frames, y : y + height, x : x + width])
-        pixels = torch.from_numpy(np.stack(found)).permute(0, 4, 1, 2, 3)
-        return pixels.float() / 127.5 - 1
+        pixels = torch.from_numpy(np.stack(found)) if self.device.type != "cuda" else torch.stack(found)
+        return pixels.permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
 def reconstruction_loss(output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
@@ -103,13 +125,14 @@ def psnr(output: torch.Tensor, target: torch.Tensor) -> float:
     return float(-10 * torch.log10((output.clamp(-1, 1) - target).square().mean() / 4))
 
 
-def _next_batch(bank: FrameBank, progress: float, rng: np.random.Generator, batch_scale: int) -> torch.Tensor:
-    """Single frames first; then mostly long clips, cropped so that a batch sees many scenes."""
-    if progress < 0.22 or rng.random() < 0.12:
-        return bank.clips(12 * batch_scale, 1, 64, 112)
-    if rng.random() < 0.2:
-        return bank.clips(2 * batch_scale, 33, 32, 48)
-    return bank.clips(4 * batch_scale, 17, 32, 48)
+def _next_batch(bank: FrameBank, progress: float, batch_scale: int) -> torch.Tensor:
+    """Single frames first; then mostly clips."""
+    stills, long, clips = _BATCHES[bank.device.type]
+    if progress < 0.22 or bank.rng.random() < 0.12:
+        count, *size = stills
+    else:
+        count, *size = long if bank.rng.random() < 0.2 else clips
+    return bank.clips(count * batch_scale, *size)
 
 
 def train_vae(
@@ -131,7 +154,6 @@ def train_vae(
     """
     device = torch.device(device)
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng()
     vae = (
         AutoencoderKLWan.from_pretrained(start, torch_dtype=torch.float32) if start else AutoencoderKLWan(**VAE_CONFIG)
     )
@@ -140,18 +162,18 @@ def train_vae(
         vae.quant_conv.requires_grad_(False)
     vae.to(device)
     if fast_bfloat16(device):
-        _channels_last(vae)
+        channels_last(vae)
     trainer = Trainer(vae, minutes, lr, folder / "state.pt", most_steps)
-    bank = FrameBank(frames, rng)
+    bank = FrameBank(frames, np.random.default_rng(), device)
     std = torch.tensor(vae.config.latents_std, device=device).view(1, -1, 1, 1, 1)
-    history: list[float] = []
+    errors: list[torch.Tensor] = []
 
     def save_model() -> None:
         bank.refresh()
         _save_model(vae, trainer.average, folder, bank)
 
     for step in trainer.steps(save_model):
-        video = _next_batch(bank, 1.0 if start else trainer.progress, rng, batch_scale).to(device)
+        video = _next_batch(bank, 1.0 if start else trainer.progress, batch_scale)
         with torch.set_grad_enabled(not decoder_only), autocast(device):
             mu, logvar = encode_clip(vae, video)
         # Not detached: against noise of a fixed size, louder latents would pay.
@@ -163,7 +185,7 @@ def train_vae(
         with autocast(device):
             output = decode_clip(vae, latents).float()
         trainer.step(loss + reconstruction_loss(output, video, detail_weight(video)))
-        history.append(psnr(output.detach(), video))
+        errors.append((output.detach().clamp(-1, 1) - video).square().mean())
         if step % 50 == 0:
             kind = f"{video.shape[2]} frames"
             logger.info(
@@ -171,12 +193,13 @@ def train_vae(
                 step,
                 trainer.spent_minutes,
                 kind,
-                float(np.mean(history[-50:])),
+                float(-10 * (torch.stack(errors) / 4).log10().mean()),
                 float(mu.detach().std()),
             )
+            errors.clear()
 
 
-def _channels_last(vae: AutoencoderKLWan) -> None:
+def channels_last(vae: AutoencoderKLWan) -> None:
     """Lay the kernels out as the quick bfloat16 convolutions want them."""
     for module in vae.modules():
         if isinstance(module, torch.nn.Conv3d):
@@ -190,7 +213,7 @@ def _save_model(vae: AutoencoderKLWan, average: Average, folder: Path, bank: Fra
     average.copy_to(model)
     frozen = not any(p.requires_grad for p in vae.encoder.parameters())
     with torch.no_grad():
-        video = torch.cat([bank.clips(1, 33, 64, 112) for _ in range(6)]).to(vae.device)
+        video = bank.clips(6, 33, 64, 112)
         mu, _ = encode_clip(model, video)
         if not frozen:
             model.register_to_config(

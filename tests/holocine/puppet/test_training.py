@@ -9,21 +9,32 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLWan
+from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from holocine import load_pipeline
 from holocine.attention import AttentionSettings
-from holocine.puppet import fused
+from holocine.prompt import clean, text_windows
+from holocine.puppet import fused, reader
 from holocine.puppet.__main__ import main
+from holocine.puppet.batches import TEXT_LENGTH, LatentBank
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.data import render_shard, shard_lengths
 from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.latents import GRID, puppet_map
 from holocine.puppet.optimisers import Average, Muon
+from holocine.puppet.preparation import (
+    TEXT_ROWS,
+    WORDINGS,
+    describe,
+    start_preparing,
+)
 from holocine.puppet.reader import Reader, reading_loss
 from holocine.puppet.renderer import render, trace
-from holocine.puppet.train_transformer import LatentBank, build_transformer, losses, train_transformer
-from holocine.puppet.train_vae import detail_weight, reconstruction_loss
+from holocine.puppet.resident import ResidentBank
+from holocine.puppet.text import TEXT_DIM
+from holocine.puppet.train_transformer import build_transformer, losses, train_transformer
+from holocine.puppet.train_vae import LATENT_CHANNELS, detail_weight, reconstruction_loss
 from holocine.puppet.world import sample_scene
 from holocine.timeline import ShotLayout
 
@@ -43,8 +54,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def open_bank(folder: Path) -> LatentBank:
     """The latents and captions that the recipe made."""
-    from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
-
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
     encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder")
     return LatentBank(folder / "latents", tokenizer, encoder, np.random.default_rng(0))
@@ -62,9 +71,9 @@ def test_rendered_shards_are_complete_and_are_not_rendered_twice(folder: Path) -
 def test_latents_have_unit_variance_and_stills_are_first_frames(folder: Path) -> None:
     vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model")
     with np.load(folder / "latents" / "stills-00000.npz") as stills:
-        assert stills["latents"].shape[1:] == (16, 1, 8, 14)
+        assert stills["latents"].shape[1:] == (LATENT_CHANNELS, 1, 8, 14)
         assert list(stills["scene"]) == sorted(stills["scene"])
-    assert len(vae.config.latents_std) == 16
+    assert len(vae.config.latents_std) == LATENT_CHANNELS
     assert min(vae.config.latents_std) > 0
 
 
@@ -98,12 +107,12 @@ def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPat
     batch = bank.single_frames(4) if kind == "stills" else bank.whole_scenes(900)
     torch.manual_seed(0)
     model = build_transformer()
-    reader = Reader(model.config.num_attention_heads * model.config.attention_head_dim)
+    questions = Reader(model.config.num_attention_heads * model.config.attention_head_dim)
 
     def learn() -> tuple[float, torch.Tensor]:
         torch.manual_seed(1)
         model.zero_grad()
-        loss, reading = losses(model, reader, batch, AttentionSettings())
+        loss, reading = losses(model, questions, batch, AttentionSettings())
         (loss + reading).backward()
         return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -115,6 +124,69 @@ def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPat
     fused_loss, fused_gradient = learn()
     assert fused_loss == pytest.approx(loss, rel=2e-3)
     assert (fused_gradient - gradient).norm() < 0.03 * gradient.norm()
+
+
+def test_masks_say_what_the_plan_of_each_layout_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU trains with: one batch of several layouts, with texts that were prepared for it."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
+    scenes = [sample_scene(seed, lengths=lengths) for seed, lengths in enumerate([(17, 32), (33, 16), (17, 16, 16)])]
+    notes = describe(scenes, tokenizer, seed=4)
+    rng = np.random.default_rng((10, 4))
+    prompts = [
+        clean(to_storyboard(s, wording=int(rng.integers(2**31))).prompt) for s in scenes for _ in range(WORDINGS)
+    ]
+    windows = [text_windows(prompt, tokenizer) for prompt in prompts[::WORDINGS]]
+    layouts = [ShotLayout.from_cuts(scene.num_frames, scene.cuts, *GRID) for scene in scenes]
+    ids, sees = (torch.from_numpy(notes[name][:, 0]) for name in ("ids", "sees"))
+    torch.manual_seed(0)
+    text = torch.randn(len(scenes), TEXT_ROWS, TEXT_DIM) * (ids != 0)[..., None]
+    latents = torch.randn(len(scenes), LATENT_CHANNELS, 13, 8, 14)
+    timestep = torch.tensor([900.0, 500.0, 100.0])
+    model = build_transformer().eval()
+    for block in model.blocks:  # an untrained model's attention hardly matters
+        for attention in (block.attn1, block.attn2):
+            attention.to_out[0].weight.data *= 4
+    padded = torch.nn.functional.pad(text, (0, 0, 0, TEXT_LENGTH - TEXT_ROWS))
+    attention = {"layouts": layouts, "windows": windows}
+    with torch.no_grad():
+        planned = model(latents, timestep, padded, attention_kwargs=attention, return_dict=False)[0]
+        pieces = SimpleNamespace(**{piece.__name__: piece for piece in fused.PIECES})
+        monkeypatch.setattr(fused, "compiled", lambda: pieces)
+        monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
+        monkeypatch.setattr(fused.shutil, "which", lambda program: program)
+        assert fused.fuse(model)
+        shots = torch.stack([torch.from_numpy(layout.shot_ids) for layout in layouts])
+
+        def masked(shots: torch.Tensor, sees: torch.Tensor) -> torch.Tensor:
+            masks = fused.Masks.of(shots, sees, GRID[0] * GRID[1], TEXT_LENGTH)
+            return fused.run_masked(model, latents, timestep, fused.Masks.padded(text), masks)
+
+        def distance(found: torch.Tensor) -> float:
+            return float((found - planned).norm() / planned.norm())
+
+        assert distance(masked(shots, sees)) < 0.01  # bfloat16
+        assert distance(masked(torch.zeros_like(shots), sees)) > 0.03
+        assert distance(masked(shots, torch.full_like(sees, 255))) > 0.03
+
+
+def test_a_gpu_trains_on_what_processors_have_prepared(folder: Path) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
+    encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder")
+    for process in start_preparing(folder, folder / "text" / "tokenizer", scene_shards=1, still_shards=1, workers=1):
+        process.join()
+        assert process.exitcode == 0
+    bank = ResidentBank(folder, AutoencoderKLWan.from_pretrained(folder / "vae" / "model"), tokenizer, encoder, 1200)
+    bank.refresh()
+    scenes, stills = bank.next_batch(stills=False), bank.next_batch(stills=True)
+    assert scenes.latents.shape[2] == (sum(shard_lengths(SHARD)) + 3) // 4
+    assert scenes.shots.max() == len(shard_lengths(SHARD)) - 1
+    assert list(stills.shots[0]) == list(range(stills.latents.shape[2]))
+    for batch in (scenes, stills):
+        assert batch.latents.shape[1] == LATENT_CHANNELS
+        assert batch.who.shape == (len(batch.latents), batch.latents.shape[2], *GRID)
+        assert 0.5 < float(batch.latents.std()) < 2
+    train_transformer(folder / "resident", folder, folder / "text", minutes=10, most_steps=2, bank=bank)
+    assert (folder / "resident" / "model" / "config.json").exists()
 
 
 def test_a_trained_model_is_an_ordinary_pipeline_folder(folder: Path) -> None:
@@ -151,12 +223,14 @@ def test_the_reader_learns_what_hidden_tokens_know() -> None:
     layout = ShotLayout.from_cuts(33, (17,), *GRID)
     who = torch.from_numpy(np.stack([[puppet_map(trace(s)[f]) for f in (0, *range(2, 33, 4))] for s in scenes]))
     knowing = torch.nn.functional.one_hot(torch.arange(4 * layout.num_tokens)).float().view(4, layout.num_tokens, -1)
+    shots = torch.from_numpy(layout.shot_ids).expand(4, -1)
+    looks, facts = (torch.from_numpy(found(scenes)) for found in (reader.looks, reader.facts))
     reached = []
     for hidden in (knowing, torch.zeros_like(knowing)):
-        reader = Reader(hidden.shape[-1])
-        optimiser = torch.optim.Adam(reader.parameters(), lr=0.05)
+        questions = Reader(hidden.shape[-1])
+        optimiser = torch.optim.Adam(questions.parameters(), lr=0.05)
         for _ in range(40):
-            loss = reading_loss(reader, hidden, who, scenes, layout)
+            loss = reading_loss(questions, hidden, who, shots, looks, facts, torch.tensor([True] * 4))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
