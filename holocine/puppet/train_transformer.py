@@ -121,10 +121,10 @@ def train_transformer(
     device = torch.device(device)
     folder.mkdir(parents=True, exist_ok=True)
     settings = settings or AttentionSettings()
-    model = build_transformer()
-    if start:
-        model.load_state_dict(HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32).state_dict())
-    model.to(device)
+    model = (
+        HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32) if start else build_transformer()
+    )
+    model.train().to(device)
     if (minutes >= _FUSE_MINUTES and most_steps is None) or bank:
         fuse(model)
     reader = Reader(model.config.num_attention_heads * model.config.attention_head_dim).to(device)
@@ -136,7 +136,7 @@ def train_transformer(
         bank = LatentBank(latents, tokenizer, encoder, np.random.default_rng(), batch_scale)
 
     def save_model() -> None:
-        averaged = build_transformer().to(device)
+        averaged = HoloCineTransformer3DModel.from_config(model.config).to(device)
         trainer.average.copy_to(averaged, prefix="transformer.")
         averaged.save_pretrained(folder / "model")
 

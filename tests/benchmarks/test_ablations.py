@@ -14,9 +14,10 @@ from benchmarks.results import ItemResult, Results, Score
 from benchmarks.significance import Comparison
 from benchmarks.summary import summarise
 from holocine.checkpoints import find_model
-from holocine.puppet import train_transformer
+from holocine.puppet import batches, train_transformer
 from holocine.puppet.data import SHARD_SCENES, shard_lengths
 from holocine.puppet.latents import GRID, STILLS_PER_SHOT, still_scenes
+from holocine.puppet.train_vae import LATENT_CHANNELS
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +30,16 @@ def latents(tmp_path_factory):
 
     frames = (sum(shard_lengths(0)) - 1) // 4 + 1
     who = np.zeros((SHARD_SCENES, frames, *GRID), np.int8)
-    np.savez(folder / "scenes-00000.npz", latents=noise(SHARD_SCENES, 16, frames, 8, 14), who=who)
+    np.savez(folder / "scenes-00000.npz", latents=noise(SHARD_SCENES, LATENT_CHANNELS, frames, 8, 14), who=who)
     owners = np.repeat(np.arange(64), [STILLS_PER_SHOT * len(scene.shots) for scene in still_scenes(0)])
     who = np.zeros((len(owners), *GRID), np.int8)
-    np.savez(folder / "stills-00000.npz", latents=noise(len(owners), 16, 1, 8, 14), who=who, scene=owners)
+    np.savez(folder / "stills-00000.npz", latents=noise(len(owners), LATENT_CHANNELS, 1, 8, 14), who=who, scene=owners)
     return folder
 
 
 def test_the_command_trains_runs_and_writes_the_table(latents, suite_file, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(train_transformer, "_SCENE_TOKENS", 300)
-    monkeypatch.setattr(train_transformer, "_STILLS", 2)
+    monkeypatch.setattr(batches, "_SCENE_TOKENS", 300)
+    monkeypatch.setattr(batches, "_STILLS", 2)
     folder, out = tmp_path / "ablations", tmp_path / "ABLATIONS.md"
     places = ["--folder", str(folder), "--latents", str(latents), "--out", str(out), "--suite", str(suite_file)]
     small = ["--limit", "1", "--steps", "1", "--most-steps", "1", "--minutes", "5", "--detector", "pyscenedetect"]
