@@ -38,6 +38,10 @@ _KL_WEIGHT = 1e-4
 # are not quite right; and an encoder that has to survive noise arranges its latents so that a diffusion model learns
 # them more easily.
 _LATENT_NOISE = 0.2
+# HoloCine's sparse attention does not show a shot how the one before it ended, so a shot's latents should not depend on
+# that either: how much the difference counts between openings that follow different shots, and in which share of the
+# batches of clips two shots are joined to measure it.
+_OPENING_WEIGHT, _JOINED_SHARE = 0.5, 0.5
 # How much more a pixel counts where the picture is busiest: small puppets, not the sky.
 _DETAIL_WEIGHT = 4.0
 _LOOK_SECONDS = 20  # between looks for new shards
@@ -125,6 +129,24 @@ def psnr(output: torch.Tensor, target: torch.Tensor) -> float:
     return float(-10 * torch.log10((output.clamp(-1, 1) - target).square().mean() / 4))
 
 
+def join_shots(clips: torch.Tensor, cut: int) -> torch.Tensor:
+    """Clips (B, C, T, H, W), B a multiple of four, that all have a cut at frame `cut`: what comes after it is another
+    clip's, and the same in every pair of neighbours.
+    """
+    count = len(clips)
+    after = (torch.arange(count, device=clips.device) // 2 * 2 + count // 2) % count
+    return torch.cat([clips[:, :, :cut], clips[after, :, cut:]], 2)
+
+
+def opening_difference(mu: torch.Tensor, cut: int) -> torch.Tensor:
+    """Share of the variance of the latents from frame `cut` on, which is 4t+1, that is owed to what came before it.
+
+    mu: of clips from `join_shots`, (B, z, T, h, w).
+    """
+    opening = mu[:, :, (cut - 1) // 4 + 1 :][:, :, :2]
+    return 0.5 * (opening[0::2] - opening[1::2]).square().mean() / opening.var((0, 2, 3, 4)).mean()
+
+
 def _next_batch(bank: FrameBank, progress: float, batch_scale: int) -> torch.Tensor:
     """Single frames first; then mostly clips."""
     stills, long, clips = _BATCHES[bank.device.type]
@@ -167,13 +189,17 @@ def train_vae(
     bank = FrameBank(frames, np.random.default_rng(), device)
     std = torch.tensor(vae.config.latents_std, device=device).view(1, -1, 1, 1, 1)
     errors: list[torch.Tensor] = []
+    differences: list[torch.Tensor] = []
 
     def save_model() -> None:
         bank.refresh()
         _save_model(vae, trainer.average, folder, bank)
 
     for step in trainer.steps(save_model):
-        video = _next_batch(bank, 1.0 if start else trainer.progress, batch_scale)
+        video, cut = _next_batch(bank, 1.0 if start else trainer.progress, batch_scale), None
+        if len(video) % 4 == 0 and video.shape[2] > 1 and bank.rng.random() < _JOINED_SHARE:
+            cut = 4 * int(bank.rng.integers(video.shape[2] // 4)) + 1
+            video = join_shots(video, cut)
         with torch.set_grad_enabled(not decoder_only), autocast(device):
             mu, logvar = encode_clip(vae, video)
         # Not detached: against noise of a fixed size, louder latents would pay.
@@ -182,6 +208,10 @@ def train_vae(
         latents, loss = mu + torch.randn_like(mu) * strength * spread, 0.0
         if not decoder_only:
             loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
+            if cut:
+                difference = opening_difference(mu, cut)
+                loss = loss + _OPENING_WEIGHT * difference
+                differences.append(difference.detach())
         with autocast(device):
             output = decode_clip(vae, latents).float()
         trainer.step(loss + reconstruction_loss(output, video, detail_weight(video)))
@@ -189,14 +219,16 @@ def train_vae(
         if step % 50 == 0:
             kind = f"{video.shape[2]} frames"
             logger.info(
-                "vae step %d, %.1f min, %s, PSNR %.2f dB, latent std %.2f",
+                "vae step %d, %.1f min, %s, PSNR %.2f dB, latent std %.2f, %s of an opening owed to the shot before",
                 step,
                 trainer.spent_minutes,
                 kind,
                 float(-10 * (torch.stack(errors) / 4).log10().mean()),
                 float(mu.detach().std()),
+                f"{float(torch.stack(differences).mean()):.4f}" if differences else "-",
             )
             errors.clear()
+            differences.clear()
 
 
 def channels_last(vae: AutoencoderKLWan) -> None:

@@ -1,5 +1,6 @@
 """The paper's ablations end to end on a step of training each, and what is said of their order."""
 
+import json
 import re
 
 import numpy as np
@@ -17,7 +18,6 @@ from holocine.checkpoints import find_model
 from holocine.puppet import batches, train_transformer
 from holocine.puppet.data import SHARD_SCENES, shard_lengths
 from holocine.puppet.latents import GRID, STILLS_PER_SHOT, still_scenes
-from holocine.puppet.train_vae import LATENT_CHANNELS
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +28,13 @@ def latents(tmp_path_factory):
     def noise(*shape):
         return rng.standard_normal(shape).astype(np.float16)
 
+    channels = json.loads((find_model(None) / "vae" / "config.json").read_text())["z_dim"]
     frames = (sum(shard_lengths(0)) - 1) // 4 + 1
     who = np.zeros((SHARD_SCENES, frames, *GRID), np.int8)
-    np.savez(folder / "scenes-00000.npz", latents=noise(SHARD_SCENES, LATENT_CHANNELS, frames, 8, 14), who=who)
+    np.savez(folder / "scenes-00000.npz", latents=noise(SHARD_SCENES, channels, frames, 8, 14), who=who)
     owners = np.repeat(np.arange(64), [STILLS_PER_SHOT * len(scene.shots) for scene in still_scenes(0)])
     who = np.zeros((len(owners), *GRID), np.int8)
-    np.savez(folder / "stills-00000.npz", latents=noise(len(owners), LATENT_CHANNELS, 1, 8, 14), who=who, scene=owners)
+    np.savez(folder / "stills-00000.npz", latents=noise(len(owners), channels, 1, 8, 14), who=who, scene=owners)
     return folder
 
 

@@ -34,7 +34,13 @@ from holocine.puppet.renderer import render, trace
 from holocine.puppet.resident import ResidentBank
 from holocine.puppet.text import TEXT_DIM
 from holocine.puppet.train_transformer import build_transformer, losses, train_transformer
-from holocine.puppet.train_vae import LATENT_CHANNELS, detail_weight, reconstruction_loss
+from holocine.puppet.train_vae import (
+    LATENT_CHANNELS,
+    detail_weight,
+    join_shots,
+    opening_difference,
+    reconstruction_loss,
+)
 from holocine.puppet.world import sample_scene
 from holocine.timeline import ShotLayout
 
@@ -98,6 +104,25 @@ def test_errors_count_more_where_the_picture_has_detail() -> None:
     weighted = [float(reconstruction_loss(output, video, weight)) for output in (at_the_edge, in_the_sky)]
     assert plain[0] == pytest.approx(plain[1])
     assert weighted[0] > 2 * weighted[1]
+
+
+def test_joined_clips_show_after_the_cut_the_same_in_pairs_and_another_clip_than_before() -> None:
+    clips = torch.arange(8.0).view(8, 1, 1, 1, 1).expand(8, 3, 17, 4, 4)
+    before, after = join_shots(clips, 5)[:, 0, [4, 5], 0, 0].unbind(1)
+    assert before.tolist() == list(range(8))
+    assert torch.equal(after[0::2], after[1::2])
+    assert (before != after).all()
+
+
+def test_openings_owe_nothing_to_the_shot_before_when_they_are_alike_after_different_shots() -> None:
+    torch.manual_seed(0)
+    alike = torch.randn(2, 3, 5, 6, 6).repeat_interleave(2, 0)
+    assert opening_difference(alike, 5) == 0
+    other = alike.clone()
+    other[1::2, :, :2] = torch.randn(2, 3, 2, 6, 6)  # what lies before the cut at frame 5
+    assert opening_difference(other, 5) == 0
+    unrelated = torch.randn(4, 3, 5, 6, 6)
+    assert opening_difference(unrelated, 5) == pytest.approx(1, abs=0.15)
 
 
 @pytest.mark.parametrize("kind", ["stills", "scenes"])
