@@ -106,13 +106,13 @@ class VideoReader:
 
     def _picture(self, frame: av.VideoFrame, size: tuple[int, int] | None) -> np.ndarray:
         if any(component.is_alpha for component in frame.format.components):
-            rgba = frame.to_ndarray(format="rgba")
+            rgba = frame.to_ndarray(format="rgba", threads=1)
             picture, alpha = rgba[..., :3], rgba[..., 3:]
             if (alpha < 255).any():
                 self._note("the video has transparent parts: they are taken as black")
                 picture = (picture.astype(np.uint16) * alpha // 255).astype(np.uint8)
         else:
-            picture = frame.to_ndarray(format="rgb24")
+            picture = frame.to_ndarray(format="rgb24", threads=1)
         height, width = picture.shape[:2]
         if size is not None and 0 <= width - size[0] <= 1 and 0 <= height - size[1] <= 1:
             picture = picture[: size[1], : size[0]]
