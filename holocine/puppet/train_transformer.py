@@ -33,6 +33,7 @@ _READ_BLOCK, _READING_WEIGHT = 3, 0.25
 # A puppet in a wide shot covers two tokens of 28: how much more its velocity counts than the background's. And the
 # frame that a shot opens with, which is a cut or is not. The best answer at each place stays what it was.
 _PUPPET_WEIGHT, _OPENING_WEIGHT = 3.0, 1.5
+_STILLS_AFTER_START = 0.2
 _LOG_STEPS = 25
 _FUSE_MINUTES = 5  # of training pay for the compiler
 _NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table", "reader")
@@ -142,7 +143,7 @@ def train_transformer(
 
     history: list[tuple[bool, torch.Tensor]] = []
     for step in trainer.steps(save_model):
-        stills = trainer.progress < still_share or bank.rng.random() < _mixed_stills(trainer.progress)
+        stills = trainer.progress < still_share or bank.rng.random() < _mixed_stills(trainer.progress, start)
         loss, reading = losses(model, reader, bank.next_batch(stills), settings)
         trainer.step(loss + _READING_WEIGHT * reading)
         history.append((stills, torch.stack([loss, reading]).detach()))
@@ -158,9 +159,12 @@ def train_transformer(
             del history[:-200]
 
 
-def _mixed_stills(progress: float) -> float:
-    """Share of stills among the steps: they show four times as many scenes in the same time, but nothing that moves."""
-    return max(0.05, 0.6 * (1 - progress / 0.6))
+def _mixed_stills(progress: float, start: Path | None) -> float:
+    """Share of stills among the steps: they show four times as many scenes in the same time, but nothing that moves.
+
+    A model that has a start knows pictures already.
+    """
+    return _STILLS_AFTER_START if start else max(0.05, 0.6 * (1 - progress / 0.6))
 
 
 def _mean_of(history: list[tuple[bool, torch.Tensor]], stills: bool) -> str:
