@@ -168,7 +168,7 @@ def to_yuv(picture: np.ndarray, width: int, height: int, resample: str) -> av.Vi
         interpolation="LANCZOS" if resample == "lanczos" else "POINT",
         dst_colorspace=BT709,
         dst_color_range=LIMITED_RANGE,
-        threads=1,  # handing pictures this small to another thread costs more than it saves, and far more on a busy core
+        threads=1,  # to hand small pictures to another thread costs more than it saves, far more on a busy core
     )
     frame.colorspace = frame.color_primaries = frame.color_trc = BT709
     return frame

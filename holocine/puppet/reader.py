@@ -2,9 +2,10 @@
 
 Denoising alone teaches slowly which words are about which tokens. Linear readers on the tokens in the middle of the
 network have to tell, from the noisy video and the text, where a puppet is, what it looks like, and what its shot
-does; also a puppet's scarf and the light, which no text says and the other shots show. They are dropped after
-training. (The idea of aligning hidden tokens with what a picture shows: REPA, Yu et al., 2024; here the world's own
-truth takes the place of a pretrained encoder.)
+does; also what no text says and the other shots show: a puppet's scarf, the light, and how the shots before and after
+face it, from which this one has to differ for the cut to be seen. They are dropped after training. (The idea of
+aligning hidden tokens with what a picture shows: REPA, Yu et al., 2024; here the world's own truth takes the place of
+a pretrained encoder.)
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from holocine.puppet.facts import CAPTION_FACTS, FACTS, TRAITS, shot_facts
-from holocine.puppet.world import SCARVES, Scene
+from holocine.puppet.stage import stretch_order
+from holocine.puppet.world import NUM_STRETCHES, SCARVES, Scene
 
 MOST_PUPPETS, MOST_SHOTS = 3, 6
 LOOKS = {**TRAITS, "scarf": tuple(SCARVES)}
-SHOT_FACTS = (*(name for name in CAPTION_FACTS if name[:-1] not in TRAITS), "light")
-_FACT_NUMBERS = [list(FACTS).index(name) for name in SHOT_FACTS]
+_FACT_NAMES = (*(name for name in CAPTION_FACTS if name[:-1] not in TRAITS), "light")
+_FACT_NUMBERS = [list(FACTS).index(name) for name in _FACT_NAMES]
+# Choices of each fact of a shot; at last how the stretch of stage faces the light, here, before and after, or no shot.
+SHOT_FACTS = (*(len(FACTS[name]) for name in _FACT_NAMES), *[NUM_STRETCHES + 1] * 3)
 
 
 class Reader(nn.Module):
@@ -28,7 +32,7 @@ class Reader(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.sizes = [1, *map(len, LOOKS.values()), *(len(FACTS[name]) for name in SHOT_FACTS)]
+        self.sizes = [1, *map(len, LOOKS.values()), *SHOT_FACTS]
         self.norm = nn.LayerNorm(width)
         self.heads = nn.Linear(width, sum(self.sizes))
 
@@ -50,7 +54,9 @@ def facts(scenes: list[Scene]) -> np.ndarray:
     found = np.zeros((len(scenes), MOST_SHOTS, len(SHOT_FACTS)), np.int64)
     for row, scene in zip(found, scenes, strict=True):
         for index in range(len(scene.shots)):
-            row[index] = np.array(shot_facts(scene, index))[_FACT_NUMBERS]
+            row[index, : len(_FACT_NUMBERS)] = np.array(shot_facts(scene, index))[_FACT_NUMBERS]
+        faces = [NUM_STRETCHES, *stretch_order(scene)[[shot.stretch for shot in scene.shots]], NUM_STRETCHES]
+        row[: len(scene.shots), len(_FACT_NUMBERS) :] = np.stack([faces[1:-1], faces[:-2], faces[2:]], 1)
     return found
 
 

@@ -137,8 +137,8 @@ def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPat
     def learn() -> tuple[float, torch.Tensor]:
         torch.manual_seed(1)
         model.zero_grad()
-        loss, reading = losses(model, questions, batch, AttentionSettings())
-        (loss + reading).backward()
+        loss, frame_loss, reading = losses(model, questions, batch, AttentionSettings())
+        (loss + frame_loss + reading).backward()
         return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
     loss, gradient = learn()
