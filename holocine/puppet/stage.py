@@ -99,7 +99,7 @@ GROUNDS: dict[str, tuple[Colour, Colour]] = {
     "room": ((146, 96, 62), (112, 70, 44)),
 }
 # Every stretch of the stage faces the light differently, which is what makes a cut between two of them visible.
-_EXPOSURES = (1.0, 0.6, 1.3, 0.76)
+EXPOSURES = (1.0, 0.6, 1.3, 0.76)
 _SKY_TINTS = ((1.0, 1.0, 1.0), (1.2, 0.9, 0.72), (0.74, 1.06, 1.1), (1.14, 0.76, 1.06))
 _OFF_CENTRE = (-14.0, -5.0, 15.0, 5.0)  # pixels
 
@@ -117,7 +117,7 @@ def stretch_order(scene: Scene) -> np.ndarray:
 
 
 def exposure(scene: Scene, stretch: int) -> float:
-    return _EXPOSURES[int(stretch_order(scene)[stretch])]
+    return EXPOSURES[int(stretch_order(scene)[stretch])]
 
 
 def sky_tint(scene: Scene, stretch: int) -> np.ndarray:

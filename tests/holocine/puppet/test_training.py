@@ -32,6 +32,7 @@ from holocine.puppet.preparation import (
 from holocine.puppet.reader import Reader, reading_loss
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.resident import ResidentBank
+from holocine.puppet.stage import EXPOSURES, exposure
 from holocine.puppet.text import TEXT_DIM
 from holocine.puppet.train_transformer import build_transformer, losses, train_transformer
 from holocine.puppet.train_vae import (
@@ -41,7 +42,7 @@ from holocine.puppet.train_vae import (
     opening_difference,
     reconstruction_loss,
 )
-from holocine.puppet.world import sample_scene
+from holocine.puppet.world import NUM_STRETCHES, sample_scene
 from holocine.timeline import ShotLayout
 
 SHARD = 0
@@ -261,6 +262,14 @@ def test_the_reader_learns_what_hidden_tokens_know() -> None:
             optimiser.step()
         reached.append(float(loss.detach()))
     assert reached[0] < 0.1 < 0.5 < reached[1]
+
+
+def test_the_reader_is_asked_how_a_shot_and_its_neighbours_face_the_light() -> None:
+    scene = sample_scene(3, lengths=(17, 16, 16, 16))
+    here, before, after = reader.facts([scene])[0, :4, -3:].T
+    assert [exposure(scene, shot.stretch) for shot in scene.shots] == [EXPOSURES[i] for i in here]
+    assert before.tolist() == [NUM_STRETCHES, *here[:-1]]
+    assert after.tolist() == [*here[1:], NUM_STRETCHES]
 
 
 def test_the_judge_looks_at_a_shot_from_its_first_frame_to_its_last() -> None:
