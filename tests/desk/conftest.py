@@ -1,6 +1,8 @@
 """A desk with a tiny model of the real classes, so that a video is made in well under a second; and served desks."""
 
+import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -89,6 +91,17 @@ def quick_desk(open_desks, make_pipeline, tmp_path_factory):
         make_pipeline().save_pretrained(folder / "model")
         desks["quick"] = closing.enter_context(serving(folder, folder / "model"))
     return desks["quick"]
+
+
+@pytest.fixture
+def run_async():
+    """What runs a coroutine to its end, on a thread of its own: Playwright keeps a loop running on that of the tests."""
+
+    def run(coroutine):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, coroutine).result()
+
+    return run
 
 
 @pytest.fixture(scope="session")

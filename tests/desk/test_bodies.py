@@ -1,5 +1,3 @@
-import asyncio
-
 import pytest
 
 from desk.bodies import BodyLimit
@@ -7,7 +5,7 @@ from desk.bodies import BodyLimit
 CHUNK = bytes(2**20)
 
 
-def ask(path, chunks, declared=None):
+async def ask(path, chunks, declared=None):
     """The status of a request with so many chunks of 1 MiB, and how many of them were read."""
     read, sent = [], []
 
@@ -26,7 +24,7 @@ def ask(path, chunks, declared=None):
 
     headers = [(b"content-length", str(declared).encode())] if declared is not None else []
     scope = {"type": "http", "path": path, "headers": headers}
-    asyncio.run(BodyLimit(app, 8 * 2**20)(scope, receive, send))
+    await BodyLimit(app, 8 * 2**20)(scope, receive, send)
     return sent[0]["status"], len(read)
 
 
@@ -42,5 +40,5 @@ def ask(path, chunks, declared=None):
         ("/gradio_api/queue/join", 2048, "many", 413, 5),
     ],
 )
-def test_a_body_is_read_no_further_than_its_limit(path, chunks, declared, status, read):
-    assert ask(path, chunks, declared) == (status, read)
+def test_a_body_is_read_no_further_than_its_limit(path, chunks, declared, status, read, run_async):
+    assert run_async(ask(path, chunks, declared)) == (status, read)

@@ -1,4 +1,3 @@
-import asyncio
 import contextvars
 import ctypes
 import threading
@@ -87,7 +86,7 @@ def test_a_waiting_job_that_nobody_looks_at_is_given_up(jobs, wait, blocked, mon
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_killed_worker_fails_its_job_and_a_new_one_goes_on(jobs, wait, blocked):
+def test_a_killed_worker_fails_its_job_and_a_new_one_goes_on(jobs, wait, blocked, run_async):
     after = jobs.submit("a", lambda job: "made", 60)
     killed = ctypes.c_ulong(jobs._worker.ident)
     assert ctypes.pythonapi.PyThreadState_SetAsyncExc(killed, ctypes.py_object(SystemExit)) == 1
@@ -96,10 +95,10 @@ def test_a_killed_worker_fails_its_job_and_a_new_one_goes_on(jobs, wait, blocked
     async def last():
         return [job async for job in jobs.follow(after, 0.01)][-1]
 
-    assert asyncio.run(last()).result == "made"
+    assert run_async(last()).result == "made"
 
 
-def test_following_shows_every_state_and_ends(jobs, blocked):
+def test_following_shows_every_state_and_ends(jobs, blocked, run_async):
     job = jobs.submit("a", lambda job: job.say(step=1), 60)
     seen = []
 
@@ -108,7 +107,7 @@ def test_following_shows_every_state_and_ends(jobs, blocked):
             seen.append((now.state, jobs.place(now)))
             blocked[1].set()
 
-    asyncio.run(follow())
+    run_async(follow())
     assert seen[0] == ("waiting", 1) and seen[-1] == ("done", 0)
 
 
