@@ -95,7 +95,7 @@ def quick_desk(open_desks, make_pipeline, tmp_path_factory):
 
 @pytest.fixture
 def run_async():
-    """What runs a coroutine to its end, on a thread of its own: Playwright keeps a loop running on that of the tests."""
+    """Runs a coroutine to its end, on a thread of its own: Playwright keeps a loop running on that of the tests."""
 
     def run(coroutine):
         with ThreadPoolExecutor(1) as pool:
