@@ -95,8 +95,7 @@ class TransNetV2:
             shortcut = _convolved(x, first, taps).relu_()
             ids, taps = _distinct(ids)
             x = _convolved(shortcut, second, taps).relu_()
-            for begin, end, source in _stretches(taps[:, CENTRE]):
-                x[begin:end] += shortcut[source : source + end - begin]
+            _add(x, shortcut, taps[:, CENTRE])
             x = torch.nn.functional.avg_pool2d(x, 2)
             means.append(x.mean((2, 3))[torch.from_numpy(ids)])
         projected = torch.nn.functional.normalize(self._linear("projection", torch.cat(means, 2)), dim=2)
@@ -169,18 +168,19 @@ def _distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _convolved(x: Tensor, layer: _Layer, taps: np.ndarray) -> Tensor:
     """The distinct frames (V, 4f, h, w) of the next layer, from those of one (U, c, h, w) and `taps` (V, 9)."""
     height, width = x.shape[2:]
-    output = x.new_empty(len(taps), len(layer.bias), height * width)
+    output = x.new_zeros(len(taps), len(layer.bias), height * width)
     parts, spaces = output.chunk(len(DILATIONS), 1), layer.space.chunk(len(DILATIONS))
     for part, dilation, space, time in zip(parts, DILATIONS, spaces, layer.time, strict=True):
         branch = _over_space(x, space).flatten(2)  # one at a time: together they are the most memory of all
         for weight, offset in zip(time.chunk(3), (0, -dilation, dilation), strict=True):
-            made = weight @ branch
-            for begin, end, source in _stretches(taps[:, OFFSETS.index(offset)]):
-                if offset:
-                    part[begin:end] += made[source : source + end - begin]
-                else:
-                    part[begin:end] = made[source : source + end - begin]
+            _add(part, weight @ branch, taps[:, OFFSETS.index(offset)])
     return output.add_(layer.bias[:, None]).unflatten(2, (height, width))
+
+
+def _add(x: Tensor, frames: Tensor, taps: np.ndarray) -> None:
+    """Add to each frame of `x` (V, …) the one of `frames` (U, …) that `taps` (V,) names, without a copy of them all."""
+    for begin, end, source in _stretches(taps):
+        x[begin:end] += frames[source : source + end - begin]
 
 
 def _stretches(taps: np.ndarray) -> Iterator[tuple[int, int, int]]:

@@ -139,7 +139,7 @@ def join_shots(clips: torch.Tensor, cut: int) -> torch.Tensor:
 
 
 def opening_difference(mu: torch.Tensor, cut: int) -> torch.Tensor:
-    """Share of the variance of the latents from frame `cut` on, which is 4t+1, that is owed to what came before it.
+    """Share of the variance of the first two latents from frame `cut` (4t+1) on that is owed to what came before it.
 
     mu: of clips from `join_shots`, (B, z, T, h, w).
     """
