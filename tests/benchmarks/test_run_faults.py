@@ -6,6 +6,8 @@ import resource
 import shutil
 import signal
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -27,11 +29,12 @@ def wait_until(condition, process) -> None:
 
 
 def children(process) -> list[int]:
-    """Processes that a process has started."""
+    """Processes that a process has started; a thread of it that ends meanwhile, or all of it, has none any more."""
     found = []
-    for task in os.listdir(f"/proc/{process.pid}/task"):
-        with open(f"/proc/{process.pid}/task/{task}/children") as file:
-            found += map(int, file.read().split())
+    with suppress(FileNotFoundError):
+        for task in os.listdir(f"/proc/{process.pid}/task"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, Path(f"/proc/{process.pid}/task/{task}/children").read_text().split())
     return found
 
 

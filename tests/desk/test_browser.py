@@ -270,7 +270,7 @@ def test_a_foreign_video_is_scored_and_ours_can_be_edited(visit, tmp_path):
     page.get_by_role("tab", name="Score").click()
     panel = stage_of(page, "score")
     page.set_input_files("#upload input[type=file]", tmp_path / "foreign.mp4")
-    expect(page.locator("#upload")).to_contain_text("foreign.mp4")
+    expect(page.locator("#upload").get_by_role("cell", name="foreign.mp4")).to_be_visible()
     page.locator("#score").click()
     until_done(page, "score")
     assert [mark.get_attribute("title") for mark in panel.locator(".found").all()] == ["Detected cut at frame 17"]
@@ -280,7 +280,7 @@ def test_a_foreign_video_is_scored_and_ours_can_be_edited(visit, tmp_path):
     for name, state in (("text.mp4", "failed"), ("ours.mp4", "done")):
         page.locator("#upload").get_by_label("Clear").click()
         page.set_input_files("#upload input[type=file]", tmp_path / name)
-        expect(page.locator("#upload")).to_contain_text(name)
+        expect(page.locator("#upload").get_by_role("cell", name=name)).to_be_visible()
         page.locator("#score").click()
         expect(panel).to_have_attribute("data-state", state, timeout=LONG)
         if state == "failed":
