@@ -74,9 +74,12 @@ def set_steps(page, steps):
 
 
 def fill_steps(page, steps):
-    box = page.locator("#direct-panel").get_by_role("spinbutton", name="number input for Steps")
+    panel = page.locator("#direct-panel")
+    box = panel.get_by_role("spinbutton", name="number input for Steps")
     box.fill(str(steps))
     box.press("Tab")
+    # What is typed is the page's own only once the slider has moved too.
+    expect(panel.get_by_role("slider", name="range slider for Steps")).to_have_value(str(steps))
 
 
 def until_done(page, panel="direct"):
