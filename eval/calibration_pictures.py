@@ -95,7 +95,7 @@ def draw_matrix(path: Path, found: Sequence[Reaction]) -> None:
             axes.text(j, i, "–", ha="center", va="center", color=_SOFT, fontsize=7)
             continue
         dark = abs(value - 0.5) > 0.33
-        axes.text(j, i, f"{value:.2f}"[-3:] if value < 0.995 else "1.0", ha="center", va="center", fontsize=7,
+        axes.text(j, i, f"{value:.2f}".removeprefix("0")[:3], ha="center", va="center", fontsize=7,
                   color="white" if dark else _INK)  # fmt: skip
         if reaction.wanted:
             axes.add_patch(Rectangle((j - 0.47, i - 0.46), 0.94, 0.92, fill=False, ec=_INK, lw=1.6))

@@ -78,7 +78,7 @@ def fill_steps(page, steps):
     box = panel.get_by_role("spinbutton", name="number input for Steps")
     box.fill(str(steps))
     box.press("Tab")
-    # What is typed is the page's own only once the slider has moved too.
+    # Number and slider show one value: when both have it, the page has taken what was typed.
     expect(panel.get_by_role("slider", name="range slider for Steps")).to_have_value(str(steps))
 
 
