@@ -111,8 +111,8 @@ class Job:
             self._stoppers.remove(stopper)
 
     def _end(self, state: str, message: str = "", result: Any = None) -> None:
-        self.state, self.message, self.result = state, message, result
-        self.finished = time.monotonic()
+        self.message, self.result, self.finished = message, result, time.monotonic()
+        self.state = state  # after what belongs to it: other threads look at any time
         self.version += 1
 
 
@@ -182,11 +182,12 @@ class JobQueue:
         while True:
             job.seen = time.monotonic()
             self._mind_worker()
+            live = job.live  # as the reader is about to see it: it may end while the reader is busy
             now = (job.version, job.state, self.place(job))
             if now != seen:
                 seen = now
                 yield job
-            if not job.live:
+            if not live:
                 return
             await asyncio.sleep(every)
 

@@ -111,6 +111,19 @@ def test_following_shows_every_state_and_ends(jobs, blocked, run_async):
     assert seen[0] == ("waiting", 1) and seen[-1] == ("done", 0)
 
 
+def test_the_end_of_a_job_is_shown_even_if_it_comes_while_the_reader_is_busy(jobs, wait, blocked, run_async):
+    seen = []
+
+    async def follow():
+        async for now in jobs.follow(blocked[0], 0.005):
+            seen.append(now.state)
+            jobs.cancel(now)
+            wait(now)
+
+    run_async(follow())
+    assert seen == ["running", "cancelled"]
+
+
 def test_the_wait_is_estimated_from_the_jobs_before(jobs, wait, blocked):
     waiting = jobs.submit("a", lambda job: None, 60)
     assert jobs.seconds_before(waiting) is None
