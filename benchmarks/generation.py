@@ -139,10 +139,8 @@ def _from_first_latent(
     """
     import torch
 
-    noise = torch.randn(
-        (*first.shape[:2], (storyboard.num_frames - 1) // 4 + 1, *first.shape[3:]),
-        generator=torch.Generator("cpu").manual_seed(storyboard.seed),
-    )
+    generator = torch.Generator("cpu").manual_seed(storyboard.seed)
+    noise = torch.randn((*first.shape[:2], (storyboard.num_frames - 1) // 4 + 1, *first.shape[3:]), generator=generator)
     own_noise = noise[:, :, :1].to(first)
 
     def hold(pipeline: HoloCinePipeline, step: int, timestep: torch.Tensor, tensors: dict) -> dict:
@@ -151,7 +149,7 @@ def _from_first_latent(
         latents[:, :, :1] = (1 - sigma) * first + sigma * own_noise
         return {"latents": latents}
 
-    return _frames(pipeline, settings, storyboard, latents=noise, callback_on_step_end=hold)
+    return _frames(pipeline, settings, storyboard, latents=noise, generator=generator, callback_on_step_end=hold)
 
 
 def _from_first_picture(animator, settings: ModelSettings, storyboard: Storyboard, picture: np.ndarray) -> np.ndarray:
@@ -160,7 +158,7 @@ def _from_first_picture(animator, settings: ModelSettings, storyboard: Storyboar
     from PIL import Image
 
     height, width = picture.shape[:2]
-    options = {name: value for name, value in settings.sampling.items() if name not in ("height", "width")}
+    options = {name: value for name, value in settings.sampling.items() if name not in ("eta", "height", "width")}
     video = animator(
         image=Image.fromarray(picture),
         prompt=f"{storyboard.global_caption} {storyboard.captions[0]}",

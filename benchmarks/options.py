@@ -67,6 +67,12 @@ def scale(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    if (value := scale(text)) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is above 1")
+    return value
+
+
 def shard(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
     if not match or int(match[1]) > int(match[2]):

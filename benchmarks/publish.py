@@ -44,6 +44,7 @@ FILES = {
 _SAMPLING = {
     "--steps": "num_inference_steps",
     "--guidance": "guidance_scale",
+    "--eta": "eta",
     "--height": "height",
     "--width": "width",
     "--dtype": "dtype",

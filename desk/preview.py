@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 PICTURE_WIDTH = 224
 
 
-def clean_estimate(before: torch.Tensor, after: torch.Tensor, sigma_before: float, sigma_after: float) -> torch.Tensor:
-    """The latents at sigma 0 that the last step was heading for.
-
-    In flow matching x(sigma) = (1 - sigma) x0 + sigma noise, so one Euler step from `before` to `after` shows the
-    velocity noise - x0, and x0 is `after` less sigma times the velocity.
-    """
-    velocity = (after - before) / (sigma_after - sigma_before)
-    return after - sigma_after * velocity
-
-
 def middle_frames(layout: ShotLayout) -> list[int]:
     """The latent frame in the middle of each shot."""
     return [start + length // 2 for start, length in zip(layout.shot_starts, layout.shot_lengths, strict=True)]

@@ -21,7 +21,7 @@ from desk.jobs import Job, JobQueue, Stopped
 from desk.limits import LimitError, Limits
 from desk.models import Model, ModelHolder, find
 from desk.outputs import Outputs
-from desk.preview import clean_estimate, decode_frames, middle_frames, picture_url
+from desk.preview import decode_frames, middle_frames, picture_url
 from desk.scoring import Scorer, shown_scores, write_scorecard
 from holocine.storyboard import Storyboard
 from holocine.video import contact_sheet, visible_size, write_video
@@ -143,7 +143,7 @@ def _denoise(storyboard: str, settings: dict[str, Any], stop_file: Path, events:
 
         def step_end(_, step: int, timestep, tensors: dict) -> dict:
             if not stop_file.exists():
-                pictures = previews.after(step, tensors["latents"])
+                pictures = previews.after(step)
                 events.put({"step": step + 1, "of": settings["steps"], "previews": pictures})
             return {"cancel": stop_file.exists()}
 
@@ -175,16 +175,13 @@ class _Previews:
         self.pipeline = pipeline
         self.frames = middle_frames(storyboard.layout(1, 1))
         self.begun, self.spent = time.monotonic(), 0.0
-        self.latents = None
 
-    def after(self, step: int, latents) -> list[str] | None:
+    def after(self, step: int) -> list[str] | None:
         """Pictures of all shots after a step, as data URLs; None if it is too early or would take too long."""
-        before, self.latents = self.latents, latents
         now = time.monotonic()
-        if before is None or self.spent > PREVIEW_SHARE * (now - self.begun):
+        if step == 0 or self.spent > PREVIEW_SHARE * (now - self.begun):
             return None
-        sigmas = self.pipeline.scheduler.sigmas
-        clean = clean_estimate(before, latents, float(sigmas[step]), float(sigmas[step + 1]))
+        clean = self.pipeline.scheduler.pred_original_sample
         pictures = [picture_url(picture) for picture in decode_frames(self.pipeline, clean, self.frames)]
         self.spent += time.monotonic() - now
         return pictures

@@ -27,6 +27,7 @@ SETTINGS = {
     "num_inference_steps": int,
     "guidance_scale": (int, float),
     "guidance_scale_2": (int, float),
+    "eta": (int, float),
     "attention": str,
     "window": bool,
     "leak_free": bool,
@@ -45,6 +46,7 @@ CALL_SETTINGS = (
     "num_inference_steps",
     "guidance_scale",
     "guidance_scale_2",
+    "eta",
     "attention",
     "window",
     "leak_free",
@@ -140,6 +142,7 @@ def generate(options: argparse.Namespace) -> None:
         "width": frames.shape[2],
         "num_inference_steps": settings["num_inference_steps"] or pipeline.config.default_num_inference_steps,
         "guidance_scale": _first(settings["guidance_scale"], pipeline.config.default_guidance_scale),
+        "eta": _first(settings["eta"], pipeline.config.default_eta),
         "attention": settings["attention"] or pipeline.config.default_attention,
         "size": f"{size[0]}x{size[1]}" if size else "native",
     }

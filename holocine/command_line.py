@@ -57,6 +57,12 @@ def _add_generate(commands, run) -> None:
     sampling.add_argument(
         "--guidance-2", dest="guidance_scale_2", type=_scale, metavar="S", help="guidance scale of the low-noise expert"
     )
+    sampling.add_argument(
+        "--eta",
+        type=_share,
+        metavar="E",
+        help="fresh noise in the noisiest steps, 0 to 1: shots agree on more; 0 is none",
+    )
     sampling.add_argument("--negative-prompt", metavar="TEXT", help="what the video should not show")
     sampling.add_argument("--seed", type=_seed, help="seed of the noise; drawn if neither given nor in the storyboard")
     _add_attention(sampling)
@@ -188,6 +194,12 @@ def _scale(text: str) -> float:
     if (scale := _number(text)) < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is below 0")
     return scale
+
+
+def _share(text: str) -> float:
+    if not 0 <= (share := _number(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} does not lie between 0 and 1")
+    return share
 
 
 def _fps(text: str) -> float:

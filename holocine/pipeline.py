@@ -10,7 +10,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,7 +58,7 @@ class HoloCinePipeline(WanPipeline):
 
     Beside `WanPipeline`'s components and options:
 
-    default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale,
+    default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale, default_eta,
     default_negative_prompt, default_attention ("sparse", "full", …; what the weights were trained with): what a call
     uses for arguments that are None. max_sequence_length: text tokens.
 
@@ -83,6 +83,7 @@ class HoloCinePipeline(WanPipeline):
         default_width: int = 832,
         default_num_inference_steps: int = 50,
         default_guidance_scale: float = 5.0,
+        default_eta: float = 0.0,
         default_negative_prompt: str = DEFAULT_NEGATIVE_PROMPT,
         default_attention: str = "sparse",
         max_sequence_length: int = MAX_TEXT_TOKENS,
@@ -107,6 +108,7 @@ class HoloCinePipeline(WanPipeline):
             default_width=default_width,
             default_num_inference_steps=default_num_inference_steps,
             default_guidance_scale=default_guidance_scale,
+            default_eta=default_eta,
             default_negative_prompt=default_negative_prompt,
             default_attention=default_attention,
             max_sequence_length=max_sequence_length,
@@ -125,6 +127,7 @@ class HoloCinePipeline(WanPipeline):
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         guidance_scale_2: float | None = None,
+        eta: float | None = None,
         attention: str | AttentionSettings | None = None,
         window: bool | None = None,
         leak_free: bool | None = None,
@@ -147,11 +150,13 @@ class HoloCinePipeline(WanPipeline):
             HoloCine's own notation (num_frames 241 when None).
         negative_prompt: overrides the storyboard's own. height, width: pixels.
         guidance_scale: above 1 the negative prompt is denoised too; guidance_scale_2: for the low-noise expert.
+        eta: how much fresh noise the noisiest steps draw, 0 to 1; see `HoloCineScheduler.sampling`.
         attention, window, leak_free, kernel: see `AttentionSettings`; attention may be one, or "full", "sparse",
             "sparse:first+last", "isolated", …
         seed: draws the noise on the CPU, the same for each storyboard; overrides the storyboards' seeds. Without any,
             one is drawn for each storyboard. generator and latents replace it.
-        latents: noise (batch, channels, latent frames, height / 8, width / 8).
+        latents: noise to begin with (batch, channels, latent frames, height / 8, width / 8); fresh noise still comes
+            from the generator.
         prompt_embeds, negative_prompt_embeds: (batch, text length, text dim), zero rows after the text. prompt_embeds
             need text_windows, one for each storyboard, as long as the window is on.
         callback_on_step_end: called as diffusers does; may return {"cancel": True} or raise `Cancelled`.
@@ -164,8 +169,9 @@ class HoloCinePipeline(WanPipeline):
         steps = self.config.default_num_inference_steps if num_inference_steps is None else num_inference_steps
         guidance_scale = self.config.default_guidance_scale if guidance_scale is None else guidance_scale
         storyboards = _storyboards(storyboard, prompt, shot_cut_frames, num_frames)
+        eta = self.config.default_eta if eta is None else eta
         settings = self._attention_settings(attention, window=window, leak_free=leak_free, kernel=kernel)
-        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, output_type)
+        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, eta, output_type)
         latents_shape = self._latents_shape(storyboards, height, width)
         _check_tensor("latents", latents, latents_shape)
         text_shape = (len(storyboards), None, self.transformer.config.text_dim)
@@ -185,7 +191,7 @@ class HoloCinePipeline(WanPipeline):
                 prompt_embeds, negative_prompt_embeds = self._encode(
                     storyboards, negative_prompt, guidance_scale > 1, prompt_embeds, negative_prompt_embeds
                 )
-            with _timed(timings, "denoise"):
+            with _timed(timings, "denoise"), self._sampling(eta, generator):
                 latents = super().__call__(
                     prompt_embeds=prompt_embeds,
                     negative_prompt_embeds=negative_prompt_embeds,
@@ -225,12 +231,16 @@ class HoloCinePipeline(WanPipeline):
             return (frames,)
         return HoloCineOutput(frames=frames, storyboards=storyboards, seed=storyboards[0].seed, timings=timings)
 
+    def _sampling(self, eta: float, generator) -> AbstractContextManager[None]:
+        ours = isinstance(self.scheduler, HoloCineScheduler)
+        return self.scheduler.sampling(eta, generator) if ours else nullcontext()
+
     def _attention_settings(self, attention: str | AttentionSettings | None, **overrides) -> AttentionSettings:
         attention = self.config.default_attention if attention is None else attention
         settings = attention if isinstance(attention, AttentionSettings) else AttentionSettings.parse(attention)
         return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
 
-    def _check_settings(self, height, width, steps, guidance_scale, guidance_scale_2, output_type) -> None:
+    def _check_settings(self, height, width, steps, guidance_scale, guidance_scale_2, eta, output_type) -> None:
         multiple = tuple(self.vae_scale_factor_spatial * patch for patch in self.transformer.config.patch_size[1:])
         for name, pixels, divisor in zip(("height", "width"), (height, width), multiple, strict=True):
             if not _is_count(pixels) or pixels % divisor:
@@ -241,6 +251,10 @@ class HoloCinePipeline(WanPipeline):
         for name, scale in (("guidance_scale", guidance_scale), ("guidance_scale_2", guidance_scale_2)):
             if scale is not None and (not _is_number(scale) or scale < 0):
                 raise ValueError(f"{name} {scale} is not a finite number of 0 or more; 1 switches guidance off")
+        if not _is_number(eta) or not 0 <= eta <= 1:
+            raise ValueError(f"eta {eta} is not a number from 0 to 1; 0 draws no fresh noise")
+        if eta and not isinstance(self.scheduler, HoloCineScheduler):
+            raise ValueError(f"eta {eta} needs a HoloCineScheduler, not {type(self.scheduler).__name__}; set it to 0")
         if guidance_scale_2 is not None and guidance_scale_2 > 1 >= guidance_scale:
             raise ValueError(
                 f"guidance_scale_2 {guidance_scale_2} needs guidance_scale above 1 (it is {guidance_scale}): "

@@ -1,17 +1,7 @@
 import torch
 
-from desk.preview import clean_estimate, decode_frames, middle_frames, picture_url
+from desk.preview import decode_frames, middle_frames, picture_url
 from holocine import ShotLayout
-
-
-def test_the_estimate_is_exact_for_a_straight_path():
-    clean, noise = torch.randn(2, 3), torch.randn(2, 3)
-
-    def at(sigma):
-        return (1 - sigma) * clean + sigma * noise
-
-    torch.testing.assert_close(clean_estimate(at(0.9), at(0.7), 0.9, 0.7), clean)
-    torch.testing.assert_close(clean_estimate(at(0.3), at(0.0), 0.3, 0.0), clean)
 
 
 def test_every_shot_is_seen_in_its_middle():

@@ -97,7 +97,21 @@ def test_generate_writes_a_video_that_remembers_everything_and_a_contact_sheet(w
 
 
 def test_a_video_is_made_again_from_itself(work, run, model):
-    options = ("--steps", 3, "--guidance", 2, "--attention", "isolated", "--no-window", "--size", "96x64", "--fps", 24)
+    options = (
+        "--steps",
+        3,
+        "--guidance",
+        2,
+        "--eta",
+        0.5,
+        "--attention",
+        "isolated",
+        "--no-window",
+        "--size",
+        "96x64",
+        "--fps",
+        24,
+    )
     assert run("generate", "board.yaml", "-o", "a.mp4", "--model", model, *options, "--negative-prompt", "rain")[0] == 0
     assert run("generate", "a.mp4", "-o", "b.mp4")[0] == 0
     assert Path("a.mp4").read_bytes() == Path("b.mp4").read_bytes()
@@ -200,6 +214,7 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
         (["--steps", "many"], "'many' is not a whole number"),
         (["--guidance", "nan"], "'nan' is not a finite number"),
         (["--guidance=-1"], "'-1' is below 0"),
+        (["--eta", "1.5"], "'1.5' does not lie between 0 and 1"),
         (["--height", "50"], "height 50 is not a positive multiple of 16 pixels; use 48"),
         (["--attention", "psychic"], "attention mode 'psychic' is unknown"),
         (["--attention", "sparse:linspace:0"], "summary 'linspace:0' is unknown"),

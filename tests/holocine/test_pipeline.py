@@ -188,6 +188,22 @@ def test_both_experts_run_each_on_its_side_of_the_boundary(make_pipeline, storyb
     assert sorted(timesteps["transformer"] | timesteps["transformer_2"], reverse=True) == pytest.approx(shifted)
 
 
+def test_fresh_noise_is_each_storyboards_own_and_drawn_from_its_seed(make_pipeline, storyboard, other_storyboard):
+    pipeline = make_pipeline(default_eta=1.0)
+    together = latents_of(pipeline, [storyboard, other_storyboard])
+    for latents, board in zip(together, (storyboard, other_storyboard), strict=True):
+        alone = latents_of(pipeline, board)
+        assert relative_error(latents[None], alone) < 1e-5
+        assert torch.equal(alone, latents_of(pipeline, board, eta=1))
+        assert relative_error(latents_of(pipeline, board, eta=0.0), alone) > 0.01
+
+
+def test_fresh_noise_needs_our_scheduler(pipeline, storyboard):
+    pipeline.scheduler = UniPCMultistepScheduler.from_config(pipeline.scheduler.config)
+    with pytest.raises(ValueError, match="eta 0.5 needs a HoloCineScheduler, not UniPCMultistepScheduler; set it to 0"):
+        pipeline(storyboard, eta=0.5)
+
+
 def test_the_low_noise_expert_may_have_its_own_guidance(make_pipeline, storyboard):
     pipeline = make_pipeline(experts=2)
     plain, weaker = (latents_of(pipeline, storyboard, guidance_scale_2=scale) for scale in (None, 2.0))
@@ -251,6 +267,8 @@ def test_the_progress_bar_is_configured_as_in_diffusers(pipeline, storyboard, ca
         ({"guidance_scale": float("nan")}, "guidance_scale nan is not a finite number of 0 or more"),
         ({"guidance_scale": -1.0}, "guidance_scale -1.0 is not a finite number of 0 or more"),
         ({"guidance_scale": float("inf")}, "guidance_scale inf is not a finite number"),
+        ({"eta": 1.5}, "eta 1.5 is not a number from 0 to 1; 0 draws no fresh noise"),
+        ({"eta": float("nan")}, "eta nan is not a number from 0 to 1"),
         ({"guidance_scale_2": 3.0}, "guidance_scale_2 is for models of two experts"),
         ({"guidance_scale": 1.0, "guidance_scale_2": 3.0}, "guidance_scale_2 3.0 needs guidance_scale above 1"),
         ({"num_inference_steps": 0}, "num_inference_steps 0 is not a whole number of 1 or more"),

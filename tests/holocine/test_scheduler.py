@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from holocine.scheduler import HoloCineScheduler
+from holocine.scheduler import FRESH_DOWN_TO, HoloCineScheduler
 
 
 @pytest.mark.parametrize("steps", [1, 8, 50])
@@ -32,3 +32,46 @@ def test_a_step_keeps_the_precision_of_the_sample():
     result = scheduler.step(velocity, scheduler.timesteps[0], sample, return_dict=False)[0]
     assert result.dtype == torch.float32
     torch.testing.assert_close(result, torch.full((1, 2), 1 / 3 - 0.5))
+
+
+def first_step(scheduler, clean, noise, sigma, following):
+    """One step along the straight path from `noise` to `clean`."""
+    scheduler.set_timesteps(sigmas=[sigma, following])
+    noisy = (1 - sigma) * clean + sigma * noise
+    return scheduler.step(noise - clean, scheduler.timesteps[0], noisy, return_dict=False)[0]
+
+
+@pytest.mark.parametrize("eta", [0.5, 1.0])
+@pytest.mark.parametrize(("sigma", "following"), [(1.0, 0.95), (0.9, 0.8), (0.7, 0.65)])
+def test_fresh_noise_takes_the_place_of_old_and_leaves_as_much_of_it(eta, sigma, following):
+    scheduler, clean = HoloCineScheduler(shift=1.0), torch.tensor(5.0)
+    noise, generator = (
+        torch.randn(100_000, generator=torch.Generator().manual_seed(0)),
+        torch.Generator().manual_seed(1),
+    )
+    with scheduler.sampling(eta, generator):
+        rest = (first_step(scheduler, clean, noise, sigma, following) - (1 - following) * clean) / following
+    assert rest.mean().abs() < 0.02 and rest.std().item() == pytest.approx(1.0, abs=0.01)
+    # Training's noising from `following` up to `sigma` would leave this share of the old noise.
+    shared = following * (1 - sigma) / (sigma * (1 - following))
+    old = torch.corrcoef(torch.stack([rest, noise]))[0, 1].item()
+    assert old == pytest.approx((1 - eta**2 * (1 - shared**2)) ** 0.5, abs=0.01)
+
+
+def test_steps_are_plain_without_eta_outside_of_sampling_and_where_there_is_little_noise():
+    scheduler, clean, noise = HoloCineScheduler(shift=1.0), torch.randn(50), torch.randn(50)
+    below = FRESH_DOWN_TO - 0.05
+    with scheduler.sampling(0.0, None):
+        torch.testing.assert_close(first_step(scheduler, clean, noise, 0.9, 0.8), 0.2 * clean + 0.8 * noise)
+    with scheduler.sampling(1.0, torch.Generator().manual_seed(1)):
+        kept = first_step(scheduler, clean, noise, FRESH_DOWN_TO, below)
+        torch.testing.assert_close(kept, (1 - below) * clean + below * noise)
+    torch.testing.assert_close(first_step(scheduler, clean, noise, 0.9, 0.8), 0.2 * clean + 0.8 * noise)
+
+
+def test_where_a_step_was_heading_is_known_while_sampling():
+    scheduler, clean, noise = HoloCineScheduler(shift=1.0), torch.randn(50), torch.randn(50)
+    with scheduler.sampling(1.0, torch.Generator().manual_seed(1)):
+        first_step(scheduler, clean, noise, 0.9, 0.8)
+        torch.testing.assert_close(scheduler.pred_original_sample, clean)
+    assert scheduler.pred_original_sample is None
