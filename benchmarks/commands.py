@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.options import add_engine, add_scoring, chosen_engine, chosen_scoring, scale, shard, share, whole_number
 from benchmarks.progress import ProgressLine, conclude
 
-_SAMPLING = ("num_inference_steps", "guidance_scale", "eta", "height", "width")
+_SAMPLING = ("num_inference_steps", "guidance_scale", "guidance_below", "eta", "height", "width")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +34,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model", help="folder or hub id; default: the embedded model")
     model.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
     model.add_argument("--guidance", dest="guidance_scale", type=scale, metavar="S", help="guidance scale; 1 is none")
+    model.add_argument("--guidance-below", type=share, metavar="SIGMA", help="no guidance in noisier steps than this")
     model.add_argument("--eta", type=share, metavar="E", help="fresh noise in the noisiest steps, 0 to 1; 0 is none")
     model.add_argument("--height", type=whole_number, help="pixels")
     model.add_argument("--width", type=whole_number, help="pixels")

@@ -158,7 +158,9 @@ def _from_first_picture(animator, settings: ModelSettings, storyboard: Storyboar
     from PIL import Image
 
     height, width = picture.shape[:2]
-    options = {name: value for name, value in settings.sampling.items() if name not in ("eta", "height", "width")}
+    options = {
+        name: value for name, value in settings.sampling.items() if name in ("num_inference_steps", "guidance_scale")
+    }
     video = animator(
         image=Image.fromarray(picture),
         prompt=f"{storyboard.global_caption} {storyboard.captions[0]}",

@@ -28,6 +28,7 @@ class ModelSettings:
     model: str | None = None
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
+    guidance_below: float | None = None
     eta: float | None = None
     height: int | None = None
     width: int | None = None
@@ -39,7 +40,7 @@ class ModelSettings:
     @property
     def sampling(self) -> dict[str, Any]:
         """The arguments of a call."""
-        names = ("num_inference_steps", "guidance_scale", "eta", "height", "width")
+        names = ("num_inference_steps", "guidance_scale", "guidance_below", "eta", "height", "width")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property

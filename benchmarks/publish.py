@@ -44,6 +44,7 @@ FILES = {
 _SAMPLING = {
     "--steps": "num_inference_steps",
     "--guidance": "guidance_scale",
+    "--guidance-below": "guidance_below",
     "--eta": "eta",
     "--height": "height",
     "--width": "width",

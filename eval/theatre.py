@@ -226,6 +226,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--model", help="pipeline folder (default: the embedded one)")
         command.add_argument("--steps", type=int, help="denoising steps (default: the model's)")
         command.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
+        command.add_argument("--guidance-below", type=float, help="no guidance in noisier steps than this")
         command.add_argument("--eta", type=float, help="fresh noise, 0 to 1 (default: the model's)")
     cuts = commands.add_parser("cuts", help="how well a shot detector finds the cuts of the world's own rendering")
     cuts.add_argument("--scenes", type=int, default=200, help="how many (default: %(default)s)")
@@ -240,7 +241,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> dict:
-    return {"num_inference_steps": options.steps, "guidance_scale": options.guidance, "eta": options.eta}
+    return {
+        "num_inference_steps": options.steps,
+        "guidance_scale": options.guidance,
+        "guidance_below": options.guidance_below,
+        "eta": options.eta,
+    }
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,12 @@ def _add_generate(commands, run) -> None:
         "--guidance-2", dest="guidance_scale_2", type=_scale, metavar="S", help="guidance scale of the low-noise expert"
     )
     sampling.add_argument(
+        "--guidance-below",
+        type=_share,
+        metavar="SIGMA",
+        help="no guidance in noisier steps than this, 0 to 1; 1 is all",
+    )
+    sampling.add_argument(
         "--eta",
         type=_share,
         metavar="E",

@@ -58,9 +58,9 @@ class HoloCinePipeline(WanPipeline):
 
     Beside `WanPipeline`'s components and options:
 
-    default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale, default_eta,
-    default_negative_prompt, default_attention ("sparse", "full", …; what the weights were trained with): what a call
-    uses for arguments that are None. max_sequence_length: text tokens.
+    default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale,
+    default_guidance_below, default_eta, default_negative_prompt, default_attention ("sparse", "full", …; what the
+    weights were trained with): what a call uses for arguments that are None. max_sequence_length: text tokens.
 
     Stock components are taken over: a `WanTransformer3DModel` becomes a `HoloCineTransformer3DModel` in place, a
     `FlowMatchEulerDiscreteScheduler` a `HoloCineScheduler` of the same config. boundary_ratio is HoloCine's 0.875
@@ -68,6 +68,7 @@ class HoloCinePipeline(WanPipeline):
     """
 
     _optional_components = ["transformer_2"]
+    _guidance_below = 1.0
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class HoloCinePipeline(WanPipeline):
         default_width: int = 832,
         default_num_inference_steps: int = 50,
         default_guidance_scale: float = 5.0,
+        default_guidance_below: float = 1.0,
         default_eta: float = 0.0,
         default_negative_prompt: str = DEFAULT_NEGATIVE_PROMPT,
         default_attention: str = "sparse",
@@ -108,6 +110,7 @@ class HoloCinePipeline(WanPipeline):
             default_width=default_width,
             default_num_inference_steps=default_num_inference_steps,
             default_guidance_scale=default_guidance_scale,
+            default_guidance_below=default_guidance_below,
             default_eta=default_eta,
             default_negative_prompt=default_negative_prompt,
             default_attention=default_attention,
@@ -127,6 +130,7 @@ class HoloCinePipeline(WanPipeline):
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
         guidance_scale_2: float | None = None,
+        guidance_below: float | None = None,
         eta: float | None = None,
         attention: str | AttentionSettings | None = None,
         window: bool | None = None,
@@ -150,6 +154,8 @@ class HoloCinePipeline(WanPipeline):
             HoloCine's own notation (num_frames 241 when None).
         negative_prompt: overrides the storyboard's own. height, width: pixels.
         guidance_scale: above 1 the negative prompt is denoised too; guidance_scale_2: for the low-noise expert.
+        guidance_below: the noise level sigma, 0 to 1, down to which the text is followed without guidance (Kynkäänniemi
+            et al., 2024), in half the time; 1 guides every step.
         eta: how much fresh noise the noisiest steps draw, 0 to 1; see `HoloCineScheduler.sampling`.
         attention, window, leak_free, kernel: see `AttentionSettings`; attention may be one, or "full", "sparse",
             "sparse:first+last", "isolated", …
@@ -169,9 +175,12 @@ class HoloCinePipeline(WanPipeline):
         steps = self.config.default_num_inference_steps if num_inference_steps is None else num_inference_steps
         guidance_scale = self.config.default_guidance_scale if guidance_scale is None else guidance_scale
         storyboards = _storyboards(storyboard, prompt, shot_cut_frames, num_frames)
+        below = self.config.default_guidance_below if guidance_below is None else guidance_below
         eta = self.config.default_eta if eta is None else eta
         settings = self._attention_settings(attention, window=window, leak_free=leak_free, kernel=kernel)
-        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, eta, output_type)
+        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, output_type)
+        self._check_shares(below, eta)
+        self._guidance_below = below
         latents_shape = self._latents_shape(storyboards, height, width)
         _check_tensor("latents", latents, latents_shape)
         text_shape = (len(storyboards), None, self.transformer.config.text_dim)
@@ -231,6 +240,16 @@ class HoloCinePipeline(WanPipeline):
             return (frames,)
         return HoloCineOutput(frames=frames, storyboards=storyboards, seed=storyboards[0].seed, timings=timings)
 
+    @property
+    def do_classifier_free_guidance(self) -> bool:
+        """Whether this call is guided, and while it is denoising, whether this step is."""
+        level = (
+            0.0
+            if self._current_timestep is None
+            else self._current_timestep / self.scheduler.config.num_train_timesteps
+        )
+        return super().do_classifier_free_guidance and bool(level <= self._guidance_below)
+
     def _sampling(self, eta: float, generator) -> AbstractContextManager[None]:
         ours = isinstance(self.scheduler, HoloCineScheduler)
         return self.scheduler.sampling(eta, generator) if ours else nullcontext()
@@ -240,7 +259,7 @@ class HoloCinePipeline(WanPipeline):
         settings = attention if isinstance(attention, AttentionSettings) else AttentionSettings.parse(attention)
         return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
 
-    def _check_settings(self, height, width, steps, guidance_scale, guidance_scale_2, eta, output_type) -> None:
+    def _check_settings(self, height, width, steps, guidance_scale, guidance_scale_2, output_type) -> None:
         multiple = tuple(self.vae_scale_factor_spatial * patch for patch in self.transformer.config.patch_size[1:])
         for name, pixels, divisor in zip(("height", "width"), (height, width), multiple, strict=True):
             if not _is_count(pixels) or pixels % divisor:
@@ -251,10 +270,6 @@ class HoloCinePipeline(WanPipeline):
         for name, scale in (("guidance_scale", guidance_scale), ("guidance_scale_2", guidance_scale_2)):
             if scale is not None and (not _is_number(scale) or scale < 0):
                 raise ValueError(f"{name} {scale} is not a finite number of 0 or more; 1 switches guidance off")
-        if not _is_number(eta) or not 0 <= eta <= 1:
-            raise ValueError(f"eta {eta} is not a number from 0 to 1; 0 draws no fresh noise")
-        if eta and not isinstance(self.scheduler, HoloCineScheduler):
-            raise ValueError(f"eta {eta} needs a HoloCineScheduler, not {type(self.scheduler).__name__}; set it to 0")
         if guidance_scale_2 is not None and guidance_scale_2 > 1 >= guidance_scale:
             raise ValueError(
                 f"guidance_scale_2 {guidance_scale_2} needs guidance_scale above 1 (it is {guidance_scale}): "
@@ -269,6 +284,14 @@ class HoloCinePipeline(WanPipeline):
             )
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type {output_type!r} is unknown; choose one of {', '.join(OUTPUT_TYPES)}")
+
+    def _check_shares(self, guidance_below, eta) -> None:
+        if not _is_number(guidance_below) or not 0 <= guidance_below <= 1:
+            raise ValueError(f"guidance_below {guidance_below} is not a number from 0 to 1; 1 guides every step")
+        if not _is_number(eta) or not 0 <= eta <= 1:
+            raise ValueError(f"eta {eta} is not a number from 0 to 1; 0 draws no fresh noise")
+        if eta and not isinstance(self.scheduler, HoloCineScheduler):
+            raise ValueError(f"eta {eta} needs a HoloCineScheduler, not {type(self.scheduler).__name__}; set it to 0")
 
     def _tokens_of_frame(self, height: int, width: int) -> tuple[int, int]:
         """Return the tokens down and across one latent frame."""

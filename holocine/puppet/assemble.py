@@ -19,6 +19,7 @@ from holocine.transformer import HoloCineTransformer3DModel
 
 STEPS = 24
 GUIDANCE = 3.0
+GUIDANCE_BELOW = 0.93
 ETA = 1.0
 MAX_SHARD = "9MB"
 
@@ -38,6 +39,7 @@ def assemble(text: Path, vae: Path, transformer: Path, out: Path, attention: str
         default_width=WIDTH,
         default_num_inference_steps=STEPS,
         default_guidance_scale=GUIDANCE,
+        default_guidance_below=GUIDANCE_BELOW,
         default_eta=ETA,
         default_negative_prompt="",
         default_attention=attention,

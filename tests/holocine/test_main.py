@@ -214,6 +214,7 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
         (["--steps", "many"], "'many' is not a whole number"),
         (["--guidance", "nan"], "'nan' is not a finite number"),
         (["--guidance=-1"], "'-1' is below 0"),
+        (["--guidance-below", "x"], "'x' is not a finite number"),
         (["--eta", "1.5"], "'1.5' does not lie between 0 and 1"),
         (["--height", "50"], "height 50 is not a positive multiple of 16 pixels; use 48"),
         (["--attention", "psychic"], "attention mode 'psychic' is unknown"),

@@ -188,6 +188,20 @@ def test_both_experts_run_each_on_its_side_of_the_boundary(make_pipeline, storyb
     assert sorted(timesteps["transformer"] | timesteps["transformer_2"], reverse=True) == pytest.approx(shifted)
 
 
+def test_the_noisiest_steps_can_go_without_guidance(make_pipeline, storyboard):
+    pipeline = make_pipeline(default_num_inference_steps=4)  # at sigma 1, .94, .83 and .62
+    passes = []
+    pipeline.transformer.register_forward_pre_hook(lambda model, args: passes.append(model._branch))
+    plain = latents_of(pipeline, storyboard, guidance_scale=1.0)
+    passes.clear()
+    assert not torch.equal(latents_of(pipeline, storyboard, guidance_below=0.9), plain)
+    assert passes == ["cond"] * 2 + ["cond", "uncond"] * 2
+    assert torch.equal(latents_of(pipeline, storyboard, guidance_below=0.5), plain)
+    passes.clear()
+    latents_of(pipeline, storyboard)
+    assert passes == ["cond", "uncond"] * 4, "a call does not remember the one before"
+
+
 def test_fresh_noise_is_each_storyboards_own_and_drawn_from_its_seed(make_pipeline, storyboard, other_storyboard):
     pipeline = make_pipeline(default_eta=1.0)
     together = latents_of(pipeline, [storyboard, other_storyboard])
@@ -269,6 +283,7 @@ def test_the_progress_bar_is_configured_as_in_diffusers(pipeline, storyboard, ca
         ({"guidance_scale": float("inf")}, "guidance_scale inf is not a finite number"),
         ({"eta": 1.5}, "eta 1.5 is not a number from 0 to 1; 0 draws no fresh noise"),
         ({"eta": float("nan")}, "eta nan is not a number from 0 to 1"),
+        ({"guidance_below": 2}, "guidance_below 2 is not a number from 0 to 1; 1 guides every step"),
         ({"guidance_scale_2": 3.0}, "guidance_scale_2 is for models of two experts"),
         ({"guidance_scale": 1.0, "guidance_scale_2": 3.0}, "guidance_scale_2 3.0 needs guidance_scale above 1"),
         ({"num_inference_steps": 0}, "num_inference_steps 0 is not a whole number of 1 or more"),
