@@ -78,7 +78,8 @@ def test_a_run_killed_ten_times_ends_with_the_same_results(command, start, tmp_p
 def test_an_interrupt_ends_the_run_and_its_workers_and_keeps_what_has_landed(command, start, tmp_path):
     out = tmp_path / "run"
     many = ("--seeds", "40")  # more than are done before a busy machine lets this test interrupt them
-    process = start(command("truth,still", out, "--workers", "2", *many), start_new_session=True)
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # tests in the background ignore it
+    process = start(command("truth,still", out, "--workers", "2", *many), start_new_session=True, **heeding)
     wait_until(lambda: landed(out) >= 1, process)
     workers = children(process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does

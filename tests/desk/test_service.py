@@ -93,7 +93,7 @@ def test_many_clients_at_once_each_get_their_own(quick_desk, storyboard):
     places = [[place for _, place in asked.told] for asked in done]
     assert all(told == sorted(told, reverse=True) for told in places)
     assert 1 < max(place for told in places for place in told) < clients
-    assert min(memory[4:]) - min(memory[1:4]) < 100, memory
+    assert min(memory[4:]) - min(memory[1:4]) < 200, memory  # in 60 videos
 
 
 def test_visitors_who_come_and_go_leave_nothing_behind(quick_desk):
