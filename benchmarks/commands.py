@@ -8,8 +8,6 @@ from pathlib import Path
 from benchmarks.options import add_engine, add_scoring, chosen_engine, chosen_scoring, scale, shard, share, whole_number
 from benchmarks.progress import ProgressLine, conclude
 
-_SAMPLING = ("num_inference_steps", "guidance_scale", "guidance_below", "eta", "height", "width")
-
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--suite", required=True, help="name of a suite, such as puppet, or the path of a .jsonl file")
@@ -47,12 +45,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run systems over a suite."""
-    from benchmarks.models import ModelSettings
+    from benchmarks.models import SAMPLING, ModelSettings
     from benchmarks.run import Plan, run
     from benchmarks.suites import load_suite
     from benchmarks.systems import parse_systems
 
-    names = (*_SAMPLING, "model", "dtype", "device", "vae_tiling", "model_cpu_offload")
+    names = (*SAMPLING, "model", "dtype", "device", "vae_tiling", "model_cpu_offload")
     settings = ModelSettings(**{name: getattr(options, name) for name in names})
     specs = [spec.strip() for spec in options.systems.split(",") if spec.strip()]
     plan = Plan(

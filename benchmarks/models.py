@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _WHERE = ("device", "vae_tiling", "model_cpu_offload")
 
 
+SAMPLING = ("num_inference_steps", "guidance_scale", "guidance_below", "eta", "height", "width")
+
+
 @dataclass(frozen=True)
 class ModelSettings:
     """A model and how it is run; None is the model's own default.
@@ -40,8 +43,7 @@ class ModelSettings:
     @property
     def sampling(self) -> dict[str, Any]:
         """The arguments of a call."""
-        names = ("num_inference_steps", "guidance_scale", "guidance_below", "eta", "height", "width")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        return {name: value for name in SAMPLING if (value := getattr(self, name)) is not None}
 
     @property
     def loading(self) -> dict[str, Any]:
