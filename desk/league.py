@@ -123,7 +123,11 @@ def behind(results: Results, system: Any) -> Value:
                 "name": item.storyboard_id,
                 "about": boards[item.storyboard_id].captions[0],
                 "error": item.error,
-                "scores": [f"{title} {number(shown[name])}" for name, title in _SHOWN.items() if name in shown],
+                "scores": [
+                    {"name": title, "text": number(shown[name]), "number": shown[name]}
+                    for name, title in _SHOWN.items()
+                    if name in shown
+                ],
                 "video": served(item.video, f"{item.storyboard_id}_{system}.mp4") if item.video else None,
             }
         )
