@@ -6,8 +6,10 @@ commas. Finished videos lie below HOLOCINE_OUTPUTS, or in the system's folder fo
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+from contextlib import suppress
 from html import escape
 
 import gradio as gr
@@ -23,6 +25,8 @@ from desk.outputs import Outputs
 from desk.shipped import RUNS
 from desk.studio import Studio
 from desk.theme import CSS, SCRIPT, theme
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def build(outputs: str | None = None) -> gr.Blocks:
@@ -88,6 +92,17 @@ def launch(demo: gr.Blocks, **options):
     )
 
 
+def _keep_few_heaps() -> None:
+    """Let all threads share two heaps, where the C library is glibc; before there are threads.
+
+    It gives each of many threads a heap of its own, and each of them keeps the most that its thread ever held: with 20
+    visitors at once the desk grew to 1.6 GB, and stays at 1.2 GB with two.
+    """
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+
+
 if __name__ == "__main__":
+    _keep_few_heaps()
     threading.Thread(target=import_libraries, daemon=True).start()
     launch(build(), mcp_server=True)

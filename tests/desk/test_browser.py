@@ -457,7 +457,8 @@ CONTRAST = """() => {
   };
   const found = [];
   for (const node of document.querySelectorAll('.desk *, .desk-header *, #generate')) {
-    const own = node.matches('select') || [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    const written = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    const own = written || node.matches('select');
     if (!own || !node.offsetParent || node.closest(':disabled') || node.closest('.screen, .previews')) continue;
     const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))];
     found.push([node.textContent.trim().slice(0, 40), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]);
