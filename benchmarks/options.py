@@ -57,6 +57,10 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    return 0 if text == "0" else whole_number(text)
+
+
 def scale(text: str) -> float:
     try:
         value = float(text)

@@ -1,6 +1,6 @@
 """`python -m benchmarks publish`: a run's small results into the repository, and its table into the README.
 
-benchmarks/results/SUITE/   README.md, which says what the other files hold: all of a run but its videos
+benchmarks/results/SUITE/   README.md, which says what the other files hold: all of a run but most of its videos
 README.md                   the text between `<!-- results of SUITE -->` and `<!-- end of results -->`
 """
 
@@ -10,12 +10,13 @@ import argparse
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.items import RunError, RunInfo
+from benchmarks.items import VIDEO, Item, RunError, RunInfo
 from benchmarks.progress import duration
 from benchmarks.render import markdown
 from benchmarks.report import write_tables
@@ -41,6 +42,7 @@ FILES = {
     "report.md": "all tables to read",
     "table.tex": "the main ones for a paper",
 }
+_VIDEOS = "items"  # laid out as in a run's folder
 _SAMPLING = {
     "--steps": "num_inference_steps",
     "--guidance": "guidance_scale",
@@ -153,20 +155,39 @@ def readme_part(summary: Summary) -> str:
     return "\n".join([made, "", "```sh", run_command(results), "```", "", body, *words, ""])
 
 
-def publish(summary: Summary, folder: Path) -> str:
-    """Write the small results of a run into the folder of results, and return what stands in its README.md."""
+def publish(summary: Summary, folder: Path, videos: int = 0) -> str:
+    """Write the small results of a run into the folder of results, and return what stands in its README.md.
+
+    videos: of how many storyboards, the suite's first, the videos come along.
+    """
     out = folder / summary.results.suite.name
     out.mkdir(parents=True, exist_ok=True)
     write_tables(summary, all_tables(summary), out)
     with replacing(out / "run.json") as temporary:
         content = {**asdict(portable(summary.results.info)), "made": how_it_was_made(summary.results)}
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    files = dict(FILES)
+    if _publish_videos(summary.results, out, videos):
+        files[_VIDEOS] = "videos of the first storyboards, SYSTEM/STORYBOARD/REPETITION/video.mp4"
     part = readme_part(summary)
-    files = "\n".join(f"| [{name}]({name}) | {what} |" for name, what in FILES.items())
+    files = "\n".join(f"| [{name}]({name}) | {what} |" for name, what in files.items())
     with replacing(out / "README.md") as temporary:
         title = f"# Results of the suite {summary.results.suite.name}"
         temporary.write_text(f"{title}\n\n{part}\n| file | holds |\n| --- | --- |\n{files}\n", encoding="utf-8")
     return part
+
+
+def _publish_videos(results: Results, out: Path, storyboards: int) -> bool:
+    """Put the videos of the first storyboards, in the first repetition, in the place of those of an earlier run."""
+    shutil.rmtree(out / _VIDEOS, ignore_errors=True)
+    first = {entry.id for entry in results.entries[:storyboards]}
+    chosen = [one for one in results.items if one.video and one.storyboard_id in first and one.seed == results.seeds[0]]
+    for one in chosen:
+        place = Item(one.system, one.storyboard_id, one.seed).folder(out)
+        place.mkdir(parents=True)
+        with replacing(place / VIDEO) as temporary:
+            shutil.copyfile(one.video, temporary)
+    return bool(chosen)
 
 
 def how_it_was_made(results: Results) -> dict[str, Any]:
@@ -197,18 +218,23 @@ def around(readme: Path, name: str) -> tuple[str, str]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `python -m benchmarks publish`."""
+    from benchmarks.options import count
+
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--baseline", metavar="SYSTEM", help="compare every other system with this one")
     default = Path(__file__).with_name("results")
     parser.add_argument("--results", type=Path, default=default, metavar="DIR", help="folder of results (%(default)s)")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="put the table into this file too")
+    parser.add_argument(
+        "--videos", type=count, default=3, metavar="N", help="with those of the first N storyboards (%(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Publish a run."""
     results = load_run(options.run_folder)
     place = around(options.readme, results.suite.name) if options.readme else None
-    part = publish(summarise(results, options.baseline, published=False), options.results)
+    part = publish(summarise(results, options.baseline, published=False), options.results, options.videos)
     if place:
         with replacing(options.readme) as temporary:
             temporary.write_text(part.join(place), encoding="utf-8")

@@ -104,7 +104,8 @@ def plots(summary: Summary) -> str:
 
 
 def behind(results: Results, system: Any) -> Value:
-    """What is behind a system's row: a card a storyboard, with its video where it is there, and a note if none is.
+    """What is behind a system's row: a card a storyboard, with its video where it is there, and a note if some
+    that were made are not.
 
     Raises ResultsError for a system that the run does not have.
     """
@@ -131,12 +132,11 @@ def behind(results: Results, system: Any) -> Value:
                 "video": served(item.video, f"{item.storyboard_id}_{system}.mp4") if item.video else None,
             }
         )
-    without = not any(card["video"] for card in cards)
-    return {"system": system, "cards": cards, "note": _WITHOUT_VIDEOS if without else ""}
+    made = [card["video"] for card in cards if not card["error"]]
+    there = sum(video is not None for video in made)
+    few = f"The desk brings {there or 'none'} of these {len(made)} videos along. {_MAKE_SOME}"
+    return {"system": system, "cards": cards, "note": "" if there == len(made) else few}
 
 
-_WITHOUT_VIDEOS = (
-    "The videos of these results do not come with the desk. A small run below makes some anew, and “Open in Direct” "
-    "makes one scene yourself."
-)
+_MAKE_SOME = "A small run below makes some anew, and “Open in Direct” makes one scene yourself."
 _SHOWN = {"sca": "cuts", "character_consistency": "characters", "text_shot": "words"}

@@ -1,4 +1,4 @@
-"""Results that come with the desk: whole runs, or, without videos, the tables that `benchmarks publish` writes."""
+"""Results that come with the desk: whole runs, or the tables and few videos that `benchmarks publish` writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.items import RunInfo
+from benchmarks.items import VIDEO, Item, RunInfo
 from benchmarks.results import ItemResult, Results, ResultsError, Score, load_run
 from benchmarks.suites import load_suite
 from benchmarks.summary import Cell, Summary, summarise
@@ -56,7 +56,7 @@ def _published(folder: Path, changed: int) -> Summary:
             "changed since"
         )
     frame = pd.read_parquet(folder / _TABLES)
-    items = tuple(_items(frame[~frame["metric"].isin(outdated(info))]))
+    items = tuple(_items(frame[~frame["metric"].isin(outdated(info))], folder))
     # Messages name the run by its folder, which is nobody's business but its name.
     summary = _added_up(Results(Path(folder.name), info, suite, items))
     return replace(summary, distances=_distances(pd.read_csv(folder / "distances.csv"), summary.systems))
@@ -72,14 +72,17 @@ def _added_up(results: Results) -> Summary:
     return summarise(results, _BASELINE if _BASELINE in results.systems else None)
 
 
-def _items(frame: pd.DataFrame) -> Iterator[ItemResult]:
+def _items(frame: pd.DataFrame, folder: Path) -> Iterator[ItemResult]:
     """Every video of a table as of `benchmarks.frames.item_frame`: a row a metric, or one row with an error."""
     frame = frame.astype(object).where(frame.notna(), None)
     for (system, storyboard, seed), rows in frame.groupby(["system", "storyboard", "seed"], sort=False, observed=True):
         tags = tuple((rows["tags"].iloc[0] or "").split())
         scores = {row.metric: _score(row) for row in rows.itertuples() if row.metric is not None}
         error = None if scores else rows["reason"].iloc[0]
-        yield ItemResult(system, storyboard, int(seed), tags, scores or None, error)
+        video = Item(system, storyboard, int(seed)).folder(folder) / VIDEO
+        yield ItemResult(
+            system, storyboard, int(seed), tags, scores or None, error, video=video if video.is_file() else None
+        )
 
 
 def _score(row: Any) -> Score:

@@ -61,7 +61,7 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     out = tmp_path / "results" / "tiny"
     names = {path.name for path in out.iterdir()}
     assert names >= {"README.md", "report.md", "run.json", "table.csv", "table.tex", "items.parquet"}
-    assert not [path for path in out.rglob("*") if path.suffix in (".mp4", ".html")]
+    assert not list(out.rglob("*.html"))
     made = json.loads((out / "run.json").read_text())["made"]
     assert made["command"] in readme.read_text() and made["seconds"] == {"generate": 20.0, "score": 10.0}
     assert (made["storyboards"], made["videos"], made["failed"]) == (2, 10, 0)
@@ -81,6 +81,23 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     assert text.split("-->\n", 1)[1].split("<!--")[0] in (out / "README.md").read_text()
     assert main(["publish", str(run), *places]) == 0
     assert readme.read_text() == text, "the same again"
+
+
+def test_the_first_storyboards_bring_their_videos(run, tmp_path):
+    for index, folder in enumerate(sorted(path for path in run.glob("items/*/*/0"))):
+        (folder / "video.mp4").write_bytes(bytes([index]))
+    out = tmp_path / "results" / "tiny"
+    entry = load_run(run).entries[0].id
+    for videos in (2, 1):  # those of an earlier time do not stay
+        assert main(["publish", str(run), "--results", str(out.parent), "--videos", str(videos)]) == 0
+    found = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.mp4")}
+    assert found == {
+        f"items/{name}/{entry}/0/video.mp4": (run / "items" / name / entry / "0" / "video.mp4").read_bytes()
+        for name in BY_NAME
+    }
+    assert "| [items](items) |" in (out / "README.md").read_text()
+    assert main(["publish", str(run), "--results", str(out.parent), "--videos", "0"]) == 0
+    assert not list(out.rglob("*.mp4")) and "[items]" not in (out / "README.md").read_text()
 
 
 def test_published_facts_hold_no_folders_of_the_machine():

@@ -327,13 +327,16 @@ def test_published_results_sort_and_a_small_run_shows_its_videos(visit):
     table = page.locator(".league")
     expect(table.locator("h3")).to_contain_text("Suite")  # the results that come with the desk
     table.locator("[data-system=truth]").click()
-    expect(page.locator(".reel .note")).to_contain_text("do not come with the desk")
-    expect(page.locator(".reel video")).to_have_count(0)
+    expect(page.locator(".reel .note")).to_contain_text("of these 100 videos along")
+    video = page.locator(".reel video").first
+    video.evaluate("(video) => video.play()")
+    page.wait_for_function("document.querySelector('.reel video').currentTime > 0.2")
     scenes = page.locator(".reel article")
     expect(scenes).to_have_count(12)
     page.locator(".reel [data-more]").click()
     expect(scenes).to_have_count(24)
     table.locator("[data-system=single-prompt]").click()
+    expect(page.locator(".reel h3")).to_have_text("Behind single-prompt")
     order = page.get_by_label("Order of the scenes")
     order.select_option("lowest cuts first")
     lowest = float(scenes.first.locator(".scores").inner_text().split()[1])

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.results import ResultsError
 from desk import league, shipped
+from holocine.video import read_storyboard
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +52,16 @@ def test_a_metric_that_has_become_another_is_left_out_and_the_table_says_so(fold
     assert "measured in another way by now: sca" in league.run_table(older)["note"]
 
 
-def test_behind_a_row_are_its_storyboards_and_that_no_videos_come_along(summary):
+def test_behind_a_row_are_its_storyboards_the_first_with_their_videos(folder, summary):
     behind = league.behind(summary.results, "truth")
-    assert [card["id"] for card in behind["cards"]] == [entry.id for entry in summary.results.entries]
-    assert all(card["video"] is None and card["scores"] and card["about"] for card in behind["cards"])
-    assert "do not come with the desk" in behind["note"]
+    ids = [entry.id for entry in summary.results.entries]
+    assert [card["id"] for card in behind["cards"]] == ids
+    assert all(card["scores"] and card["about"] for card in behind["cards"])
+    there = [card["id"] for card in behind["cards"] if card["video"]]
+    assert there and there == ids[: len(there)]
+    assert f"brings {len(there)} of these {len(ids)} videos" in behind["note"]
+    board = summary.results.entries[0].storyboard
+    assert read_storyboard(folder / "items" / "truth" / ids[0] / "0" / "video.mp4").captions == board.captions
     with pytest.raises(ResultsError, match="no system 'x'"):
         league.behind(summary.results, "x")
 
