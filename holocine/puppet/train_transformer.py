@@ -38,7 +38,7 @@ _PUPPET_WEIGHT, _OPENING_WEIGHT = 3.0, 1.5
 _FRAME_WEIGHT = 15.0
 # How each shot is lit, and so which cuts are seen, is decided between sigma 0.99 and 0.9: in a third of the sampler's
 # steps, but in an eighth of those that a logit-normal draws.
-_NOISIEST, _NOISIEST_SHARE = 0.3, 0.5
+_NOISIEST, _NOISIEST_SHARE = 0.3, 0.35
 _STILLS_AFTER_START = 0.2
 _LOG_STEPS = 25
 _FUSE_MINUTES = 5  # of training pay for the compiler
