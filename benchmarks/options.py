@@ -58,7 +58,9 @@ def whole_number(text: str) -> int:
 
 
 def count(text: str) -> int:
-    return 0 if text == "0" else whole_number(text)
+    if not re.fullmatch(r"\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
 
 
 def scale(text: str) -> float:

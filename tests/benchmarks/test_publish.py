@@ -83,7 +83,7 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     assert readme.read_text() == text, "the same again"
 
 
-def test_the_first_storyboards_bring_their_videos(run, tmp_path):
+def test_the_first_storyboards_bring_their_videos(run, tmp_path, capsys):
     for index, folder in enumerate(sorted(path for path in run.glob("items/*/*/0"))):
         (folder / "video.mp4").write_bytes(bytes([index]))
     out = tmp_path / "results" / "tiny"
@@ -98,6 +98,8 @@ def test_the_first_storyboards_bring_their_videos(run, tmp_path):
     assert "| [items](items) |" in (out / "README.md").read_text()
     assert main(["publish", str(run), "--results", str(out.parent), "--videos", "0"]) == 0
     assert not list(out.rglob("*.mp4")) and "[items]" not in (out / "README.md").read_text()
+    assert main(["publish", str(run), "--videos", "-2"]) == 2
+    assert "'-2' is not a whole number of 0 or more" in capsys.readouterr().err
 
 
 def test_published_facts_hold_no_folders_of_the_machine():
