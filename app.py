@@ -98,7 +98,7 @@ def _keep_few_heaps() -> None:
     It gives each of many threads a heap of its own, and each of them keeps the most that its thread ever held: with 20
     visitors at once the desk grew to 1.6 GB, and stays at 1.2 GB with two.
     """
-    with suppress(AttributeError):  # another C library
+    with suppress(AttributeError, TypeError):  # another C library, or Windows
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 

@@ -27,7 +27,7 @@ from holocine.files import replacing
 
 FORMAT = "holocine-run/1"
 RECORD, SCORECARD, VIDEO, LOG = "record.json", "scorecard.json", "video.mp4", "log.txt"
-SCRATCH = ".scratch"
+ITEMS, SCRATCH = "items", ".scratch"  # folders of a run
 
 
 class RunError(ValueError):
@@ -45,7 +45,7 @@ class Item:
     @property
     def where(self) -> str:
         """Its folder within a run's."""
-        return f"items/{self.system}/{self.storyboard_id}/{self.seed}"
+        return f"{ITEMS}/{self.system}/{self.storyboard_id}/{self.seed}"
 
     def folder(self, run: Path) -> Path:
         return run / self.where
@@ -162,7 +162,7 @@ def existing(run: Path) -> RunInfo:
 
 def items_in(run: Path) -> Iterator[Item]:
     """All items that have landed in a run, in order."""
-    root = f"{run}/items"  # plain text from here on: ten thousand items are a hundred thousand paths
+    root = f"{run}/{ITEMS}"  # plain text from here on: ten thousand items are a hundred thousand paths
     for system in _folders(root):
         for storyboard_id in _folders(f"{root}/{system}"):
             for seed in _folders(f"{root}/{system}/{storyboard_id}"):
@@ -212,7 +212,7 @@ def remove(run: Path, item: Item) -> None:
 def sweep(run: Path) -> None:
     """Remove what killed processes left behind; only under the lock."""
     shutil.rmtree(run / SCRATCH, ignore_errors=True)
-    for leftover in (*run.glob(".run.json.*"), *run.glob(".suite.jsonl.*"), *(run / "items").glob("*/*/.*")):
+    for leftover in (*run.glob(".run.json.*"), *run.glob(".suite.jsonl.*"), *(run / ITEMS).glob("*/*/.*")):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.items import VIDEO, Item, RunError, RunInfo
+from benchmarks.items import ITEMS, RunError, RunInfo
 from benchmarks.progress import duration
 from benchmarks.render import markdown
 from benchmarks.report import write_tables
@@ -42,7 +42,6 @@ FILES = {
     "report.md": "all tables to read",
     "table.tex": "the main ones for a paper",
 }
-_VIDEOS = "items"  # laid out as in a run's folder
 _SAMPLING = {
     "--steps": "num_inference_steps",
     "--guidance": "guidance_scale",
@@ -155,7 +154,7 @@ def readme_part(summary: Summary) -> str:
     return "\n".join([made, "", "```sh", run_command(results), "```", "", body, *words, ""])
 
 
-def publish(summary: Summary, folder: Path, videos: int = 0) -> str:
+def publish(summary: Summary, folder: Path, videos: int) -> str:
     """Write the small results of a run into the folder of results, and return what stands in its README.md.
 
     videos: of how many storyboards, the suite's first, the videos come along.
@@ -168,7 +167,7 @@ def publish(summary: Summary, folder: Path, videos: int = 0) -> str:
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     files = dict(FILES)
     if _publish_videos(summary.results, out, videos):
-        files[_VIDEOS] = "videos of the first storyboards, SYSTEM/STORYBOARD/REPETITION/video.mp4"
+        files[ITEMS] = "videos of the first storyboards, SYSTEM/STORYBOARD/REPETITION/video.mp4"
     part = readme_part(summary)
     files = "\n".join(f"| [{name}]({name}) | {what} |" for name, what in files.items())
     with replacing(out / "README.md") as temporary:
@@ -178,14 +177,17 @@ def publish(summary: Summary, folder: Path, videos: int = 0) -> str:
 
 
 def _publish_videos(results: Results, out: Path, storyboards: int) -> bool:
-    """Put the videos of the first storyboards, in the first repetition, in the place of those of an earlier run."""
-    shutil.rmtree(out / _VIDEOS, ignore_errors=True)
+    """Put the videos of the first storyboards, in the first repetition, in the place of those of an earlier run.
+
+    They lie as in the run's folder. Returns whether there are any.
+    """
+    shutil.rmtree(out / ITEMS, ignore_errors=True)
     first = {entry.id for entry in results.entries[:storyboards]}
     chosen = [one for one in results.items if one.video and one.storyboard_id in first and one.seed == results.seeds[0]]
     for one in chosen:
-        place = Item(one.system, one.storyboard_id, one.seed).folder(out)
-        place.mkdir(parents=True)
-        with replacing(place / VIDEO) as temporary:
+        place = out / one.video.relative_to(results.run)
+        place.parent.mkdir(parents=True)
+        with replacing(place) as temporary:
             shutil.copyfile(one.video, temporary)
     return bool(chosen)
 

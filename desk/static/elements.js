@@ -14,6 +14,12 @@ function node(tag, attributes = {}, ...children) {
   return made;
 }
 
+// A copy in the order of what `number` gives, from the largest down or from the smallest up; those without one last.
+function ranked(items, number, down) {
+  const key = (item) => { const value = number(item); return value == null ? -Infinity : down ? value : -value; };
+  return [...items].sort((a, b) => key(b) - key(a) || 0);
+}
+
 // Brings what somebody asked for into view, if it is on the page and out of sight.
 function bringIntoView(part) {
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;

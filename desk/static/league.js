@@ -9,11 +9,7 @@ function show() {
   const value = props.value || {};
   const { columns = [], rows = [] } = value;
   if (!rows.length) { root.replaceChildren(node('p', { class: 'empty', text: value.empty || '' })); return; }
-  const order = [...rows];
-  if (sorted !== null) {
-    const key = (row) => { const number = row.cells[sorted].number; return number == null ? -Infinity : down ? number : -number; };
-    order.sort((a, b) => key(b) - key(a));
-  }
+  const order = sorted === null ? rows : ranked(rows, (row) => row.cells[sorted].number, down);
   const head = node('tr', {}, node('th', { scope: 'col', text: 'System' }), ...columns.map((column, index) => node('th', { scope: 'col', title: column.hint, 'aria-sort': sorted === index ? (down ? 'descending' : 'ascending') : 'none' },
     node('button', { type: 'button', text: column.name + (sorted === index ? (down ? ' ▾' : ' ▴') : ''), onclick: () => { down = sorted === index ? !down : true; sorted = index; show(); } }))));
   const body = order.map((row) => node('tr', { class: `${row.kind} ${row.id && row.id === chosen ? 'chosen' : ''}` },

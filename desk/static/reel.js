@@ -26,13 +26,9 @@ function orders(cards) {
   return node('label', {}, node('span', { text: 'Order:' }), select);
 }
 
-// Scenes without the score that the order is of come last.
 function inOrder(cards) {
   const [way, name] = order.split(' ');
-  const number = (card) => card.scores.find((score) => score.name === name)?.number;
-  if (!name || cards.every((card) => number(card) == null)) return cards;
-  const key = (card) => number(card) == null ? Infinity : way === 'low' ? number(card) : -number(card);
-  return [...cards].sort((a, b) => key(a) - key(b) || 0);
+  return name ? ranked(cards, (card) => card.scores.find((score) => score.name === name)?.number, way === 'high') : cards;
 }
 
 function article(card) {

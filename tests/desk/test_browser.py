@@ -77,8 +77,8 @@ def set_steps(page, steps):
 def fill_steps(page, steps):
     panel = page.locator("#direct-panel")
     box = panel.get_by_role("spinbutton", name="number input for Steps")
-    # Number and slider show one value: when both have it, the page has taken what was typed. On a busy machine Gradio
-    # may draw settings once more after they were unfolded, with the value from before: it is typed again then.
+    # Number and slider show one value: when both have it, the page has taken what was typed. On a busy machine what was
+    # typed right after the settings were unfolded has been lost, for a reason not known: it is typed again then.
     slider = panel.get_by_role("slider", name="range slider for Steps")
     for _ in range(5):
         box.fill(str(steps))
