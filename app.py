@@ -15,16 +15,18 @@ from html import escape
 import gradio as gr
 from starlette.middleware import Middleware
 
-from desk import bench, compare, direct, draft, how, score, service
-from desk.bodies import BodyLimit
-from desk.examples import VIDEOS
-from desk.jobs import JobQueue
-from desk.limits import Limits
-from desk.models import find, import_libraries
-from desk.outputs import Outputs
-from desk.shipped import RUNS
-from desk.studio import Studio
-from desk.theme import CSS, SCRIPT, theme
+from desk.page.theme import CSS, SCRIPT, theme
+from desk.scene import draft
+from desk.service.bodies import BodyLimit
+from desk.service.service import service
+from desk.studio.jobs import JobQueue
+from desk.studio.limits import Limits
+from desk.studio.models import find, import_libraries
+from desk.studio.outputs import Outputs
+from desk.studio.studio import Studio
+from desk.tabs import bench, compare, direct, how, score
+from desk.tabs.examples import VIDEOS
+from desk.tabs.shipped import RUNS
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
+
+from holocine.program import Parser, exit_code
+from holocine.program import program as program_of
 
 # Command: module, and the names of its functions that add arguments and run it.
 COMMANDS = {
     "run": ("benchmarks.commands", "add_run", "run"),
     "score": ("benchmarks.commands", "add_score", "score"),
     "merge": ("benchmarks.commands", "add_merge", "merge"),
-    "report": ("benchmarks.report", "add_arguments", "run"),
-    "compare": ("benchmarks.side_by_side", "add_arguments", "run"),
-    "preference": ("benchmarks.preference", "add_arguments", "run"),
-    "publish": ("benchmarks.publish", "add_arguments", "run"),
+    "report": ("benchmarks.reporting.report", "add_arguments", "run"),
+    "compare": ("benchmarks.reporting.side_by_side", "add_arguments", "run"),
+    "preference": ("benchmarks.reporting.preference", "add_arguments", "run"),
+    "publish": ("benchmarks.reporting.publish", "add_arguments", "run"),
     "ablations": ("benchmarks.ablations", "add_arguments", "run"),
 }
 HELP = {
@@ -39,53 +40,26 @@ HELP = {
 }
 
 
-class UsageError(ValueError):
-    """A command line that cannot be understood."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see `{self.prog} --help`)")
-
-
-def program() -> NoReturn:
-    """Run the command line that this process was started with."""
-    signal.signal(signal.SIGTERM, _terminate)  # clean up as for Ctrl-C
-    sys.exit(main())
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING)
     argv = list(sys.argv[1:] if argv is None else argv)
-    try:
+
+    def work() -> int | None:
         options = _parser(argv).parse_args(argv)
-        code = options.run(options) or 0
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        return _complain("interrupted: what has landed stays, and the same command goes on", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, ImportError) as error:
-        return _complain(str(error), 2)
-    except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+        return options.run(options)
+
+    return exit_code("benchmarks", work, "interrupted: what has landed stays, and the same command goes on")
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise SystemExit(143)
-
-
-def _complain(message: str, code: int) -> int:
-    print("benchmarks: " + " ".join(message.split()), file=sys.stderr)
-    return code
+def program() -> NoReturn:
+    """Run the command line that this process was started with."""
+    program_of(main, SystemExit(143))  # SIGTERM cleans up as Ctrl-C does
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser; only the command in `argv` gets its arguments, as the others would load pandas and more."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m benchmarks", description="Systems that make multi-shot videos, compared on suites."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -20,16 +20,16 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from benchmarks.items import RunError
-from benchmarks.models import ModelSettings, folder_sha256
-from benchmarks.published import TABLE_2, TABLE_2_COLUMNS
-from benchmarks.render import markdown
-from benchmarks.results import Results, load_run
-from benchmarks.scoring import Scoring
-from benchmarks.significance import Comparison
-from benchmarks.suites import Suite
-from benchmarks.summary import Summary, summarise
-from benchmarks.tables import LEVEL, NONE, Table, Text, cell_text, number
+from benchmarks.reporting.published import TABLE_2, TABLE_2_COLUMNS
+from benchmarks.reporting.render import markdown
+from benchmarks.reporting.results import Results, load_run
+from benchmarks.reporting.significance import Comparison
+from benchmarks.reporting.summary import Summary, summarise
+from benchmarks.reporting.tables import LEVEL, NONE, Table, Text, cell_text, number
+from benchmarks.running.items import RunError
+from benchmarks.running.scoring import Scoring
+from benchmarks.suites.suite import Suite
+from benchmarks.systems.models import ModelSettings, folder_sha256
 from holocine.attention import AttentionSettings
 from holocine.files import replacing
 
@@ -81,8 +81,8 @@ def train(
     import torch
 
     from holocine.checkpoints import hide_loading_bars
-    from holocine.puppet.assemble import assemble
-    from holocine.puppet.train_transformer import train_transformer
+    from holocine.puppet.training.assemble import assemble
+    from holocine.puppet.training.transformer import train_transformer
 
     hide_loading_bars()
     _check_start(folder, start)
@@ -130,10 +130,10 @@ def run_variants(
     folder: Path, suite: Suite, settings: ModelSettings, scoring: Scoring, limit: int | None, workers: int
 ):
     """Run all variants over the suite's first `limit` storyboards, and return how it ended."""
-    from benchmarks.local_engine import run_local
-    from benchmarks.progress import ProgressLine
-    from benchmarks.run import Plan, run
-    from benchmarks.systems import parse_systems
+    from benchmarks.running.local_engine import run_local
+    from benchmarks.running.progress import ProgressLine
+    from benchmarks.running.run import Plan, run
+    from benchmarks.systems.systems import parse_systems
 
     specs = [f"{variant.name}={variant.system}@{folder / variant.name}" for variant in VARIANTS]
     systems = parse_systems(specs, settings)
@@ -272,7 +272,8 @@ def _reversed(a: Variant, b: Variant, ours: Mapping[str, float], comparison: Com
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `python -m benchmarks ablations`."""
-    from benchmarks.options import add_scoring, whole_number
+    from benchmarks.options import add_scoring
+    from holocine.program import whole_number
 
     add = parser.add_argument
     add("--folder", type=Path, default=Path("runs/ablations"), help="checkpoints, models, run (default: %(default)s)")
@@ -293,8 +294,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, run and report all variants."""
     from benchmarks.options import chosen_scoring
-    from benchmarks.progress import conclude
-    from benchmarks.suites import load_suite
+    from benchmarks.running.progress import conclude
+    from benchmarks.suites.suite import load_suite
     from holocine.checkpoints import find_model
     from holocine.files import check_writable
 

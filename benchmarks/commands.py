@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.options import add_engine, add_scoring, chosen_engine, chosen_scoring, scale, shard, share, whole_number
-from benchmarks.progress import ProgressLine, conclude
+from benchmarks.options import add_engine, add_scoring, chosen_engine, chosen_scoring, scale, shard, share
+from benchmarks.running.progress import ProgressLine, conclude
+from holocine.program import whole_number
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +46,10 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run systems over a suite."""
-    from benchmarks.models import SAMPLING, ModelSettings
-    from benchmarks.run import Plan, run
-    from benchmarks.suites import load_suite
-    from benchmarks.systems import parse_systems
+    from benchmarks.running.run import Plan, run
+    from benchmarks.suites.suite import load_suite
+    from benchmarks.systems.models import SAMPLING, ModelSettings
+    from benchmarks.systems.systems import parse_systems
 
     names = (*SAMPLING, "model", "dtype", "device", "vae_tiling", "model_cpu_offload")
     settings = ModelSettings(**{name: getattr(options, name) for name in names})
@@ -78,7 +79,7 @@ def add_score(parser: argparse.ArgumentParser) -> None:
 
 def score(options: argparse.Namespace) -> int:
     """Score the videos of a run again, where metrics, encoders or detector have changed; nothing is generated."""
-    from benchmarks.run import rescore
+    from benchmarks.running.run import rescore
 
     with ProgressLine() as line:
         summary = rescore(options.out, chosen_scoring(options), chosen_engine(options), line.show)
@@ -92,7 +93,7 @@ def add_merge(parser: argparse.ArgumentParser) -> None:
 
 def merge(options: argparse.Namespace) -> int:
     """Join the parts of a run that were computed apart."""
-    from benchmarks.merge import merge
+    from benchmarks.running.merge import merge
 
     count = merge(options.out, options.parts)
     print(f"{options.out}: {count} items came from {len(options.parts)} parts")

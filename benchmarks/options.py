@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holocine.program import whole_number
+
 if TYPE_CHECKING:
-    from benchmarks.run import Engine
-    from benchmarks.scoring import Scoring
+    from benchmarks.running.run import Engine
+    from benchmarks.running.scoring import Scoring
 
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +34,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_scoring(options: argparse.Namespace) -> Scoring:
-    from benchmarks.scoring import Scoring
+    from benchmarks.running.scoring import Scoring
 
     if options.aesthetic is not None and not Path(options.aesthetic).is_file():
         raise ValueError(f"--aesthetic {options.aesthetic}: there is no such file")
@@ -41,26 +43,14 @@ def chosen_scoring(options: argparse.Namespace) -> Scoring:
 
 def chosen_engine(options: argparse.Namespace) -> Engine:
     if options.engine == "ray":
-        from benchmarks.ray_engine import run_ray
+        from benchmarks.running.ray_engine import run_ray
 
         return partial(run_ray, workers=options.workers, address=options.address, gpus=options.gpus)
     if options.address or options.gpus:
         raise ValueError("--address and --gpus are for --engine ray; leave them out")
-    from benchmarks.local_engine import run_local
+    from benchmarks.running.local_engine import run_local
 
     return partial(run_local, workers=options.workers)
-
-
-def whole_number(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d*", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
-
-
-def count(text: str) -> int:
-    if not re.fullmatch(r"\d+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
 
 
 def scale(text: str) -> float:

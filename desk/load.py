@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from desk.serving import Served, serving
+from desk.service.serving import Served, serving
 from holocine.storyboard import Storyboard
 from holocine.video import read_storyboard
 

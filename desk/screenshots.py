@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from desk.examples import VIDEOS
-from desk.serving import CHROMIUM, CHROMIUM_OPTIONS, ROOT, serving
+from desk.service.serving import CHROMIUM, CHROMIUM_OPTIONS, ROOT, serving
+from desk.tabs.examples import VIDEOS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -10,51 +10,30 @@ import argparse
 import json
 import logging
 import math
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NoReturn
 
-
-class UsageError(ValueError):
-    """A command line that cannot be understood."""
-
-
-def program() -> NoReturn:
-    """Run the command line that this process was started with."""
-    signal.signal(signal.SIGTERM, _terminate)  # clean up as for Ctrl-C
-    sys.exit(main())
+from holocine.program import Parser, UsageError, complain, exit_code
+from holocine.program import program as program_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.ERROR)
-    try:
+
+    def work() -> int | None:
         options = _parser().parse_args(argv)
-        code = options.run(options) or 0
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt as interrupt:
-        return _complain(str(interrupt) or "interrupted", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, ImportError) as error:
-        return _complain(str(error), 2)
-    except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+        return options.run(options)
+
+    return exit_code("eval", work, "interrupted")
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise KeyboardInterrupt("terminated")
-
-
-def _complain(message: str, code: int) -> int:
-    print("eval: " + " ".join(message.split()), file=sys.stderr)
-    return code
+def program() -> NoReturn:
+    """Run the command line that this process was started with."""
+    program_of(main, KeyboardInterrupt("terminated"))  # SIGTERM keeps what is finished, as Ctrl-C does
 
 
 # Commands
@@ -203,7 +182,7 @@ def _summarise(cards: list, number: int, failed: int, kept: int, out: str | None
         try:
             print(format_combined(combine(cards), [card.video.name for card in cards]))
         except ScorecardError as error:
-            _complain(str(error), 0)
+            complain("eval", str(error), 0)
     if out is not None:
         parts = [f"{len(cards)} of {counted(number, 'video')} scored"]
         parts += [f"{kept} of them before"] * bool(kept) + [f"{failed} failed"] * bool(failed)
@@ -213,13 +192,8 @@ def _summarise(cards: list, number: int, failed: int, kept: int, out: str | None
 # The command line
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see `{self.prog} --help`)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m eval", description="Score multi-shot videos against their storyboards.")
+    parser = Parser(prog="python -m eval", description="Score multi-shot videos against their storyboards.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_score(commands)
     _add_detect(commands)
@@ -228,11 +202,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--out", metavar="FILE.html", help="default: DIR/report.html")
     _add_command(commands, "encoders", encoders, "list the encoders that can be used here and what is missing")
     _add_command(commands, "schema", schema, "print the JSON Schema of scorecards")
-    for name, text in (
-        ("calibrate", "measure how far each metric can be trusted, on rendered truth with known damage"),
-        ("theatre", "measure the puppet theatre's model and the shot detectors against the world's truth"),
-    ):
-        _add_module(commands, name, text)
+    text = "measure how far each metric can be trusted, on rendered truth with known damage"
+    _add_module(commands, "calibrate", "eval.calibration.calibrate", text)
+    text = "measure the puppet theatre's model and the shot detectors against the world's truth"
+    _add_module(commands, "theatre", "eval.theatre", text)
     return parser
 
 
@@ -242,12 +215,12 @@ def _add_command(commands, name: str, run, text: str) -> argparse.ArgumentParser
     return command
 
 
-def _add_module(commands, name: str, text: str) -> None:
+def _add_module(commands, name: str, module: str, text: str) -> None:
     """A command whose arguments and work are those of a module of its own."""
     from importlib import import_module
 
-    module = import_module(f"eval.{name}")
-    module.add_arguments(_add_command(commands, name, module.run, text))
+    loaded = import_module(module)
+    loaded.add_arguments(_add_command(commands, name, loaded.run, text))
 
 
 def _add_score(commands) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from holocine.command_line import UsageError, parser
+from holocine.command_line import parser
+from holocine.program import UsageError, exit_code
+from holocine.program import program as program_of
 
 # What a video remembers of how it was made, and the type that each value has to have when it is read back from a file.
 # The storyboard holds the rest: captions, cuts, frames a second, negative prompt and seed.
@@ -66,44 +66,23 @@ LOAD_SETTINGS = (
 )
 
 
-def program() -> NoReturn:
-    """Run the command line that this process was started with."""
-    signal.signal(signal.SIGTERM, _terminate)  # clean up as for Ctrl-C
-    sys.exit(main())
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
-    try:
+
+    def work() -> None:
         options = parser(COMMANDS).parse_args(argv)
         options.run(options)
-        sys.stdout.flush()
-        return 0
-    except KeyboardInterrupt:
-        return _complain("interrupted, nothing was written", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, ImportError) as error:
-        return _complain(str(error), 2)
-    except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
-    except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or "out of memory" in str(error)):
-            raise
-        remedies = (
-            "--model-cpu-offload, --group-offload, --layerwise-casting, --vae-tiling or a smaller --height and --width"
-        )
-        return _complain(f"there is not enough memory for this video: try {remedies}", 2)
+
+    remedies = (
+        "--model-cpu-offload, --group-offload, --layerwise-casting, --vae-tiling or a smaller --height and --width"
+    )
+    too_large = f"there is not enough memory for this video: try {remedies}"
+    return exit_code("holocine", work, "interrupted, nothing was written", too_large)
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise SystemExit(143)
-
-
-def _complain(message: str, code: int) -> int:
-    print("holocine: " + " ".join(message.split()), file=sys.stderr)
-    return code
+def program() -> NoReturn:
+    """Run the command line that this process was started with."""
+    program_of(main, SystemExit(143))  # SIGTERM cleans up as Ctrl-C does
 
 
 # Commands

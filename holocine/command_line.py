@@ -5,24 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
 from holocine.attention import KERNEL_NAMES
 from holocine.checkpoints import DTYPES
-
-
-class UsageError(ValueError):
-    """A command line that cannot be understood."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see `{self.prog} --help`)")
+from holocine.program import Parser, whole_number
 
 
 def parser(run: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.ArgumentParser:
     """The parser of the whole command line; the options that it returns hold the function in `run` as `run`."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m holocine",
         description="Multi-shot video from a storyboard, by a diffusion model that denoises all shots together.",
     )
@@ -50,7 +41,7 @@ def _add_generate(commands, run) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bar")
 
     sampling = command.add_argument_group("sampling (the model's defaults if not given)")
-    sampling.add_argument("--steps", dest="num_inference_steps", type=_count, metavar="N", help="denoising steps")
+    sampling.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
     sampling.add_argument(
         "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
     )
@@ -148,7 +139,9 @@ def _add_convert(commands, run) -> None:
         metavar="MODE",
         help="default mode of the model; from the file names (full_ or sparse_) if not given",
     )
-    command.add_argument("--attention-head-dim", type=_count, default=128, metavar="N", help="128 for all Wan models")
+    command.add_argument(
+        "--attention-head-dim", type=whole_number, default=128, metavar="N", help="128 for all Wan models"
+    )
 
 
 def _add_storyboard(command) -> None:
@@ -170,14 +163,8 @@ def _add_attention(command) -> None:
 
 
 def _add_pixels(command) -> None:
-    command.add_argument("--height", type=_count, metavar="PIXELS")
-    command.add_argument("--width", type=_count, metavar="PIXELS")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
+    command.add_argument("--height", type=whole_number, metavar="PIXELS")
+    command.add_argument("--width", type=whole_number, metavar="PIXELS")
 
 
 def _seed(text: str) -> int:

@@ -4,8 +4,8 @@ import gradio as gr
 import pytest
 
 import app
-from desk import direct, visits
-from desk.limits import LimitError
+from desk.studio.limits import LimitError
+from desk.tabs import direct, visits
 
 
 def test_the_interface_builds_without_weights(make_pipeline, tmp_path, monkeypatch):
@@ -41,8 +41,8 @@ def test_sizes_are_read_and_nothing_else():
 
 def test_the_sizes_offered_can_all_be_made(monkeypatch):
     monkeypatch.delenv("HOLOCINE_MODEL", raising=False)
-    from desk.limits import Limits
-    from desk.models import find
+    from desk.studio.limits import Limits
+    from desk.studio.models import find
 
     model = find()
     limits = Limits.of(model)

@@ -5,8 +5,9 @@ Names are imported when they are first used, so that nothing here loads torch be
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from holocine.lazy import lazily
 
 if TYPE_CHECKING:
     from eval.encoders.choosing import Encoders, list_encoders, load_encoders
@@ -36,14 +37,4 @@ __all__ = [
     "split_text",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazily(__name__, _MODULE_OF)

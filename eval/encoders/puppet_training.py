@@ -32,7 +32,7 @@ from holocine.prompt import character_descriptions
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.facts import FACTS, TRAITS, shot_facts
 from holocine.puppet.renderer import FrameTruth, render
-from holocine.puppet.trainer import Trainer
+from holocine.puppet.training.trainer import Trainer
 from holocine.puppet.world import HEIGHT, WIDTH, Scene, sample_scene
 
 logger = logging.getLogger(__name__)

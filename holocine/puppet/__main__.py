@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from holocine.puppet.recipe import Recipe
+    from holocine.puppet.training.recipe import Recipe
 
     parser = argparse.ArgumentParser(prog="python -m holocine.puppet", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -45,14 +45,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from holocine.puppet.recipe import Recipe, run
+    from holocine.puppet.training.recipe import Recipe, run
 
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     run(options.folder, recipe, options.out or options.folder / "weights", options.start)
 
 
 def _assemble(options: argparse.Namespace) -> None:
-    from holocine.puppet.assemble import assemble
+    from holocine.puppet.training.assemble import assemble
 
     vae = options.folder / ("decoder" if (options.folder / "decoder" / "model").exists() else "vae") / "model"
     assemble(options.folder / "text", vae, options.folder / "transformer" / "model", options.out)

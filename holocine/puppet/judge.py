@@ -1,34 +1,23 @@
 """The judge: a small classifier that reads from a shot's pictures what the shot shows.
 
-Trained on the theatre's own rendering, where every answer is known, blurred and noised so that it does not live on
-details a generator may miss. It measures generated videos; its own error on rendered truth is part of every report.
+Trained (`training/judge.py`) on the theatre's own rendering, where every answer is known. It measures generated videos;
+its own error on rendered truth is part of every report.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
-from holocine.puppet.data import TRAINING_SEED, shard_scenes
-from holocine.puppet.facts import FACTS, shot_facts
-from holocine.puppet.renderer import render
-from holocine.puppet.trainer import Trainer
-from holocine.puppet.world import Scene, sample_scene
-
-logger = logging.getLogger(__name__)
+from holocine.puppet.facts import FACTS
 
 WEIGHTS = Path(__file__).parent / "judge.safetensors"
 CLIP_FRAMES = 8
-_FIRST_SEED = 3_000_000_000  # scenes made up for the judge alone
 
 
 class Judge(nn.Module):
@@ -79,101 +68,3 @@ def read_shots(judge: Judge, frames: np.ndarray, cuts: tuple[int, ...]) -> list[
     clips = np.stack([frames[clip_frames(a, b - a)] for a, b in zip(starts, ends, strict=True)])
     logits = judge(torch.from_numpy(clips).float() / 255)
     return [{name: FACTS[name][int(x[i].argmax())] for name, x in logits.items()} for i in range(len(starts))]
-
-
-_scenes = lru_cache(maxsize=None)(shard_scenes)
-
-
-class _Shots:
-    """Clips of shots with their answers: half of them from the rendered shards, half of scenes made up on the spot."""
-
-    def __init__(self, frames: Path, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.paths = sorted(frames.glob("*.npy"))
-        self.next_seed = _FIRST_SEED
-
-    def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        clips, answers = [], []
-        while len(clips) < count // 2:
-            path = self.paths[self.rng.integers(len(self.paths))]
-            shard, scenes = np.load(path, mmap_mode="r"), _scenes(int(path.stem))
-            for number in self.rng.choice(len(scenes), 4, replace=False):
-                self._add(clips, answers, scenes[number], lambda chosen, n=number, s=shard: s[n][chosen])
-        while len(clips) < count:
-            scene = sample_scene(self.next_seed)
-            self.next_seed += 1
-            self._add(clips, answers, scene, lambda chosen, s=scene: _rendered(s, chosen))
-        return torch.from_numpy(np.stack(clips)), torch.tensor(answers)
-
-    def _add(self, clips: list, answers: list, scene: Scene, frames: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Add a random shot of a scene."""
-        index = int(self.rng.integers(len(scene.shots)))
-        start = (0, *scene.cuts)[index]
-        clip = frames(clip_frames(start, scene.shots[index].num_frames))
-        clips.append(_degrade(_shifted(clip, self.rng), self.rng))
-        answers.append(shot_facts(scene, index))
-
-
-def _rendered(scene: Scene, chosen: np.ndarray) -> np.ndarray:
-    return render(scene, only=set(chosen.tolist()))[0]
-
-
-def _shifted(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The clip moved by a few pixels as a whole, its border repeated."""
-    dy, dx = int(rng.integers(-3, 4)), int(rng.integers(-10, 11))
-    rows = np.clip(np.arange(clip.shape[1]) + dy, 0, clip.shape[1] - 1)
-    columns = np.clip(np.arange(clip.shape[2]) + dx, 0, clip.shape[2] - 1)
-    return clip[:, rows][:, :, columns]
-
-
-def _degrade(clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Blur, noise and a slight change of gain: what a decoder may do to a picture without changing what it shows.
-
-    clip: uint8 (frames, H, W, 3); returns float32 of the same shape in [0, 1].
-    """
-    flat = np.ascontiguousarray(clip.transpose(1, 2, 0, 3)).reshape(*clip.shape[1:3], -1)
-    if rng.random() < 0.7:
-        flat = cv2.GaussianBlur(flat, (0, 0), float(rng.uniform(0.3, 1.4)))
-    flat = flat.astype(np.float32) * np.float32((1 + 0.06 * rng.standard_normal()) / 255)
-    flat += np.float32(0.04 * rng.random()) * rng.standard_normal(flat.shape, np.float32)
-    return flat.reshape(*clip.shape[1:3], len(clip), 3).transpose(2, 0, 1, 3).clip(0, 1)
-
-
-def train_judge(
-    frames: Path,
-    minutes: float,
-    path: Path = WEIGHTS,
-    batch: int = 48,
-    lr: float = 2e-3,
-    device: str | torch.device = "cpu",
-) -> Judge:
-    """Train for `minutes` of compute, from `path` if it is there; save half-precision weights to it.
-
-    frames: folder of rendered shards.
-    """
-    rng = np.random.default_rng()
-    judge, shots = load_judge(path) if path.exists() else Judge(), _Shots(frames, rng)
-    judge.to(device).train()
-    trainer = Trainer(judge, minutes, lr, not_muon=("heads",))
-    for step in trainer.steps():
-        clips, answers = (x.to(device) for x in shots.batch(batch))
-        losses = [F.cross_entropy(x, answers[:, i]) for i, x in enumerate(judge(clips).values())]
-        loss = torch.stack(losses).mean()
-        trainer.step(loss)
-        if step % 50 == 0:
-            logger.info("judge step %d, %.1f min: loss %.4f", step, trainer.spent_minutes, float(loss.detach()))
-    judge.cpu().eval()
-    save_file({n: t.half().contiguous() if t.is_floating_point() else t for n, t in judge.state_dict().items()}, path)
-    return judge
-
-
-def check_judge(judge: Judge, num_scenes: int = 100, first_seed: int = 700_000) -> dict[str, float]:
-    """Share of shots that the judge reads rightly on rendered scenes it has not seen, fact by fact."""
-    assert first_seed + num_scenes <= TRAINING_SEED
-    right = {name: [] for name in FACTS}
-    for seed in range(first_seed, first_seed + num_scenes):
-        scene: Scene = sample_scene(seed)
-        for index, seen in enumerate(read_shots(judge, render(scene)[0], scene.cuts)):
-            for (name, choices), answer in zip(FACTS.items(), shot_facts(scene, index), strict=True):
-                right[name].append(seen[name] == choices[answer])
-    return {name: float(np.mean(values)) for name, values in right.items()}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.items import LOG, RECORD, SCORECARD, Hashes, Item, Record, RunInfo, land
-from benchmarks.scoring import Scoring
-from benchmarks.suites import Entry, Suite, write_suite
+from benchmarks.running.items import LOG, RECORD, SCORECARD, Hashes, Item, Record, RunInfo, land
+from benchmarks.running.scoring import Scoring
+from benchmarks.suites.suite import Entry, Suite, write_suite
 from eval.metrics import all_metrics
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import sample_scene

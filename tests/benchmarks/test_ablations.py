@@ -10,14 +10,15 @@ import torch
 from benchmarks import ablations
 from benchmarks.__main__ import main
 from benchmarks.ablations import VARIANTS
-from benchmarks.published import TABLE_2
-from benchmarks.results import ItemResult, Results, Score
-from benchmarks.significance import Comparison
-from benchmarks.summary import summarise
+from benchmarks.reporting.published import TABLE_2
+from benchmarks.reporting.results import ItemResult, Results, Score
+from benchmarks.reporting.significance import Comparison
+from benchmarks.reporting.summary import summarise
 from holocine.checkpoints import find_model
-from holocine.puppet import batches, train_transformer
-from holocine.puppet.data import SHARD_SCENES, shard_lengths
-from holocine.puppet.latents import GRID, STILLS_PER_SHOT, still_scenes
+from holocine.puppet.training import batches
+from holocine.puppet.training import transformer as train_transformer
+from holocine.puppet.training.data import SHARD_SCENES, shard_lengths
+from holocine.puppet.training.latents import GRID, STILLS_PER_SHOT, still_scenes
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def words(tiny_suite, values: dict[str, list[float]]) -> list[str]:
     """What is said of runs in which each variant has these values of `sca`, one a storyboard."""
     from dataclasses import replace
 
-    from benchmarks.items import RunInfo
+    from benchmarks.running.items import RunInfo
 
     count = len(next(iter(values.values())))
     entries = tuple(replace(tiny_suite.entries[0], id=f"s{i}") for i in range(count))

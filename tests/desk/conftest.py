@@ -7,11 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from desk.jobs import JobQueue
-from desk.models import find
-from desk.outputs import Outputs
-from desk.serving import CHROMIUM, CHROMIUM_OPTIONS, serving
-from desk.studio import Settings, Studio, holder
+from desk.service.serving import CHROMIUM, CHROMIUM_OPTIONS, serving
+from desk.studio.jobs import JobQueue
+from desk.studio.models import find
+from desk.studio.outputs import Outputs
+from desk.studio.studio import Settings, Studio, holder
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def settings(tiny_model, limits, storyboard):
 
 @pytest.fixture
 def limits(tiny_model):
-    from desk.limits import Limits
+    from desk.studio.limits import Limits
 
     return Limits.of(tiny_model)
 

@@ -24,8 +24,8 @@ from eval.theatre import (
     save_tallies,
     table,
 )
-from holocine.puppet.data import TRAINING_SEED, shard_scenes
 from holocine.puppet.judge import load_judge
+from holocine.puppet.training.data import TRAINING_SEED, shard_scenes
 from holocine.puppet.world import sample_scene
 
 

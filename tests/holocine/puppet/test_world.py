@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holocine.puppet.captions import to_storyboard
-from holocine.puppet.data import shard_lengths, shard_scenes
 from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.renderer import render
+from holocine.puppet.training.data import shard_lengths, shard_scenes
 from holocine.puppet.world import HEIGHT, MIN_SHOT_FRAMES, SCARVES, WIDTH, sample_lengths, sample_scene
 
 seeds = st.integers(0, 2**40)

@@ -1,0 +1,244 @@
+"""`python -m benchmarks publish`: a run's small results into the repository, and its table into the README.
+
+benchmarks/results/SUITE/   README.md, which says what the other files hold: all of a run but most of its videos
+README.md                   the text between `<!-- results of SUITE -->` and `<!-- end of results -->`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reporting.render import markdown
+from benchmarks.reporting.report import write_tables
+from benchmarks.reporting.results import BOUNDS, Results, load_run
+from benchmarks.reporting.summary import Summary, summarise
+from benchmarks.reporting.tables import all_tables, heading, main_table, number
+from benchmarks.running.items import ITEMS, RunError, RunInfo
+from benchmarks.running.progress import duration
+from benchmarks.running.scoring import Scoring
+from eval.metric import Metric
+from holocine.files import replacing
+
+FILES = {
+    "run.json": "what was run: suite, version and hash; systems; model and hash; metrics with their versions; version "
+    "of the puppet world where systems show it; and under `made` the command, how many videos, how many failed, "
+    "seconds of making and of scoring them added up over processes, and the detector and encoders that scored them",
+    "table.csv": "the main table: a row a system, value and standard error of each metric",
+    "metrics.csv": "a row a metric and system, all metrics: version, direction, value, standard error over "
+    "storyboards, rank among the systems that compete (1 and 2 alone), storyboards and videos it stands on, and how "
+    "much of what it is about could be looked at (`covered` of `of`); also as metrics.parquet",
+    "tags.csv": "the same by tag of the storyboards, for the metrics of the main table",
+    "distances.csv": "a row a system and number of shots between two that show the same character: their similarity",
+    "items.parquet": "a row a metric and video: value, and the sums and counts that all other tables are made from",
+    "videos.csv": "a row a video: why it failed, if it did, seconds of making and scoring it, and peak memory in MiB",
+    "report.md": "all tables to read",
+    "table.tex": "the main ones for a paper",
+}
+_SAMPLING = {
+    "--steps": "num_inference_steps",
+    "--guidance": "guidance_scale",
+    "--guidance-below": "guidance_below",
+    "--eta": "eta",
+    "--height": "height",
+    "--width": "width",
+    "--dtype": "dtype",
+}
+_BEGIN, _END = "<!-- results of {} -->", "<!-- end of results -->"
+
+
+def order_in_words(summary: Summary) -> list[str]:
+    """For every metric of the main table whether it puts truth above all models and these above still and shuffled.
+
+    Sentences as Markdown, from the numbers alone; none if the run has no truth, or no model.
+    """
+    results = summary.results
+    by_kind = {kind: [s for s in results.bounds if results.kind(s) == kind] for kind in BOUNDS}
+    truths, low = by_kind["truth"], by_kind["still"] + by_kind["shuffled"]
+    if not truths or not results.competing:
+        return []
+    agree, sentences = [], []
+    for metric in summary.main:
+        wrong = _disorder(summary, metric, truths[0], low)
+        if wrong:
+            sentences.append(f"**{heading(metric)}** disagrees: {'; '.join(wrong)}.")
+        else:
+            agree.append(heading(metric))
+    wanted = f"{truths[0]} above every model{', every model above ' + ' and '.join(low) if low else ''}"
+    kept = f"In the order that should be ({wanted}) are: {', '.join(agree)}." if agree else ""
+    return [kept or f"No metric keeps to the order that should be ({wanted}).", *sentences]
+
+
+def _disorder(summary: Summary, metric: Metric, truth: str, low: Sequence[str]) -> list[str]:
+    """What of the order a metric does not keep to, in words; systems without a value cannot break it."""
+    row = summary.table[metric.name]
+    values = {system: cell.value for system, cell in row.items() if cell.value is not None}
+    sign = -1 if metric.direction == "lower" else 1
+    models = [system for system in summary.results.competing if system in values]
+    found = []
+    if truth in values:
+        over = [
+            system for system in (*models, *low) if system in values and sign * (values[system] - values[truth]) > 0
+        ]
+        if over:
+            found.append(f"above {_valued(truth, values)} {'is' if len(over) == 1 else 'are'} {_listed(over, values)}")
+    for bound in low:
+        if bound in values:
+            under = [system for system in models if sign * (values[bound] - values[system]) >= 0]
+            if under:
+                which = "all models" if len(under) == len(models) > 1 else _listed(under, values)
+                found.append(f"{_valued(bound, values)} is not below {which}")
+    return found
+
+
+def _valued(system: str, values: dict[str, float]) -> str:
+    return f"{system} ({number(values[system])})"
+
+
+def _listed(systems: Sequence[str], values: dict[str, float]) -> str:
+    return ", ".join(_valued(system, values) for system in systems)
+
+
+def portable(info: RunInfo) -> RunInfo:
+    """What a run.json says, without the folders of the machine that made the run: models and videos by their names."""
+    systems = {name: re.sub(r"(?<=[:@])/[^@]*/(?=[^/@])", "", spec) for name, spec in info.systems.items()}
+    model = {**info.model, "name": _file_name(info.model["name"])} if info.model else info.model
+    scoring = {name: _file_name(value) if value else value for name, value in info.scoring.items()}
+    return replace(info, systems=systems, model=model, scoring=scoring)
+
+
+def _file_name(name: str) -> str:
+    """The last part of an absolute path; all of anything else, hub ids among them."""
+    return re.sub("^/.*/(?=.)", "", name)
+
+
+def run_command(results: Results) -> str:
+    """The command that makes such a run, without folders of the machine that made it."""
+    info, suite = portable(results.info), results.suite
+    words = ["python", "-m", "benchmarks", "run", "--suite", suite.name, "--systems", ",".join(info.systems.values())]
+    if (model := info.model.get("name", "embedded")) != "embedded":
+        words += ["--model", model]
+    usual = Scoring().plain()
+    asked = {flag: info.model.get(name) for flag, name in _SAMPLING.items()}
+    asked |= {f"--{name}": value for name, value in info.scoring.items() if value != usual.get(name)}
+    for flag, value in asked.items():
+        if value is not None:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    if len(results.entries) < len(suite):
+        words += ["--limit", str(len(results.entries))]
+    if len(results.seeds) > 1:
+        words += ["--seeds", str(len(results.seeds))]
+    return shlex.join([*words, "--out", f"runs/{suite.name}"])
+
+
+def readme_part(summary: Summary) -> str:
+    """The main table with how it was made and what it shows, as Markdown."""
+    results = summary.results
+    table = main_table(summary)
+    seconds = sum(sum(item.seconds.values()) for item in results.items if item.seconds)
+    made = (
+        f"{len(results.entries)} of the {len(results.suite)} storyboards of `{results.suite.name}`, "
+        f"{len(results.systems)} systems, {len(results.items)} videos"
+        f"{f' ({len(results.failures)} failed)' if results.failures else ''}; making and scoring them took "
+        f"{duration(seconds)} in all, added up over processes:"
+    )
+    body = markdown(table).split("\n", 2)[2]  # without its title
+    words = [f"* {sentence}" for sentence in order_in_words(summary)]
+    return "\n".join([made, "", "```sh", run_command(results), "```", "", body, *words, ""])
+
+
+def publish(summary: Summary, folder: Path, videos: int) -> str:
+    """Write the small results of a run into the folder of results, and return what stands in its README.md.
+
+    videos: of how many storyboards, the suite's first, the videos come along.
+    """
+    out = folder / summary.results.suite.name
+    out.mkdir(parents=True, exist_ok=True)
+    write_tables(summary, all_tables(summary), out)
+    with replacing(out / "run.json") as temporary:
+        content = {**asdict(portable(summary.results.info)), "made": how_it_was_made(summary.results)}
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    files = dict(FILES)
+    if _publish_videos(summary.results, out, videos):
+        files[ITEMS] = "videos of the first storyboards, SYSTEM/STORYBOARD/REPETITION/video.mp4"
+    part = readme_part(summary)
+    files = "\n".join(f"| [{name}]({name}) | {what} |" for name, what in files.items())
+    with replacing(out / "README.md") as temporary:
+        title = f"# Results of the suite {summary.results.suite.name}"
+        temporary.write_text(f"{title}\n\n{part}\n| file | holds |\n| --- | --- |\n{files}\n", encoding="utf-8")
+    return part
+
+
+def _publish_videos(results: Results, out: Path, storyboards: int) -> bool:
+    """Put the videos of the first storyboards, in the first repetition, in the place of those of an earlier run.
+
+    They lie as in the run's folder. Returns whether there are any.
+    """
+    shutil.rmtree(out / ITEMS, ignore_errors=True)
+    first = {entry.id for entry in results.entries[:storyboards]}
+    chosen = [one for one in results.items if one.video and one.storyboard_id in first and one.seed == results.seeds[0]]
+    for one in chosen:
+        place = out / one.video.relative_to(results.run)
+        place.parent.mkdir(parents=True)
+        with replacing(place) as temporary:
+            shutil.copyfile(one.video, temporary)
+    return bool(chosen)
+
+
+def how_it_was_made(results: Results) -> dict[str, Any]:
+    """What run.json says of published results beyond that of a run, as JSON values."""
+    seconds = {
+        stage: round(sum((item.seconds or {}).get(stage, 0.0) for item in results.items), 1)
+        for stage in ("generate", "score")
+    }
+    return {
+        "command": run_command(results),
+        "storyboards": len(results.entries),
+        "videos": len(results.items),
+        "failed": len(results.failures),
+        "seconds": seconds,
+        "measured_with": sorted({one for item in results.items for one in item.measured_with}),
+    }
+
+
+def around(readme: Path, name: str) -> tuple[str, str]:
+    """The text before and after the results of a suite, its marks included; raises `RunError` for a file without."""
+    text, begin = readme.read_text(encoding="utf-8"), _BEGIN.format(name)
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(_END)
+    if not found or not ended:
+        raise RunError(f"{readme} has no place for the table: put the lines {begin} and {_END} where it belongs")
+    return f"{before}{begin}\n", f"{_END}{after}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `python -m benchmarks publish`."""
+    from holocine.program import count
+
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument("--baseline", metavar="SYSTEM", help="compare every other system with this one")
+    default = Path(__file__).parents[1] / "results"
+    parser.add_argument("--results", type=Path, default=default, metavar="DIR", help="folder of results (%(default)s)")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the table into this file too")
+    parser.add_argument(
+        "--videos", type=count, default=3, metavar="N", help="with those of the first N storyboards (%(default)s)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Publish a run."""
+    results = load_run(options.run_folder)
+    place = around(options.readme, results.suite.name) if options.readme else None
+    part = publish(summarise(results, options.baseline, published=False), options.results, options.videos)
+    if place:
+        with replacing(options.readme) as temporary:
+            temporary.write_text(part.join(place), encoding="utf-8")
+    print(part)
+    return 0

@@ -1,0 +1,249 @@
+"""The tables of a report, ready to be written as Markdown, LaTeX, HTML or plain text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
+from benchmarks.reporting.significance import MIN_PAIRS
+from benchmarks.reporting.summary import Cell, Summary
+from eval.metric import Metric
+
+NONE = "–"
+LEVEL = 0.05
+MENTIONED = 0.95  # coverage below this stands beside the number
+ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
+
+
+@dataclass(frozen=True)
+class Text:
+    """What stands in one place of a table. emphasis: "best", "second" or none; hint: more, for those who ask."""
+
+    text: str
+    emphasis: str | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts under a head; the first column names the row. `note` stands below, `lines` above rows by number.
+
+    `line_notes`: what is said at such a line, by row number.
+    """
+
+    name: str
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Text, ...], ...]
+    note: str = ""
+    lines: Mapping[int, str] | None = None
+
+
+def heading(metric: Metric) -> str:
+    """A metric's name for the head of a table: the paper's where it has one, and which way is better."""
+    name = dict(zip(COLUMNS, HEADINGS, strict=True)).get(metric.name, metric.name.replace("_", " "))
+    return f"{name} {ARROWS[metric.direction]}".rstrip()
+
+
+def number(value: float | None) -> str:
+    """Four decimals as in the paper, fewer for large numbers; – for None."""
+    if value is None:
+        return NONE
+    return f"{value:.{4 if abs(value) < 10 else 2 if abs(value) < 1000 else 0}f}"
+
+
+def cell_text(cell: Cell) -> Text:
+    """`0.9837 ± 0.0021†` and, where much could not be looked at, how much was: `(87 %)`."""
+    if cell.value is None:
+        return Text(NONE, hint=f"no value for any of {cell.num_videos} videos")
+    text = number(cell.value)
+    if cell.error is not None:
+        text += f" ± {number(cell.error)}"
+    if is_different(cell):
+        text += "†"
+    share = [cell.coverage] if cell.coverage is not None else []
+    share.append(cell.videos / cell.num_videos if cell.num_videos else 1.0)
+    if min(share) < MENTIONED:
+        text += f" ({percent(min(share))})"
+    hint = f"{cell.videos} of {cell.num_videos} videos, {cell.storyboards} storyboards"
+    if cell.of:
+        hint += f"; looked at {cell.covered:,} of {cell.of:,}"
+    return Text(text, {1: "best", 2: "second"}.get(cell.rank), hint)
+
+
+def is_different(cell: Cell) -> bool:
+    """Whether a system differs from the baseline by more than chance."""
+    return cell.comparison is not None and cell.comparison.holm is not None and cell.comparison.holm < LEVEL
+
+
+def percent(share: float) -> str:
+    """A share in whole per cent, never rounded up to all nor down to nothing."""
+    return f"{min(99, max(1, round(100 * share)))} %" if 0 < share < 1 else f"{100 * share:.0f} %"
+
+
+def all_tables(summary: Summary) -> list[Table]:
+    """Every table of a report, the paper's first."""
+    found = [main_table(summary), comparisons(summary), by_distance(summary), every_metric(summary), what_ran(summary)]
+    return [table for table in (*found, *by_tag(summary), failures(summary)) if table is not None and table.rows]
+
+
+def main_table(summary: Summary) -> Table:
+    """The layout of the paper's Table 1: a row a system, bounds below a line, published rows below another."""
+    published = [COLUMNS.index(metric.name) for metric in summary.main]
+    rows, lines = [], {}
+    for group, caption in (
+        (summary.results.competing, ""),
+        (summary.results.bounds, "Bounds: they show what the metrics can tell, and do not compete."),
+    ):
+        if group and (rows or caption):
+            lines[len(rows)] = caption
+        for system in group:
+            cells = (cell_text(summary.table[metric.name][system]) for metric in summary.main)
+            rows.append((Text(system), Text(_videos(summary, system)), *cells))
+    if summary.published and published:
+        lines[len(rows)] = CAVEAT
+        for system, values in TABLE_1.items():
+            rows.append((Text(system), Text(""), *(Text(number(values[i])) for i in published)))
+    notes = ["Value ± standard error over storyboards (jackknife); best in bold, runner-up underlined."]
+    if summary.baseline:
+        notes.append(f"† differs from {summary.baseline} at 5 % (paired bootstrap, Holm).")
+    notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
+    notes += _not_measured(summary)
+    head = ("system", "videos", *(heading(metric) for metric in summary.main))
+    suite = summary.results.suite
+    title = f"Suite {suite.name} {suite.version}, {len(summary.results.entries)} storyboards"
+    return Table("main", title, head, tuple(rows), " ".join(notes), lines)
+
+
+def _videos(summary: Summary, system: str) -> str:
+    """How many videos of a system were scored, of all that there should be."""
+    results = summary.results
+    scored = sum(item.system == system and item.scorecard is not None for item in results.items)
+    return f"{scored} of {len(results.entries) * len(results.seeds)}"
+
+
+def _not_measured(summary: Summary) -> list[str]:
+    """The columns of the paper that no video has, and what most scorecards give as the reason."""
+    missing: dict[str, list[str]] = {}
+    for name, title in zip(COLUMNS, HEADINGS, strict=True):
+        scores = [item.scorecard[name] for item in summary.results.items if name in (item.scorecard or {})]
+        if all(score.value is None for score in scores):
+            reasons = Counter(score.reason for score in scores if score.reason)
+            missing.setdefault(reasons.most_common(1)[0][0] if reasons else "no scorecard has it", []).append(title)
+    return [f"Not measured: {', '.join(titles)} ({reason})." for reason, titles in missing.items()]
+
+
+def comparisons(summary: Summary) -> Table | None:
+    """Every system against the baseline, on the metrics of the main table."""
+    if summary.baseline is None:
+        return None
+    rows, lines = [], {}
+    for metric in summary.main:
+        found = {system: cell.comparison for system, cell in summary.table[metric.name].items() if cell.comparison}
+        if found and rows:
+            lines[len(rows)] = ""
+        for system, one in found.items():
+            cell = summary.table[metric.name][system]
+            worse = is_different(cell) and (one.difference > 0) == (metric.direction == "lower")
+            verdict = "" if not is_different(cell) else "worse" if worse else "better"
+            interval = f"[{one.low:+.4f}, {one.high:+.4f}]"
+            texts = (heading(metric), system, f"{one.difference:+.4f}", interval, _p(one.holm), str(one.pairs), verdict)
+            rows.append(tuple(map(Text, texts)))
+    note = (
+        f"Difference from {summary.baseline} with its 95 % interval over the storyboards that both have (pairs); p of "
+        f"a paired bootstrap after Holm's correction for all systems of a metric; better or worse where it is below "
+        f"{LEVEL}. Systems with fewer than {MIN_PAIRS} pairs are not compared."
+    )
+    head = ("metric", "system", "difference", "95 % interval", "p", "pairs", "so it is")
+    return Table("comparisons", f"Against {summary.baseline}", head, tuple(rows), note, lines)
+
+
+def by_distance(summary: Summary) -> Table | None:
+    """How alike shots with the same character are, by how many shots apart they are."""
+    distances = sorted({distance for found in summary.distances.values() for distance in found})
+    if not distances:
+        return None
+    rows = []
+    for system, found in summary.distances.items():
+        cells = (_distance_text(found[d]) if d in found else Text(NONE) for d in distances)
+        rows.append((Text(system), *cells))
+    head = ("system", *(f"{distance} apart" for distance in distances))
+    note = "Mean similarity of two shots that show the same character ± standard error, and on how many storyboards."
+    return Table("distance", "Consistency by shot distance", head, tuple(rows), note)
+
+
+def every_metric(summary: Summary) -> Table:
+    """All metrics, one a row, under the names of their groups."""
+    rows, lines, group = [], {}, None
+    for metric in summary.metrics:
+        if metric.group != group:
+            group = lines[len(rows)] = metric.group
+        unit = f" ({metric.unit})" if metric.unit else ""
+        name = Text(f"{metric.id} {ARROWS[metric.direction]}".rstrip() + unit, hint=metric.meaning)
+        rows.append((name, *(cell_text(summary.table[metric.name][system]) for system in summary.systems)))
+    return Table("metrics", "All metrics", ("metric", *summary.systems), tuple(rows), lines=lines)
+
+
+def by_tag(summary: Summary) -> list[Table]:
+    """The metrics of the main table by tag, a table each."""
+    tables = []
+    for metric in summary.main:
+        rows, lines, kind = [], {}, None
+        for tag, found in summary.tags.items():
+            if tag.partition(":")[0] != kind:
+                kind = tag.partition(":")[0]
+                lines[len(rows)] = ""
+            cells = [found[metric.name][system] for system in summary.systems]
+            if any(cell.value is not None for cell in cells):
+                count = max(cell.storyboards for cell in cells)
+                rows.append((Text(f"{tag} ({count})"), *map(cell_text, cells)))
+        lines = {row: text for row, text in lines.items() if 0 < row < len(rows)}
+        title = f"{heading(metric)} by tag (number of storyboards)"
+        tables.append(Table(f"tags-{metric.name}", title, ("tag", *summary.systems), tuple(rows), lines=lines))
+    return tables
+
+
+def what_ran(summary: Summary) -> Table:
+    """How many videos each system made, and what they cost."""
+    results = summary.results
+    expected = len(results.entries) * len(results.seeds)
+    rows = []
+    for system in summary.systems:
+        items = [item for item in results.items if item.system == system]
+        failed = sum(item.scorecard is None for item in items)
+        costs = [
+            _mean(item.seconds[stage] for item in items if item.seconds and stage in item.seconds)
+            for stage in ("generate", "score")
+        ]
+        memory = max((item.peak_mb for item in items if item.peak_mb is not None), default=None)
+        numbers = (f"{len(items) - failed} of {expected}", str(failed), str(expected - len(items)))
+        seconds = [NONE if cost is None else f"{cost:.1f}" for cost in costs]
+        texts = (*numbers, *seconds, NONE if memory is None else f"{memory:,.0f}")
+        rows.append((Text(system), *map(Text, texts)))
+    head = ("system", "scored", "failed", "not run", "s to make one", "s to score one", "peak memory, MiB")
+    return Table("systems", "What ran", head, tuple(rows))
+
+
+def failures(summary: Summary) -> Table | None:
+    """The items without a scorecard, and why."""
+    rows = [
+        (Text(item.system), Text(item.storyboard_id), Text(str(item.seed)), Text(item.error or "unknown"))
+        for item in summary.results.failures
+    ]
+    return Table("failures", "Failed", ("system", "storyboard", "seed", "why"), tuple(rows)) if rows else None
+
+
+def _distance_text(cell: Cell) -> Text:
+    error = "" if cell.error is None else f" ± {number(cell.error)}"
+    return Text(f"{number(cell.value)}{error} ({cell.storyboards})")
+
+
+def _p(p: float | None) -> str:
+    return NONE if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found: Sequence[float] = list(values)
+    return sum(found) / len(found) if found else None

@@ -1,0 +1,53 @@
+"""How a run gets on and how it ended, for people at a terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.running.run import Progress, Summary
+
+
+class ProgressLine:
+    """Progress on stderr: one line that changes on a terminal, else a line for each item that has ended."""
+
+    def __init__(self) -> None:
+        self.changes = sys.stderr.isatty()
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.changes:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def show(self, progress: Progress) -> None:
+        ended = progress.done + progress.failed
+        last = progress.last
+        eta = "" if progress.eta is None or ended == progress.total else f", ETA {duration(progress.eta)}"
+        head = f"[{ended}/{progress.total}{eta}]"
+        if last is not None and (last.error or not self.changes):
+            what = f"failed: {last.error}" if last.error else f"{sum(last.seconds.values()):.1f} s"
+            clear = "\r\x1b[K" if self.changes else ""
+            print(f"{clear}{head} {last.item}: {what}", file=sys.stderr, flush=True)
+        if self.changes:
+            now = ", ".join(map(str, progress.current))
+            print(f"\r\x1b[K{head} {now}"[:160], end="", file=sys.stderr, flush=True)
+
+
+def conclude(summary: Summary, out: Path) -> int:
+    """Say how it ended; exit code 1 if items have failed."""
+    failed = summary.failed + summary.kept_failed
+    kept = f", {summary.kept} were there" if summary.kept else ""
+    print(f"{out}: {summary.done} items done{kept}, {failed} failed, {duration(summary.seconds)}")
+    if failed:
+        print("why is in each item's record.json and log.txt; --retry-failed works on them again")
+    return 1 if failed else 0
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 8.2 s, 3 min, 2 h 05 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"

@@ -1,0 +1,341 @@
+"""Running systems over a suite: which items there are, which of them are due, and landing what comes of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.running.items import (
+    LOG,
+    SCORECARD,
+    SCRATCH,
+    VIDEO,
+    Hashes,
+    Item,
+    Record,
+    RunError,
+    RunInfo,
+    existing,
+    items_in,
+    land,
+    locked,
+    read_record,
+    remove,
+    sweep,
+)
+from benchmarks.running.scoring import Scoring, metric_ids
+from benchmarks.running.work import Job, Outcome, Worker, no_space
+from benchmarks.suites.suite import Entry, Suite, content_hash, load_suite, write_suite
+from benchmarks.systems.models import ModelSettings, model_sha256
+from benchmarks.systems.systems import System, World
+from holocine.puppet.world import WORLD_VERSION
+
+logger = logging.getLogger(__name__)
+
+State = Literal["new", "unscored", "done", "failed", "changed", "metrics changed"]
+Engine = Callable[..., Generator[Outcome]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run, and on what terms.
+
+    seeds: repetitions of each storyboard, numbered from 0. limit: only so many storyboards, the suite's first. shard:
+    (i, n), only the i-th of n equal parts, from 1. retry_failed: work again on items that failed. changed: what to do
+    with results whose suite, model, system or metrics have changed since: "refuse" to run, or "rerun" them.
+    """
+
+    suite: Suite
+    systems: Sequence[System]
+    specs: Sequence[str]
+    settings: ModelSettings = field(default_factory=ModelSettings)
+    scoring: Scoring = field(default_factory=Scoring)
+    seeds: int = 1
+    limit: int | None = None
+    shard: tuple[int, int] = (1, 1)
+    retry_failed: bool = False
+    changed: Literal["refuse", "rerun"] = "refuse"
+
+    def info(self) -> RunInfo:
+        return RunInfo(
+            suite={"name": self.suite.name, "version": self.suite.version, "sha256": self.suite.sha256},
+            systems={system.name: spec for system, spec in zip(self.systems, self.specs, strict=True)},
+            model=self._model(),
+            metrics=metric_ids(),
+            scoring=self.scoring.plain(),
+            seeds=tuple(range(self.seeds)),
+            world=WORLD_VERSION if any(isinstance(system, World) for system in self.systems) else None,
+        )
+
+    def _model(self) -> dict[str, Any]:
+        if all(system.settings is None for system in self.systems):
+            return {}
+        name = self.settings.model
+        return {"name": name or "embedded", "sha256": model_sha256(name), **self.settings.definition()}
+
+    def jobs(self) -> Iterator[Job]:
+        """All items of this shard with their hashes: model after model, then storyboard after storyboard.
+
+        So a worker changes its model as rarely as possible, and a run that is stopped has compared its systems on the
+        same storyboards.
+        """
+        i, n = self.shard
+        pairs = [(entry, seed) for seed in range(self.seeds) for entry in self.suite.entries[: self.limit]]
+        by_model: dict[ModelSettings | None, list[System]] = {}
+        for system in self.systems:
+            by_model.setdefault(system.settings, []).append(system)
+        for systems in by_model.values():
+            for entry, seed in pairs[i - 1 :: n]:
+                for system in systems:
+                    item = Item(system.name, entry.id, seed)
+                    yield Job(item, entry, system, self._hashes(entry, system, seed))
+
+    def _hashes(self, entry: Entry, system: System, seed: int) -> Hashes:
+        return Hashes(
+            storyboard=entry.shown_sha256,
+            model=model_sha256(system.settings.model) if system.settings is not None else None,
+            system=content_hash(system.definition(entry, seed)),
+            metrics=self.scoring.sha256(entry.storyboard),
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is. done, failed: items of this call so far, out of `total`. eta: seconds, None at first.
+
+    current: the items that workers are at. last: what ended just now.
+    """
+
+    done: int
+    failed: int
+    total: int
+    eta: float | None
+    current: tuple[Item, ...]
+    last: Record | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended: items done now, failed now, and kept from before (failed ones among them)."""
+
+    done: int
+    failed: int
+    kept: int
+    kept_failed: int
+    seconds: float
+
+
+def run(
+    plan: Plan,
+    out: Path,
+    engine: Engine,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Summary:
+    """Work on every item of a plan that is due, and put the results into the folder `out`.
+
+    engine: `run_local` or `run_ray` with its options bound. Raises `RunError` for a folder that is in use, holds
+    another suite or other results, or has no room.
+    """
+    with locked(out):
+        sweep(out)
+        before = RunInfo.load(out)
+        info = plan.info()
+        _check_suite(out, before, info, plan.changed)
+        jobs = list(plan.jobs())
+        states = {job.item: state(out, job) for job in jobs}
+        _check_changed(out, states, plan.changed)
+        _begin(out, before, info, plan)
+        due = [job for job in jobs if _is_due(states[job.item], plan.retry_failed)]
+        kept = [item for item, its in states.items() if not _is_due(its, plan.retry_failed)]
+        done, failed, seconds = _work(out, due, plan.scoring, engine, progress)
+    return Summary(done, failed, len(kept), sum(states[item] == "failed" for item in kept), seconds)
+
+
+def rescore(out: Path, scoring: Scoring, engine: Engine, progress=lambda progress: None) -> Summary:
+    """Score the videos of a run again, those whose scores are not of the present metrics; nothing is generated."""
+    existing(out)
+    with locked(out):
+        sweep(out)
+        info = existing(out)
+        suite = load_suite(out / "suite.jsonl")
+        jobs, kept = [], 0
+        for item in items_in(out):
+            record = read_record(out, item)
+            if record is None or item.storyboard_id not in suite.ids or not (item.folder(out) / VIDEO).is_file():
+                logger.warning("%s has no video to score", item)
+                continue
+            entry = suite[item.storyboard_id]
+            job = Job(item, entry, None, replace(record.hashes, metrics=scoring.sha256(entry.storyboard)))
+            if state(out, job) == "done":
+                kept += 1
+            else:
+                jobs.append(job)
+        replace(info, metrics=metric_ids(), scoring=scoring.plain()).save(out)
+        done, failed, seconds = _work(out, jobs, scoring, engine, progress)
+    return Summary(done, failed, kept, 0, seconds)
+
+
+def state(out: Path, job: Job) -> State:
+    """What is there of an item.
+
+    "new": nothing that can be used; "unscored": a video without a readable scorecard; "changed", "metrics changed": a
+    result of other hashes.
+    """
+    record = read_record(out, job.item)
+    if record is None:
+        return "new"
+    folder = job.item.folder(out)
+    has_video = (folder / VIDEO).is_file()
+    if record.status == "failed":
+        return "failed" if record.hashes.same_video(job.hashes) else "new"
+    if not record.hashes.same_video(job.hashes):
+        return "changed"
+    if not has_video:
+        return "new"
+    if record.hashes != job.hashes:
+        return "metrics changed"
+    return "done" if _is_scorecard(folder / SCORECARD) else "unscored"
+
+
+def _is_scorecard(path: Path) -> bool:
+    from eval import Scorecard, ScorecardError
+
+    try:
+        Scorecard.load(path)
+    except ScorecardError as error:
+        logger.warning("%s; it is scored again", error)
+        return False
+    return True
+
+
+def _is_due(its: State, retry_failed: bool) -> bool:
+    return its != "done" and (its != "failed" or retry_failed)
+
+
+def _check_suite(out: Path, before: RunInfo | None, info: RunInfo, changed: str) -> None:
+    if before is None:
+        return
+    if before.suite["name"] != info.suite["name"]:
+        raise RunError(
+            f"{out} holds results of the suite {before.suite['name']}, not of {info.suite['name']}: "
+            "choose another folder"
+        )
+    if before.suite["sha256"] != info.suite["sha256"] and changed == "refuse":
+        raise RunError(
+            f"the suite {info.suite['name']} has changed since {out} was begun ({before.suite['sha256'][:12]}, now "
+            f"{info.suite['sha256'][:12]}): choose another folder, or --changed rerun to redo what differs"
+        )
+
+
+def _check_changed(out: Path, states: dict[Item, State], changed: str) -> None:
+    stale = [item for item, its in states.items() if its in ("changed", "metrics changed")]
+    if not stale or changed == "rerun":
+        return
+    videos = [item for item in stale if states[item] == "changed"]
+    of_videos, of_scores = (
+        "the model, the system, the puppet world or the storyboard",
+        "the metrics, the encoders or the detector",
+    )
+    what = of_videos if videos else of_scores
+    raise RunError(
+        f"{what} of {len(videos or stale)} items in {out} has changed since, first of {(videos or stale)[0]}: choose "
+        f"another folder, or --changed rerun to {'make' if videos else 'score'} them again"
+    )
+
+
+def _begin(out: Path, before: RunInfo | None, info: RunInfo, plan: Plan) -> None:
+    """Write run.json and the suite; take out items of storyboards that the suite no longer has."""
+    if before is not None:
+        info = replace(
+            info,
+            systems={**before.systems, **info.systems},
+            model=info.model or before.model,
+            seeds=tuple(sorted({*before.seeds, *info.seeds})),
+            world=info.world or before.world,
+        )
+        for item in list(items_in(out)):
+            if item.storyboard_id not in plan.suite.ids:
+                remove(out, item)
+    try:
+        write_suite(out / "suite.jsonl", plan.suite)
+        info.save(out)
+    except OSError as error:
+        raise RunError(no_space(error)) from None
+
+
+def _work(
+    out: Path, due: list[Job], scoring: Scoring, engine: Engine, progress: Callable[[Progress], None]
+) -> tuple[int, int, float]:
+    """Hand jobs to the engine and land what comes back; returns items done and failed, and seconds."""
+    clock = _Clock(due)
+    current: dict[Item, None] = {}
+
+    def begun(item: Item) -> None:
+        current[item] = None
+        progress(clock.progress(current, None))
+
+    jobs = map(partial(_with_kept, out), due)
+    with closing(engine(jobs, partial(Worker, scoring), scratch=out / SCRATCH, begun=begun)) as outcomes:
+        for outcome in outcomes:
+            if outcome.stop is not None:
+                raise RunError(outcome.stop)
+            try:
+                land(out, outcome.item, outcome.files)
+            except OSError as error:
+                raise RunError(no_space(error)) from None
+            current.pop(outcome.item, None)
+            clock.ended(outcome)
+            progress(clock.progress(current, outcome.record))
+    sweep(out)
+    return clock.done, clock.failed, time.monotonic() - clock.start
+
+
+def _with_kept(out: Path, job: Job) -> Job:
+    """The job with the item's video, if there is one and it is what it should be."""
+    record = read_record(out, job.item)
+    folder = job.item.folder(out)
+    if record is None or not record.hashes.same_video(job.hashes) or not (folder / VIDEO).is_file():
+        return job
+    kept = {name: (folder / name).read_bytes() for name in (VIDEO, LOG) if (folder / name).is_file()}
+    return replace(job, kept=kept, before=record)
+
+
+class _Clock:
+    """Counts items and guesses how long the rest will take, from the pace of each system so far."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.left: dict[str, int] = {}
+        for job in jobs:
+            self.left[job.item.system] = self.left.get(job.item.system, 0) + 1
+        self.total = sum(self.left.values())
+        self.done = self.failed = 0
+        self.spent: dict[str, list[float]] = {}
+        self.start = time.monotonic()
+
+    def ended(self, outcome: Outcome) -> None:
+        record = outcome.record
+        self.left[record.system] -= 1
+        self.spent.setdefault(record.system, []).append(outcome.seconds)
+        if record.status == "done":
+            self.done += 1
+        else:
+            self.failed += 1
+
+    def progress(self, current: Iterable[Item], last: Record | None) -> Progress:
+        return Progress(self.done, self.failed, self.total, self._eta(), tuple(current), last)
+
+    def _eta(self) -> float | None:
+        ended = [seconds for spent in self.spent.values() for seconds in spent]
+        work = sum(ended)
+        if not work:
+            return None
+        average = work / len(ended)
+        means = {name: sum(spent) / len(spent) for name, spent in self.spent.items()}
+        rest = sum(count * means.get(name, average) for name, count in self.left.items())
+        return rest * (time.monotonic() - self.start) / work  # workers side by side, loading, landing

@@ -1,0 +1,1 @@
+"""Programs of this project in, their time and memory out."""

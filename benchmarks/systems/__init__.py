@@ -1,0 +1,1 @@
+"""A storyboard in, a video out: what is compared."""

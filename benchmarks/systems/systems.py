@@ -1,0 +1,256 @@
+"""Systems under test: anything that turns a storyboard into a video, found by name.
+
+A specification reads `[NAME=]SYSTEM[:PATH][@MODEL]`: `holocine`, `kling=folder:videos/kling`,
+`retrained=holocine@weights/new`. Its name is what tables call it, and what the folder of its results is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from benchmarks.systems import generation
+from benchmarks.systems.models import Models, ModelSettings, model_sha256
+from holocine.puppet.world import WORLD_VERSION
+
+if TYPE_CHECKING:
+    from benchmarks.suites.suite import Entry
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+MAPPING = "videos.json"
+_SPEC = re.compile(r"(?:(?P<name>[^=:@]*)=)?(?P<kind>[^=:@]+)(?::(?P<path>[^@]+))?(?:@(?P<model>.+))?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class UnknownSystem(ValueError):
+    """A system that does not exist or cannot be run as it was named. The message is one sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """What a system made: frames uint8 (T, H, W, 3) at `fps`."""
+
+    frames: np.ndarray
+    fps: float
+
+
+class System(Protocol):
+    """Turns a suite's storyboards into videos; can be sent to another process, where it loads what it needs.
+
+    name: in tables. kind: what it is, such as "holocine". needs: in words, what has to be there. settings: its model
+    and how that is run, None for a system without one. version: raised by every change that changes its videos.
+    """
+
+    name: str
+    kind: str
+    needs: str
+    settings: ModelSettings | None
+    version: int
+
+    def generate(self, entry: Entry, seed: int, models: Models) -> Video | Path:
+        """Make a video, or name a finished file.
+
+        seed: number of the repetition, from 0; it moves the storyboard's own seed. Raises ValueError or OSError for
+        what cannot be made.
+        """
+
+    def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
+        """What the video depends on beside storyboard, seed and weights, as JSON values."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A system that runs a model: `make(pipeline, storyboard, settings)` or the like, from `generation`."""
+
+    name: str
+    kind: str
+    settings: ModelSettings
+    make: Callable
+    image_to_video: str | None = None
+    needs: str = "a model"
+    version: int = 1
+
+    def generate(self, entry: Entry, seed: int, models: Models) -> Video:
+        storyboard = entry.storyboard
+        storyboard = storyboard.model_copy(update={"seed": ((storyboard.seed or 0) + seed) % 2**63})
+        options = {"image_to_video": self.image_to_video} if self.image_to_video else {}
+        frames = self.make(models, self.settings, storyboard, **options)
+        return Video(frames, storyboard.fps)
+
+    def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
+        animator = {"image_to_video": model_sha256(self.image_to_video)} if self.image_to_video else {}
+        return {"kind": self.kind, "version": self.version, **self.settings.definition(), **animator}
+
+
+@dataclass(frozen=True)
+class World:
+    """The puppet world's own rendering of a scene, whole or spoilt: bounds that every metric must keep to."""
+
+    name: str
+    kind: str
+    spoil: Callable[[np.ndarray, tuple[int, ...], int], np.ndarray]
+    settings: None = None
+    needs: str = "the scene of the puppet world that a storyboard describes"
+    version: int = 1
+
+    def generate(self, entry: Entry, seed: int, models: Models) -> Video:
+        from holocine.puppet.renderer import render
+
+        if entry.scene is None:
+            raise ValueError(
+                f"{self.kind} shows scenes of the puppet world, and storyboard {entry.id} is not one of them: "
+                "leave the system out, or take the suite puppet"
+            )
+        frames, _ = render(entry.scene)
+        return Video(self.spoil(frames, entry.storyboard.cuts, seed), entry.storyboard.fps)
+
+    def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
+        return {"kind": self.kind, "version": self.version, "world": WORLD_VERSION}
+
+
+def whole(frames: np.ndarray, cuts: tuple[int, ...], seed: int) -> np.ndarray:
+    """The rendering as it is: the upper bound."""
+    return frames
+
+
+def frozen(frames: np.ndarray, cuts: tuple[int, ...], seed: int) -> np.ndarray:
+    """The first frame all the time: most consistent, and nothing that was asked for."""
+    return np.repeat(frames[:1], len(frames), axis=0)
+
+
+def shuffled(frames: np.ndarray, cuts: tuple[int, ...], seed: int) -> np.ndarray:
+    """Every shot as it should be and none in its place; so the cuts fall on other frames too."""
+    if not cuts:
+        raise ValueError("shuffled needs at least 2 shots, and this storyboard has 1")
+    shots = np.split(frames, cuts)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(shots))
+    while (order == np.arange(len(shots))).any():
+        order = rng.permutation(len(shots))
+    return np.concatenate([shots[i] for i in order])
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Finished videos of any model.
+
+    path: a folder of files called by storyboard id (`ID.mp4`; of several seeds `ID/SEED.mp4`), or with a mapping
+    `videos.json` in it, or such a mapping itself: {"ID": "file"} or {"ID": ["file of seed 0", …]}, relative to it.
+    """
+
+    name: str
+    path: str
+    kind: str = "folder"
+    settings: None = None
+    needs: str = "a video file for each storyboard"
+    version: int = 1
+
+    def generate(self, entry: Entry, seed: int, models: Models) -> Path:
+        return self.find(entry.id, seed)
+
+    def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
+        try:
+            with open(self.find(entry.id, seed), "rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except (OSError, ValueError):
+            content = None  # generate says why
+        return {"kind": self.kind, "version": self.version, "file": content}
+
+    def find(self, storyboard_id: str, seed: int) -> Path:
+        """The file of a storyboard; raises ValueError that says where it was looked for."""
+        root = Path(self.path)
+        mapping = root if root.is_file() else root / MAPPING
+        if mapping.is_file():
+            files = _read_mapping(mapping).get(storyboard_id, [])
+            files = [files] if isinstance(files, str) else files
+            candidates = [mapping.parent / file for file in files[seed : seed + 1]]
+        else:
+            names = [f"{storyboard_id}/{seed}", *([storyboard_id] if seed == 0 else [])]
+            candidates = [root / (name + suffix) for name in names for suffix in VIDEO_SUFFIXES]
+        for path in candidates:
+            if path.is_file():
+                return path
+        if mapping.is_file():
+            named = f"; {candidates[0]} does not exist" if candidates else ""
+            raise ValueError(f"{mapping} names no file for storyboard {storyboard_id}, seed {seed}{named}")
+        raise ValueError(
+            f"{root} holds no video for storyboard {storyboard_id}, seed {seed}: call it "
+            f"{storyboard_id}.mp4 or {storyboard_id}/{seed}.mp4, or name the files in {mapping}"
+        )
+
+
+def _read_mapping(path: Path) -> dict[str, str | list[str]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UnknownSystem(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict) or not all(
+        isinstance(v, str) or (isinstance(v, list) and all(isinstance(f, str) for f in v)) for v in content.values()
+    ):
+        raise UnknownSystem(f'{path} has to map storyboard ids to files: {{"ID": "file.mp4", …}}')
+    return content
+
+
+_GENERATED = {
+    "holocine": generation.holocine,
+    "holocine-full": generation.holocine_full,
+    "isolated": generation.isolated,
+    "no-window": generation.no_window,
+    "single-prompt": generation.single_prompt,
+    "independent-shots": generation.independent_shots,
+    "keyframe": generation.keyframe,
+}
+_WORLD = {"truth": whole, "still": frozen, "shuffled": shuffled}
+KINDS = (*_GENERATED, "folder:PATH", *_WORLD)
+
+
+def parse_systems(specs: Sequence[str], settings: ModelSettings) -> tuple[System, ...]:
+    """Systems of specifications; raises `UnknownSystem` for one that does not exist, or two of the same name."""
+    if not specs:
+        raise UnknownSystem(f"no system was named; choose from {', '.join(KINDS)}")
+    systems = tuple(parse_system(spec, settings) for spec in specs)
+    names = [system.name for system in systems]
+    for name in names:
+        if names.count(name) > 1:
+            raise UnknownSystem(f"two systems are called {name!r}: give one another name, as in NAME={name}")
+    return systems
+
+
+def parse_system(spec: str, settings: ModelSettings) -> System:
+    """The system of one specification; `settings` are for its model, unless it names one of its own."""
+    match = _SPEC.fullmatch(spec.strip())
+    if not match:
+        raise UnknownSystem(f"the system {spec!r} does not read [NAME=]SYSTEM[:PATH][@MODEL]")
+    name, kind, path, model = match["name"], match["kind"], match["path"], match["model"]
+    if kind not in (*_GENERATED, *_WORLD, "folder"):
+        raise UnknownSystem(f"the system {kind!r} is unknown; choose from {', '.join(KINDS)}")
+    if path and kind not in ("folder", "keyframe"):
+        raise UnknownSystem(f"the system {spec!r} names a path, but only folder:PATH and keyframe:MODEL take one")
+    if model and kind not in _GENERATED:
+        raise UnknownSystem(f"the system {spec!r} names a model, but {kind} runs none")
+    if name is None:
+        name = Path(path).stem if kind == "folder" and path else kind
+    if not _NAME.fullmatch(name):
+        raise UnknownSystem(f"the name {name!r} of a system may have letters, digits, dots, dashes and underscores")
+    if kind == "folder":
+        return _folder(name, path)
+    if kind in _WORLD:
+        return World(name, kind, _WORLD[kind])
+    settings = replace(settings, model=model) if model else settings
+    return Generated(name, kind, settings, _GENERATED[kind], image_to_video=path)
+
+
+def _folder(name: str, path: str | None) -> Folder:
+    if not path or not Path(path).exists():
+        raise UnknownSystem(f"the system folder:{path or ''} needs a folder of videos, or a mapping file, that exists")
+    folder = Folder(name, path)
+    if Path(path).is_file():
+        _read_mapping(Path(path))
+    return folder

@@ -1,0 +1,74 @@
+"""Components with scripts of their own, as `gr.HTML` with a template: the editor, the stage, a list of scenes.
+
+They draw their own content in the browser and put text on the page as text, never as HTML, whatever it says. They are
+made by functions: Gradio writes a stub file beside every module that has a subclass of a component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from desk.page.theme import STATIC
+
+
+def editor(value: dict[str, Any], world: dict[str, Any], model: str, functions: list[Callable]) -> gr.HTML:
+    """A storyboard editor; its value is a draft (see `desk.scene.draft`).
+
+    world: what the guided picker offers and the limits that the editor keeps by itself. model: the name that the draft
+    is reviewed for. Its script calls the functions `review_draft`, `parse_text`, `write_texts` and `surprise_me`.
+    Events: change, and submit for Ctrl+Enter.
+    """
+    return _component("editor", value, server_functions=functions, world=world, model=model)
+
+
+def stage(value: dict[str, Any]) -> gr.HTML:
+    """Shows a video that is waited for, made, or there; its value is what `desk.page.stage` describes."""
+    return _component("stage", value)
+
+
+def scene_list(value: dict[str, Any]) -> gr.HTML:
+    """A row of scenes to choose from; its value is {title, empty, scenes: [{id, name, when, picture}]}.
+
+    Event: choose, whose data has the `id` of the scene.
+    """
+    return _component("scene-list", value)
+
+
+def comparison(value: dict[str, Any]) -> gr.HTML:
+    """Versions of a scene side by side; its value is what `tabs.versions` describes. Event: vote, with the `choice`."""
+    return _component("compare", value)
+
+
+def league(value: dict[str, Any]) -> gr.HTML:
+    """A table of systems to sort; its value is what `desk.tabs.league` makes. Event: choose, with the `id` of a row."""
+    return _component("league", value)
+
+
+def reel(value: dict[str, Any]) -> gr.HTML:
+    """The videos behind a row of results. Event: open_scene, with the `id` of a storyboard."""
+    return _component("reel", value)
+
+
+_PARTS = {"editor": ("editor_buttons", "editor_guide", "editor_dialogs")}  # scripts in files of their own
+
+
+def _component(name: str, value: dict[str, Any], **options: Any) -> gr.HTML:
+    scripts = ("elements", *_PARTS.get(name, ()), name.replace("-", "_"))
+    return gr.HTML(
+        value,
+        html_template=f'<div class="{name}"></div>',
+        js_on_load="\n".join((STATIC / f"{script}.js").read_text(encoding="utf-8") for script in scripts),
+        apply_default_css=False,
+        elem_classes=["desk"],
+        **options,
+    )
+
+
+def served(path: Path, name: str | None = None) -> dict[str, Any]:
+    """A file of the output folder, for a component's value: Gradio adds the address under which it is served."""
+    return FileData(path=str(path), orig_name=name or path.name).model_dump()

@@ -1,0 +1,1 @@
+"""What a visitor writes in; a storyboard, or a sentence that says why not, out."""

@@ -1,0 +1,137 @@
+"""What a visitor is writing: a draft that need not be valid yet, and what can be said about it at any moment.
+
+The editor in the browser holds a draft as plain JSON. Here it becomes a storyboard, or a sentence that says why not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from desk.scene import vocabulary
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import Model, import_libraries
+from desk.studio.wording import sentence
+from holocine.plan import Plan, make_plan
+from holocine.prompt import PromptTooLong, character_descriptions
+from holocine.storyboard import Storyboard, StoryboardError
+
+Draft = dict[str, Any]
+_FIELDS = ("title", "global_caption", "fps", "seed", "negative_prompt")
+
+
+def from_storyboard(storyboard: Storyboard) -> Draft:
+    """The draft of a storyboard: its fields as plain JSON."""
+    shots = [{"caption": shot.caption, "num_frames": shot.num_frames} for shot in storyboard.shots]
+    return {**{name: getattr(storyboard, name) for name in _FIELDS}, "shots": shots}
+
+
+def to_storyboard(draft: Draft, limits: Limits) -> Storyboard:
+    """The storyboard that a draft says; raises StoryboardError or LimitError in one sentence.
+
+    A draft comes from a browser, so anything may be in it.
+    """
+    if not isinstance(draft, dict):
+        raise StoryboardError("the storyboard is missing")
+    shots = draft.get("shots")
+    if not shots or not isinstance(shots, list) or not all(isinstance(shot, dict) for shot in shots):
+        raise StoryboardError("the storyboard has no shots; add one")
+    if len(shots) > limits.shots:
+        raise LimitError(f"the scene has {len(shots)} shots, but this desk makes at most {limits.shots}")
+    for number, shot in enumerate(shots, start=1):
+        if not str(shot.get("caption") or "").strip():
+            raise StoryboardError(f"shot {number} of {len(shots)}: the caption is empty; say what the shot shows")
+    if not str(draft.get("global_caption") or "").strip():
+        raise StoryboardError("the scene has no description; say where it is set and who is in it")
+    fields = {name: draft.get(name) for name in _FIELDS if draft.get(name) not in (None, "")}
+    plain = [{"caption": shot.get("caption"), "num_frames": shot.get("num_frames")} for shot in shots]
+    storyboard = Storyboard.model_validate({**fields, "shots": plain})
+    limits.check_storyboard(storyboard)
+    return storyboard
+
+
+def parse(text: str, limits: Limits) -> Storyboard:
+    """A storyboard from pasted text: YAML, JSON, or HoloCine's prompt string, whose cuts are then spread evenly.
+
+    Raises StoryboardError or LimitError in one sentence.
+    """
+    if len(text) > limits.text_characters:
+        raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
+    start = text.lstrip().lower()
+    if start.startswith("[global caption]"):
+        storyboard = Storyboard.from_prompt(text, num_frames=min(limits.frames, 241))
+    elif start.startswith("{"):
+        storyboard = Storyboard.from_json(text)
+    else:
+        storyboard = Storyboard.from_yaml(text)
+    limits.check_storyboard(storyboard)
+    return storyboard
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence about the draft. `kind`: "error" (no video can be made) or "warning"; `shot` from 1, or None."""
+
+    kind: str
+    text: str
+    shot: int | None = None
+
+
+@dataclass(frozen=True)
+class Review:
+    """All that is known about a draft.
+
+    storyboard, plan: None if the draft is not valid. characters: tag to description, of the global caption. readings:
+    for each shot what the guided picker would show, None where the caption is not in the theatre's words.
+    """
+
+    findings: tuple[Finding, ...]
+    storyboard: Storyboard | None
+    plan: Plan | None
+    characters: dict[str, str]
+    readings: tuple[dict[str, Any] | None, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        return not any(finding.kind == "error" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the editor shows, as plain JSON."""
+        plan = self.plan
+        return {
+            "valid": self.valid,
+            "findings": [asdict(finding) for finding in self.findings],
+            "characters": self.characters,
+            "readings": list(self.readings),
+            "text_tokens": plan and plan.num_text_tokens,
+            "max_text_tokens": plan and plan.max_text_tokens,
+        }
+
+
+def review(draft: Draft, model: Model, limits: Limits, attention: str | None = None) -> Review:
+    """Look at a draft: is it a storyboard, what was changed to make it one, and what in it is probably a mistake."""
+    caption = draft.get("global_caption") if isinstance(draft, dict) else None
+    characters = character_descriptions(caption) if isinstance(caption, str) else {}
+    try:
+        storyboard = to_storyboard(draft, limits)
+    except (StoryboardError, LimitError) as error:
+        return Review((_finding("error", str(error)),), None, None, characters)
+    findings = [_finding("warning", text) for text in storyboard.warnings]
+    plan = None
+    import_libraries()
+    try:
+        plan = make_plan(storyboard, model.facts, attention=attention)
+    except (PromptTooLong, ValueError) as error:
+        findings.insert(0, _finding("error", str(error)))
+    readings: tuple[dict[str, Any] | None, ...] = ()
+    if model.theatre:
+        findings += [Finding("warning", text, shot) for shot, text in vocabulary.doubts(storyboard)]
+        readings = tuple(vocabulary.read_caption(text) for text in storyboard.captions)
+    return Review(tuple(findings), storyboard, plan, characters, readings)
+
+
+def _finding(kind: str, text: str) -> Finding:
+    """A finding whose shot is read from how every message about a shot begins."""
+    match = re.match(r"shot (\d{1,3}) of \d+: ", text)
+    return Finding(kind, sentence(text), int(match[1]) if match else None)

@@ -1,0 +1,1 @@
+"""The page in; a server with its API for programs out."""

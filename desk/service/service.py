@@ -1,0 +1,186 @@
+"""The desk for programs: storyboard to video and video to scorecard, for `gradio_client` and for MCP.
+
+Every function is an endpoint under its own name; its docstring is what programs, and models that use tools, are told.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+
+import gradio as gr
+
+from desk.scene import draft, vocabulary
+from desk.studio.jobs import Job
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import find
+from desk.studio.studio import ATTENTION, Settings, Studio, screening
+from desk.studio.wording import sentence
+from desk.tabs.score import read_storyboard
+
+
+def build(studio: Studio) -> None:
+    """Offer the endpoints, inside the `gr.Blocks` that is open; nothing of it is seen on the page."""
+    files = {"visible": False}
+    storyboard = gr.Textbox(label="storyboard", **files)
+    attention = gr.Dropdown(list(ATTENTION), value=None, label="attention", **files)
+    steps, guidance, seed = (gr.Number(None, label=name, **files) for name in ("steps", "guidance", "seed"))
+    score = gr.Checkbox(True, label="score", **files)
+    video, asked = gr.File(label="video", **files), gr.Textbox(label="storyboard", **files)
+    made, facts, card = (
+        gr.File(label="video", **files),
+        gr.JSON(label="result", **files),
+        gr.JSON(label="scorecard", **files),
+    )
+    gr.Button(**files).click(
+        storyboard_to_video(studio),
+        [storyboard, attention, steps, guidance, seed, score],
+        [made, facts],
+        api_name="storyboard_to_video",
+        concurrency_limit=None,
+    )
+    gr.Button(**files).click(
+        video_to_scorecard(studio), [video, asked], card, api_name="video_to_scorecard", concurrency_limit=None
+    )
+    gr.api(plan_storyboard, api_name="plan_storyboard", concurrency_limit=None)
+    gr.api(surprise, api_name="surprise", concurrency_limit=None)
+
+
+def storyboard_to_video(studio: Studio):
+    """The endpoint that makes a video."""
+
+    async def storyboard_to_video(
+        storyboard: str,
+        attention: Literal["sparse", "full", "isolated"] | None = None,
+        steps: float | None = None,
+        guidance: float | None = None,
+        seed: float | None = None,
+        score: bool = True,
+        progress=gr.Progress(),  # noqa: B008  gradio finds the progress bar in the default
+    ) -> tuple[str, dict[str, Any]]:
+        """Make a multi-shot video from a storyboard, all shots together, with cuts on the frames that were asked for.
+
+        Args:
+            storyboard: The scene as YAML or JSON (global_caption, fps, shots with caption and num_frames), or as
+                HoloCine's prompt string "[global caption] … [per shot caption] … [shot cut] …".
+            attention: How shots see each other: "sparse" (own shot and summaries), "full" or "isolated".
+            steps: Denoising steps; the model's own number if left out.
+            guidance: How closely the text is followed; the model's own value if left out.
+            seed: A whole number; the storyboard's own, or a drawn one, if left out.
+            score: Whether to look at the video, for detected cuts and scores, too.
+
+        Returns:
+            The MP4, with storyboard and settings inside, and what is known of it: seed, cuts, detected cuts, scores.
+        """
+        with _sentences():
+            model = find()
+            limits = Limits.of(model)
+            board = draft.parse(storyboard, limits)
+            settings = Settings.of(model, limits, board, attention, steps, guidance, seed)
+            job = studio.submit(secrets.token_urlsafe(24), board, settings, score)
+            result = await _finished(studio, job, progress)
+        folder = studio.outputs.files / job.id
+        scores = {row["metric"]: row["number"] for row in result.get("scorecard", ()) if row["measured"]}
+        known = {name: result.get(name) for name in ("storyboard", "settings", "num_frames", "fps", "cuts", "detected")}
+        return str(folder / result["files"]["video"]), {**known, "seed": settings.seed, "scores": scores}
+
+    return storyboard_to_video
+
+
+def video_to_scorecard(studio: Studio):
+    """The endpoint that scores a video."""
+
+    async def video_to_scorecard(
+        video: str,
+        storyboard: str | None = None,
+        progress=gr.Progress(),  # noqa: B008  gradio finds the progress bar in the default
+    ) -> dict[str, Any]:
+        """Score a video: where it cuts, how steady it is, and whether it shows what its storyboard asked for.
+
+        Args:
+            video: An MP4, MOV, WebM, MKV or AVI file.
+            storyboard: What it was to show, as YAML, JSON or a prompt string; left out for videos that were made here,
+                which carry theirs inside, and for videos without one.
+
+        Returns:
+            The scorecard: every metric with its value, what it covers and how it was measured.
+        """
+        from eval.scorecard import Scorecard
+
+        with _sentences():
+            limits = Limits.of(find())
+            path = Path(video) if video else None
+            if path is None:
+                raise LimitError("there is no video; give one")
+            screening.check_upload(path, limits)
+            board = read_storyboard(storyboard or "", "", screening.num_frames(path), limits)
+            job = screening.submit(studio, secrets.token_urlsafe(24), path, path.name, board, limits)
+            result = await _finished(studio, job, progress)
+        card = Scorecard.load(studio.outputs.files / job.id / result["files"]["scorecard"])
+        return card.model_dump(mode="json")
+
+    return video_to_scorecard
+
+
+def plan_storyboard(storyboard: str) -> dict[str, Any]:
+    """Check a storyboard without making it: what was changed to make it valid, what is doubtful, tokens and cost.
+
+    Args:
+        storyboard: The scene as YAML, JSON or HoloCine's prompt string.
+
+    Returns:
+        Whether it is valid, the findings as sentences, and the plan: shots in frames, latent frames and tokens.
+    """
+    model = find()
+    limits = Limits.of(model)
+    try:
+        board = draft.parse(storyboard, limits)
+    except ValueError as error:
+        return {"valid": False, "findings": [sentence(str(error))], "plan": None}
+    found = draft.review(draft.from_storyboard(board), model, limits)
+    changed = [sentence(text) for text in board.warnings]
+    sentences = list(dict.fromkeys([*changed, *(finding.text for finding in found.findings)]))
+    return {"valid": found.valid, "findings": sentences, "plan": found.plan and found.plan.to_dict()}
+
+
+def surprise(seed: int = 0) -> str:
+    """A valid scene of the puppet theatre, which the embedded model knows, as YAML.
+
+    Args:
+        seed: The same number gives the same scene.
+
+    Returns:
+        A storyboard to make, to change, or to learn the theatre's words from.
+    """
+    return vocabulary.surprise(int(seed) % 2**32).to_yaml()
+
+
+async def _finished(studio: Studio, job: Job, progress: gr.Progress) -> dict[str, Any]:
+    """Wait for a job and tell how far it is; raises LimitError with what the job said if nothing came of it."""
+    try:
+        async for now in studio.jobs.follow(job):
+            told = now.progress
+            if now.state == "waiting":
+                progress(0, desc=f"Waiting: {studio.jobs.place(now)} before this one")
+            elif told.get("of"):
+                progress((told["step"], told["of"]), desc=str(told.get("stage", "")).capitalize(), unit="steps")
+            else:
+                progress(0, desc=str(told.get("stage", "starting")).capitalize())
+    finally:
+        if job.live:
+            studio.jobs.cancel(job)
+    if job.state != "done":
+        raise LimitError(job.message)
+    return job.result
+
+
+class _sentences:
+    """Turns errors that speak for themselves into Gradio's, which show their text to the caller and no traceback."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ValueError | OSError):
+            raise gr.Error(sentence(str(error)), print_exception=False) from None

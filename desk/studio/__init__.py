@@ -1,0 +1,1 @@
+"""Storyboards and uploads of visitors in; videos, scores and progress out. Knows nothing of Gradio."""

@@ -1,0 +1,170 @@
+"""Scores a video as part of a job, and puts its scorecard into plain words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from desk.studio.models import import_libraries
+from desk.studio.wording import sentence
+from holocine.files import replacing
+from holocine.storyboard import Storyboard
+
+if TYPE_CHECKING:
+    from eval.evidence import Evidence
+    from eval.scorecard import MetricRecord, Scorecard
+
+logger = logging.getLogger(__name__)
+
+SCORECARD, REPORT, STILLS = "scorecard.json", "report.html", "scorecard.jpg"
+
+
+class Scorer:
+    """Scores videos with a detector and encoders that stay loaded. Used by the worker alone, so it needs no lock."""
+
+    def __init__(self) -> None:
+        self._detector: Any = None
+        self._encoders: dict[str, Any] = {}
+
+    def score(
+        self,
+        video: Path,
+        storyboard: Storyboard | None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> tuple[Scorecard, Evidence]:
+        """Score a video file; raises `VideoError` or `StoryboardError` in a sentence, and `eval.Cancelled`."""
+        import_libraries()
+        from eval.scorecard import examine
+        from eval.shots import load_detector
+
+        self._detector = self._detector or load_detector()
+        encoders = self._encoders_for(storyboard)
+        return examine(
+            video,
+            storyboard,
+            encoders=encoders,
+            detector=self._detector,
+            cancelled=cancelled,
+        )
+
+    def _encoders_for(self, storyboard: Storyboard | None) -> Any:
+        """Encoders for the world of a storyboard, loaded once for each world."""
+        from eval.encoders import is_of_the_theatre, load_encoders
+
+        world = "none" if storyboard is None else "theatre" if is_of_the_theatre(storyboard) else "other"
+        if world not in self._encoders:
+            self._encoders[world] = load_encoders("auto", storyboard=storyboard)
+        return self._encoders[world]
+
+
+def write_scorecard(folder: Path, card: Scorecard, evidence: Evidence) -> dict[str, str]:
+    """Write scorecard and report into a folder; return their names by what they are."""
+    from eval.report.page import page
+    from eval.stills import save_stills
+
+    card.save(folder / SCORECARD)
+    save_stills(folder / STILLS, card, evidence.footage.pictures)
+    with replacing(folder / REPORT) as temporary:
+        temporary.write_text(page({folder / SCORECARD: card}), encoding="utf-8")
+    return {"scorecard": SCORECARD, "report": REPORT}
+
+
+# In plain words
+
+
+def shown_scores(card: Scorecard) -> dict[str, Any]:
+    """What the stage shows of a scorecard: detected cuts, rows in plain words, and notes."""
+    return {
+        "detected": [boundary.frame for boundary in card.boundaries],
+        "scorecard": plain_rows(card),
+        "score_notes": [sentence(note) for note in card.notes],
+    }
+
+
+_NAMES = {
+    "sca": "Cuts",
+    "character_consistency": "Characters",
+    "character_return": "Coming back",
+    "shot_retrieval": "Words",
+    "shot_size": "Shot sizes",
+    "camera_movement": "Camera",
+    "subject_consistency": "Steady subject",
+    "background_consistency": "Steady picture",
+    "motion_smoothness": "Motion",
+    "flicker": "Flicker",
+    "aesthetic": "Beauty",
+}
+_BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "none": ""}
+
+
+def plain_rows(card: Scorecard) -> list[dict[str, Any]]:
+    """The scores that matter most, for the stage: {name, value, verdict, meaning, measured}, in plain words.
+
+    What could not be measured has no value, and says why.
+    """
+    from eval.metrics import all_metrics
+    from eval.table import number
+
+    metrics = all_metrics()
+    rows = []
+    for name, title in _NAMES.items():
+        record, metric = card.metrics[name], metrics[name]
+        missing = record.value is None
+        if missing and name in ("aesthetic", "character_return"):
+            continue
+        about = f"{metric.meaning} {_BETTER[metric.direction]}".strip()
+        if metric.unit:
+            about += f" In {metric.unit}."
+        about += f" Looked at {record.covered} of {record.of}."
+        rows.append(
+            {
+                "name": title,
+                "metric": name,
+                "value": number(record.value),
+                "number": record.value,
+                "direction": metric.direction,
+                "verdict": sentence(record.reason or "could not be measured") if missing else _verdict(name, card),
+                "meaning": about,
+                "measured": not missing,
+            }
+        )
+    return rows
+
+
+def _verdict(name: str, card: Scorecard) -> str:
+    record = card.metrics[name]
+    if name == "sca":
+        return _cuts(card)
+    if name == "character_consistency":
+        margin = card.metrics["character_margin"].value
+        if margin is None:
+            return "how alike shots with the same character look"
+        return (
+            f"shots with the same character look {abs(margin):.2f} {'more' if margin > 0 else 'less'} alike than others"
+        )
+    if name == "shot_retrieval":
+        return f"{_share(record, 'right')} shots fit their own caption best"
+    if name == "shot_size":
+        return f"{_share(record, 'sum')} shots as wide or close as asked"
+    if name == "camera_movement":
+        return f"{_share(record, 'sum')} cameras move as asked"
+    return ""
+
+
+def _share(record: MetricRecord, part: str) -> str:
+    return f"{record.parts[part]:g} of {record.parts['count']:g}"
+
+
+def _cuts(card: Scorecard) -> str:
+    """How the cuts came out, within two frames of where they were asked for."""
+    parts = card.metrics["cut_f1_2"].parts
+    asked = len(card.shots) - 1
+    extra = int(parts.get("false_positives", 0))
+    if not asked:
+        return "no cut was asked for, and none is there" if not extra else f"{extra} that nobody asked for"
+    hit = int(parts["true_positives"])
+    return f"{hit} of {asked} came where they were asked for" + (
+        f", and {extra} that nobody asked for" if extra else ""
+    )

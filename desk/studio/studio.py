@@ -1,0 +1,311 @@
+"""Makes a video as a job: from a storyboard and settings to the files and facts that the stage shows."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from desk.studio.cutting import copy_shots
+from desk.studio.gpu import borrowed
+from desk.studio.jobs import Job, JobQueue, Stopped
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import Model, ModelHolder, find
+from desk.studio.outputs import Outputs
+from desk.studio.preview import decode_frames, middle_frames, picture_url
+from desk.studio.scoring import Scorer, shown_scores, write_scorecard
+from holocine.storyboard import Storyboard
+from holocine.video import contact_sheet, visible_size, write_video
+
+if TYPE_CHECKING:
+    from eval.evidence import Evidence
+
+logger = logging.getLogger(__name__)
+
+ATTENTION = ("sparse", "full", "isolated")
+PREVIEW_SHARE = 0.1  # of the time that denoising takes
+MOST_SEED = 2**32 - 1
+
+holder = ModelHolder()  # beside the functions, since ZeroGPU's other process sees what is there when it is forked
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a video is made; complete, with the model's defaults filled in."""
+
+    model: str
+    attention: str
+    steps: int
+    guidance: float
+    seed: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        limits: Limits,
+        storyboard: Storyboard,
+        attention: str | None = None,
+        steps: float | None = None,
+        guidance: float | None = None,
+        seed: float | None = None,
+        height: float | None = None,
+        width: float | None = None,
+    ) -> Settings:
+        """Check what was asked for and fill in the rest; a seed is drawn if neither this nor the storyboard has one.
+
+        Raises LimitError or ValueError in one sentence.
+        """
+        attention = attention or model.facts.attention
+        if attention not in (*ATTENTION, model.facts.attention):
+            raise LimitError(f"the attention {attention!r} is unknown; choose one of {', '.join(ATTENTION)}")
+        seed = storyboard.seed if seed is None else seed
+        seed = secrets.randbelow(MOST_SEED) if seed is None else seed
+        settings = cls(
+            model=model.name,
+            attention=attention,
+            steps=_whole(model.steps if steps is None else steps, "steps"),
+            guidance=_number(model.guidance if guidance is None else guidance, "guidance"),
+            seed=_whole(seed, "seed"),
+            height=_whole(height or model.facts.height, "height"),
+            width=_whole(width or model.facts.width, "width"),
+        )
+        if settings.seed < 0:
+            raise LimitError(f"the seed is {settings.seed}, but has to be 0 or more")
+        limits.check_settings(settings.steps, settings.guidance, settings.height, settings.width)
+        model.facts.token_grid(settings.height, settings.width)
+        return settings
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise LimitError(f"the {name} is {value!r}, but has to be a number")
+    return float(value)
+
+
+def _whole(value: Any, name: str) -> int:
+    if _number(value, name) != int(value):
+        raise LimitError(f"the {name} is {value!r}, but has to be a whole number")
+    return int(value)
+
+
+def expected_seconds(storyboard: str, settings: dict[str, Any], stop_file: str) -> float:
+    """How long a GPU is needed, roughly: HoloCine's 14B takes 20 s a step for 241 frames of 480 x 832 on an H100.
+
+    Attention grows with the square of a shot's tokens, the rest of the work with the number of all tokens; this counts
+    tokens only, and adds what loading and decoding take.
+    """
+    frames = Storyboard.from_json(storyboard).num_frames
+    share = frames * settings["height"] * settings["width"] / (241 * 480 * 832)
+    return 15 + 20 * share * settings["steps"] + 30 * share
+
+
+@borrowed(duration=expected_seconds)
+def generate(storyboard: str, settings: dict[str, Any], stop_file: str) -> Iterator[dict[str, Any]]:
+    """Make a video: yields {"step", "of", "previews"} at each step and at last {"frames", "storyboard", "timings"}.
+
+    storyboard: as JSON. settings: as of `Settings`. Stops after the running step, with `Stopped`, once `stop_file`
+    exists. Only plain data goes in and out, so this may run in another process.
+    """
+    events: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+    thread = threading.Thread(target=_denoise, args=(storyboard, settings, Path(stop_file), events), daemon=True)
+    thread.start()
+    event = {}
+    try:
+        while (event := events.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+    finally:
+        if event is not None:  # it was left before its end
+            Path(stop_file).touch()
+        thread.join()
+
+
+def _denoise(storyboard: str, settings: dict[str, Any], stop_file: Path, events: queue.SimpleQueue) -> None:
+    try:
+        pipeline = holder.take(settings["model"])
+        from holocine.pipeline import Cancelled
+
+        board = Storyboard.from_json(storyboard)
+        previews = _Previews(pipeline, board, settings)
+
+        def step_end(_, step: int, timestep, tensors: dict) -> dict:
+            if not stop_file.exists():
+                pictures = previews.after(step)
+                events.put({"step": step + 1, "of": settings["steps"], "previews": pictures})
+            return {"cancel": stop_file.exists()}
+
+        try:
+            output = pipeline(
+                board,
+                height=settings["height"],
+                width=settings["width"],
+                num_inference_steps=settings["steps"],
+                guidance_scale=settings["guidance"],
+                attention=settings["attention"],
+                seed=settings["seed"],
+                callback_on_step_end=step_end,
+            )
+        except Cancelled:
+            raise Stopped("Cancelled.") from None
+        made = {"storyboard": output.storyboards[0].to_json(), "timings": output.timings}
+        events.put({"frames": output.frames[0], **made})
+    except Exception as error:
+        events.put(error)
+    finally:
+        events.put(None)
+
+
+class _Previews:
+    """Decodes one frame a shot now and then, in a small part of the time that denoising takes."""
+
+    def __init__(self, pipeline, storyboard: Storyboard, settings: dict[str, Any]) -> None:
+        self.pipeline = pipeline
+        self.frames = middle_frames(storyboard.layout(1, 1))
+        self.begun, self.spent = time.monotonic(), 0.0
+
+    def after(self, step: int) -> list[str] | None:
+        """Pictures of all shots after a step, as data URLs; None if it is too early or would take too long."""
+        now = time.monotonic()
+        if step == 0 or self.spent > PREVIEW_SHARE * (now - self.begun):
+            return None
+        clean = self.pipeline.scheduler.pred_original_sample
+        pictures = [picture_url(picture) for picture in decode_frames(self.pipeline, clean, self.frames)]
+        self.spent += time.monotonic() - now
+        return pictures
+
+
+class Studio:
+    """Takes requests for videos and turns each into a job of the queue and, once it is made, a folder of outputs."""
+
+    def __init__(self, outputs: Outputs, jobs: JobQueue) -> None:
+        self.outputs, self.jobs, self.scorer = outputs, jobs, Scorer()
+
+    def submit(self, visitor: str, storyboard: Storyboard, settings: Settings, score: bool = True) -> Job:
+        """Queue a video, to be scored if `score`; raises QueueFull if there is no room."""
+        self.outputs.clean()
+        limits = Limits.of(find(settings.model))
+        return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings, score), limits.job_seconds)
+
+    def _make(self, job: Job, storyboard: Storyboard, settings: Settings, score: bool) -> dict[str, Any]:
+        """The work of a job; what it returns and leaves on disk is what `stage.finished` describes."""
+        folder = self.outputs.new_folder(job.id)
+        try:
+            job.say(stage="model", **planned(storyboard))
+            frames, board, timings = self.denoise(job, storyboard, settings, folder / "stop")
+            job.say(stage="files")
+            content = write_files(folder, frames, board, settings, timings)
+        except BaseException:
+            self.outputs.drop(job.id)
+            raise
+        self.outputs.keep(job.id, job.visitor, content)
+        if score:
+            content |= self.score(job, folder, board, content)
+            self.outputs.keep(job.id, job.visitor, content)
+        return content
+
+    def score(self, job: Job, folder: Path, storyboard: Storyboard, content: dict[str, Any]) -> dict[str, Any]:
+        """What the stage shows of the scores. A video without them, for a fault or because of Cancel, is one too."""
+        from eval.gathering import Cancelled
+
+        try:
+            job.say(stage="score", content=content)
+            found, _ = self.examine(job, folder, folder / content["files"]["video"], storyboard)
+        except (Cancelled, Stopped):
+            return {"note": "Scoring was cancelled."}
+        except (ValueError, OSError) as error:
+            logger.warning("scoring failed: %s", error)
+            return {"note": f"This video could not be scored: {error}"}
+        except Exception:
+            logger.exception("scoring failed")
+            return {"note": "This video could not be scored; the server's log says why."}
+        return {**found, "files": {**content["files"], **found["files"]}}
+
+    def examine(
+        self, job: Job, folder: Path, video: Path, storyboard: Storyboard | None
+    ) -> tuple[dict[str, Any], Evidence]:
+        """Score a video, write scorecard and report into `folder`, and return what the stage shows of them.
+
+        Raises `VideoError` or `StoryboardError` in one sentence, and `eval.Cancelled`.
+        """
+
+        def stopped() -> bool:
+            try:
+                job.check()
+            except Stopped:
+                return True
+            return False
+
+        card, evidence = self.scorer.score(video, storyboard, stopped)
+        return {"files": write_scorecard(folder, card, evidence), **shown_scores(card)}, evidence
+
+    def denoise(self, job: Job, storyboard: Storyboard, settings: Settings, stop_file: Path):
+        begun = None
+        events = generate(storyboard.to_json(), asdict(settings), str(stop_file))
+        try:
+            with job.stopped_by(stop_file.touch):
+                for event in events:
+                    if "frames" in event:
+                        return event["frames"], Storyboard.from_json(event["storyboard"]), event["timings"]
+                    now = time.monotonic()
+                    begun = begun or (event["step"], now)
+                    steps_timed = event["step"] - begun[0]
+                    left = (now - begun[1]) / steps_timed * (event["of"] - event["step"] + 1.5) if steps_timed else None
+                    said = {"previews": event["previews"]} if event["previews"] else {}
+                    stage = "denoise" if event["step"] < event["of"] else "decode"
+                    job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)
+        finally:
+            events.close()
+            stop_file.unlink(missing_ok=True)
+        if job.stopping:
+            raise Stopped(job.reason)
+        raise InterruptedError("The making of this scene was interrupted; please try again.")
+
+
+def planned(storyboard: Storyboard) -> dict[str, Any]:
+    """What is known of a video before it is made, as the stage shows it."""
+    return {
+        "title": storyboard.title or "Untitled scene",
+        "fps": storyboard.fps,
+        "num_frames": storyboard.num_frames,
+        "cuts": list(storyboard.cuts),
+        "shots": [
+            {"first": frames.start, "last": frames.stop - 1, "caption": caption}
+            for frames, caption in zip(storyboard.shot_ranges, storyboard.captions, strict=True)
+        ],
+    }
+
+
+def write_files(
+    folder: Path, frames: np.ndarray, storyboard: Storyboard, settings: Settings, timings: dict[str, float]
+) -> dict[str, Any]:
+    """Write all that a visitor may take along, and return what the stage shows of it, files by their names."""
+    size = visible_size(frames)
+    made = {**asdict(settings), "seconds": round(sum(timings.values()), 2)}
+    write_video(folder / "video.mp4", frames, storyboard.fps, storyboard, made, size=size)
+    contact_sheet(frames, storyboard, folder / "contact_sheet.png")
+    (folder / "storyboard.yaml").write_text(storyboard.to_yaml(), encoding="utf-8")
+    content = planned(storyboard) | {"kind": "made"}
+    for number, (shot, span) in enumerate(zip(content["shots"], storyboard.shot_ranges, strict=True), start=1):
+        shot["video"] = f"shot_{number:02d}.mp4"
+        shot["picture"] = picture_url(frames[span[len(span) // 2]])
+    copy_shots(folder / "video.mp4", storyboard.shot_ranges, [folder / shot["video"] for shot in content["shots"]])
+    return {
+        **content,
+        "aspect": frames.shape[2] / frames.shape[1],
+        "files": {"video": "video.mp4", "sheet": "contact_sheet.png", "storyboard": "storyboard.yaml"},
+        "storyboard": json.loads(storyboard.to_json()),
+        "settings": made,
+    }

@@ -1,0 +1,303 @@
+"""The tab "Direct": write a scene, watch it being made, take it along."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from desk.page import components, stage
+from desk.scene import draft, vocabulary
+from desk.studio.jobs import Job
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import Model, find, model_names
+from desk.studio.outputs import Record
+from desk.studio.studio import ATTENTION, Settings, Studio
+from desk.studio.wording import sentence
+from desk.tabs.examples import Example, load_examples
+from desk.tabs.visits import IDLE, cancel, known, read_seed, read_size, refusal, watch
+from holocine.storyboard import StoryboardError
+
+ATTENTION_WORDS = {
+    "sparse": "Sparse: own shot and summaries",
+    "full": "Full: everything sees everything",
+    "isolated": "Isolated: own shot only",
+}
+
+
+@dataclass(frozen=True)
+class DirectTab:
+    """The parts of the tab that other tabs and the page itself work with."""
+
+    editor: gr.HTML
+    stage: gr.HTML
+    attention: gr.Radio
+    model: gr.Dropdown
+    history: gr.HTML
+
+
+def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
+    """The tab, inside the `gr.Tab` that is open."""
+    model = find()
+    limits = Limits.of(model)
+    examples = load_examples(model.theatre)
+    first = examples[0] if examples else None
+    board = first.storyboard if first else vocabulary.surprise(7)
+
+    with gr.Row(equal_height=False, elem_classes=["desk-columns"]):
+        with gr.Column(scale=7, min_width=320):
+            world = _world(model, limits)
+            editor = components.editor(draft.from_storyboard(board), world, model.name, _server_functions())
+            with gr.Accordion("Settings", open=False, elem_classes=["desk-settings"]):
+                settings = _settings(model, limits)
+            with gr.Row(elem_classes=["desk-actions"]):
+                run = gr.Button(
+                    "Generate", variant="primary", size="lg", scale=3, elem_id="generate", interactive=False
+                )  # until the page knows its visitor
+                stop = gr.Button("Cancel", size="lg", scale=1, interactive=False, elem_id="cancel")
+            gr.Markdown(limits.sentence(), elem_classes=["desk-limits"])
+        with gr.Column(scale=6, min_width=320, elem_classes=["stage-column"]):
+            screen = components.stage(first.stage_value() if first else stage.empty())
+            shown = components.scene_list(
+                {"title": "Examples", "scenes": [_example_card(example) for example in examples]}
+            )
+            history = components.scene_list(_history([]))
+
+    asked = [editor, settings["model"], *(settings[name] for name in _SETTINGS), visitor]
+    seen = [screen, history, run, stop]
+    gr.on(
+        [run.click, editor.submit],
+        _generate(studio),
+        asked,
+        seen,
+        concurrency_limit=None,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    stop.click(cancel(studio), visitor, None, queue=False, show_progress="hidden", api_visibility="private")
+    shown.choose(_choose_example(examples), None, [editor, screen], show_progress="hidden", api_visibility="private")
+    history.choose(
+        _choose_own(studio),
+        visitor,
+        [editor, screen, *(settings[name] for name in _SETTINGS)],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    settings["model"].change(_choose_model, settings["model"], editor, show_progress="hidden", api_visibility="private")
+    _on_load(studio, visitor, first, seen)
+    return DirectTab(editor, screen, settings["attention"], settings["model"], history)
+
+
+_SETTINGS = ("attention", "steps", "guidance", "seed", "size")
+
+
+def _settings(model: Model, limits: Limits) -> dict[str, Any]:
+    names = model_names()
+    facts = model.facts
+    with gr.Row():
+        chosen = gr.Dropdown(list(names), value=names[0], label="Model", interactive=len(names) > 1)
+        size = gr.Dropdown(sizes(model, limits), value=f"{facts.width} x {facts.height}", label="Size in pixels")
+        seed = gr.Textbox("", label="Seed", placeholder="the storyboard’s, or drawn", max_lines=1)
+    attention = gr.Radio(
+        [(ATTENTION_WORDS[mode], mode) for mode in ATTENTION], value=facts.attention, label="Attention between shots"
+    )
+    with gr.Row():
+        steps = gr.Slider(1, limits.steps, value=model.steps, step=1, label="Steps")
+        guidance = gr.Slider(1, 10, value=model.guidance, step=0.5, label="Guidance: how closely the text is followed")
+    return {
+        "model": chosen,
+        "size": size,
+        "seed": seed,
+        "attention": attention,
+        "steps": steps,
+        "guidance": guidance,
+    }
+
+
+def sizes(model: Model, limits: Limits) -> list[str]:
+    """The frame sizes to choose from: the model's own, then wider, square and upright ones of whole tokens."""
+    height, width = model.facts.height, model.facts.width
+    down, across = model.facts.pixels_per_token
+    side = (height * width) ** 0.5
+    shapes = [(height, width), (height, height), (width, height), (side, side), (height * 1.5, width * 1.5)]
+    found = dict.fromkeys((max(1, round(h / down)) * down, max(1, round(w / across)) * across) for h, w in shapes)
+    return [f"{w} x {h}" for h, w in found if h * w <= limits.pixels]
+
+
+def _world(model: Model, limits: Limits) -> dict[str, Any]:
+    return {
+        "theatre": model.theatre,
+        "phrases": vocabulary.phrases(),
+        "choices": vocabulary.choices(),
+        "most_shots": limits.shots,
+        "most_frames": limits.frames,
+    }
+
+
+def _choose_model(name: str) -> dict[str, Any]:
+    model = find(name)
+    return gr.update(model=model.name, world=_world(model, Limits.of(model)))
+
+
+# What the editor's script asks the server
+
+
+def _server_functions() -> list:
+    return [review_draft, parse_text, write_texts, surprise_me]
+
+
+def review_draft(asked: dict[str, Any]) -> dict[str, Any]:
+    """What can be said about a draft: findings, characters, tokens."""
+    model = find(asked.get("model"))
+    return draft.review(asked.get("draft"), model, Limits.of(model)).to_dict()
+
+
+def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
+    """A draft from pasted text, with what was changed to make it valid; or an error in a sentence."""
+    try:
+        storyboard = draft.parse(str(asked.get("text") or ""), Limits.of(find()))
+    except (StoryboardError, LimitError) as error:
+        return {"error": sentence(str(error))}
+    notices = [sentence(text) for text in storyboard.warnings if "was moved" in text or "was changed" in text]
+    return {"draft": draft.from_storyboard(storyboard), "notices": notices}
+
+
+def write_texts(asked: dict[str, Any]) -> dict[str, Any]:
+    """A draft as YAML, JSON and HoloCine's prompt string; or an error in a sentence."""
+    try:
+        storyboard = draft.to_storyboard(asked.get("draft"), Limits.of(find()))
+    except (StoryboardError, LimitError) as error:
+        return {"error": sentence(str(error))}
+    cuts = ", ".join(map(str, storyboard.cuts)) or "none"
+    timeline = f"frames: {storyboard.num_frames}\ncuts: {cuts}"
+    prompt = f"{storyboard.prompt}\n\n{timeline}"
+    return {"yaml": storyboard.to_yaml(), "json": storyboard.to_json(), "prompt": prompt}
+
+
+def surprise_me(asked: dict[str, Any]) -> dict[str, Any]:
+    """A scene of the theatre that nobody thought of, as a draft."""
+    return {"draft": draft.from_storyboard(vocabulary.surprise(secrets.randbelow(10**6)))}
+
+
+# Making a video
+
+
+def _generate(studio: Studio):
+    async def generate(
+        written: dict[str, Any],
+        model_name: str,
+        attention: str,
+        steps: float,
+        guidance: float,
+        seed: str,
+        size: str,
+        visitor: str,
+    ) -> AsyncIterator[tuple]:
+        try:
+            model = find(model_name)
+            limits = Limits.of(model)
+            storyboard = draft.to_storyboard(written, limits)
+            width, height = read_size(size)
+            settings = Settings.of(
+                model, limits, storyboard, attention, steps, guidance, read_seed(seed), height, width
+            )
+            review = draft.review(written, model, limits, attention)
+            if not review.valid:
+                raise StoryboardError(review.findings[0].text)
+            job = studio.submit(known(visitor), storyboard, settings)
+        except (ValueError, OSError) as error:
+            yield refusal(error), gr.skip(), gr.skip(), gr.skip()
+            return
+        async for update in _watch(studio, job, visitor):
+            yield update
+
+    return generate
+
+
+async def _watch(studio: Studio, job: Job, visitor: str) -> AsyncIterator[tuple]:
+    """Updates of stage, history and the two buttons while a job goes on."""
+    async for value, buttons in watch(studio, job):
+        mine = gr.skip() if job.live else _history(studio.outputs.of(visitor))
+        yield value, mine, buttons["run"], buttons["stop"]
+
+
+# Examples, history and coming back
+
+
+def _example_card(example: Example) -> dict[str, Any]:
+    picture = example.content["shots"][0]["picture"] if example.content else _BLANK
+    name = example.storyboard.title or example.id
+    return {
+        "id": example.id,
+        "name": name,
+        "when": f"{example.storyboard.num_shots} shots, {example.storyboard.seconds:.1f} s",
+        "picture": picture,
+    }
+
+
+_BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 7 4'/%3E"
+
+
+def _choose_example(examples: tuple[Example, ...]):
+    known = {example.id: example for example in examples}
+
+    def choose(event: gr.EventData) -> tuple:
+        example = known.get(str(event._data.get("id")))
+        if example is None:
+            return gr.skip(), gr.skip()
+        return draft.from_storyboard(example.storyboard), example.stage_value()
+
+    return choose
+
+
+def _made(records: list[Record]) -> list[Record]:
+    return [record for record in records if record.content["kind"] == "made"]
+
+
+def _history(records: list[Record]) -> dict[str, Any]:
+    scenes = [stage.scene_card(record) for record in _made(records)]
+    return {"title": "Your scenes", "empty": "What you make is listed here, for you alone.", "scenes": scenes}
+
+
+def _choose_own(studio: Studio):
+    def choose(visitor: str, event: gr.EventData) -> tuple:
+        record = studio.outputs.find(event._data.get("id"), known(visitor))
+        if record is None or record.content["kind"] != "made":
+            gr.Warning("This scene is no longer kept.")
+            return (gr.skip(),) * (2 + len(_SETTINGS))
+        storyboard, made = record.content["storyboard"], record.content["settings"]
+        restored = (made["attention"], made["steps"], made["guidance"], str(made["seed"]))
+        size = f"{made['width']} x {made['height']}"
+        return (
+            {"shots": [], **storyboard},
+            stage.finished(record.content, studio.outputs.files / record.id),
+            *restored,
+            size,
+        )
+
+    return choose
+
+
+def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, seen: list) -> None:
+    """When the page opens: know the visitor, and show what is being made, or was made last, or an example."""
+
+    async def arrive(token: str | None) -> AsyncIterator[tuple]:
+        try:
+            token = known(token)
+        except LimitError:
+            token = secrets.token_urlsafe(24)
+        studio.outputs.clean()
+        job = studio.jobs.of(token)
+        mine = _made(studio.outputs.of(token))
+        value = stage.finished(mine[0].content, studio.outputs.files / mine[0].id) if mine else gr.skip()
+        yield token, value, _history(mine), IDLE["run"], IDLE["stop"]
+        if job is not None and job.kind == "video":
+            async for update in _watch(studio, job, token):
+                yield token, *update
+
+    gr.context.Context.root_block.load(
+        arrive, visitor, [visitor, *seen], concurrency_limit=None, show_progress="hidden", api_visibility="private"
+    )

@@ -1,0 +1,135 @@
+"""The tab "Score": bring a video, see what was asked for against what is there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from desk.page import components, stage
+from desk.scene import draft
+from desk.studio.jobs import Job
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import find
+from desk.studio.outputs import Record
+from desk.studio.studio import Studio, screening
+from desk.tabs.visits import arrival, cancel, known, refusal, watch
+from holocine.storyboard import Storyboard, StoryboardError
+
+_INTRODUCTION = """
+### Score a video
+Bring any video and see where it cuts, how steady it is, and whether it shows what was asked for. A video that was made
+here has its storyboard inside. For others, paste theirs: YAML, JSON, or HoloCine’s prompt string with its cuts.
+"""
+_SAMPLE = "[global caption] … [per shot caption] … [shot cut] …"
+
+
+def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Tabs) -> None:
+    """The tab, inside the `gr.Tab` that is open. "Edit this scene" puts a storyboard into `editor` and opens Direct."""
+    limits = Limits.of(find())
+    with gr.Row(equal_height=False, elem_classes=["desk-columns"]):
+        with gr.Column(scale=6, min_width=320):
+            gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
+            upload = gr.File(
+                label=f"Video: at most {limits.upload_bytes // 2**20} MB and {limits.upload_seconds:g} seconds",
+                file_types=["video"],
+                height=150,
+                elem_id="upload",
+            )
+            text = gr.Textbox(
+                label="Its storyboard, unless it is inside", lines=5, max_lines=14, placeholder=_SAMPLE, elem_id="asked"
+            )
+            cuts = gr.Textbox(label="For a prompt string: the first frame of each new shot", placeholder="21, 45")
+            with gr.Row(elem_classes=["desk-actions"]):
+                run = gr.Button("Score", variant="primary", size="lg", scale=3, elem_id="score")
+                stop = gr.Button("Cancel", size="lg", scale=1, interactive=False)
+        with gr.Column(scale=7, min_width=320, elem_classes=["stage-column"]):
+            screen = components.stage({"state": "empty", "text": "Your video and its scores will appear here."})
+            edit = gr.Button("Edit this scene", visible=False, elem_id="edit-scene")
+    scene = gr.State(None)
+    run.click(
+        _score(studio, limits),
+        [upload, text, cuts, visitor],
+        [screen, scene, edit, run, stop],
+        concurrency_limit=None,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    stop.click(cancel(studio), visitor, None, queue=False, show_progress="hidden", api_visibility="private")
+    gr.context.Context.root_block.load(
+        arrival(studio, "score", partial(_watch, studio), partial(_kept, studio)),
+        visitor,
+        [screen, scene, edit, run, stop],
+        concurrency_limit=None,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    edit.click(
+        lambda written: (written, gr.Tabs(selected="direct")),
+        scene,
+        [editor, tabs],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def read_storyboard(text: str, cuts: str, num_frames: int, limits: Limits) -> Storyboard | None:
+    """What a visitor says that a video of `num_frames` frames was to show; None for nothing.
+
+    Raises StoryboardError or LimitError in one sentence.
+    """
+    text = str(text or "").strip()
+    if not text:
+        return None
+    if len(text) > limits.text_characters:
+        raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
+    if not text.lower().startswith("[global caption]"):
+        return Storyboard.from_json(text) if text.startswith("{") else Storyboard.from_yaml(text)
+    words = str(cuts or "").replace(",", " ").split()
+    if not all(word.isdecimal() and len(word) < 9 for word in words):
+        raise StoryboardError(f"the cuts are {cuts[:60]!r}, but have to be frame numbers such as 21, 45")
+    return Storyboard.from_prompt(text, [int(word) for word in words] or None, num_frames=num_frames)
+
+
+def _score(studio: Studio, limits: Limits):
+    async def score(upload: str | None, text: str, cuts: str, visitor: str) -> AsyncIterator[tuple]:
+        nothing = (None, gr.update(visible=False))
+        try:
+            if not upload:
+                raise LimitError("there is no video yet; drop one, or choose a file")
+            path = Path(upload)
+            screening.check_upload(path, limits)
+            storyboard = read_storyboard(text, cuts, screening.num_frames(path), limits)
+            job = screening.submit(studio, known(visitor), path, path.name, storyboard, limits)
+        except (ValueError, OSError) as error:
+            yield refusal(error), *nothing, gr.skip(), gr.skip()
+            return
+        async for update in _watch(studio, job):
+            yield update
+
+    return score
+
+
+def _kept(studio: Studio, record: Record) -> tuple:
+    value = stage.finished(record.content, studio.outputs.files / record.id)
+    return *_shown(value), gr.skip(), gr.skip()
+
+
+async def _watch(studio: Studio, job: Job) -> AsyncIterator[tuple]:
+    async for value, buttons in watch(studio, job):
+        yield *_shown(value), buttons["run"], buttons["stop"]
+
+
+def _shown(value: stage.Value) -> tuple:
+    """The stage, the scene that can be edited, and whether the button for that is there."""
+    scene = _scene(value)
+    return value, scene, gr.update(visible=scene is not None)
+
+
+def _scene(value: stage.Value) -> dict[str, Any] | None:
+    """The draft of the storyboard that a scored video has; None if it has none."""
+    storyboard = value.get("storyboard") if value.get("state") == "done" else None
+    return None if storyboard is None else draft.from_storyboard(Storyboard.model_validate(storyboard))

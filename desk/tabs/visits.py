@@ -1,0 +1,96 @@
+"""What all tabs need of a visit: who it is, what was typed into a field, and how a job is watched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import gradio as gr
+
+from desk.page import stage
+from desk.studio.jobs import Job, QueueFull
+from desk.studio.limits import LimitError
+from desk.studio.outputs import Record
+from desk.studio.studio import Studio
+
+IDLE = {"run": gr.update(interactive=True), "stop": gr.update(interactive=False)}
+KEPT = {"compare": "compared", "score": "scored", "run": "run"}  # a record's kind by its job's
+BUSY = {"run": gr.update(interactive=False), "stop": gr.update(interactive=True)}
+
+
+def known(visitor: Any) -> str:
+    """The secret that a visitor's browser keeps; raises LimitError if it has none."""
+    if not isinstance(visitor, str) or not 16 <= len(visitor) <= 200:
+        raise LimitError("your browser keeps no data of this page; allow it, or reload the page")
+    return visitor
+
+
+def read_size(size: str) -> tuple[int, int]:
+    """Width and height of "112 x 64"; raises LimitError for anything else."""
+    width, _, height = str(size).partition(" x ")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise LimitError(f"the size {size!r} is not one; choose one such as 112 x 64")
+    return int(width), int(height)
+
+
+def read_seed(text: str | None) -> int | None:
+    """The seed that a visitor wrote, None for nothing; raises LimitError for what is no whole number."""
+    text = str(text or "").strip()
+    if text and not (text.isdecimal() and len(text) < 19):
+        raise LimitError(f"the seed is {text[:40]!r}, but has to be a whole number of 0 or more")
+    return int(text) if text else None
+
+
+async def watch(studio: Studio, job: Job) -> AsyncIterator[tuple[stage.Value, dict[str, Any]]]:
+    """What the stage shows while a job goes on, and how its two buttons are."""
+    async for now in studio.jobs.follow(job):
+        yield stage.of_job(now, studio.jobs, studio.outputs.files), BUSY if now.live else IDLE
+
+
+def unfinished(studio: Studio, visitor: Any, kind: str) -> tuple[Job | None, Record | None]:
+    """What a page that opens finds again in the tab of a kind: the visitor's live job, or else what was kept last."""
+    try:
+        visitor = known(visitor)
+    except LimitError:
+        return None, None
+    job = studio.jobs.of(visitor)
+    if job is not None and job.kind == kind:
+        return job, None
+    return None, next((record for record in studio.outputs.of(visitor) if record.content["kind"] == KEPT[kind]), None)
+
+
+def arrival(studio: Studio, kind: str, watched: Callable[[Job], AsyncIterator[tuple]], kept: Callable[[Record], tuple]):
+    """A listener for the page's opening: goes on with the visitor's live job of a kind, or else shows what was kept.
+
+    watched: the tab's updates while a job goes on. kept: its update for a finished one.
+    """
+
+    async def listener(visitor: str | None) -> AsyncIterator[tuple]:
+        job, record = unfinished(studio, visitor, kind)
+        if job is not None:
+            async for update in watched(job):
+                yield update
+        elif record is not None:
+            yield kept(record)
+        else:
+            yield gr.skip()
+
+    return listener
+
+
+def refusal(error: Exception) -> stage.Value:
+    """What the stage shows when no job was begun; a full queue is said in a message, and the stage stays as it is."""
+    if isinstance(error, QueueFull):
+        gr.Warning(str(error))
+        return gr.skip()
+    return stage.failed(str(error))
+
+
+def cancel(studio: Studio):
+    """A listener that ends the visitor's job after the step that is running."""
+
+    def listener(visitor: str) -> None:
+        if job := studio.jobs.of(known(visitor)):
+            studio.jobs.cancel(job)
+
+    return listener

@@ -1,0 +1,1 @@
+"""Rendered truth with known damage in, how far each metric can be trusted out."""

@@ -1,0 +1,75 @@
+"""What `python -m holocine`, `eval` and `benchmarks` have in common: one line on stderr for a fault of the input."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class UsageError(ValueError):
+    """A command line that cannot be understood."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises UsageError instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def program(main: Callable[[], int], terminated: BaseException) -> NoReturn:
+    """Run the command line that this process was started with. SIGTERM raises `terminated`, which cleans up."""
+
+    def terminate(*_: object) -> NoReturn:
+        raise terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    sys.exit(main())
+
+
+def exit_code(name: str, work: Callable[[], int | None], interrupted: str, too_large: str | None = None) -> int:
+    """Do the work of a command and return its exit code: 2 for what the input can cause, 130 for Ctrl-C.
+
+    interrupted: what is said after Ctrl-C, unless the interrupt says something itself. too_large: what is said where
+    there is not enough memory; None lets the error through.
+    """
+    try:
+        code = work() or 0
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt as interrupt:
+        return complain(name, str(interrupt) or interrupted, 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, ImportError) as error:
+        return complain(name, str(error), 2)
+    except OSError as error:
+        return complain(name, f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+    except (MemoryError, RuntimeError) as error:
+        if too_large is None or not (isinstance(error, MemoryError) or "out of memory" in str(error)):
+            raise
+        return complain(name, too_large, 2)
+
+
+def complain(name: str, message: str, code: int) -> int:
+    """Say what is wrong, in one line, and return the exit code."""
+    print(f"{name}: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def whole_number(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def count(text: str) -> int:
+    if not re.fullmatch(r"\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)

@@ -1,0 +1,63 @@
+"""Trained parts -> the embedded model: a pipeline folder in diffusers layout, half precision, small shards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKLWan
+from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
+
+from holocine.pipeline import HoloCinePipeline
+from holocine.puppet.training.batches import TEXT_LENGTH
+from holocine.puppet.training.transformer import SHIFT
+from holocine.puppet.world import HEIGHT, WIDTH
+from holocine.scheduler import HoloCineScheduler
+from holocine.transformer import HoloCineTransformer3DModel
+
+STEPS = 24
+GUIDANCE = 3.0
+GUIDANCE_BELOW = 0.93
+ETA = 1.0
+MAX_SHARD = "9MB"
+
+
+def assemble(text: Path, vae: Path, transformer: Path, out: Path, attention: str = "sparse") -> None:
+    """Write the pipeline folder `out` (replacing one that is there) from the folders of its trained parts.
+
+    text: holds `tokenizer` and `text_encoder`; vae, transformer: model folders. Complete or absent.
+    """
+    pipeline = HoloCinePipeline(
+        tokenizer=PreTrainedTokenizerFast.from_pretrained(text / "tokenizer"),
+        text_encoder=UMT5EncoderModel.from_pretrained(text / "text_encoder"),
+        vae=AutoencoderKLWan.from_pretrained(vae),
+        scheduler=HoloCineScheduler(shift=SHIFT),
+        transformer=HoloCineTransformer3DModel.from_pretrained(transformer),
+        default_height=HEIGHT,
+        default_width=WIDTH,
+        default_num_inference_steps=STEPS,
+        default_guidance_scale=GUIDANCE,
+        default_guidance_below=GUIDANCE_BELOW,
+        default_eta=ETA,
+        default_negative_prompt="",
+        default_attention=attention,
+        max_sequence_length=TEXT_LENGTH,
+    )
+    for name in ("text_encoder", "vae", "transformer"):
+        component = getattr(pipeline, name)
+        for parameter in component.parameters():
+            parameter.data = parameter.data.to(torch.float16)
+    temporary = out.with_name(out.name + ".new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    pipeline.save_pretrained(temporary, max_shard_size=MAX_SHARD)
+    for config in temporary.glob("*/config.json"):  # where a part was trained is not part of it
+        kept = {key: value for key, value in json.loads(config.read_text()).items() if key != "_name_or_path"}
+        config.write_text(json.dumps(kept, indent=2) + "\n")
+    for kept in out.glob("*.*"):  # the card, its pictures and its measurements
+        if kept.name != "model_index.json":
+            shutil.copy2(kept, temporary / kept.name)
+    if out.exists():
+        shutil.rmtree(out)
+    temporary.rename(out)

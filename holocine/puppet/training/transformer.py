@@ -1,0 +1,181 @@
+"""Training of the theatre's transformer with HoloCine's attention, exactly as it will be run.
+
+Curriculum: scenes of one still a shot first (28 tokens a shot teach pictures and looks cheaply), then more and more
+whole scenes.
+Flow matching with the logit-normal timesteps and shift of the sampler; a tenth of the prompts is empty, for guidance.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
+
+from holocine.attention import AttentionSettings
+from holocine.puppet.training.batches import Batch, LatentBank
+from holocine.puppet.training.fused import fuse, run_masked
+from holocine.puppet.training.optimisers import autocast
+from holocine.puppet.training.reader import Reader, reading_loss
+from holocine.puppet.training.resident import ResidentBank
+from holocine.puppet.training.text import TEXT_DIM
+from holocine.puppet.training.trainer import Trainer
+from holocine.puppet.training.vae import LATENT_CHANNELS
+from holocine.transformer import HoloCineTransformer3DModel
+
+logger = logging.getLogger(__name__)
+
+SHIFT = 3.0
+_READ_BLOCK, _READING_WEIGHT = 3, 0.25
+# A puppet in a wide shot covers two tokens of 28: how much more its velocity counts than the background's. And the
+# frame that a shot opens with, which is a cut or is not. The best answer at each place stays what it was.
+_PUPPET_WEIGHT, _OPENING_WEIGHT = 3.0, 1.5
+# Between neighbours that are lit alike no cut is seen. What a place's error says of the light drowns in its noise; the
+# mean error of a latent frame says it clearly, and its square has the same best answer.
+_FRAME_WEIGHT = 15.0
+# How each shot is lit, and so which cuts are seen, is decided between sigma 0.99 and 0.9: in a third of the sampler's
+# steps, but in an eighth of those that a logit-normal draws.
+_NOISIEST, _NOISIEST_SHARE = 0.3, 0.35
+_STILLS_AFTER_START = 0.2
+_LOG_STEPS = 25
+_FUSE_MINUTES = 5  # of training pay for the compiler
+_NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table", "reader")
+
+
+def build_transformer() -> HoloCineTransformer3DModel:
+    return HoloCineTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=4,
+        attention_head_dim=64,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        text_dim=TEXT_DIM,
+        freq_dim=128,
+        ffn_dim=1024,
+        num_layers=8,
+        cross_attn_norm=True,
+        qk_norm="rms_norm_across_heads",
+        rope_max_seq_len=128,
+    )
+
+
+def sample_sigmas(count: int, device: torch.device | None = None) -> torch.Tensor:
+    """Noise levels in (0, 1), shifted as the sampler's are: logit-normal, with more of the noisiest."""
+    usual = torch.randn(count, device=device).sigmoid()
+    noisiest = 1 - _NOISIEST * torch.rand(count, device=device)
+    sigmas = torch.where(torch.rand(count, device=device) < _NOISIEST_SHARE, noisiest, usual)
+    return SHIFT * sigmas / (1 + (SHIFT - 1) * sigmas)
+
+
+def losses(
+    model: HoloCineTransformer3DModel, reader: Reader, batch: Batch, settings: AttentionSettings
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Squared error of the velocity noise - latents, in which puppets count more; that of its mean over each latent
+    frame; and the loss of the reader on the tokens in mid-network.
+    """
+    hidden: list[torch.Tensor] = []
+    hook = model.blocks[_READ_BLOCK].register_forward_hook(lambda block, inputs, output: hidden.append(output))
+    latents, sigmas = batch.latents, sample_sigmas(len(batch.latents), batch.latents.device)
+    noise, level = torch.randn_like(latents), sigmas.view(-1, 1, 1, 1, 1)
+    noisy, timestep = (1 - level) * latents + level * noise, sigmas * 1000
+    with autocast(latents.device):
+        if batch.masks:
+            output = run_masked(model, noisy, timestep, batch.text, batch.masks)
+        else:
+            attention = {
+                "layouts": [batch.layout] * len(latents),
+                "windows": batch.windows,
+                "settings": settings,
+            }
+            output = model(noisy, timestep, batch.text, attention_kwargs=attention, return_dict=False)[0]
+    hook.remove()
+    reading = reading_loss(reader, hidden[0].float(), batch.who, batch.shots, batch.looks, batch.facts, batch.told)
+    weight = velocity_weight(batch.who, batch.shots)
+    error = output.float() - (noise - latents)
+    return (error.square() * weight).mean() / weight.mean(), error.mean((-2, -1)).square().mean(), reading
+
+
+def velocity_weight(who: torch.Tensor, shots: torch.Tensor) -> torch.Tensor:
+    """How much each place of the latents (B, 1, T, h, w) counts."""
+    weight = 1 + (_PUPPET_WEIGHT - 1) * (who >= 0).float()
+    opens = torch.ones_like(weight[..., 0, 0])
+    opens[:, 1:] = (shots[:, 1:] != shots[:, :-1]).float()
+    weight = weight * (1 + (_OPENING_WEIGHT - 1) * opens)[..., None, None]
+    return weight.repeat_interleave(2, -2).repeat_interleave(2, -1).unsqueeze(1)
+
+
+def train_transformer(
+    folder: Path,
+    latents: Path,
+    text: Path,
+    minutes: float,
+    settings: AttentionSettings | None = None,
+    still_share: float = 0.22,
+    lr: float = 2e-3,
+    most_steps: int | None = None,
+    start: Path | None = None,
+    device: str | torch.device = "cpu",
+    batch_scale: int = 1,
+    bank: ResidentBank | None = None,
+) -> None:
+    """Train until `minutes` of compute are used in all, resuming from `folder`/state.pt, or else from `start`.
+
+    The first `still_share` of the time goes to stills. `settings`: HoloCine's attention unless given. `most_steps`
+    ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch that suits one core, at
+    most 2. `bank`: batches on a GPU, for HoloCine's attention only, instead of those from `latents`.
+    """
+    device = torch.device(device)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = settings or AttentionSettings()
+    model = (
+        HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32) if start else build_transformer()
+    )
+    model.train().to(device)
+    if (minutes >= _FUSE_MINUTES and most_steps is None) or bank:
+        fuse(model)
+    reader = Reader(model.config.num_attention_heads * model.config.attention_head_dim).to(device)
+    both = nn.ModuleDict({"transformer": model, "reader": reader})
+    trainer = Trainer(both, minutes, lr, folder / "state.pt", most_steps, not_muon=_NOT_MUON)
+    if bank is None:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(text / "tokenizer")
+        encoder = UMT5EncoderModel.from_pretrained(text / "text_encoder", dtype=torch.float32).to(device)
+        bank = LatentBank(latents, tokenizer, encoder, np.random.default_rng(), batch_scale)
+
+    def save_model() -> None:
+        averaged = HoloCineTransformer3DModel.from_config(model.config).to(device)
+        trainer.average.copy_to(averaged, prefix="transformer.")
+        averaged.save_pretrained(folder / "model")
+
+    history: list[tuple[bool, torch.Tensor]] = []
+    for step in trainer.steps(save_model):
+        stills = trainer.progress < still_share or bank.rng.random() < _mixed_stills(trainer.progress, start)
+        loss, frame_loss, reading = losses(model, reader, bank.next_batch(stills), settings)
+        trainer.step(loss + _FRAME_WEIGHT * frame_loss + _READING_WEIGHT * reading)
+        history.append((stills, torch.stack([loss, frame_loss, reading]).detach()))
+        if step % _LOG_STEPS == 0:
+            recent = [_mean_of(history, kind) for kind in (True, False)]
+            logger.info(
+                "transformer step %d, %.1f min: loss, frame loss and reading on stills %s, on scenes %s (%d shards)",
+                step,
+                trainer.spent_minutes,
+                *recent,
+                len(bank),
+            )
+            del history[:-200]
+
+
+def _mixed_stills(progress: float, start: Path | None) -> float:
+    """Share of stills among the steps: they show four times as many scenes in the same time, but nothing that moves.
+
+    A model that has a start knows pictures already.
+    """
+    return _STILLS_AFTER_START if start else max(0.05, 0.6 * (1 - progress / 0.6))
+
+
+def _mean_of(history: list[tuple[bool, torch.Tensor]], stills: bool) -> str:
+    """Mean losses of the last hundred steps of one kind."""
+    recent = [values for kind, values in history[-200:] if kind is stills][-100:]
+    return " ".join(f"{mean:.4f}" for mean in torch.stack(recent).mean(0)) if recent else "-"

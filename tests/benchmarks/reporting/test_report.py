@@ -1,0 +1,340 @@
+"""Reports of synthetic runs: numbers from sums and counts, every file that is written, and what goes wrong."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks.__main__ import main
+from benchmarks.reporting.published import CAVEAT, TABLE_1
+from benchmarks.reporting.results import ResultsError, load_run
+from benchmarks.reporting.significance import MIN_PAIRS
+from benchmarks.reporting.summary import summarise
+from benchmarks.reporting.tables import all_tables, main_table
+from benchmarks.running.merge import merge
+
+SPECS = ("good=holocine", "bad=isolated", "middling=folder:videos", "truth", "still")
+QUALITY = {"good": 0.9, "middling": 0.75, "bad": 0.6, "truth": 1.0, "still": 0.3}
+
+
+@pytest.fixture
+def suite(tiny):
+    """Eight storyboards with tags."""
+    tags = [("shots:2", "size:large"), ("shots:2", "size:small")]
+    entries = (replace(tiny.entries[i % 3], id=f"board-{i}", tags=tags[i % 2]) for i in range(8))
+    return replace(tiny, entries=tuple(entries))
+
+
+def scores(system: str, index: int, seed: int):
+    """`text_shot` over 1 to 8 shots, half of them looked at; cuts; flicker, of which less is better; shot distances."""
+    if (system, index, seed) == ("bad", 7, 0):
+        return "no room for 3 % of `it` & <more> |"
+    quality, count = QUALITY[system], index + 1
+    noise = np.random.default_rng((index, seed)).normal() * 0.02
+    pairs = [{"distance": 1, "value": quality}, {"distance": 2, "value": quality / 2}, {"distance": 2, "value": None}]
+    return {
+        "sca": ({"sum": quality, "count": 1}, 1, 1),
+        "character_consistency": ({"sum": quality * 1.5, "count": 2}, 2, 3, pairs),
+        "text_shot": ({"sum": (quality + noise) * count, "count": count}, count, 2 * count),
+        "flicker": ({"sum": 1 - quality, "count": 1}, 1, 1),
+        "aesthetic": ({}, 0, 9),
+    }
+
+
+@pytest.fixture
+def run(suite, write_run, tmp_path):
+    return write_run(tmp_path / "run", suite, SPECS, scores)
+
+
+def rows_of(table) -> dict[str, list]:
+    return {row[0].text: list(row[1:]) for row in table.rows}
+
+
+# Numbers
+
+
+def test_a_value_is_the_sum_over_all_things_and_not_a_mean_of_means(run, suite):
+    cell = summarise(load_run(run)).table["text_shot"]["good"]
+    parts = [scores("good", i, 0)["text_shot"][0] for i in range(8)]
+    total = sum(one["sum"] for one in parts) / sum(one["count"] for one in parts)
+    means = np.mean([one["sum"] / one["count"] for one in parts])
+    assert cell.value == pytest.approx(total) and abs(total - means) > 1e-4
+    assert (cell.videos, cell.num_videos, cell.storyboards, cell.covered, cell.of) == (8, 8, 8, 36, 72)
+    assert cell.coverage == 0.5
+
+
+def test_a_failed_video_is_no_zero_but_missing(run):
+    cell = summarise(load_run(run)).table["sca"]["bad"]
+    assert cell.value == pytest.approx(0.6) and (cell.videos, cell.num_videos) == (7, 8)
+    tables = {table.name: table for table in all_tables(summarise(load_run(run)))}
+    assert rows_of(tables["systems"])["bad"][:3] == [*map(type(tables["systems"].rows[0][0]), ("7 of 8", "1", "0"))]
+    assert [text.text for text in tables["failures"].rows[0]][:3] == ["bad", "board-7", "0"]
+
+
+def test_tables_are_the_same_however_the_run_was_divided(run, suite, write_run, tmp_path):
+    parts = [write_run(tmp_path / f"part{i}", suite, SPECS, scores, boards=range(i, 8, 2)) for i in (0, 1)]
+    merge(tmp_path / "one", parts)
+    merge(tmp_path / "other", parts[::-1])
+    texts = []
+    for folder in (run, tmp_path / "one", tmp_path / "other"):
+        assert main(["report", str(folder), "--baseline", "good", "--out", str(tmp_path / "out")]) == 0
+        texts.append([(tmp_path / "out" / name).read_text() for name in ("report.md", "metrics.csv", "tags.csv")])
+    assert texts[0] == texts[1] == texts[2] and "0.9" in texts[0][0]
+
+
+def test_repetitions_of_a_storyboard_are_one_storyboard(suite, write_run, tmp_path):
+    results = load_run(write_run(tmp_path, suite, ("good=holocine", "bad=isolated"), scores, seeds=3))
+    cell = summarise(results, "bad").table["text_shot"]["good"]
+    assert (cell.videos, cell.storyboards) == (24, 8)
+    assert cell.comparison.pairs == 8
+
+
+def test_best_and_runner_up_are_marked_among_those_that_compete(run):
+    summary = summarise(load_run(run))
+    ranks = {name: {s: cell.rank for s, cell in row.items()} for name, row in summary.table.items()}
+    expected = {"good": 1, "middling": 2, "bad": None, "truth": None, "still": None}
+    assert ranks["sca"] == ranks["text_shot"] == ranks["flicker"] == expected, "less flicker is better"
+    rows = rows_of(main_table(summary))
+    assert [rows[s][1].emphasis for s in expected] == ["best", "second", None, None, None]
+
+
+def test_coverage_stands_beside_the_number_where_it_is_low(run):
+    rows = rows_of(main_table(summarise(load_run(run))))
+    assert rows["good"][1].text == "0.9000 ± 0.0000", "everything was looked at"
+    assert rows["good"][-1].text.endswith("(50 %)")
+    assert rows["good"][-1].hint == "8 of 8 videos, 8 storyboards; looked at 36 of 72"
+    assert rows["bad"][1].text.endswith("(88 %)"), "7 of 8 videos"
+    assert "Not measured: aesthetic (nothing to look at)." in main_table(summarise(load_run(run))).note
+
+
+def test_differences_are_tested_against_the_baseline(run):
+    tables = {table.name: table for table in all_tables(summarise(load_run(run), "middling"))}
+    found = {(row[0].text, row[1].text): [text.text for text in row[2:]] for row in tables["comparisons"].rows}
+    assert found["SCA ↑", "good"] == ["+0.1500", "[+0.1500, +0.1500]", "< 0.001", "8", "better"]
+    assert found["SCA ↑", "bad"] == ["-0.1500", "[-0.1500, -0.1500]", "< 0.001", "7", "worse"]
+    assert ("SCA ↑", "middling") not in found
+    assert rows_of(tables["main"])["good"][1].text.endswith("†")
+
+
+def test_too_few_storyboards_are_not_compared(suite, write_run, tmp_path):
+    few = replace(suite, entries=suite.entries[: MIN_PAIRS - 1])
+    summary = summarise(load_run(write_run(tmp_path, few, ("good=holocine", "bad=isolated"), scores)), "bad")
+    assert summary.table["sca"]["good"].comparison is None
+
+
+def test_tags_and_distances_have_tables_of_their_own(run):
+    summary = summarise(load_run(run))
+    assert list(summary.tags) == ["size:large", "size:small"], "a tag that all have says nothing"
+    assert summary.tags["size:large"]["text_shot"]["good"].covered == 1 + 3 + 5 + 7
+    rows = rows_of(next(table for table in all_tables(summary) if table.name == "distance"))
+    assert [text.text for text in rows["good"]] == ["0.9000 ± 0.0000 (8)", "0.4500 ± 0.0000 (8)"]
+
+
+# Files
+
+
+@pytest.fixture
+def written(run, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--baseline", "middling", "--hub-dataset", "someone/suite", "--out", str(out)]
+    assert main(["report", str(run), *options]) == 0
+    return out, capsys.readouterr().out
+
+
+def test_the_terminal_gets_the_main_table(written):
+    _, text = written
+    [line] = [line for line in text.splitlines() if line.startswith("good ") and "0.9000" in line]
+    assert "0.9000 ± 0.0000†*" in line
+    assert re.search(r"^middling .*0\.7500 ± 0\.0000'", text, re.MULTILINE)
+    assert "best marked *, runner-up marked '" in text
+
+
+def test_markdown_has_every_table_with_rows_of_one_width(written):
+    text = (written[0] / "report.md").read_text()
+    assert "**0.9000 ± 0.0000†**" in text and "<u>0.7500 ± 0.0000</u>" in text
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in block.splitlines()}) == 1
+    assert r"no room for 3 % of \`it\` & \<more\> \|" in text
+
+
+def test_latex_is_whole(written):
+    text = (written[0] / "table.tex").read_text()
+    opened, closed = (re.findall(rf"\\{word}{{(\w+)}}", text) for word in ("begin", "end"))
+    assert sorted(opened) == sorted(closed) and opened.count("table") == 3
+    assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
+    for columns, body in re.findall(r"\\begin{tabular}{(\w+)}(.*?)\\end{tabular}", text, re.DOTALL):
+        rows = [row for row in body.splitlines() if row.endswith(r" \\") and "multicolumn" not in row]
+        assert rows and {len(re.split(r"(?<!\\)&", row)) for row in rows} == {len(columns)}
+    assert r"\textbf{0.9000 $\pm$ 0.0000$^\dagger$}" in text and r"\underline{0.7500" in text
+    assert not re.search(r"(?<!\\)[%#_^~]|[^\x00-\x7f]", text.replace(r"$^\dagger$", "")), "only what LaTeX can read"
+
+
+def test_csv_and_parquet_are_read_back_by_pandas(written, run):
+    out, _ = written
+    table = pd.read_csv(out / "table.csv", index_col="system")
+    assert table.loc["good", "sca"] == pytest.approx(0.9) and table.loc["truth", "bound"]
+    metrics = pd.read_csv(out / "metrics.csv").set_index(["metric", "system"])
+    assert metrics.loc[("sca", "good"), "difference"] == pytest.approx(0.15)
+    assert metrics.loc[("sca", "good"), "holm"] < 0.001 and metrics.loc[("sca", "good"), "baseline"] == "middling"
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(out / "metrics.parquet").astype({"rank": float}),
+        metrics.reset_index()[pd.read_parquet(out / "metrics.parquet").columns].astype({"rank": float}),
+        check_dtype=False,
+    )
+    items = pd.read_parquet(out / "items.parquet")
+    assert len(items) == 39 * 5 + 1, "five metrics of 39 videos, and a failure"
+    assert items.loc[items.metric.isna(), "reason"].item().startswith("no room")
+    again = items[items.metric == "sca"].groupby("system", observed=True).value.mean()
+    assert again["bad"] == pytest.approx(0.6)
+    assert set(pd.read_csv(out / "distances.csv").shots_apart) == {1, 2}
+
+
+class Page(HTMLParser):
+    """What a page refers to, whether its elements are closed, and its script data."""
+
+    VOID = {"meta", "input", "br", "link", "img", "hr"}
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.references, self.ids = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.references += [attributes[name] for name in ("src", "href", "poster", "action") if name in attributes]
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_one_file_that_needs_no_network(written):
+    text = (written[0] / "report.html").read_text()
+    page = Page(text)
+    assert page.open == [] and len(set(page.ids)) == len(page.ids)
+    assert page.references and all(one.startswith("#") and one[1:] in page.ids for one in page.references)
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/)|(?<!:)//\w+\.\w", text)
+    data = json.loads(re.search(r'<script type="application/json" id="run">(.*?)</script>', text)[1])
+    assert data["systems"] == ["good", "bad", "middling", "truth", "still"] and len(data["storyboards"]) == 8
+    assert data["items"]["bad/board-7/0"]["error"].endswith("<more> |")
+    assert "&lt;more&gt; |" in text and text.count("<svg") >= 4
+
+
+def test_chosen_videos_go_into_the_page(run, tmp_path, capsys):
+    (run / "items/good/board-1/0/video.mp4").write_bytes(b"a video")
+    assert main(["report", str(run), "--embed", "board-1", "--out", str(tmp_path / "out")]) == 0
+    assert "data:video/mp4;base64,YSB2aWRlbw==" in (tmp_path / "out" / "report.html").read_text()
+    assert main(["report", str(run), "--embed", "board-9"]) == 2
+    assert "the run has no videos of storyboard 'board-9'" in capsys.readouterr().err
+
+
+def test_published_rows_stand_below_the_line_that_warns_of_them(run, tmp_path):
+    table = main_table(summarise(load_run(run)))
+    names = [row[0].text for row in table.rows]
+    [line] = [number for number, text in table.lines.items() if text == CAVEAT]
+    assert names[line:] == list(TABLE_1) and names[:line] == ["good", "bad", "middling", "truth", "still"]
+    assert main(["report", str(run), "--no-published", "--out", str(tmp_path / "out")]) == 0
+    for name in ("report.html", "report.md", "table.tex"):
+        assert "CineTrans" not in (tmp_path / "out" / name).read_text()
+
+
+def test_files_for_the_hub_are_what_the_hub_reads(written):
+    from huggingface_hub import eval_result_entries_to_yaml, parse_eval_result_entries
+
+    good = written[0] / "hub" / "good"
+    results = json.loads((good / "results.json").read_text())
+    assert results["config"]["model_name"] == "embedded" and results["config"]["model_sha"] == "ab" * 32
+    [(task, values)] = results["results"].items()
+    assert task == "tiny-1" and values["sca/1"] == pytest.approx(0.9)
+    assert not any(name.startswith("aesthetic") for name in values), "absent is absent"
+    entries = yaml.safe_load((good / ".eval_results" / "tiny.yaml").read_text())
+    assert eval_result_entries_to_yaml(parse_eval_result_entries(entries)) == entries
+    assert {entry["dataset"]["id"] for entry in entries} == {"someone/suite"}
+    assert entries[0]["value"] == pytest.approx(0.9) and "8 of 8 videos" in entries[0]["notes"]
+    assert json.loads((written[0] / "hub" / "truth" / "results.json").read_text())["config"]["model_name"] == "truth"
+
+
+# What goes wrong
+
+
+def test_bad_input_is_one_sentence(run, suite, write_run, tmp_path, capsys):
+    def complaint(*arguments) -> str:
+        assert main(["report", *map(str, arguments)]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "Traceback" not in error
+        return error
+
+    assert "no system 'best' to compare with; it has good, bad" in complaint(run, "--baseline", "best")
+    assert "nothing holds no run: there is no such folder" in complaint(tmp_path / "nothing")
+    assert f"{tmp_path} holds no run: it has no run.json" in complaint(tmp_path)
+    assert "'suite' is no data set on the hub, which are called OWNER/NAME" in complaint(run, "--hub-dataset", "suite")
+    empty = write_run(tmp_path / "empty", suite, (), scores)
+    assert "empty holds no results yet: run systems into it first" in complaint(empty)
+    failed = write_run(tmp_path / "failed", suite, SPECS, lambda *_: "the model is not there")
+    assert "none of its 40 items was scored, the first, bad board-0, because: the model is not" in complaint(failed)
+    (run / "suite.jsonl").write_text("{")
+    assert "the suite of the run cannot be read" in complaint(run)
+
+
+def test_a_damaged_scorecard_is_a_failed_item_that_says_so(run):
+    (run / "items/good/board-3/0/scorecard.json").write_text('{"metrics": {')
+    (run / "items/good/board-4/0/record.json").write_text("")
+    results = load_run(run)
+    found = {item.storyboard_id: item.error for item in results.failures if item.system == "good"}
+    assert "scorecard.json is missing or damaged; python -m benchmarks score" in found["board-3"]
+    assert "record.json is missing or damaged; the same run command" in found["board-4"]
+    assert summarise(results).table["sca"]["good"].videos == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "other"}, "good made some of its videos with another model"),
+        ({"system": "other"}, "other settings or another version of the puppet world .* --changed rerun"),
+        ({"storyboard": "other"}, "the storyboard board-3 has changed since good made its video: .* --changed rerun"),
+    ],
+)
+def test_videos_of_another_model_world_or_storyboard_are_not_mixed(run, change, message):
+    path = run / "items/good/board-3/0/record.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"hashes": record["hashes"] | change}))
+    with pytest.raises(ResultsError, match=message):
+        load_run(run)
+
+
+def test_scores_of_other_weights_of_an_encoder_are_not_mixed(run):
+    path = run / "items/good/board-3/0/scorecard.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"encoders": {"clip": {"id": "puppet", "sha256": "cd" * 32}}}))
+    with pytest.raises(
+        ResultsError, match=r"board-3 were scored with .*clip puppet and .*clip puppet \(cdcdcdcdcdcd\)"
+    ):
+        load_run(run)
+
+
+def test_scores_of_other_versions_or_encoders_are_not_mixed(run):
+    path = run / "items/good/board-3/0/scorecard.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"detector": "pyscenedetect"}))
+    with pytest.raises(
+        ResultsError, match="board-3 were scored with pyscenedetect, .* and transnetv2, .*: run python -m"
+    ):
+        load_run(run)
+    card["metrics"]["sca"]["version"] = 99
+    path.write_text(json.dumps(card))
+    with pytest.raises(ResultsError, match="holds scores of sca/1 and sca/99, but this program has sca/1"):
+        summarise(load_run(run))
+    card["metrics"] = {"charm": card["metrics"].pop("sca")}
+    path.write_text(json.dumps(card))
+    with pytest.raises(ResultsError, match="charm is not a metric of this program"):
+        summarise(load_run(run))

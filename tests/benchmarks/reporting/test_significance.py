@@ -1,0 +1,82 @@
+"""Standard errors, paired comparisons and Holm's correction, against scipy and against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.reporting.significance import MIN_PAIRS, RESAMPLES, compare, holm, standard_error, values_of
+from eval.metric import mean
+
+NAMES = ("sum", "count")
+
+
+def one_each(values) -> np.ndarray:
+    """A storyboard a row, each with one thing counted."""
+    return np.stack([values, np.ones(len(values))], 1)
+
+
+def precision(parts) -> float | None:
+    total = parts["right"] + parts["wrong"]
+    return parts["right"] / total if total else None
+
+
+def test_the_standard_error_of_a_plain_mean_is_the_deviation_over_the_root_of_n():
+    values = np.random.default_rng(0).normal(size=12)
+    assert standard_error(mean, NAMES, one_each(values)) == pytest.approx(stats.sem(values))
+    assert standard_error(mean, NAMES, one_each(values[:1])) is None
+
+
+def test_the_standard_error_of_a_ratio_leaves_one_storyboard_out_at_a_time():
+    rows = np.array([[3.0, 1.0], [0.0, 2.0], [5.0, 0.0]])
+    without = np.array([5 / 7, 8 / 9, 3 / 6])
+    expected = np.sqrt(2 / 3 * ((without - without.mean()) ** 2).sum())
+    assert standard_error(precision, ("right", "wrong"), rows) == pytest.approx(expected)
+    alone = np.array([[3.0, 1.0], [0.0, 0.0]])
+    assert standard_error(precision, ("right", "wrong"), alone) is None, "without the first there is no value"
+
+
+def test_values_come_from_totals_and_are_missing_where_nothing_was_counted():
+    totals = np.array([[6.0, 2.0], [1.0, 4.0], [0.0, 0.0]])
+    np.testing.assert_array_equal(values_of(mean, NAMES, totals), [3.0, 0.25, np.nan])
+    np.testing.assert_array_equal(values_of(mean, NAMES[::-1], totals[:, ::-1]), [3.0, 0.25, np.nan])
+    np.testing.assert_array_equal(values_of(precision, ("right", "wrong"), totals), [0.75, 0.2, np.nan])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 1.2])
+def test_the_paired_bootstrap_agrees_with_scipy(shift):
+    rng = np.random.default_rng(1)
+    baseline = rng.normal(size=40) * 5  # storyboards differ far more than systems do: only pairing finds the shift
+    ours = baseline + shift + rng.normal(size=40) * 0.8
+    found = compare(mean, NAMES, one_each(ours), one_each(baseline))
+    assert found.pairs == 40 and found.difference == pytest.approx((ours - baseline).mean())
+    assert found.p == pytest.approx(stats.ttest_rel(ours, baseline).pvalue, abs=0.03)
+    scipys = stats.bootstrap((ours - baseline,), np.mean, method="percentile", n_resamples=9999, random_state=0)
+    assert (found.low, found.high) == pytest.approx(scipys.confidence_interval, abs=0.03)
+    assert compare(mean, NAMES, one_each(ours), one_each(baseline)) == found, "the same every time"
+
+
+def test_a_certain_difference_has_the_least_p_and_none_has_one():
+    values = np.arange(10.0)
+    certain = compare(mean, NAMES, one_each(values + 1), one_each(values))
+    assert (certain.difference, certain.low, certain.high) == pytest.approx((1, 1, 1))
+    assert compare(mean, NAMES, one_each(values), one_each(values)).p == 1
+    noisy = compare(mean, NAMES, one_each(values + 9), one_each(np.random.default_rng(0).normal(size=10)))
+    assert noisy.p == pytest.approx(1 / (RESAMPLES + 1))
+
+
+def test_too_few_pairs_are_not_compared():
+    values = one_each(np.arange(MIN_PAIRS, dtype=float))
+    assert compare(mean, NAMES, values, values) is not None
+    assert compare(mean, NAMES, values[1:], values[1:]) is None
+
+
+def test_storyboards_count_by_what_was_counted_in_them():
+    ours = np.array([[9.0, 9.0], *[[0.0, 1.0]] * 7])
+    baseline = np.array([[0.0, 9.0], *[[0.0, 1.0]] * 7])
+    assert compare(mean, NAMES, ours, baseline).difference == pytest.approx(9 / 16), "not 1/8, a mean of means"
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([0.2]) == [0.2] and holm([]) == []

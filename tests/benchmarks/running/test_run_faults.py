@@ -1,0 +1,199 @@
+"""Runs as processes of their own: killed, interrupted, two at once, without room, and with words that mean nothing."""
+
+import os
+import random
+import resource
+import shutil
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.running.items import Item, items_in, read_record
+
+PATIENCE = 120  # seconds, on a machine that does much else
+
+
+def landed(out) -> int:
+    return len(list(items_in(out))) if out.exists() else 0
+
+
+def wait_until(condition, process) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition() and process.poll() is None:
+        assert time.monotonic() < end, "nothing has happened for too long"
+        time.sleep(0.01)
+
+
+def children(process) -> list[int]:
+    """Processes that a process has started; a thread of it that ends meanwhile, or all of it, has none any more."""
+    found = []
+    with suppress(FileNotFoundError):
+        for task in os.listdir(f"/proc/{process.pid}/task"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, Path(f"/proc/{process.pid}/task/{task}/children").read_text().split())
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def all_gone(pids: list[int]) -> bool:
+    """Tell whether processes end, be it a moment later."""
+    end = time.monotonic() + PATIENCE
+    while any(map(is_alive, pids)) and time.monotonic() < end:
+        time.sleep(0.01)
+    return not any(map(is_alive, pids))
+
+
+def test_a_run_killed_ten_times_ends_with_the_same_results(command, start, tmp_path, scores):
+    rng = random.Random(0)
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    assert main(command("truth,still,shuffled", undisturbed)) == 0
+    for attempt in range(10):
+        process = start(command("truth,still,shuffled", killed))
+        goal = landed(killed) + rng.choice((0, 1, 1))
+        wait_until(lambda goal=goal: landed(killed) >= min(goal, 8) and (killed / "run.json").exists(), process)
+        time.sleep(rng.uniform(0, 0.8))
+        orphans = children(process) if process.poll() is None else []
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if attempt == 9:
+            assert all_gone(orphans), "workers end with the process that started them"
+    assert main(command("truth,still,shuffled", killed)) == 0
+    assert len(scores(undisturbed)) == 9
+    assert scores(killed) == scores(undisturbed)
+    assert all(read_record(killed, item).status == "done" for item in items_in(killed))
+    assert not list(killed.glob("items/*/*/.*")) and not (killed / ".scratch").exists()
+
+
+def test_an_interrupt_ends_the_run_and_its_workers_and_keeps_what_has_landed(command, start, tmp_path):
+    out = tmp_path / "run"
+    many = ("--seeds", "40")  # more than are done before a busy machine lets this test interrupt them
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # tests in the background ignore it
+    process = start(command("truth,still", out, "--workers", "2", *many), start_new_session=True, **heeding)
+    wait_until(lambda: landed(out) >= 1, process)
+    workers = children(process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "benchmarks: interrupted: what has landed stays, and the same command goes on"
+    assert "Traceback" not in errors and workers and all_gone(workers)
+    assert landed(out) >= 1 and all(read_record(out, item).status == "done" for item in items_in(out))
+
+
+def test_two_runs_cannot_have_one_folder(command, start, tmp_path, capsys):
+    out = tmp_path / "run"
+    process = start(command("truth,still,shuffled", out))
+    wait_until(lambda: (out / "run.json").exists(), process)
+    assert main(command("truth", out)) == 2
+    error = capsys.readouterr().err
+    assert f"{out} is in use by process {process.pid} on " in error and error.count("\n") == 1
+    process.kill()
+    process.wait()
+    assert main(command("truth", out, "--limit", "1")) == 0, "the lock went with its process"
+
+
+def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(command, start, tmp_path, scores):
+    out, limit = tmp_path / "run", 8 * 1024
+    full = start(
+        command("truth,still", out), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit,) * 2)
+    )
+    _, errors = full.communicate(timeout=PATIENCE)
+    assert full.returncode == 2
+    assert "there is no space" in errors and "make room and run the same command again" in errors
+    assert "Traceback" not in errors and landed(out) == 0, "no item is blamed for it"
+    assert main(command("truth,still", out)) == 0
+    assert len(scores(out)) == 6
+
+
+@pytest.mark.skipif(not shutil.os.access("/dev/full", os.W_OK), reason="no /dev/full here")
+def test_no_room_for_an_items_files_is_said_with_the_remedy(command, tmp_path, monkeypatch, capsys):
+    from benchmarks.running import items
+
+    def without_room(self, content):
+        with open("/dev/full", "wb") as file:
+            file.write(content)
+
+    monkeypatch.setattr(items.Path, "write_bytes", without_room)
+    assert main(command("still", tmp_path / "run", "--limit", "1")) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("benchmarks: there is no space") and "No space left on device" in error
+    assert landed(tmp_path / "run") == 0
+
+
+def test_a_run_tells_what_it_does_and_fails_when_items_do(command, tmp_path, capsys):
+    out = tmp_path / "run"
+    (tmp_path / "videos").mkdir()
+    assert main(command(f"still,mine=folder:{tmp_path / 'videos'}", out, "--limit", "1")) == 1
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert lines[0].startswith("[1/2") and "ETA" in lines[0] and " still scene-0 seed 0: " in lines[0]
+    assert "mine scene-0 seed 0: failed: " in lines[1] and "no video for storyboard scene-0" in lines[1]
+    assert f"{out}: 1 items done, 1 failed" in captured.out and "--retry-failed" in captured.out
+    assert main(command("still", out, "--limit", "1")) == 0
+    assert "0 items done, 1 were there, 0 failed" in capsys.readouterr().out
+
+
+def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
+    for i in (1, 2):
+        assert main(command("still", tmp_path / str(i), "--shard", f"{i}/2")) == 0
+    assert main(["merge", str(tmp_path / "all"), str(tmp_path / "1"), str(tmp_path / "2")]) == 0
+    assert f"{tmp_path / 'all'}: 3 items came from 2 parts" in capsys.readouterr().out
+    assert set(items_in(tmp_path / "all")) == {Item("still", f"scene-{i}", 0) for i in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"--systems": "holosine"}, "the system 'holosine' is unknown; choose from holocine, holocine-full, isolated"),
+        ({"--systems": ""}, "no system was named"),
+        ({"--suite": "puppets"}, "there is no suite 'puppets'; there are cinema, puppet"),
+        ({"--suite": "none.jsonl"}, "none.jsonl: cannot be read"),
+        ({"--suite": "BAD"}, "bad.jsonl, line 3: scene-1: shot 1 of 2: num_frames"),
+        ({"--encoders": "clip"}, "clip' is no encoder"),
+        ({"--detector": "eyes"}, "invalid choice: 'eyes'"),
+        ({"--model": "not-there", "--systems": "holocine"}, "the model 'not-there' does not exist"),
+        ({"--guidance": "nan"}, "'nan' is not a number of 0 or more"),
+        ({"--aesthetic": "none.pth"}, "--aesthetic none.pth: there is no such file"),
+        ({"--shard": "3/2"}, "'3/2' does not read i/n"),
+        ({"--seeds": "0"}, "'0' is not a whole number of 1 or more"),
+        ({"--address": "auto"}, "--address and --gpus are for --engine ray"),
+        ({"--out": "FILE/run"}, "cannot hold a run: Not a directory"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_that_says_why(command, suite_file, tmp_path, changes, message, capsys):
+    lines = suite_file.read_text().splitlines()
+    lines[2] = lines[2].replace('"num_frames": 5', '"num_frames": -5', 1)
+    (tmp_path / "bad.jsonl").write_text("\n".join(lines))
+    (tmp_path / "file").write_text("")
+    arguments = command("still", tmp_path / "run", "--limit", "1")
+    for name, value in changes.items():
+        value = value.replace("BAD", str(tmp_path / "bad.jsonl")).replace("FILE", str(tmp_path / "file"))
+        if name in arguments:
+            arguments[arguments.index(name) + 1] = value
+        else:
+            arguments += [name, value]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("benchmarks: ") and error.count("\n") == 1
+    assert message in error
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_the_command_line_names_its_commands(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"    {name}" in shown for name in ("run", "score", "merge", "report", "compare", "preference"))
+    assert main(["walk"]) == 2
+    assert "invalid choice: 'walk'" in capsys.readouterr().err

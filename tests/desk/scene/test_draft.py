@@ -1,0 +1,78 @@
+import json
+
+import pytest
+
+from desk.scene import draft
+from desk.scene.vocabulary import surprise
+from desk.studio.limits import LimitError
+from holocine import StoryboardError
+
+PROMPT = "[global caption] A studio. [per shot caption] Wide shot. [shot cut] Close-up. [shot cut] Night."
+
+
+def test_a_storyboard_survives_being_a_draft(storyboard, limits):
+    assert draft.to_storyboard(draft.from_storyboard(storyboard), limits) == storyboard
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (None, "missing"),
+        ("text", "missing"),
+        ({}, "no shots"),
+        ({"shots": "x"}, "no shots"),
+        ({"shots": [1]}, "no shots"),
+        ({"shots": [{"caption": " "}], "global_caption": "x"}, "shot 1 of 1: the caption is empty"),
+        ({"shots": [{"caption": "x", "num_frames": 5}], "global_caption": ""}, "no description"),
+        ({"shots": [{"caption": "x", "num_frames": "5"}], "global_caption": "x"}, "whole number of frames"),
+        ({"shots": [{"caption": "x", "num_frames": 5}], "global_caption": "x", "fps": "many"}, "fps"),
+    ],
+)
+def test_what_is_no_storyboard_is_a_sentence(written, says, limits):
+    with pytest.raises(StoryboardError, match=says):
+        draft.to_storyboard(written, limits)
+
+
+@pytest.mark.parametrize("text", [PROMPT, json.dumps({"prompt": PROMPT}), f'prompt: "{PROMPT}"'])
+def test_prompts_json_and_yaml_are_read(text, limits):
+    assert draft.parse(text, limits).captions == ("Wide shot.", "Close-up.", "Night.")
+
+
+def test_pasted_text_has_a_limit(limits):
+    with pytest.raises(LimitError, match="100,001 characters"):
+        draft.parse("x" * 100_001, limits)
+
+
+def test_a_review_says_what_is_doubtful_and_where(tiny_model, limits, storyboard):
+    written = draft.from_storyboard(storyboard)
+    written["shots"][1] |= {"caption": "Close-up of [character7]."}
+    found = draft.review(written, tiny_model, limits)
+    assert found.valid and found.plan.num_text_tokens > 20
+    assert [(finding.kind, finding.shot) for finding in found.findings] == [("warning", 2)]
+    assert "[character7] is not introduced" in found.findings[0].text
+    assert found.to_dict()["text_tokens"] == found.plan.num_text_tokens
+
+
+def test_a_review_of_too_much_text_names_the_shot_that_would_be_cut_off(tiny_model, limits, storyboard):
+    written = draft.from_storyboard(storyboard)
+    written["shots"][2]["caption"] = "Night. " * 120
+    found = draft.review(written, tiny_model, limits)
+    assert not found.valid and "shot 3 of 3 is the first that does not fit" in found.findings[0].text
+
+
+def test_a_review_of_a_broken_draft_keeps_the_characters(tiny_model, limits):
+    found = draft.review({"global_caption": "[character1] is a painter.", "shots": []}, tiny_model, limits)
+    assert found.characters == {"[character1]": "a painter"} and not found.valid and found.storyboard is None
+
+
+def test_the_embedded_model_is_told_of_words_outside_its_world(monkeypatch):
+    monkeypatch.delenv("HOLOCINE_MODEL", raising=False)
+    from desk.studio.limits import Limits
+    from desk.studio.models import find
+
+    model = find()
+    written = draft.from_storyboard(surprise(3))
+    assert not draft.review(written, model, Limits.of(model)).findings
+    written["shots"][0]["caption"] = "Wide shot of [character1] riding a dragon. The camera is static."
+    found = draft.review(written, model, Limits.of(model))
+    assert found.valid and found.findings[0].shot == 1 and "“riding”, “dragon”" in found.findings[0].text

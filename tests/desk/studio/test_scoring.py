@@ -1,0 +1,114 @@
+"""Scores of the theatre's own rendering, whose truth is known."""
+
+import av
+import numpy as np
+import pytest
+
+from desk.studio.jobs import Job
+from desk.studio.scoring import plain_rows
+from desk.studio.studio import Studio, screening
+from desk.tabs.score import read_storyboard
+from eval import Scorecard
+from holocine import StoryboardError, write_video
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.renderer import render
+from holocine.puppet.world import sample_scene
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """Frames and storyboard of a scene of three shots, 17 + 16 + 16 frames."""
+    scene = sample_scene(21, lengths=(17, 16, 16))
+    return render(scene)[0], to_storyboard(scene, seed=1, title="Truth")
+
+
+@pytest.fixture(scope="module")
+def scored(scene, tmp_path_factory):
+    """The truth, with its storyboard inside, after it was brought to the desk."""
+    from desk.studio.jobs import JobQueue
+    from desk.studio.outputs import Outputs
+
+    folder = tmp_path_factory.mktemp("scored")
+    frames, board = scene
+    write_video(folder / "x.mp4", frames, board.fps, board)
+    studio = Studio(Outputs(folder / "outputs", 10**9, 3600), JobQueue(1))
+    job = Job("me", lambda job: None, 600)
+    content = screening._examine(studio, job, folder / "x.mp4", "video.mp4", "x.mp4", None)
+    return studio, job, content
+
+
+def test_a_video_that_brings_its_storyboard_is_scored_against_it(scored, scene):
+    _, _, content = scored
+    assert content["title"] == "Truth" and not content.get("unplanned")
+    assert content["cuts"] == [17, 33] == content["detected"]
+    rows = {row["metric"]: row for row in content["scorecard"]}
+    assert rows["sca"]["verdict"] == "2 of 2 came where they were asked for"
+    assert rows["sca"]["number"] == pytest.approx(1)
+    assert "Higher is better" in rows["sca"]["meaning"]
+    assert content["storyboard"]["shots"][2]["num_frames"] == 16
+
+
+def test_its_scorecard_and_report_can_be_taken_along(scored):
+    studio, job, content = scored
+    folder = studio.outputs.files / job.id
+    assert set(content["files"]) == {"video", "scorecard", "report"}
+    card = Scorecard.load(folder / content["files"]["scorecard"])
+    assert "Truth" in (folder / content["files"]["report"]).read_text() or card.video.name == "video.mp4"
+    assert plain_rows(card) == content["scorecard"]
+
+
+def test_a_foreign_video_shows_the_shots_that_were_found(scene, studio, tmp_path):
+    frames, board = scene
+    write_video(tmp_path / "x.mp4", frames, board.fps)
+    job = Job("me", lambda job: None, 600)
+    content = screening._examine(studio, job, tmp_path / "x.mp4", "video.mp4", "clip.mp4", None)
+    assert content["unplanned"] and content["title"] == "clip.mp4"
+    assert [(shot["first"], shot["last"]) for shot in content["shots"]] == [(0, 16), (17, 32), (33, 48)]
+    assert all(shot["picture"].startswith("data:image/jpeg") for shot in content["shots"])
+    absent = {row["metric"]: row for row in content["scorecard"]}["sca"]
+    assert not absent["measured"] and "storyboard" in absent["verdict"]
+
+
+def test_a_storyboard_of_another_video_is_refused_without_a_path(scene, studio, storyboard, tmp_path):
+    frames, board = scene
+    write_video(tmp_path / "x.mp4", frames, board.fps)
+    with pytest.raises(ValueError, match="frames") as raised:
+        screening._examine(studio, Job("me", lambda job: None, 600), tmp_path / "x.mp4", "v.mp4", "x", storyboard)
+    assert str(studio.outputs.folder) not in str(raised.value) and not list(studio.outputs.files.iterdir())
+
+
+def test_a_prompt_is_cut_where_the_visitor_says(limits):
+    prompt = "[global caption] A. [per shot caption] One. [shot cut] Two."
+    assert read_storyboard(prompt, "9", 17, limits).cuts == (9,)
+    assert read_storyboard(prompt, "", 17, limits).num_frames == 17
+    assert read_storyboard("  ", "", 17, limits) is None
+    with pytest.raises(StoryboardError, match="the cuts are 'x'"):
+        read_storyboard(prompt, "x", 17, limits)
+
+
+def test_a_generated_video_is_scored_before_its_job_ends(studio, storyboard, settings, wait):
+    job = wait(studio.submit("me", storyboard, settings))
+    assert job.state == "done", job.message
+    assert (studio.outputs.files / job.id / "scorecard.json").is_file()
+    assert job.result["scorecard"] and job.result["detected"] is not None
+    assert studio.outputs.of("me")[0].content["scorecard"] == job.result["scorecard"]
+
+
+def test_a_file_of_more_and_more_frames_is_given_up_and_leaves_nothing(studio, tmp_path, monkeypatch, wait, limits):
+    monkeypatch.setattr("eval.footage.MAX_FRAMES", 40)
+    with av.open(str(tmp_path / "x.mp4"), "w", format="matroska", options={"live": "1"}) as live:
+        stream = live.add_stream("mjpeg", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuvj420p"
+        for number in range(60):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 16, 3), number, np.uint8), "rgb24")
+            live.mux(stream.encode(frame))
+    job = wait(screening.submit(studio, "me", tmp_path / "x.mp4", "x.mp4", None, limits))
+    assert job.state == "failed" and "the video has more than 40 frames" in job.message
+    assert not list(studio.outputs.files.iterdir())
+
+
+def test_a_file_that_is_gone_before_its_turn_is_a_sentence_without_a_path(studio, scene, tmp_path):
+    job = Job("me", lambda job: None, 600)
+    with pytest.raises(ValueError, match="no longer kept") as raised:
+        screening._examine(studio, job, tmp_path / "gone.mp4", "video.mp4", "gone.mp4", None)
+    assert str(tmp_path) not in str(raised.value)

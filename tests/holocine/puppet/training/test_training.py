@@ -1,0 +1,311 @@
+"""The recipe end to end on a few steps: what it writes, and that it goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKLWan
+from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
+
+from holocine import load_pipeline
+from holocine.attention import AttentionSettings
+from holocine.prompt import clean, text_windows
+from holocine.puppet.__main__ import main
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.facts import FACTS, shot_facts
+from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
+from holocine.puppet.renderer import render, trace
+from holocine.puppet.stage import EXPOSURES, exposure
+from holocine.puppet.training import fused, reader
+from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
+from holocine.puppet.training.data import render_shard, shard_lengths
+from holocine.puppet.training.latents import GRID, puppet_map
+from holocine.puppet.training.optimisers import Average, Muon
+from holocine.puppet.training.preparation import (
+    TEXT_ROWS,
+    WORDINGS,
+    describe,
+    start_preparing,
+)
+from holocine.puppet.training.reader import Reader, reading_loss
+from holocine.puppet.training.resident import ResidentBank
+from holocine.puppet.training.text import TEXT_DIM
+from holocine.puppet.training.transformer import build_transformer, losses, train_transformer
+from holocine.puppet.training.vae import (
+    LATENT_CHANNELS,
+    detail_weight,
+    join_shots,
+    opening_difference,
+    reconstruction_loss,
+)
+from holocine.puppet.world import NUM_STRETCHES, sample_scene
+from holocine.timeline import ShotLayout
+
+SHARD = 0
+
+
+TRAIN = "--scene-shards 1 --still-shards 1 --vae 0.02 --decoder 0.02 --text 0.02 --judge 0.02 --transformer 0.02"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole recipe by its one command: a shard of everything, each part trained for a second or a step."""
+    folder = tmp_path_factory.mktemp("puppet")
+    assert main(["train", "--folder", str(folder), "--device", "cpu", "--batch-scale", "1", *TRAIN.split()]) == 0
+    return folder
+
+
+def open_bank(folder: Path) -> LatentBank:
+    """The latents and captions that the recipe made."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
+    encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder")
+    return LatentBank(folder / "latents", tokenizer, encoder, np.random.default_rng(0))
+
+
+def test_rendered_shards_are_complete_and_are_not_rendered_twice(folder: Path) -> None:
+    path = folder / "frames" / f"{SHARD:05d}.npy"
+    before = path.stat().st_mtime_ns
+    assert np.load(path, mmap_mode="r").shape == (16, sum(shard_lengths(SHARD)), 64, 112, 3)
+    render_shard(folder / "frames", SHARD)
+    assert path.stat().st_mtime_ns == before
+    assert not list((folder / "frames").glob("*.tmp"))
+
+
+def test_latents_have_unit_variance_and_stills_are_first_frames(folder: Path) -> None:
+    vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model")
+    with np.load(folder / "latents" / "stills-00000.npz") as stills:
+        assert stills["latents"].shape[1:] == (LATENT_CHANNELS, 1, 8, 14)
+        assert list(stills["scene"]) == sorted(stills["scene"])
+    assert len(vae.config.latents_std) == LATENT_CHANNELS
+    assert min(vae.config.latents_std) > 0
+
+
+def test_training_goes_on_where_it_stopped(folder: Path) -> None:
+    before = torch.load(folder / "transformer" / "state.pt", weights_only=True)
+    assert before["step"] >= 1
+    train_transformer(folder / "transformer", folder / "latents", folder / "text", minutes=10, most_steps=1)
+    after = torch.load(folder / "transformer" / "state.pt", weights_only=True)
+    assert after["step"] == before["step"] + 1
+    assert after["spent"] > before["spent"]
+    assert any(not torch.equal(before["model"][name], after["model"][name]) for name in before["model"])
+
+
+def test_errors_count_more_where_the_picture_has_detail() -> None:
+    video = torch.zeros(1, 3, 1, 20, 20)
+    video[..., 12:, 12:] = 1.0
+    weight = detail_weight(video)
+    at_the_edge, in_the_sky = video.clone(), video.clone()
+    at_the_edge[..., 12, 12] -= 0.5
+    in_the_sky[..., 4, 4] -= 0.5
+    plain = [float(reconstruction_loss(output, video)) for output in (at_the_edge, in_the_sky)]
+    weighted = [float(reconstruction_loss(output, video, weight)) for output in (at_the_edge, in_the_sky)]
+    assert plain[0] == pytest.approx(plain[1])
+    assert weighted[0] > 2 * weighted[1]
+
+
+def test_joined_clips_show_after_the_cut_the_same_in_pairs_and_another_clip_than_before() -> None:
+    clips = torch.arange(8.0).view(8, 1, 1, 1, 1).expand(8, 3, 17, 4, 4)
+    before, after = join_shots(clips, 5)[:, 0, [4, 5], 0, 0].unbind(1)
+    assert before.tolist() == list(range(8))
+    assert torch.equal(after[0::2], after[1::2])
+    assert (before != after).all()
+
+
+def test_openings_owe_nothing_to_the_shot_before_when_they_are_alike_after_different_shots() -> None:
+    torch.manual_seed(0)
+    alike = torch.randn(2, 3, 5, 6, 6).repeat_interleave(2, 0)
+    assert opening_difference(alike, 5) == 0
+    other = alike.clone()
+    other[1::2, :, :2] = torch.randn(2, 3, 2, 6, 6)  # what lies before the cut at frame 5
+    assert opening_difference(other, 5) == 0
+    unrelated = torch.randn(4, 3, 5, 6, 6)
+    assert opening_difference(unrelated, 5) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("kind", ["stills", "scenes"])
+def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Their sums, without the compiler: loss and gradient are those of diffusers' blocks but for rounding."""
+    bank = open_bank(folder)
+    batch = bank.single_frames(4) if kind == "stills" else bank.whole_scenes(900)
+    torch.manual_seed(0)
+    model = build_transformer()
+    questions = Reader(model.config.num_attention_heads * model.config.attention_head_dim)
+
+    def learn() -> tuple[float, torch.Tensor]:
+        torch.manual_seed(1)
+        model.zero_grad()
+        loss, frame_loss, reading = losses(model, questions, batch, AttentionSettings())
+        (loss + frame_loss + reading).backward()
+        return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    loss, gradient = learn()
+    monkeypatch.setattr(fused, "compiled", lambda: SimpleNamespace(**{piece.__name__: piece for piece in fused.PIECES}))
+    monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(fused.shutil, "which", lambda program: program)
+    assert fused.fuse(model)
+    fused_loss, fused_gradient = learn()
+    assert fused_loss == pytest.approx(loss, rel=2e-3)
+    assert (fused_gradient - gradient).norm() < 0.03 * gradient.norm()
+
+
+def test_masks_say_what_the_plan_of_each_layout_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU trains with: one batch of several layouts, with texts that were prepared for it."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
+    scenes = [sample_scene(seed, lengths=lengths) for seed, lengths in enumerate([(17, 32), (33, 16), (17, 16, 16)])]
+    notes = describe(scenes, tokenizer, seed=4)
+    rng = np.random.default_rng((10, 4))
+    prompts = [
+        clean(to_storyboard(s, wording=int(rng.integers(2**31))).prompt) for s in scenes for _ in range(WORDINGS)
+    ]
+    windows = [text_windows(prompt, tokenizer) for prompt in prompts[::WORDINGS]]
+    layouts = [ShotLayout.from_cuts(scene.num_frames, scene.cuts, *GRID) for scene in scenes]
+    ids, sees = (torch.from_numpy(notes[name][:, 0]) for name in ("ids", "sees"))
+    torch.manual_seed(0)
+    text = torch.randn(len(scenes), TEXT_ROWS, TEXT_DIM) * (ids != 0)[..., None]
+    latents = torch.randn(len(scenes), LATENT_CHANNELS, 13, 8, 14)
+    timestep = torch.tensor([900.0, 500.0, 100.0])
+    model = build_transformer().eval()
+    for block in model.blocks:  # an untrained model's attention hardly matters
+        for attention in (block.attn1, block.attn2):
+            attention.to_out[0].weight.data *= 4
+    padded = torch.nn.functional.pad(text, (0, 0, 0, TEXT_LENGTH - TEXT_ROWS))
+    attention = {"layouts": layouts, "windows": windows}
+    with torch.no_grad():
+        planned = model(latents, timestep, padded, attention_kwargs=attention, return_dict=False)[0]
+        pieces = SimpleNamespace(**{piece.__name__: piece for piece in fused.PIECES})
+        monkeypatch.setattr(fused, "compiled", lambda: pieces)
+        monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
+        monkeypatch.setattr(fused.shutil, "which", lambda program: program)
+        assert fused.fuse(model)
+        shots = torch.stack([torch.from_numpy(layout.shot_ids) for layout in layouts])
+
+        def masked(shots: torch.Tensor, sees: torch.Tensor) -> torch.Tensor:
+            masks = fused.Masks.of(shots, sees, GRID[0] * GRID[1], TEXT_LENGTH)
+            return fused.run_masked(model, latents, timestep, fused.Masks.padded(text), masks)
+
+        def distance(found: torch.Tensor) -> float:
+            return float((found - planned).norm() / planned.norm())
+
+        assert distance(masked(shots, sees)) < 0.01  # bfloat16
+        assert distance(masked(torch.zeros_like(shots), sees)) > 0.03
+        assert distance(masked(shots, torch.full_like(sees, 255))) > 0.03
+
+
+def test_a_gpu_trains_on_what_processors_have_prepared(folder: Path) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
+    encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder")
+    for process in start_preparing(folder, folder / "text" / "tokenizer", scene_shards=1, still_shards=1, workers=1):
+        process.join()
+        assert process.exitcode == 0
+    bank = ResidentBank(folder, AutoencoderKLWan.from_pretrained(folder / "vae" / "model"), tokenizer, encoder, 1200)
+    bank.refresh()
+    scenes, stills = bank.next_batch(stills=False), bank.next_batch(stills=True)
+    assert scenes.latents.shape[2] == (sum(shard_lengths(SHARD)) + 3) // 4
+    assert scenes.shots.max() == len(shard_lengths(SHARD)) - 1
+    assert list(stills.shots[0]) == list(range(stills.latents.shape[2]))
+    for batch in (scenes, stills):
+        assert batch.latents.shape[1] == LATENT_CHANNELS
+        assert batch.who.shape == (len(batch.latents), batch.latents.shape[2], *GRID)
+        assert 0.5 < float(batch.latents.std()) < 2
+    train_transformer(folder / "resident", folder, folder / "text", minutes=10, most_steps=2, bank=bank)
+    assert (folder / "resident" / "model" / "config.json").exists()
+
+
+def test_a_trained_model_is_an_ordinary_pipeline_folder(folder: Path) -> None:
+    pipeline = load_pipeline(folder / "weights")
+    storyboard = to_storyboard(sample_scene(1, num_frames=33), seed=5)
+    output = pipeline(storyboard, num_inference_steps=1)
+    assert output.frames[0].shape == (33, 64, 112, 3)
+    assert output.storyboards == [storyboard]
+
+
+def test_stills_of_a_scene_come_with_the_caption_of_their_shot(folder: Path) -> None:
+    batch = open_bank(folder).single_frames(6)
+    shots = batch.latents.shape[2]
+    assert batch.layout.shot_lengths == (1,) * shots
+    assert batch.who.shape == (len(batch.latents), shots, *GRID)
+    assert all(window is None or window.num_shots == shots for window in batch.windows)
+
+
+def test_a_puppet_map_shows_the_puppets_where_they_are_drawn() -> None:
+    scene = sample_scene(5)
+    frames, truths = render(scene)
+    assert trace(scene) == truths
+    found = [puppet_map(truth) for truth in truths]
+    for truth, who in zip(truths, found, strict=True):
+        visible = {p.index for p in truth.puppets if p.box[2] - p.box[0] > 20 and p.box[3] - p.box[1] > 20}
+        assert visible <= set(who.flatten().tolist()) <= {-1, *(p.index for p in truth.puppets)}
+    assert any((who >= 0).any() and (who < 0).any() for who in found)
+
+
+def test_the_reader_learns_what_hidden_tokens_know() -> None:
+    """Tokens that carry the answers are read without an error, tokens that carry nothing are not."""
+    torch.manual_seed(0)
+    scenes = [sample_scene(seed, lengths=(17, 16)) for seed in range(4)]
+    layout = ShotLayout.from_cuts(33, (17,), *GRID)
+    who = torch.from_numpy(np.stack([[puppet_map(trace(s)[f]) for f in (0, *range(2, 33, 4))] for s in scenes]))
+    knowing = torch.nn.functional.one_hot(torch.arange(4 * layout.num_tokens)).float().view(4, layout.num_tokens, -1)
+    shots = torch.from_numpy(layout.shot_ids).expand(4, -1)
+    looks, facts = (torch.from_numpy(found(scenes)) for found in (reader.looks, reader.facts))
+    reached = []
+    for hidden in (knowing, torch.zeros_like(knowing)):
+        questions = Reader(hidden.shape[-1])
+        optimiser = torch.optim.Adam(questions.parameters(), lr=0.05)
+        for _ in range(40):
+            loss = reading_loss(questions, hidden, who, shots, looks, facts, torch.tensor([True] * 4))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        reached.append(float(loss.detach()))
+    assert reached[0] < 0.1 < 0.5 < reached[1]
+
+
+def test_the_reader_is_asked_how_a_shot_and_its_neighbours_face_the_light() -> None:
+    scene = sample_scene(3, lengths=(17, 16, 16, 16))
+    here, before, after = reader.facts([scene])[0, :4, -3:].T
+    assert [exposure(scene, shot.stretch) for shot in scene.shots] == [EXPOSURES[i] for i in here]
+    assert before.tolist() == [NUM_STRETCHES, *here[:-1]]
+    assert after.tolist() == [*here[1:], NUM_STRETCHES]
+
+
+def test_the_judge_looks_at_a_shot_from_its_first_frame_to_its_last() -> None:
+    scene = sample_scene(2)
+    frames = clip_frames(scene.cuts[0], scene.shots[1].num_frames)
+    assert len(frames) == CLIP_FRAMES
+    assert frames[0] == scene.cuts[0]
+    assert frames[-1] == scene.cuts[0] + scene.shots[1].num_frames - 1
+    answers = Judge()(torch.from_numpy(render(scene)[0][frames]).float()[None] / 255)
+    assert [len(choices) for choices in FACTS.values()] == [x.shape[1] for x in answers.values()]
+    assert all(0 <= a < len(c) for a, c in zip(shot_facts(scene, 1), FACTS.values(), strict=True))
+
+
+def test_muon_solves_a_matrix_that_plain_steps_find_hard() -> None:
+    torch.manual_seed(0)
+    target = torch.randn(8, 8) @ torch.diag(10.0 ** -torch.arange(8)) @ torch.randn(8, 8)
+    weight = torch.nn.Parameter(torch.zeros(8, 8))
+    optimiser = Muon([weight], lr=0.3, weight_decay=0.0)
+    for step in range(400):
+        optimiser.zero_grad()
+        (weight - target).square().sum().backward()
+        for group in optimiser.param_groups:
+            group["lr"] = 0.3 * (1 - step / 400)
+        optimiser.step()
+    assert float((weight.detach() - target).norm() / target.norm()) < 0.05
+
+
+def test_the_average_follows_the_weights_slowly() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(0.0)
+    average = Average(model, decay=0.9)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+    for _ in range(200):
+        average.update(model)
+    other = torch.nn.Linear(1, 1, bias=False)
+    average.copy_to(other)
+    assert 0.99 < float(other.weight.detach()) <= 1.0
