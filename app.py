@@ -17,8 +17,8 @@ from starlette.middleware import Middleware
 
 from desk.page.theme import CSS, SCRIPT, theme
 from desk.scene import draft
+from desk.service import service
 from desk.service.bodies import BodyLimit
-from desk.service.service import service
 from desk.studio.jobs import JobQueue
 from desk.studio.limits import Limits
 from desk.studio.models import find, import_libraries

@@ -12,10 +12,11 @@ from typing import Any, Literal
 import gradio as gr
 
 from desk.scene import draft, vocabulary
+from desk.studio import screening
 from desk.studio.jobs import Job
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
-from desk.studio.studio import ATTENTION, Settings, Studio, screening
+from desk.studio.studio import ATTENTION, Settings, Studio
 from desk.studio.wording import sentence
 from desk.tabs.score import read_storyboard
 

@@ -11,11 +11,12 @@ import gradio as gr
 
 from desk.page import components, stage
 from desk.scene import draft
+from desk.studio import screening
 from desk.studio.jobs import Job
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
 from desk.studio.outputs import Record
-from desk.studio.studio import Studio, screening
+from desk.studio.studio import Studio
 from desk.tabs.visits import arrival, cancel, known, refusal, watch
 from holocine.storyboard import Storyboard, StoryboardError
 

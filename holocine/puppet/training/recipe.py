@@ -13,9 +13,9 @@ import torch
 from diffusers import AutoencoderKLWan
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
-from holocine.puppet.judge import train_judge
 from holocine.puppet.training.assemble import assemble
 from holocine.puppet.training.data import render_shard
+from holocine.puppet.training.judge import train_judge
 from holocine.puppet.training.latents import encode_scenes, encode_stills
 from holocine.puppet.training.preparation import start_preparing
 from holocine.puppet.training.resident import ResidentBank

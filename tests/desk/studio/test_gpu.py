@@ -1,7 +1,7 @@
 import sys
 from types import SimpleNamespace
 
-from desk.studio.studio import gpu
+from desk.studio import gpu
 
 
 def numbers(count):

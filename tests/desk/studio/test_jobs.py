@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from desk.studio import jobs as module
 from desk.studio.jobs import QueueFull, Stopped
-from desk.studio.studio import jobs as module
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from desk.studio.studio import models
+from desk.studio import models
 
 
 def test_the_embedded_model_is_the_default(monkeypatch):

@@ -4,9 +4,10 @@ import av
 import numpy as np
 import pytest
 
+from desk.studio import screening
 from desk.studio.jobs import Job
 from desk.studio.scoring import plain_rows
-from desk.studio.studio import Studio, screening
+from desk.studio.studio import Studio
 from desk.tabs.score import read_storyboard
 from eval import Scorecard
 from holocine import StoryboardError, write_video

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from desk.studio import studio as module
 from desk.studio.limits import LimitError
 from desk.studio.studio import Settings, expected_seconds
-from desk.studio.studio import studio as module
 from holocine import Storyboard, read_video
 from holocine.video import read_settings
 

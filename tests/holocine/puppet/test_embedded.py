@@ -11,7 +11,8 @@ from eval.theatre import generated, measure, measured_scenes
 from holocine import HoloCinePipeline, load_pipeline
 from holocine.checkpoints import EMBEDDED
 from holocine.puppet.captions import to_storyboard
-from holocine.puppet.judge import WEIGHTS, check_judge, load_judge
+from holocine.puppet.judge import WEIGHTS, load_judge
+from holocine.puppet.training.judge import check_judge
 
 
 @pytest.fixture(scope="module")
