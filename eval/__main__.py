@@ -41,14 +41,16 @@ def program() -> NoReturn:
 
 def score(options: argparse.Namespace) -> int:
     """Score videos and print tables, or JSON lines; with --out, keep scorecards there and resume."""
-    from eval.batch import Request, check, score_all
+    from eval.batch import Options, check, score_all
     from eval.table import format_scorecard
 
-    request = Request(
+    asked = Options(
         storyboard=options.storyboard,
         prompt=options.prompt,
         cuts=options.cuts,
         fps=options.fps,
+        align=options.align,
+        start=options.start,
         encoders=options.encoders,
         dino=options.dino,
         aesthetic=options.aesthetic,
@@ -60,12 +62,12 @@ def score(options: argparse.Namespace) -> int:
     )
     if options.cuts is not None and options.prompt is None:
         raise UsageError("--cuts goes with --prompt: a storyboard has cuts of its own")
-    check(request)
+    check(asked)
     jobs = min(options.jobs, len(options.videos))
     cards, failed, kept, done = [], 0, 0, 0
     with _Bar(options.videos, jobs, options.quiet) as bar:
         try:
-            with closing(score_all(options.videos, request, jobs, bar.follow)) as outcomes:
+            with closing(score_all(options.videos, asked, jobs, bar.follow)) as outcomes:
                 for outcome in outcomes:
                     bar.finish(outcome.video)
                     done += 1
@@ -224,6 +226,8 @@ def _add_module(commands, name: str, module: str, text: str) -> None:
 
 
 def _add_score(commands) -> None:
+    from eval.request import POLICIES
+
     command = _add_command(commands, "score", score, "score videos on every metric in one pass each")
     command.add_argument("videos", nargs="+", metavar="VIDEO")
     asked = command.add_argument_group("what was asked for (default: the storyboard inside videos made by holocine)")
@@ -232,7 +236,19 @@ def _add_score(commands) -> None:
         "--storyboard", metavar="FILE|DIR", help=".yaml or .json file, or a folder with one named like each video"
     )
     either.add_argument("--prompt", metavar="TEXT", help="HoloCine's prompt string: [global caption] … [shot cut] …")
-    asked.add_argument("--cuts", type=_cuts, metavar="17,33", help="first frame of each new shot of --prompt")
+    asked.add_argument(
+        "--cuts", type=_cuts, metavar="17,33", help="first frame of each new shot of --prompt, as far as it is known"
+    )
+    asked.add_argument(
+        "--align",
+        choices=POLICIES,
+        default="auto",
+        help="compare shots by seconds, by frames, or by share of the duration (auto: frames where the rates or the "
+        "numbers of frames are the same, else seconds)",
+    )
+    asked.add_argument(
+        "--start", type=_seconds, default=0.0, metavar="SECONDS", help="of the video before the scene begins (0)"
+    )
     asked.add_argument("--boxes", metavar="FILE.json", help="where characters are: tag -> frame -> [x0, y0, x1, y1]")
     _add_fps(asked)
     models = command.add_argument_group("models (see `python -m eval encoders`)")
@@ -293,6 +309,15 @@ def _fps(text: str) -> float:
         number = float(text)
     if not 0 < number <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most 1000")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = math.nan
+    with suppress(ValueError):
+        number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 up")
     return number
 
 

@@ -18,14 +18,15 @@ from typing import Any
 from eval.boxes import read_boxes
 from eval.encoders import Encoders, load_encoders
 from eval.footage import fingerprint
-from eval.gathering import Cancelled, prompt_storyboard, storyboard_of
+from eval.gathering import Cancelled, prompt_request, request_of, storyboard_of
 from eval.metrics import all_metrics
-from eval.scorecard import Scorecard, ScorecardError, boxes_hash, encoder_records, examine, storyboard_hash
+from eval.request import Request
+from eval.scorecard import Scorecard, ScorecardError, boxes_hash, encoder_records, examine, request_hash
 from eval.shots import DETECTORS, ShotDetector, load_detector
 from eval.stills import save_stills
 from holocine.files import check_writable
 from holocine.prompt import parse_prompt
-from holocine.storyboard import Storyboard, StoryboardError
+from holocine.storyboard import StoryboardError
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +34,21 @@ _STORYBOARD_FILES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True)
-class Request:
+class Options:
     """How videos are to be scored.
 
     storyboard: a file for all videos, or a folder with a file named like each video; None for the one in the video.
-    prompt, cuts: HoloCine's prompt string instead, cut at frames or evenly. encoders to cache: as for
-    `eval.encoders.load_encoders`. out: a folder for scorecards and stills.
+    prompt, cuts: HoloCine's prompt string instead, and the frames at which it was to be cut, if that is known. align,
+    start: as policy and start of `eval.request.Request`. encoders to cache: as for `eval.encoders.load_encoders`. out:
+    a folder for scorecards and stills.
     """
 
     storyboard: str | None = None
     prompt: str | None = None
     cuts: tuple[int, ...] | None = None
     fps: float | None = None
+    align: str = "auto"
+    start: float = 0.0
     encoders: str = "auto"
     dino: str = "auto"
     aesthetic: str | None = None
@@ -69,50 +73,50 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def score_all(
-    videos: Sequence[str], request: Request, jobs: int = 1, progress: Progress | None = None
+    videos: Sequence[str], options: Options, jobs: int = 1, progress: Progress | None = None
 ) -> Iterator[Outcome]:
     """Yield an outcome for every video as it is finished, in order with one job, in any order with more.
 
-    With `request.out`, scorecards are written there as they are finished, and those already there for the same video,
+    With `options.out`, scorecards are written there as they are finished, and those already there for the same video,
     storyboard, settings and metrics are kept. `progress` (with one job) follows the video that is being scored. No bad
     file ends the others. An interrupt leaves what is finished.
     """
     if jobs == 1 or len(videos) == 1:
         for video in videos:
-            yield score_one(video, request, progress)
+            yield score_one(video, options, progress)
         return
     context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
     waiting = list(videos)
     while waiting:
-        yield from _in_processes(waiting, request, min(jobs, len(waiting)), context)
+        yield from _in_processes(waiting, options, min(jobs, len(waiting)), context)
 
 
 def score_one(
     video: str,
-    request: Request,
+    options: Options,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Outcome:
     """Score one video; what is wrong with it is told in the outcome."""
     try:
-        storyboard = find_storyboard(video, request)
-        encoders, detector = _models(request, storyboard)
-        if request.out is not None:
+        request = find_request(video, options)
+        encoders, detector = _models(options, request)
+        if options.out is not None:
             sha256 = fingerprint(video)
-            path = Path(request.out) / card_name(video, sha256)
-            if kept := _finished(path, sha256, storyboard, encoders, detector, request):
+            path = Path(options.out) / card_name(video, sha256)
+            if kept := _finished(path, sha256, request, encoders, detector, options):
                 return Outcome(video, kept, kept=True)
         scorecard, evidence = examine(
             video,
-            storyboard,
-            fps=request.fps,
+            request,
+            fps=options.fps,
             encoders=encoders,
             detector=detector,
-            boxes=request.boxes,
+            boxes=options.boxes,
             progress=progress,
             cancelled=cancelled,
         )
-        if request.out is not None:
+        if options.out is not None:
             save_stills(path.with_suffix(".jpg"), scorecard, evidence.footage.pictures)
             scorecard.save(path)
     except Cancelled:
@@ -125,36 +129,37 @@ def score_one(
     return Outcome(video, scorecard)
 
 
-def check(request: Request) -> None:
+def check(options: Options) -> None:
     """Raise for what would fail every video alike, before any work: files that are not there, names of models that do
     not exist, a folder that cannot be written. Makes the folder.
     """
-    if request.storyboard is not None and not Path(request.storyboard).is_dir():
-        storyboard_of("", request.storyboard)
-    read_boxes(request.boxes)
-    if request.detector not in DETECTORS:
-        raise ValueError(f"the detector is {request.detector!r}, but has to be {' or '.join(DETECTORS)}")
-    load_encoders(request.encoders, dino=request.dino, aesthetic=request.aesthetic, device=request.device)
-    if request.prompt is not None:
-        parse_prompt(request.prompt)
-    if request.out is not None:
-        if Path(request.out).is_file():
-            raise ValueError(f"{request.out} is a file, but scorecards need a folder: name a new one")
-        Path(request.out).mkdir(parents=True, exist_ok=True)
-        check_writable(Path(request.out) / "scorecard.json")
+    if options.storyboard is not None and not Path(options.storyboard).is_dir():
+        storyboard_of("", options.storyboard)
+    read_boxes(options.boxes)
+    if options.detector not in DETECTORS:
+        raise ValueError(f"the detector is {options.detector!r}, but has to be {' or '.join(DETECTORS)}")
+    load_encoders(options.encoders, dino=options.dino, aesthetic=options.aesthetic, device=options.device)
+    if options.prompt is not None:
+        parse_prompt(options.prompt)
+    if options.out is not None:
+        if Path(options.out).is_file():
+            raise ValueError(f"{options.out} is a file, but scorecards need a folder: name a new one")
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        check_writable(Path(options.out) / "scorecard.json")
 
 
-def find_storyboard(video: str, request: Request) -> Storyboard | None:
-    """The storyboard to score a video against; raises `StoryboardError` if one is asked for that is not there."""
-    if request.prompt is not None:
-        return prompt_storyboard(request.prompt, request.cuts, video, request.fps)
-    if request.storyboard is not None and Path(request.storyboard).is_dir():
-        files = [Path(request.storyboard) / f"{Path(video).stem}{suffix}" for suffix in _STORYBOARD_FILES]
+def find_request(video: str, options: Options) -> Request | None:
+    """What to score a video against; raises `StoryboardError` if a storyboard is asked for that is not there."""
+    how: dict[str, Any] = {"policy": options.align, "start": options.start}
+    if options.prompt is not None:
+        return prompt_request(options.prompt, options.cuts, video, options.fps, **how)
+    if options.storyboard is not None and Path(options.storyboard).is_dir():
+        files = [Path(options.storyboard) / f"{Path(video).stem}{suffix}" for suffix in _STORYBOARD_FILES]
         found = next((file for file in files if file.is_file()), None)
         if found is None:
-            raise StoryboardError(f"{request.storyboard} has no storyboard for {video}: {files[0].name} is missing")
-        return Storyboard.load(found)
-    return storyboard_of(video, request.storyboard)
+            raise StoryboardError(f"{options.storyboard} has no storyboard for {video}: {files[0].name} is missing")
+        return request_of(video, found, **how)
+    return request_of(video, options.storyboard, **how)
 
 
 def card_name(video: str, sha256: str) -> str:
@@ -163,16 +168,16 @@ def card_name(video: str, sha256: str) -> str:
     return f"{stem}-{sha256[:8]}.json"
 
 
-def _models(request: Request, storyboard: Storyboard | None) -> tuple[Encoders, ShotDetector]:
+def _models(options: Options, request: Request | None) -> tuple[Encoders, ShotDetector]:
     encoders = load_encoders(
-        request.encoders,
-        storyboard,
-        dino=request.dino,
-        aesthetic=request.aesthetic,
-        device=request.device,
-        cache=request.cache,
+        options.encoders,
+        request and request.storyboard,
+        dino=options.dino,
+        aesthetic=options.aesthetic,
+        device=options.device,
+        cache=options.cache,
     )
-    return encoders, _detector(request.detector)
+    return encoders, _detector(options.detector)
 
 
 @lru_cache(maxsize=1)
@@ -183,10 +188,10 @@ def _detector(name: str) -> ShotDetector:
 def _finished(
     path: Path,
     sha256: str,
-    storyboard: Storyboard | None,
+    request: Request | None,
     encoders: Encoders,
     detector: ShotDetector,
-    request: Request,
+    options: Options,
 ) -> Scorecard | None:
     """The scorecard at `path`, if it is what scoring the video now would give."""
     if not path.is_file():
@@ -197,12 +202,12 @@ def _finished(
         return None
     as_now = (
         card.video.sha256 == sha256
-        and card.storyboard_sha256 == (storyboard and storyboard_hash(storyboard))
+        and card.storyboard_sha256 == (request and request_hash(request))
         and card.encoders == encoder_records(encoders)
         and card.detector == detector.name
-        and card.boxes_sha256 == boxes_hash(read_boxes(request.boxes))
+        and card.boxes_sha256 == boxes_hash(read_boxes(options.boxes))
         and card.versions == {name: metric.version for name, metric in all_metrics().items()}
-        and request.fps in (None, card.video.fps)
+        and options.fps in (None, card.video.fps)
     )
     return card if as_now else None
 
@@ -230,11 +235,11 @@ def _prepare(stop: Any, threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _work(video: str, request: Request) -> Outcome:
-    return score_one(video, request, cancelled=_stop.is_set)
+def _work(video: str, options: Options) -> Outcome:
+    return score_one(video, options, cancelled=_stop.is_set)
 
 
-def _in_processes(waiting: list[str], request: Request, jobs: int, context: Any) -> Iterator[Outcome]:
+def _in_processes(waiting: list[str], options: Options, jobs: int, context: Any) -> Iterator[Outcome]:
     """Outcomes from a pool; `waiting` keeps the videos that have none.
 
     A process that dies takes its pool along: the videos it may have died of are told, the others are left waiting.
@@ -249,7 +254,7 @@ def _in_processes(waiting: list[str], request: Request, jobs: int, context: Any)
             # No more than the processes can run are handed out, so that a death concerns few.
             while queue and len(running) < jobs:
                 video = queue.pop(0)
-                running[pool.submit(_work, video, request)] = video
+                running[pool.submit(_work, video, options)] = video
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 video = running.pop(future)
                 outcome = future.result()

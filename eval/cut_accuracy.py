@@ -12,10 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from holocine.storyboard import Storyboard
+
+class CutPlan(Protocol):
+    """Where cuts were asked for: a storyboard, or a request on the frames of a video (`eval.request.Asked`)."""
+
+    cuts: tuple[int, ...]
+    num_frames: int
+    num_shots: int
 
 
 @dataclass(frozen=True)
@@ -61,20 +68,20 @@ def match(requested: Sequence[int], detected: Sequence[int], gate: float, penalt
     )
 
 
-def mean_shot_length(storyboard: Storyboard) -> float:
+def mean_shot_length(plan: CutPlan) -> float:
     """Mean length of the requested shots, in frames."""
-    return storyboard.num_frames / storyboard.num_shots
+    return plan.num_frames / plan.num_shots
 
 
-def match_cuts(storyboard: Storyboard, detected: Sequence[int]) -> Matching:
+def match_cuts(plan: CutPlan, detected: Sequence[int]) -> Matching:
     """The matching of sca/1."""
-    length = mean_shot_length(storyboard)
-    return match(storyboard.cuts, detected, length / 2, length)
+    length = mean_shot_length(plan)
+    return match(plan.cuts, detected, length / 2, length)
 
 
-def shot_cut_accuracy(storyboard: Storyboard, detected: Sequence[int]) -> float:
+def shot_cut_accuracy(plan: CutPlan, detected: Sequence[int]) -> float:
     """sca/1 of one video, in (0, 1]."""
-    matching = match_cuts(storyboard, detected)
+    matching = match_cuts(plan, detected)
     alone = len(matching.missed) + len(matching.extra)
-    error = sum(map(abs, matching.deviations)) + alone * mean_shot_length(storyboard)
-    return math.exp(-error / storyboard.num_frames)
+    error = sum(map(abs, matching.deviations)) + alone * mean_shot_length(plan)
+    return math.exp(-error / plan.num_frames)

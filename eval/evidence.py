@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from holocine.storyboard import Storyboard
+from eval.request import Asked
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class TextEmbeddings:
 class Evidence:
     """All that a metric may use. What is missing is None, and `missing` says why, by field name.
 
-    shots: the REQUESTED shots as frame ranges clipped to the video, None without a storyboard.
+    asked: what was asked for, on the frames of this video; None if that is not known.
     clip: CLIP embeddings of sampled frames. dino: the same by DINO, for VBench's subject consistency.
     crops: CLIP embeddings of a character's box, by tag ("[character1]"); empty without boxes.
     aesthetic: LAION predictor's value of sampled frames in [0, 1], as (frames (n,), values (n,)).
@@ -130,7 +130,7 @@ class Evidence:
 
     footage: Footage
     detection: Detection
-    storyboard: Storyboard | None = None
+    asked: Asked | None = None
     clip: Embeddings | None = None
     dino: Embeddings | None = None
     text: TextEmbeddings | None = None
@@ -141,10 +141,13 @@ class Evidence:
     @property
     def shots(self) -> tuple[range, ...] | None:
         """Requested shots as frame ranges, clipped to the frames that the video has; some may be empty."""
-        if self.storyboard is None:
-            return None
-        last = self.footage.num_frames
-        return tuple(range(min(r.start, last), min(r.stop, last)) for r in self.storyboard.shot_ranges)
+        return None if self.asked is None else self.asked.clipped(self.footage.num_frames)
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """The detected cuts, without those before the scene that was asked for begins."""
+        start = 0 if self.asked is None else self.asked.start
+        return tuple(cut for cut in self.detection.cuts if cut > start)
 
     def why(self, name: str) -> str:
         """The reason why a field is None."""

@@ -16,7 +16,6 @@ import numpy as np
 from eval.evidence import Footage
 from eval.shots import thumbnail
 from holocine.decoding import VideoError, VideoReader
-from holocine.storyboard import Storyboard
 from holocine.video import checked_frames, embedded_in
 
 MAX_FRAMES = 20_000
@@ -93,7 +92,7 @@ def fingerprint(source: str | os.PathLike | np.ndarray) -> str:
         raise VideoError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def sampled_frames(num_frames: int, fps: float, storyboard: Storyboard | None = None) -> np.ndarray:
+def sampled_frames(num_frames: int, fps: float, shots: Iterable[range] = ()) -> np.ndarray:
     """The numbers of the frames that encoders embed, in order: int (n,), the first frame always among them.
 
     About SAMPLES_A_SECOND a second at a constant step; a requested shot that the step leaves with fewer than
@@ -102,8 +101,8 @@ def sampled_frames(num_frames: int, fps: float, storyboard: Storyboard | None = 
     """
     step = sampling_step(fps)
     chosen = set(range(0, num_frames, step))
-    for shot in storyboard.shot_ranges if storyboard is not None else ():
-        if sum(frame % step == 0 for frame in shot) < MIN_SAMPLES_A_SHOT:
+    for shot in shots:
+        if len(shot) and sum(frame % step == 0 for frame in shot) < MIN_SAMPLES_A_SHOT:
             chosen |= {shot[0], shot[-1]}
     return np.array(sorted(frame for frame in chosen if frame < num_frames), dtype=np.int64)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +16,14 @@ from eval.boxes import Boxes, crop
 from eval.encoders.texts import describe_texts
 from eval.evidence import Detection, Embeddings, Evidence, TextEmbeddings
 from eval.footage import MAX_FRAMES, observe, sampled_frames
+from eval.request import Asked, Request, place
 from holocine.decoding import VideoError, VideoReader, count_frames
-from holocine.storyboard import Storyboard, StoryboardError
+from holocine.prompt import parse_prompt
+from holocine.storyboard import Shot, Storyboard, StoryboardError
 from holocine.video import embedded_in
 
 logger = logging.getLogger(__name__)
 
-# A video whose number of frames is further from its storyboard's, by more than this share of them rounded up, is taken
-# for the video of another storyboard.
-MAX_FRAME_DIFFERENCE = 0.5
 NO_STORYBOARD = "there is no storyboard: none was given, and the video has none in it"
 
 Source = str | os.PathLike | np.ndarray
@@ -54,11 +52,11 @@ class Stopwatch:
 
 
 def storyboard_of(source: Source, storyboard: Storyboard | str | os.PathLike | None = None) -> Storyboard | None:
-    """The storyboard to score a video against: given, in a file (YAML, JSON or a video made by holocine), or the
+    """The storyboard that a video was asked to show: given, in a file (YAML, JSON or a video made by holocine), or the
     video's own; None if there is none. Raises `StoryboardError` or `VideoError`.
     """
     if isinstance(storyboard, Storyboard):
-        return storyboard
+        return storyboard.asked
     if storyboard is None and isinstance(source, np.ndarray):
         return None
     path = Path(source if storyboard is None else storyboard)
@@ -68,24 +66,66 @@ def storyboard_of(source: Source, storyboard: Storyboard | str | os.PathLike | N
         found = embedded_in(reader).storyboard
     if found is None and storyboard is not None:
         raise StoryboardError(f"{path} has no storyboard in it: give a .yaml or .json file, or a video of holocine")
-    return found
+    return found and found.asked
 
 
-def prompt_storyboard(prompt: str, cuts: Sequence[int] | None, source: Source, fps: float | None = None) -> Storyboard:
-    """A storyboard from HoloCine's prompt string, cut at frames `cuts` or evenly, as long as the video is.
+def request_of(
+    source: Source, asked: Request | Storyboard | str | os.PathLike | None = None, **how: Any
+) -> Request | None:
+    """What a video is to be scored against, from all that `storyboard_of` takes; `how`: fields of `Request`."""
+    if isinstance(asked, Request):
+        return asked
+    storyboard = storyboard_of(source, asked)
+    return storyboard and Request.of(storyboard, **how)
 
-    Frame count and cuts are rounded to 4t + 1, which the storyboard's warnings say. Raises `StoryboardError`.
+
+def prompt_request(
+    prompt: str, cuts: Sequence[int] | None, source: Source, fps: float | None = None, **how: Any
+) -> Request:
+    """The request that HoloCine's prompt string is, cut at frames `cuts` of the video; without them it is not timed.
+
+    fps: frames a second of the video, if it does not say so itself. Raises `StoryboardError` or `VideoError`.
+    """
+    global_caption, captions = parse_prompt(prompt)
+    # Lengths are needed to make a storyboard; nobody looks at them.
+    shots = [Shot(caption=caption, num_frames=1) for caption in captions]
+    storyboard = Storyboard(global_caption=global_caption, shots=shots)
+    if cuts is None and len(captions) > 1:
+        return Request(storyboard, timed=False, **how)
+    return cut_request(storyboard, cuts or (), source, fps, **how)
+
+
+def cut_request(
+    storyboard: Storyboard,
+    cuts: Sequence[int],
+    source: Source,
+    fps: float | None = None,
+    start: float = 0.0,
+    **how: Any,
+) -> Request:
+    """The texts of a storyboard, cut at frames `cuts` of one video; the last shot ends with it.
+
+    fps: frames a second of the video, if it does not say so itself. start: seconds before the first shot. Raises
+    `StoryboardError` or `VideoError`.
     """
     num_frames = len(source) if isinstance(source, np.ndarray) else count_frames(source)
     if num_frames < 1:
         raise VideoError(f"{source} has no pictures in it")
-    fields = {"fps": float(fps)} if fps else {}
-    return Storyboard.from_prompt(prompt, list(cuts) if cuts is not None else None, num_frames, **fields)
+    rate = fps or _rate(source, None)
+    first = round(start * rate)
+    again = Storyboard.from_captions(
+        storyboard.global_caption,
+        storyboard.captions,
+        max(1, num_frames - first),
+        [cut - first for cut in cuts],
+        fps=min(max(float(rate), 1.0), 240.0),
+    )
+    return Request(again, fps=None, start=start, **how)
 
 
 def gather(
     source: Source,
-    storyboard: Storyboard | None,
+    request: Request | Storyboard | None,
     encoders: Any,
     detector: Any,
     fps: float | None = None,
@@ -101,8 +141,9 @@ def gather(
     `Cancelled`.
     """
     stopwatch = stopwatch or Stopwatch()
-    fps = fps or _rate(source, storyboard)
-    lookers = _lookers(encoders, sampled_frames(MAX_FRAMES, fps, storyboard), boxes or {})
+    request = Request.of(request) if isinstance(request, Storyboard) else request
+    fps = fps or _rate(source, request)
+    lookers = _lookers(encoders, sampled_frames(MAX_FRAMES, fps, _expected_shots(source, request, fps)), boxes or {})
 
     def frames_done(done: int, expected: int | None) -> None:
         if cancelled is not None and cancelled():
@@ -115,24 +156,24 @@ def gather(
     embedding = sum(looker.seconds for looker in lookers.values())
     stopwatch.add("frames", -embedding)
     stopwatch.add("embeddings", embedding)
-    if storyboard is not None:
-        _check_length(footage.num_frames, storyboard)
+    asked = request and place(request, footage.num_frames, footage.fps)
     with stopwatch("shots"):
         detection: Detection = detector.detect(footage.thumbnails)
+    asked = asked and asked.with_found(detection.shot_ranges)
     with stopwatch("texts"):
-        text, no_text = _texts(encoders, storyboard)
+        text, no_text = _texts(encoders, asked)
 
     seen = {name: looker.vectors() for name, looker in lookers.items()}
     reasons = {
         **encoders.missing,
-        **({} if storyboard is not None else {"storyboard": NO_STORYBOARD}),
+        **({} if asked is not None else {"asked": NO_STORYBOARD}),
         "text": no_text,
         **{name: looker.problem for name, looker in lookers.items()},
     }
     return Evidence(
         footage=footage,
         detection=detection,
-        storyboard=storyboard,
+        asked=asked,
         clip=seen.get("clip") and Embeddings(encoders.clip.id, *seen["clip"]),
         dino=seen.get("dino") and Embeddings(encoders.dino.id, *seen["dino"]),
         text=text,
@@ -200,14 +241,14 @@ def _lookers(encoders: Any, wanted: np.ndarray, boxes: Boxes) -> dict[str, _Look
     return lookers
 
 
-def _texts(encoders: Any, storyboard: Storyboard | None) -> tuple[TextEmbeddings | None, str | None]:
+def _texts(encoders: Any, asked: Asked | None) -> tuple[TextEmbeddings | None, str | None]:
     """The embeddings of a storyboard's texts, or None and the reason."""
-    if storyboard is None:
+    if asked is None:
         return None, NO_STORYBOARD
     if encoders.clip is None:
         return None, encoders.missing.get("clip")
     try:
-        texts = describe_texts(storyboard)
+        texts = describe_texts(asked.storyboard)
         vectors = np.asarray(encoders.clip.embed_texts([texts.whole, *texts.shots]))
         if not np.isfinite(vectors).all():
             raise ValueError("its result is not a finite number")
@@ -217,51 +258,21 @@ def _texts(encoders: Any, storyboard: Storyboard | None) -> tuple[TextEmbeddings
     return TextEmbeddings(encoders.clip.id, vectors[0], vectors[1:]), None
 
 
-def _rate(source: Source, storyboard: Storyboard | None) -> float | None:
+def _rate(source: Source, request: Request | None) -> float:
     """Frames a second as the file says, or of the storyboard for bare frames."""
     if isinstance(source, np.ndarray):
-        if storyboard is None:
+        if request is None or request.fps is None:
             raise VideoError("an array of frames does not say how many frames a second it has: give fps")
-        return storyboard.fps
+        return request.fps
     with VideoReader(source) as reader:
         if not reader.fps:
             raise VideoError(f"{source} does not say how many frames a second it has: give fps")
         return reader.fps
 
 
-def _check_length(num_frames: int, storyboard: Storyboard) -> None:
-    difference = abs(num_frames - storyboard.num_frames)
-    if difference > math.ceil(MAX_FRAME_DIFFERENCE * storyboard.num_frames):
-        raise StoryboardError(
-            f"the video has {_frames(num_frames)}, but its storyboard has {storyboard.num_frames}: a difference of "
-            f"more than {MAX_FRAME_DIFFERENCE:.0%} means that they do not belong together; give the storyboard of this "
-            "video"
-        )
-
-
-def _frames(count: int) -> str:
-    return f"{count} frame{'s'[: count != 1]}"
-
-
-def length_notes(evidence: Evidence) -> list[str]:
-    """What is to be said where a video and its storyboard do not have the same frames; a sentence each."""
-    storyboard, footage = evidence.storyboard, evidence.footage
-    if storyboard is None:
-        return []
-    notes = []
-    missing = storyboard.num_frames - footage.num_frames
-    if missing:
-        than = "fewer" if missing > 0 else "more"
-        notes.append(
-            f"the video has {_frames(footage.num_frames)}, {abs(missing)} {than} than the "
-            f"{storyboard.num_frames} of its storyboard: it was scored on what is there"
-        )
-    for number, (asked, there) in enumerate(zip(storyboard.shot_ranges, evidence.shots, strict=True), start=1):
-        if len(there) < len(asked):
-            notes.append(f"shot {number} of {storyboard.num_shots}: {len(there)} of its {len(asked)} frames are there")
-    if not np.isclose(storyboard.fps, footage.fps, rtol=0.01):
-        notes.append(
-            f"the video has {footage.fps:.4g} frames a second and its storyboard {storyboard.fps:.4g}: shots were "
-            "compared frame by frame"
-        )
-    return notes
+def _expected_shots(source: Source, request: Request | None, fps: float) -> tuple[range, ...]:
+    """Where the shots will lie as far as can be told before the frames are read; some of each are to be embedded."""
+    if request is None or not request.timed:
+        return ()
+    num_frames = len(source) if isinstance(source, np.ndarray) else count_frames(source)
+    return place(request, max(1, num_frames), fps).shot_ranges

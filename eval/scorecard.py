@@ -8,6 +8,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Mapping
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from eval.boxes import Boxes, read_boxes
 from eval.evidence import Boundary, Evidence
-from eval.gathering import Cancelled, Source, Stopwatch, gather, length_notes, storyboard_of
+from eval.gathering import Cancelled, Source, Stopwatch, gather, request_of
 from eval.metric import Measured, Metric
 from eval.metrics import all_metrics
+from eval.request import Request
 from holocine.files import replacing
 from holocine.storyboard import Storyboard
 
@@ -69,13 +71,28 @@ class MetricRecord(_Record):
     detail: tuple[dict[str, Any], ...] = Field(description="Per shot, per pair, per cut or per frame.")
 
 
+class AskedRecord(_Record):
+    """How the request was put on the frames of this video; see `eval.request`."""
+
+    policy: Literal["seconds", "frames", "share"] | None = Field(description="None if nobody said where shots begin.")
+    scale: FiniteFloat = Field(description="Seconds of the video for one second of the request.")
+    start: int = Field(description="Frame at which the first shot was to begin.")
+    num_frames: int = Field(description="Frames that were asked for, in frames of the video.")
+    cuts: tuple[int, ...] | None = Field(description="Frame at which each shot but the first was to begin.")
+    shots: tuple[tuple[int, int], ...] = Field(description="Frames of each shot, half-open, as far as they are there.")
+
+
 class Scorecard(_Record):
     """All metrics of one video. Plain JSON on disk; equal inputs give equal scorecards up to `seconds`."""
 
     format: Literal["holocine-scorecard/1"] = FORMAT
     video: VideoRecord
-    storyboard: dict[str, Any] | None = Field(description="What the video was scored against, as a storyboard file.")
-    storyboard_sha256: str | None
+    storyboard: dict[str, Any] | None = Field(
+        description="What the video was scored against, as a storyboard file, as it was asked for; shots have no "
+        "length where nobody said where they begin."
+    )
+    storyboard_sha256: str | None = Field(description="Of the storyboard and, where not the usual, how it was aligned.")
+    asked: AskedRecord | None = Field(None, description="The storyboard on the frames of this video.")
     detector: str = Field(description="Name and version of the shot detector.")
     boundaries: tuple[BoundaryRecord, ...] = Field(description="The changes of shot that it found.")
     encoders: dict[str, EncoderRecord] = Field(description="By role: clip, dino, aesthetic.")
@@ -126,19 +143,17 @@ class Scorecard(_Record):
     @property
     def shots(self) -> tuple[range, ...] | None:
         """The requested shots as frame ranges, clipped to the video; None without a storyboard."""
+        if self.asked is not None:
+            return tuple(range(start, stop) for start, stop in self.asked.shots)
         if self.storyboard is None:
             return None
-        last, ranges, start = self.video.num_frames, [], 0
-        for shot in self.storyboard["shots"]:
-            stop = start + shot["num_frames"]
-            ranges.append(range(min(start, last), min(stop, last)))
-            start = stop
-        return tuple(ranges)
+        last, ends = self.video.num_frames, accumulate(shot["num_frames"] for shot in self.storyboard["shots"])
+        return tuple(range(min(a, last), min(b, last)) for a, b in pairwise((0, *ends)))  # a card of before `asked`
 
 
 def score(
     video: Source,
-    storyboard: Storyboard | str | os.PathLike | None = None,
+    storyboard: Request | Storyboard | str | os.PathLike | None = None,
     *,
     fps: float | None = None,
     encoders: Any = "auto",
@@ -149,10 +164,10 @@ def score(
 ) -> Scorecard:
     """Score a video file, or frames uint8 (T, H, W, 3), on every metric in one pass.
 
-    `storyboard`: what was asked for; by default the one that videos made by holocine carry. `fps`: frames a second of
-    bare frames, the storyboard's by default. `encoders`, `detector`: names, or loaded ones for many videos. `boxes`:
-    where characters are, see `eval.boxes`. `progress(stage, done, whole)` is called as it goes, and scoring stops with
-    `Cancelled` when `cancelled()` is true.
+    `storyboard`: what was asked for, or a `Request` that also says how to align it; by default the storyboard that
+    videos made by holocine carry. `fps`: frames a second of bare frames, the storyboard's by default. `encoders`,
+    `detector`: names, or loaded ones for many videos. `boxes`: where characters are, see `eval.boxes`. `progress(stage,
+    done, whole)` is called as it goes, and scoring stops with `Cancelled` when `cancelled()` is true.
 
     Raises `VideoError` for what is no video, `StoryboardError` for a storyboard of another video. A metric that fails
     is None in the scorecard, with the reason.
@@ -171,7 +186,7 @@ def score(
 
 def examine(
     video: Source,
-    storyboard: Storyboard | str | os.PathLike | None = None,
+    storyboard: Request | Storyboard | str | os.PathLike | None = None,
     *,
     fps: float | None = None,
     encoders: Any = "auto",
@@ -186,16 +201,16 @@ def examine(
 
     stopwatch = Stopwatch()
     with stopwatch("loading"):
-        asked = storyboard_of(video, storyboard)
+        request = request_of(video, storyboard)
         found_boxes = read_boxes(boxes)
         if isinstance(encoders, str):
-            encoders = load_encoders(encoders, storyboard=asked)
+            encoders = load_encoders(encoders, storyboard=request and request.storyboard)
         if isinstance(detector, str):
             detector = load_detector(detector)
-    evidence = gather(video, asked, encoders, detector, fps, found_boxes, progress, cancelled, stopwatch)
+    evidence = gather(video, request, encoders, detector, fps, found_boxes, progress, cancelled, stopwatch)
     with stopwatch("metrics"):
         metrics = measure_all(evidence, progress, cancelled)
-    text = asked and asked.to_json(indent=None)
+    asked = evidence.asked
     scorecard = Scorecard(
         video=VideoRecord(
             name="array" if isinstance(video, np.ndarray) else Path(video).name,
@@ -204,15 +219,16 @@ def examine(
             fps=evidence.footage.fps,
             size=evidence.footage.size,
         ),
-        storyboard=text and json.loads(text),
-        storyboard_sha256=asked and storyboard_hash(asked),
+        storyboard=request and plain_request(request),
+        storyboard_sha256=request and request_hash(request),
+        asked=asked and _asked(evidence),
         detector=evidence.detection.detector,
         boundaries=tuple(map(_boundary, evidence.detection.boundaries)),
         encoders=encoder_records(encoders),
         boxes_sha256=boxes_hash(found_boxes),
         metrics=metrics,
         similarity=shot_similarity(evidence),
-        notes=(*evidence.footage.notes, *length_notes(evidence), *(asked.warnings if asked else ())),
+        notes=(*evidence.footage.notes, *(asked.notes + asked.storyboard.warnings if asked else ())),
         seconds={stage: round(seconds, 4) for stage, seconds in stopwatch.seconds.items()},
     )
     return scorecard, evidence
@@ -273,6 +289,23 @@ def storyboard_hash(storyboard: Storyboard) -> str:
     return hashlib.sha256(storyboard.to_json(indent=None).encode()).hexdigest()
 
 
+def request_hash(request: Request) -> str:
+    """SHA-256 in hex of all that a request says; of a storyboard that is aligned as usual, that of the storyboard."""
+    storyboard = storyboard_hash(request.storyboard)
+    if request == Request.of(request.storyboard):
+        return storyboard
+    how = {"timed": request.timed, "fps": request.fps, "start": request.start, "policy": request.policy}
+    return hashlib.sha256(json.dumps([storyboard, how], sort_keys=True).encode()).hexdigest()
+
+
+def plain_request(request: Request) -> dict[str, Any]:
+    """The storyboard of a request as JSON values, without lengths where nobody said where shots begin."""
+    plain = json.loads(request.storyboard.to_json())
+    if not request.timed:
+        plain["shots"] = [{"caption": caption} for caption in request.storyboard.captions]
+    return plain
+
+
 def boxes_hash(boxes: Boxes) -> str | None:
     """SHA-256 in hex of what `read_boxes` gave; None for no boxes."""
     return hashlib.sha256(json.dumps(boxes, sort_keys=True).encode()).hexdigest() if boxes else None
@@ -289,6 +322,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, _DETAIL_DIGITS) if math.isfinite(value) else None
     return value
+
+
+def _asked(evidence: Evidence) -> AskedRecord:
+    asked = evidence.asked
+    return AskedRecord(
+        policy=asked.policy,
+        scale=asked.scale,
+        start=asked.start,
+        num_frames=asked.num_frames,
+        cuts=asked.cuts,
+        shots=tuple((shot.start, shot.stop) for shot in evidence.shots),
+    )
 
 
 def _boundary(boundary: Boundary) -> BoundaryRecord:

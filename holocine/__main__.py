@@ -104,7 +104,7 @@ def generate(options: argparse.Namespace) -> None:
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
     if changes:
         storyboard = storyboard.model_copy(update=changes)
-    _warn(storyboard.warnings)
+    _warn(storyboard.as_run().warnings)
     size = _size(settings["size"])
     check_writable(out)
     check_writable(sheet)
@@ -154,11 +154,14 @@ def show(options: argparse.Namespace) -> None:
     from holocine.video import read_settings, read_storyboard
 
     storyboard, settings = read_storyboard(options.video), read_settings(options.video)
+    moved, storyboard = storyboard.moved, storyboard.asked
     if options.json:
         print(json.dumps({"storyboard": json.loads(storyboard.to_json()), "settings": settings}, ensure_ascii=False))
         return
     for name, value in settings.items():
         print(f"# {name}: {json.dumps(value, ensure_ascii=False)}")
+    for sentence in moved:
+        print(f"# {sentence}")
     print(storyboard.to_yaml(), end="")
 
 
@@ -205,7 +208,7 @@ def _read_storyboard(path: str) -> tuple[Any, dict[str, Any]]:
         return Storyboard.load(path), {}
     from holocine.video import VideoError, read_settings, read_storyboard
 
-    storyboard = read_storyboard(path)
+    storyboard = read_storyboard(path).asked
     settings = {name: value for name, value in read_settings(path).items() if name in SETTINGS}
     for name, value in settings.items():
         if not isinstance(value, SETTINGS[name]):

@@ -42,7 +42,8 @@ class HoloCineOutput(BaseOutput):
     frames: for output_type "np" a list of uint8 arrays (frames, height, width, 3), one for each storyboard; for "pil"
         a list of lists of images; for "pt" a tensor (batch, frames, 3, height, width) in [0, 1]; for "latent" the
         latents (batch, channels, latent frames, latent height, latent width).
-    storyboards: the storyboards as run: snapped, with the seed that was used.
+    storyboards: the storyboards as run: on frames that can be cut at, with the seed that was used; each knows the one
+        that was `asked`.
     seed: the first storyboard's seed; None when noise came from `generator` or `latents`.
     timings: seconds spent in "text", "denoise" and "decode".
     """
@@ -388,10 +389,10 @@ def _storyboards(
         raise ValueError("give either a storyboard or a prompt with shot_cut_frames")
     if prompt is not None:
         frames = {} if num_frames is None else {"num_frames": num_frames}
-        return [Storyboard.from_prompt(prompt, shot_cut_frames, **frames)]
+        return [Storyboard.from_prompt(prompt, shot_cut_frames, **frames).as_run()]
     if shot_cut_frames is not None or num_frames is not None:
         raise ValueError("shot_cut_frames and num_frames belong to a prompt; a storyboard has its own")
-    storyboards = [storyboard] if isinstance(storyboard, Storyboard) else list(storyboard)
+    storyboards = [board.as_run() for board in ([storyboard] if isinstance(storyboard, Storyboard) else storyboard)]
     if not storyboards:
         raise ValueError("the list of storyboards is empty")
     lengths = [board.num_frames for board in storyboards]

@@ -63,11 +63,13 @@ def make_plan(
     width: int | None = None,
     attention: str | None = None,
 ) -> Plan:
-    """Plan `storyboard` for the model described by `facts`, at its default size and attention unless given (pixels).
+    """Plan `storyboard` as it will be run by the model described by `facts`, at its default size and attention unless
+    given (pixels).
 
     Raises `PromptTooLong` if the text does not fit, `CheckpointError` for sizes that make no whole tokens and
     ValueError for an unknown attention.
     """
+    storyboard = storyboard.as_run()
     settings = AttentionSettings.parse(attention or facts.attention)
     rows, columns = facts.token_grid(height, width)
     layout = storyboard.layout(rows, columns)

@@ -1,8 +1,8 @@
 """Storyboards: one scene as a global caption and shots, the one type that every part of the program speaks.
 
-A storyboard is made from YAML or JSON, from HoloCine's prompt string with its cuts, or from captions alone. Frames and
-cuts are rounded to 4t + 1 as HoloCine does, and the storyboard says so in `warnings`; what cannot be a video is a
-`StoryboardError`, so an invalid storyboard does not exist.
+A storyboard is made from YAML or JSON, from HoloCine's prompt string with its cuts, or from captions alone. It keeps
+the shots as they were asked for, at any frame or second; `as_run` moves them to the frames that a video autoencoder can
+cut at. What cannot be a video is a `StoryboardError`, so an invalid storyboard does not exist.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from holocine.prompt import (
 )
 from holocine.storyboard_files import file_schema, parse_json, parse_yaml, write_yaml
 from holocine.storyboard_input import DEFAULT_FPS, DEFAULT_NUM_FRAMES, StoryboardError, canonical, described
-from holocine.timeline import ShotLayout
+from holocine.timeline import ShotLayout, check_cuts, snap
 
 MAX_TRAINED_SHOTS = 13
 
@@ -78,11 +78,21 @@ class Shot(_Frozen):
 
     caption: Text = Field(description="What this shot shows; refers to characters by tag, such as [character1].")
     num_frames: Annotated[int, Field(strict=True, ge=1, description="Length of the shot, in frames.")]
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Length of the shot in seconds, where no whole number of frames says it; num_frames follows from it."
+    )
 
     @field_validator("caption")
     @classmethod
     def _check_caption(cls, text: str) -> str:
         return _checked(tidy_caption(text))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with the fields in `update` changed; another number of frames is not the old seconds."""
+        changed = dict(update or {})
+        if changed.get("num_frames", self.num_frames) != self.num_frames:
+            changed.setdefault("seconds", None)
+        return super().model_copy(update=changed, deep=deep)
 
 
 class Storyboard(_Frozen):
@@ -90,7 +100,7 @@ class Storyboard(_Frozen):
 
     `shots` may also be given as captions alone: then they are cut at `shot_cut_frames` (the first frame of every shot
     but the first), or evenly, over `num_frames` frames. A shot's length may be given in `seconds`, and `prompt`
-    (HoloCine's string) stands for `global_caption` and `shots`. Frame counts and cuts are rounded to 4t + 1.
+    (HoloCine's string) stands for `global_caption` and `shots`.
 
     Raises StoryboardError for anything else.
     """
@@ -111,7 +121,7 @@ class Storyboard(_Frozen):
         None, description="What the video should not show; the model's own default if absent."
     )
 
-    _snapped: tuple[str, ...] = PrivateAttr(())
+    _asked: tuple[Shot, ...] | None = PrivateAttr(None)  # of a storyboard that `as_run` made
 
     @field_validator("global_caption")
     @classmethod
@@ -123,13 +133,11 @@ class Storyboard(_Frozen):
     def _complete(cls, data: Any, handler: Any) -> Storyboard:
         if isinstance(data, cls):
             return data
-        fields, snapped = canonical(data, tuple(cls.model_fields))
+        fields = canonical(data, tuple(cls.model_fields))
         try:
-            storyboard = handler(fields)
+            return handler(fields)
         except ValidationError as error:
             raise ValueError(_sentence(error, len(fields["shots"]))) from None
-        storyboard._snapped = snapped
-        return storyboard
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Storyboard) and dict(self) == dict(other)
@@ -140,8 +148,8 @@ class Storyboard(_Frozen):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a storyboard with the fields in `update` changed, validated like any other."""
         copy = super().model_copy(update=update, deep=deep)
-        if not copy._snapped and [s.num_frames for s in copy.shots] == [s.num_frames for s in self.shots]:
-            copy._snapped = self._snapped
+        if not {"shots", "num_frames", "cuts", "shot_cut_frames"} & set(update or ()):
+            copy._asked = self._asked
         return copy
 
     @classmethod
@@ -208,7 +216,47 @@ class Storyboard(_Frozen):
         return json.dumps(self._plain(), ensure_ascii=False, indent=indent)
 
     def _plain(self) -> dict[str, Any]:
-        return self.model_dump(exclude_none=True, mode="json")
+        plain = self.model_dump(exclude_none=True, mode="json")
+        for shot in plain["shots"]:
+            if "seconds" in shot:
+                del shot["num_frames"]
+        return plain
+
+    def as_run(self) -> Storyboard:
+        """The storyboard on the frames that Wan's video autoencoder can cut at: frame count and cuts are 4t + 1.
+
+        `asked` of it is this one, and `moved` says what was moved. Raises StoryboardError if two cuts meet there.
+        """
+        num_frames, cuts = snap(self.num_frames), tuple(map(snap, self.cuts))
+        if (num_frames, cuts) == (self.num_frames, self.cuts):
+            return self
+        try:
+            check_cuts(cuts, num_frames)
+        except ValueError as error:
+            rounded = ", ".join(f"{old} to {new}" for old, new in zip(self.cuts, cuts, strict=True) if old != new)
+            raise StoryboardError(f"{error}; cuts are rounded to 4t + 1, here {rounded}") from None
+        lengths = (end - start for start, end in pairwise((0, *cuts, num_frames)))
+        shots = tuple(Shot(caption=s.caption, num_frames=n) for s, n in zip(self.shots, lengths, strict=True))
+        run = self.model_copy(update={"shots": shots})
+        run._asked = self.shots
+        return run
+
+    @property
+    def asked(self) -> Storyboard:
+        """The storyboard as it was asked for, of one that `as_run` made; any other is itself."""
+        return self if self._asked is None else self.model_copy(update={"shots": self._asked})
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """What `as_run` moved, a sentence each."""
+        asked, changes = self.asked, []
+        for shot, (old, new) in enumerate(zip(asked.cuts, self.cuts, strict=True), start=2):
+            if old != new:
+                where = f"shot {shot} of {self.num_shots}"
+                changes.append(f"{where}: cut at frame {old} was moved to frame {new} (the nearest 4t + 1)")
+        if asked.num_frames != self.num_frames:
+            changes.append(f"num_frames {asked.num_frames} was changed to {self.num_frames} (the nearest 4t + 1)")
+        return tuple(changes)
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -225,7 +273,7 @@ class Storyboard(_Frozen):
 
     @property
     def num_frames(self) -> int:
-        """Frames of the whole video, 4t + 1."""
+        """Frames of the whole video."""
         return sum(shot.num_frames for shot in self.shots)
 
     @property
@@ -235,8 +283,13 @@ class Storyboard(_Frozen):
 
     @property
     def cuts(self) -> tuple[int, ...]:
-        """The first frame (0-based) of every shot but the first; each is 4t + 1."""
+        """The first frame (0-based) of every shot but the first."""
         return tuple(accumulate(shot.num_frames for shot in self.shots[:-1]))
+
+    @property
+    def shot_seconds(self) -> tuple[float, ...]:
+        """The length of every shot in seconds, as it was asked for."""
+        return tuple(shot.num_frames / self.fps if shot.seconds is None else shot.seconds for shot in self.shots)
 
     @property
     def shot_ranges(self) -> tuple[range, ...]:
@@ -250,11 +303,8 @@ class Storyboard(_Frozen):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was changed to make the storyboard valid, and what in it probably is a mistake; one sentence each.
-
-        Not a part of equality nor of the files: frames that were rounded stay rounded.
-        """
-        return (*self._snapped, *_doubts(self))
+        """What in the storyboard probably is a mistake, and what `as_run` moved; one sentence each."""
+        return (*self.moved, *_doubts(self))
 
     def layout(self, height: int, width: int) -> ShotLayout:
         """Return the shots in latent frames and tokens, where a latent frame is `height` x `width` tokens."""

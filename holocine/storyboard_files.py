@@ -143,15 +143,14 @@ def file_schema(schema: dict[str, Any]) -> dict[str, Any]:
     cuts = {
         "type": "array",
         "items": frames,
-        "description": "First frame (0-based) of every shot but the first, if the shots have no lengths of their own; "
-        "rounded to 4t + 1. Spread evenly if absent.",
+        "description": "First frame (0-based) of every shot but the first, if the shots have no lengths of their own. "
+        "Spread evenly if absent.",
     }
     properties["shot_cut_frames"] = cuts
     properties["cuts"] = {**cuts, "description": "The same as shot_cut_frames."}
     properties["num_frames"] = {
         **frames,
-        "description": "Frames of the whole video, if the shots have no lengths of their own; rounded to 4t + 1. "
-        "241 if absent.",
+        "description": "Frames of the whole video, if the shots have no lengths of their own. 241 if absent.",
     }
     properties["prompt"] = {
         "type": "string",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from reprlib import repr as short
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -16,6 +16,7 @@ from holocine.timeline import check_cuts, snap, spread_cuts
 DEFAULT_NUM_FRAMES = 241
 DEFAULT_FPS = 15.0
 MAX_NUM_FRAMES = 1_000_000
+_WHOLE = 1e-6
 
 
 class StoryboardError(ValueError):
@@ -25,8 +26,8 @@ class StoryboardError(ValueError):
 _TIMELINE_KEYS = ("num_frames", "shot_cut_frames", "cuts")
 
 
-def canonical(data: Any, field_names: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the fields of Storyboard for any accepted input, and a sentence for each value that was snapped.
+def canonical(data: Any, field_names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of Storyboard for any accepted input, every shot with its length in frames.
 
     Raises StoryboardError if captions and timeline do not make shots; the other fields pass through unchecked.
     """
@@ -42,15 +43,30 @@ def canonical(data: Any, field_names: Sequence[str]) -> tuple[dict[str, Any], tu
         lengths = None
     else:
         captions, lengths = _from_list(data.get("shots"), data.get("fps", DEFAULT_FPS))
-    num_frames, cuts = _timeline(data, len(captions), lengths)
-    num_frames, cuts, snapped = _snap(num_frames, cuts)
+    frames = [length and length.frames for length in lengths] if lengths else None
+    num_frames, cuts = _timeline(data, len(captions), frames)
+    check_cuts(cuts, num_frames)
     shot_lengths = [end - start for start, end in pairwise((0, *cuts, num_frames))]
     fields["shots"] = tuple(
-        {"caption": caption, "num_frames": length} for caption, length in zip(captions, shot_lengths, strict=True)
+        _Made(caption=caption, num_frames=length) for caption, length in zip(captions, shot_lengths, strict=True)
     )
+    for shot, length in zip(fields["shots"], lengths or (), strict=False):
+        if length.seconds is not None:
+            shot["seconds"] = length.seconds
     if isinstance(fields.get("global_caption"), str):
         fields["global_caption"] = tidy_global_caption(fields["global_caption"], len(captions))
-    return fields, snapped
+    return fields
+
+
+class _Made(dict):
+    """The fields of a shot that `canonical` made: may have seconds and the frames that follow from them."""
+
+
+class _Length(NamedTuple):
+    """Of a shot: in frames, not rounded where it was given in seconds, and those seconds."""
+
+    frames: float
+    seconds: float | None = None
 
 
 def _from_string(data: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -62,8 +78,8 @@ def _from_string(data: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     return parse_prompt(data["prompt"])
 
 
-def _from_list(shots: Any, fps: Any) -> tuple[list[Any], list[float] | None]:
-    """Return the caption of every shot, and the length of every shot in frames or None if none has one."""
+def _from_list(shots: Any, fps: Any) -> tuple[list[Any], list[_Length] | None]:
+    """Return the caption of every shot, and the length of every shot or None if none has one."""
     if shots is None:
         raise StoryboardError("shots is missing: list at least one shot, each with a caption")
     shots = _listed(shots, "shots")
@@ -80,12 +96,14 @@ def _from_list(shots: Any, fps: Any) -> tuple[list[Any], list[float] | None]:
     return list(captions), None if None in lengths else list(lengths)
 
 
-def _caption_and_length(shot: Any, position: int, num_shots: int, fps: Any) -> tuple[Any, float | None]:
+def _caption_and_length(shot: Any, position: int, num_shots: int, fps: Any) -> tuple[Any, _Length | None]:
     where = f"shot {position} of {num_shots}"
     if isinstance(shot, str):
         return shot, None
-    if isinstance(shot, BaseModel):
+    if isinstance(shot, BaseModel | _Made):
         shot = dict(shot)
+        if shot.get("seconds") is not None:
+            del shot["num_frames"]
     if not isinstance(shot, Mapping):
         raise StoryboardError(
             f"{where}: should be a caption, or a mapping with caption and num_frames, not {described(shot)}"
@@ -102,14 +120,17 @@ def _caption_and_length(shot: Any, position: int, num_shots: int, fps: Any) -> t
         raise StoryboardError(f"{where}: give either num_frames or seconds, not both")
     if shot.get("seconds") is not None:
         seconds = _number(shot["seconds"], f"{where}: seconds")
-        return shot["caption"], seconds * _number(fps, "fps")
+        frames = seconds * _number(fps, "fps")
+        if abs(frames - round(frames)) < _WHOLE:  # frames say it as well
+            return shot["caption"], _Length(round(frames))
+        return shot["caption"], _Length(frames, seconds)
     if shot.get("num_frames") is not None:
-        return shot["caption"], _whole(shot["num_frames"], f"{where}: num_frames", least=1)
+        return shot["caption"], _Length(_whole(shot["num_frames"], f"{where}: num_frames", least=1))
     return shot["caption"], None
 
 
 def _timeline(data: Mapping[str, Any], num_shots: int, lengths: list[float] | None) -> tuple[int, tuple[int, ...]]:
-    """Return the number of frames and the cuts as they were asked for, not snapped yet."""
+    """Return the number of frames and the cuts as they were asked for."""
     asked_frames, asked_cuts = data.get("num_frames"), data.get("shot_cut_frames")
     if data.get("cuts") is not None:
         if asked_cuts is not None:
@@ -126,7 +147,7 @@ def _timeline(data: Mapping[str, Any], num_shots: int, lengths: list[float] | No
         return _whole(num_frames, "the length of all shots", least=1), tuple(cuts)
     num_frames = DEFAULT_NUM_FRAMES if asked_frames is None else asked_frames
     if asked_cuts is None:
-        return num_frames, spread_cuts(num_shots, snap(num_frames))
+        return num_frames, spread_cuts(num_shots, num_frames)
     cuts = tuple(_whole(cut, "a cut") for cut in _listed(asked_cuts, "shot_cut_frames"))
     if len(cuts) < num_shots - 1:
         raise StoryboardError(
@@ -139,25 +160,6 @@ def _timeline(data: Mapping[str, Any], num_shots: int, lengths: list[float] | No
             f"{num_shots} captions need {num_shots - 1} cuts, not {len(cuts)}"
         )
     return num_frames, cuts
-
-
-def _snap(num_frames: int, cuts: tuple[int, ...]) -> tuple[int, tuple[int, ...], tuple[str, ...]]:
-    """Return frames and cuts rounded to 4t + 1, and a sentence for each that changed."""
-    check_cuts(cuts, num_frames)
-    new_frames, new_cuts = snap(num_frames), tuple(map(snap, cuts))
-    changes = [
-        f"shot {shot} of {len(cuts) + 1}: cut at frame {old} was moved to frame {new} (the nearest 4t + 1)"
-        for shot, (old, new) in enumerate(zip(cuts, new_cuts, strict=True), start=2)
-        if old != new
-    ]
-    if new_frames != num_frames:
-        changes.append(f"num_frames {num_frames} was changed to {new_frames} (the nearest 4t + 1)")
-    try:
-        check_cuts(new_cuts, new_frames)
-    except ValueError as error:
-        rounded = ", ".join(f"{old} to {new}" for old, new in zip(cuts, new_cuts, strict=True) if old != new)
-        raise StoryboardError(f"{error}; cuts are rounded to 4t + 1, here {rounded}") from None
-    return new_frames, new_cuts, tuple(changes)
 
 
 def _listed(value: Any, name: str) -> list[Any]:

@@ -1,7 +1,8 @@
 """MP4 files that carry their own storyboard, and contact sheets.
 
-A video is H.264 in yuv420p (BT.709), which every player shows, with a keyframe on every cut. The storyboard and the
-settings that made it are JSON in the container's comment tag, which players ignore and stream copies keep.
+A video is H.264 in yuv420p (BT.709), which every player shows, with a keyframe on every cut. The storyboard, as asked
+and as run, and the settings that made it are JSON in the container's comment tag, which players ignore and stream
+copies keep.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class VideoFile:
 class Embedded:
     """What `write_video` left in a file beside the pictures; all None in videos that others wrote.
 
-    size: (width, height) of the pictures, which the file may have padded to even numbers.
+    size: (width, height) of the pictures, which the file may have padded to even numbers. storyboard: as run, which
+    knows the one that was `asked`.
     """
 
     size: tuple[int, int] | None = None
@@ -183,9 +185,11 @@ def _to_comment(storyboard: Storyboard | None, settings: dict[str, Any] | None, 
     content = {
         "format": FORMAT,
         "size": size,
-        "storyboard": storyboard and json.loads(storyboard.to_json()),
+        "storyboard": storyboard and json.loads(storyboard.asked.to_json()),
         "settings": settings,
     }
+    if storyboard is not None and storyboard.moved:
+        content["as_run"] = json.loads(storyboard.to_json())
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
 
 
@@ -200,6 +204,9 @@ def embedded_in(reader: VideoReader) -> Embedded:
     path, storyboard, settings, size = reader.path, *map(content.get, ("storyboard", "settings", "size"))
     try:
         storyboard = storyboard and Storyboard.from_json(json.dumps(storyboard))
+        if storyboard and content.get("as_run"):
+            run, storyboard = Storyboard.from_json(json.dumps(content["as_run"])), storyboard.as_run()
+            storyboard = storyboard if storyboard == run else run
     except StoryboardError as error:
         raise VideoError(f"the storyboard embedded in {path} is damaged: {error}") from None
     if not isinstance(settings, dict | None):

@@ -27,6 +27,7 @@ from holocine.files import replacing
 
 FORMAT = "holocine-run/1"
 RECORD, SCORECARD, VIDEO, LOG = "record.json", "scorecard.json", "video.mp4", "log.txt"
+REQUEST = "request.json"  # how a video is to be compared with its storyboard, where not as usual
 ITEMS, SCRATCH = "items", ".scratch"  # folders of a run
 
 

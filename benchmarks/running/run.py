@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from benchmarks.running.items import (
     LOG,
+    REQUEST,
     SCORECARD,
     SCRATCH,
     VIDEO,
@@ -302,7 +303,7 @@ def _with_kept(out: Path, job: Job) -> Job:
     folder = job.item.folder(out)
     if record is None or not record.hashes.same_video(job.hashes) or not (folder / VIDEO).is_file():
         return job
-    kept = {name: (folder / name).read_bytes() for name in (VIDEO, LOG) if (folder / name).is_file()}
+    kept = {name: (folder / name).read_bytes() for name in (VIDEO, LOG, REQUEST) if (folder / name).is_file()}
     return replace(job, kept=kept, before=record)
 
 

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.suites.suite import content_hash
 from holocine.storyboard import Storyboard
+
+if TYPE_CHECKING:
+    from eval.request import Request
 
 NONE = "none"
 _DEFINITIONS: dict[tuple[Scoring, bool], dict[str, Any]] = {}  # by scoring, and whether of the puppet world
@@ -25,14 +28,20 @@ class Scoring:
     detector: str = "transnetv2"
     device: str | None = None
 
-    def load(self) -> Callable[[Path, Storyboard], str]:
-        """Return a function from a video and its storyboard to scorecard JSON; its models are loaded once."""
+    def load(self) -> Callable[..., str]:
+        """Return a function from a video and its storyboard to scorecard JSON; its models are loaded once.
+
+        It also takes what a mapping of finished videos may say of one: `cuts`, `fps`, `start` and `align`.
+        """
         from eval import score
 
         detector = _detector(self.detector)
-        return lambda video, storyboard: score(
-            video, storyboard, encoders=_encoders(self, storyboard), detector=detector
-        ).to_json()
+
+        def to_json(video: Path, storyboard: Storyboard, fps: float | None = None, **how: Any) -> str:
+            request = _request(video, storyboard, fps, **how)
+            return score(video, request, fps=fps, encoders=_encoders(self, storyboard), detector=detector).to_json()
+
+        return to_json
 
     def definition(self, storyboard: Storyboard) -> dict[str, Any]:
         """What a storyboard's scores depend on beside the video, as JSON values.
@@ -53,6 +62,22 @@ class Scoring:
     def plain(self) -> dict[str, Any]:
         """What was asked for, wherever it is computed."""
         return {name: value for name, value in asdict(self).items() if name != "device"}
+
+
+def _request(
+    video: Path,
+    storyboard: Storyboard,
+    fps: float | None,
+    cuts: list[int] | None = None,
+    start: float = 0.0,
+    align: str = "auto",
+) -> Request:
+    from eval.gathering import cut_request
+    from eval.request import Request
+
+    if cuts is not None:
+        return cut_request(storyboard, cuts, video, fps, start=start, policy=align)
+    return Request.of(storyboard, start=start, policy=align)
 
 
 def _definition(scoring: Scoring, storyboard: Storyboard) -> dict[str, Any]:

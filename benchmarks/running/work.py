@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import logging
 import resource
 import sys
@@ -16,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.running.items import LOG, RECORD, SCORECARD, VIDEO, Hashes, Item, Record
+from benchmarks.running.items import LOG, RECORD, REQUEST, SCORECARD, VIDEO, Hashes, Item, Record
 from benchmarks.running.scoring import Scoring
 from benchmarks.suites.suite import Entry
 from benchmarks.systems.models import Models
-from benchmarks.systems.systems import System, Video
+from benchmarks.systems.systems import Folder, System, Video
 
 logger = logging.getLogger(__name__)
 
@@ -102,13 +103,17 @@ class Worker:
             with _timed(seconds, "generate"):
                 made = job.system.generate(job.entry, job.item.seed, self.models)
             files[VIDEO] = _as_file(made, path, job)
+            how = job.system.how(job.entry.id, job.item.seed) if isinstance(job.system, Folder) else {}
+            if how:
+                files[REQUEST] = json.dumps(how).encode()
         else:
-            files[VIDEO] = job.kept[VIDEO]
+            files |= {name: job.kept[name] for name in (VIDEO, REQUEST) if name in job.kept}
             path.write_bytes(files[VIDEO])
         if self.scorer is None:
             self.scorer = self.scoring.load()
         with _timed(seconds, "score"):
-            files[SCORECARD] = self.scorer(path, job.entry.storyboard).encode()
+            how = json.loads(files.get(REQUEST, b"{}"))
+            files[SCORECARD] = self.scorer(path, job.entry.storyboard, **how).encode()
 
 
 def lost(job: Job, reason: str) -> Outcome:
@@ -130,11 +135,13 @@ def _as_file(made: Video | Path, path: Path, job: Job) -> bytes:
         content = made.read_bytes()
         path.write_bytes(content)
         return content
-    wanted = job.entry.storyboard.num_frames
-    if len(made.frames) != wanted:
-        raise ValueError(f"{job.item.system} made {len(made.frames)} frames where the storyboard has {wanted}")
+    asked = job.entry.storyboard
+    run = asked.as_run()
+    count = len(made.frames)
+    if count not in (asked.num_frames, run.num_frames):
+        raise ValueError(f"{job.item.system} made {count} frames where the storyboard has {asked.num_frames}")
     settings = {"system": job.item.system, "repetition": job.item.seed}
-    write_video(path, made.frames, made.fps, job.entry.storyboard, settings)
+    write_video(path, made.frames, made.fps, run if count == run.num_frames else asked, settings)
     return path.read_bytes()
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.running.work import PeakMemory
-from eval.batch import Request, score_all
+from eval.batch import Options, score_all
 from eval.encoders import Encoders, load_encoders
 from eval.evidence import Evidence
 from eval.footage import observe
@@ -161,7 +161,7 @@ def measure_passes(video: str) -> tuple[float, float]:
 
 def measure_throughput(videos: list[str], jobs: int) -> float:
     """Videos a minute once every process has scored its first, for which it loads the models."""
-    ends = [time.perf_counter() for outcome in score_all(videos, Request(), jobs) if outcome.scorecard is not None]
+    ends = [time.perf_counter() for outcome in score_all(videos, Options(), jobs) if outcome.scorecard is not None]
     return 60 * (len(ends) - jobs) / (ends[-1] - ends[jobs - 1])
 
 

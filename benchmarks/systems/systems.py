@@ -142,7 +142,9 @@ class Folder:
     """Finished videos of any model.
 
     path: a folder of files called by storyboard id (`ID.mp4`; of several seeds `ID/SEED.mp4`), or with a mapping
-    `videos.json` in it, or such a mapping itself: {"ID": "file"} or {"ID": ["file of seed 0", …]}, relative to it.
+    `videos.json` in it, or such a mapping itself: {"ID": "file"} or {"ID": ["file of seed 0", …]}, relative to it. In
+    place of a file there may be {"file": …} with "cuts" (frames of the video), "fps" (its rate), "start" (seconds
+    before the scene) and "align" of its own, see `eval.request`.
     """
 
     name: str
@@ -161,16 +163,31 @@ class Folder:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, ValueError):
             content = None  # generate says why
-        return {"kind": self.kind, "version": self.version, "file": content}
+        how = self.how(entry.id, seed)
+        return {"kind": self.kind, "version": self.version, "file": content} | ({"how": how} if how else {})
+
+    def how(self, storyboard_id: str, seed: int) -> dict[str, Any]:
+        """What the mapping says of a video beside its file."""
+        named = self._named(storyboard_id, seed)
+        return {key: value for key, value in named.items() if key != "file"} if named else {}
+
+    @property
+    def _mapping(self) -> Path:
+        root = Path(self.path)
+        return root if root.is_file() else root / MAPPING
+
+    def _named(self, storyboard_id: str, seed: int) -> dict[str, Any] | None:
+        if not self._mapping.is_file():
+            return None
+        return next(iter(_read_mapping(self._mapping).get(storyboard_id, [])[seed : seed + 1]), None)
 
     def find(self, storyboard_id: str, seed: int) -> Path:
         """The file of a storyboard; raises ValueError that says where it was looked for."""
         root = Path(self.path)
-        mapping = root if root.is_file() else root / MAPPING
+        mapping = self._mapping
         if mapping.is_file():
-            files = _read_mapping(mapping).get(storyboard_id, [])
-            files = [files] if isinstance(files, str) else files
-            candidates = [mapping.parent / file for file in files[seed : seed + 1]]
+            named = self._named(storyboard_id, seed)
+            candidates = [mapping.parent / named["file"]] if named else []
         else:
             names = [f"{storyboard_id}/{seed}", *([storyboard_id] if seed == 0 else [])]
             candidates = [root / (name + suffix) for name in names for suffix in VIDEO_SUFFIXES]
@@ -186,16 +203,40 @@ class Folder:
         )
 
 
-def _read_mapping(path: Path) -> dict[str, str | list[str]]:
+_HOW = {"file": str, "cuts": list, "fps": (int, float), "start": (int, float), "align": str}
+
+
+def _read_mapping(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """What a mapping says of the videos of every storyboard, one a seed."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UnknownSystem(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict) or not all(
-        isinstance(v, str) or (isinstance(v, list) and all(isinstance(f, str) for f in v)) for v in content.values()
-    ):
+    if not isinstance(content, dict):
         raise UnknownSystem(f'{path} has to map storyboard ids to files: {{"ID": "file.mp4", …}}')
-    return content
+    return {id: [_video(path, id, v) for v in (of if isinstance(of, list) else [of])] for id, of in content.items()}
+
+
+def _video(path: Path, id: str, value: Any) -> dict[str, Any]:
+    value = {"file": value} if isinstance(value, str) else value
+    if not isinstance(value, dict) or not isinstance(value.get("file"), str):
+        raise UnknownSystem(f'{path} has to map storyboard ids to files: {{"ID": "file.mp4", …}}')
+    for key, of in value.items():
+        if key not in _HOW:
+            raise UnknownSystem(f"{path}, {id}: {key!r} is not known; a video has {', '.join(_HOW)}")
+        whole = key != "cuts" or isinstance(of, list) and all(type(cut) is int for cut in of)
+        if isinstance(of, bool) or not isinstance(of, _HOW[key]) or not whole:
+            raise UnknownSystem(f"{path}, {id}: {key} is {of!r}, but has to be {_SAID[key]}")
+    return value
+
+
+_SAID = {
+    "file": "a file name",
+    "cuts": "a list of frame numbers such as [24, 48]",
+    "fps": "a number of frames a second",
+    "start": "a number of seconds",
+    "align": "auto, seconds, frames or share",
+}
 
 
 _GENERATED = {

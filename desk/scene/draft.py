@@ -48,6 +48,7 @@ def to_storyboard(draft: Draft, limits: Limits) -> Storyboard:
     plain = [{"caption": shot.get("caption"), "num_frames": shot.get("num_frames")} for shot in shots]
     storyboard = Storyboard.model_validate({**fields, "shots": plain})
     limits.check_storyboard(storyboard)
+    storyboard.as_run()
     return storyboard
 
 
@@ -117,7 +118,7 @@ def review(draft: Draft, model: Model, limits: Limits, attention: str | None = N
         storyboard = to_storyboard(draft, limits)
     except (StoryboardError, LimitError) as error:
         return Review((_finding("error", str(error)),), None, None, characters)
-    findings = [_finding("warning", text) for text in storyboard.warnings]
+    findings = [_finding("warning", text) for text in storyboard.as_run().warnings]
     plan = None
     import_libraries()
     try:

@@ -18,7 +18,7 @@ from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
 from desk.studio.studio import ATTENTION, Settings, Studio
 from desk.studio.wording import sentence
-from desk.tabs.score import read_storyboard
+from desk.tabs.score import read_request
 
 
 def build(studio: Studio) -> None:
@@ -115,8 +115,8 @@ def video_to_scorecard(studio: Studio):
             if path is None:
                 raise LimitError("there is no video; give one")
             screening.check_upload(path, limits)
-            board = read_storyboard(storyboard or "", "", screening.num_frames(path), limits)
-            job = screening.submit(studio, secrets.token_urlsafe(24), path, path.name, board, limits)
+            request = read_request(storyboard or "", "", path, limits)
+            job = screening.submit(studio, secrets.token_urlsafe(24), path, path.name, request, limits)
             result = await _finished(studio, job, progress)
         card = Scorecard.load(studio.outputs.files / job.id / result["files"]["scorecard"])
         return card.model_dump(mode="json")
@@ -140,7 +140,7 @@ def plan_storyboard(storyboard: str) -> dict[str, Any]:
     except ValueError as error:
         return {"valid": False, "findings": [sentence(str(error))], "plan": None}
     found = draft.review(draft.from_storyboard(board), model, limits)
-    changed = [sentence(text) for text in board.warnings]
+    changed = [sentence(text) for text in board.as_run().warnings]
     sentences = list(dict.fromkeys([*changed, *(finding.text for finding in found.findings)]))
     return {"valid": found.valid, "findings": sentences, "plan": found.plan and found.plan.to_dict()}
 

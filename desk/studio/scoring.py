@@ -14,6 +14,7 @@ from holocine.storyboard import Storyboard
 
 if TYPE_CHECKING:
     from eval.evidence import Evidence
+    from eval.request import Request
     from eval.scorecard import MetricRecord, Scorecard
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Scorer:
     def score(
         self,
         video: Path,
-        storyboard: Storyboard | None,
+        request: Request | Storyboard | None,
         cancelled: Callable[[], bool] | None = None,
     ) -> tuple[Scorecard, Evidence]:
         """Score a video file; raises `VideoError` or `StoryboardError` in a sentence, and `eval.Cancelled`."""
@@ -40,11 +41,11 @@ class Scorer:
         from eval.shots import load_detector
 
         self._detector = self._detector or load_detector()
-        encoders = self._encoders_for(storyboard)
+        storyboard = request if isinstance(request, Storyboard | None) else request.storyboard
         return examine(
             video,
-            storyboard,
-            encoders=encoders,
+            request,
+            encoders=self._encoders_for(storyboard),
             detector=self._detector,
             cancelled=cancelled,
         )

@@ -10,36 +10,37 @@ from typing import TYPE_CHECKING, Any
 from desk.studio.jobs import Job, Stopped
 from desk.studio.limits import Limits
 from desk.studio.preview import picture_url
-from desk.studio.studio import Studio, planned
+from desk.studio.studio import Studio
 from desk.studio.uploads import check_upload
-from holocine.decoding import VideoError, count_frames
-from holocine.storyboard import Storyboard, StoryboardError
+from holocine.decoding import VideoError
+from holocine.storyboard import StoryboardError
 
 if TYPE_CHECKING:
     from eval.evidence import Evidence
+    from eval.request import Request
 
 MAX_SHOTS = 60  # shown of a video without a storyboard
 
 
-def submit(studio: Studio, visitor: str, upload: Path, name: str, storyboard: Storyboard | None, limits: Limits) -> Job:
+def submit(studio: Studio, visitor: str, upload: Path, name: str, request: Request | None, limits: Limits) -> Job:
     """Queue the scoring of an uploaded video; raises `VideoError`, `LimitError` or `QueueFull` in one sentence.
 
-    name: what to call it, as text. storyboard: what it was to show; None for the one inside it, if there is one.
+    name: what to call it, as text. request: what it was to show; None for the storyboard inside it, if there is one.
     """
     suffix = check_upload(upload, limits)
     studio.outputs.clean()
     return studio.jobs.submit(
         visitor,
-        lambda job: _examine(studio, job, upload, f"video{suffix}", name, storyboard),
+        lambda job: _examine(studio, job, upload, f"video{suffix}", name, request),
         limits.job_seconds,
         kind="score",
     )
 
 
 def _examine(
-    studio: Studio, job: Job, upload: Path, file: str, name: str, storyboard: Storyboard | None
+    studio: Studio, job: Job, upload: Path, file: str, name: str, request: Request | None
 ) -> dict[str, Any]:
-    from eval.gathering import Cancelled, storyboard_of
+    from eval.gathering import Cancelled, request_of
 
     folder = studio.outputs.new_folder(job.id)
     video = folder / file
@@ -49,8 +50,7 @@ def _examine(
             shutil.copyfile(upload, video)
         except FileNotFoundError:
             raise VideoError("the file that was brought is no longer kept; bring it again") from None
-        storyboard = storyboard_of(video, storyboard)
-        found, evidence = studio.examine(job, folder, video, storyboard)
+        found, evidence = studio.examine(job, folder, video, request_of(video, request))
         content = describe(evidence, name) | found
         content["files"] = {"video": file, **found["files"]}
     except Cancelled:
@@ -66,21 +66,22 @@ def _examine(
     return content
 
 
-def num_frames(upload: Path) -> int:
-    """How many frames an uploaded video has."""
-    return count_frames(upload)
-
-
 def describe(evidence: Evidence, name: str) -> dict[str, Any]:
     """What the stage shows of a video that was brought: its planned shots, or else those that were detected."""
-    footage, storyboard = evidence.footage, evidence.storyboard
-    if storyboard is not None:
-        content = planned(storyboard) | {"storyboard": json.loads(storyboard.to_json())}
-        ranges = evidence.shots
+    footage, asked = evidence.footage, evidence.asked
+    if asked is not None:
+        ranges, captions = evidence.shots, asked.captions
+        content = {"title": asked.storyboard.title or "Untitled scene", "cuts": list(asked.cuts or ())}
+        if asked.request.timed:
+            content["storyboard"] = json.loads(asked.storyboard.to_json())
     else:
         ranges = evidence.detection.shot_ranges[:MAX_SHOTS]
-        shots = [{"first": shot.start, "last": shot.stop - 1, "caption": ""} for shot in ranges]
-        content = {"title": name, "unplanned": True, "cuts": list(evidence.detection.cuts), "shots": shots}
+        captions = [""] * len(ranges)
+        content = {"title": name, "unplanned": True, "cuts": list(evidence.detection.cuts)}
+    content["shots"] = [
+        {"first": shot.start, "last": max(shot.start, shot.stop - 1), "caption": caption}
+        for shot, caption in zip(ranges, captions, strict=True)
+    ]
     for shot, span in zip(content["shots"], ranges, strict=True):
         if len(span):
             shot["picture"] = picture_url(footage.pictures[span[len(span) // 2]])

@@ -28,6 +28,7 @@ from holocine.video import contact_sheet, visible_size, write_video
 
 if TYPE_CHECKING:
     from eval.evidence import Evidence
+    from eval.request import Request
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def expected_seconds(storyboard: str, settings: dict[str, Any], stop_file: str) 
     Attention grows with the square of a shot's tokens, the rest of the work with the number of all tokens; this counts
     tokens only, and adds what loading and decoding take.
     """
-    frames = Storyboard.from_json(storyboard).num_frames
+    frames = Storyboard.from_json(storyboard).as_run().num_frames
     share = frames * settings["height"] * settings["width"] / (241 * 480 * 832)
     return 15 + 20 * share * settings["steps"] + 30 * share
 
@@ -160,7 +161,7 @@ def _denoise(storyboard: str, settings: dict[str, Any], stop_file: Path, events:
             )
         except Cancelled:
             raise Stopped("Cancelled.") from None
-        made = {"storyboard": output.storyboards[0].to_json(), "timings": output.timings}
+        made = {"storyboard": output.storyboards[0].asked.to_json(), "timings": output.timings}
         events.put({"frames": output.frames[0], **made})
     except Exception as error:
         events.put(error)
@@ -203,7 +204,7 @@ class Studio:
         """The work of a job; what it returns and leaves on disk is what `stage.finished` describes."""
         folder = self.outputs.new_folder(job.id)
         try:
-            job.say(stage="model", **planned(storyboard))
+            job.say(stage="model", **planned(storyboard.as_run()))
             frames, board, timings = self.denoise(job, storyboard, settings, folder / "stop")
             job.say(stage="files")
             content = write_files(folder, frames, board, settings, timings)
@@ -234,7 +235,7 @@ class Studio:
         return {**found, "files": {**content["files"], **found["files"]}}
 
     def examine(
-        self, job: Job, folder: Path, video: Path, storyboard: Storyboard | None
+        self, job: Job, folder: Path, video: Path, request: Request | Storyboard | None
     ) -> tuple[dict[str, Any], Evidence]:
         """Score a video, write scorecard and report into `folder`, and return what the stage shows of them.
 
@@ -248,7 +249,7 @@ class Studio:
                 return True
             return False
 
-        card, evidence = self.scorer.score(video, storyboard, stopped)
+        card, evidence = self.scorer.score(video, request, stopped)
         return {"files": write_scorecard(folder, card, evidence), **shown_scores(card)}, evidence
 
     def denoise(self, job: Job, storyboard: Storyboard, settings: Settings, stop_file: Path):
@@ -258,7 +259,7 @@ class Studio:
             with job.stopped_by(stop_file.touch):
                 for event in events:
                     if "frames" in event:
-                        return event["frames"], Storyboard.from_json(event["storyboard"]), event["timings"]
+                        return event["frames"], Storyboard.from_json(event["storyboard"]).as_run(), event["timings"]
                     now = time.monotonic()
                     begun = begun or (event["step"], now)
                     steps_timed = event["step"] - begun[0]
@@ -291,12 +292,15 @@ def planned(storyboard: Storyboard) -> dict[str, Any]:
 def write_files(
     folder: Path, frames: np.ndarray, storyboard: Storyboard, settings: Settings, timings: dict[str, float]
 ) -> dict[str, Any]:
-    """Write all that a visitor may take along, and return what the stage shows of it, files by their names."""
+    """Write all that a visitor may take along, and return what the stage shows of it, files by their names.
+
+    storyboard: as run.
+    """
     size = visible_size(frames)
     made = {**asdict(settings), "seconds": round(sum(timings.values()), 2)}
     write_video(folder / "video.mp4", frames, storyboard.fps, storyboard, made, size=size)
     contact_sheet(frames, storyboard, folder / "contact_sheet.png")
-    (folder / "storyboard.yaml").write_text(storyboard.to_yaml(), encoding="utf-8")
+    (folder / "storyboard.yaml").write_text(storyboard.asked.to_yaml(), encoding="utf-8")
     content = planned(storyboard) | {"kind": "made"}
     for number, (shot, span) in enumerate(zip(content["shots"], storyboard.shot_ranges, strict=True), start=1):
         shot["video"] = f"shot_{number:02d}.mp4"
@@ -306,6 +310,6 @@ def write_files(
         **content,
         "aspect": frames.shape[2] / frames.shape[1],
         "files": {"video": "video.mp4", "sheet": "contact_sheet.png", "storyboard": "storyboard.yaml"},
-        "storyboard": json.loads(storyboard.to_json()),
+        "storyboard": json.loads(storyboard.asked.to_json()),
         "settings": made,
     }

@@ -159,10 +159,10 @@ def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
     """A draft from pasted text, with what was changed to make it valid; or an error in a sentence."""
     try:
         storyboard = draft.parse(str(asked.get("text") or ""), Limits.of(find()))
+        run = storyboard.as_run()  # what the editor's timeline, which has a mark every four frames, can show
     except (StoryboardError, LimitError) as error:
         return {"error": sentence(str(error))}
-    notices = [sentence(text) for text in storyboard.warnings if "was moved" in text or "was changed" in text]
-    return {"draft": draft.from_storyboard(storyboard), "notices": notices}
+    return {"draft": draft.from_storyboard(run), "notices": [sentence(text) for text in run.moved]}
 
 
 def write_texts(asked: dict[str, Any]) -> dict[str, Any]:

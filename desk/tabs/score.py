@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -19,6 +19,9 @@ from desk.studio.outputs import Record
 from desk.studio.studio import Studio
 from desk.tabs.visits import arrival, cancel, known, refusal, watch
 from holocine.storyboard import Storyboard, StoryboardError
+
+if TYPE_CHECKING:
+    from eval.request import Request
 
 _INTRODUCTION = """
 ### Score a video
@@ -77,22 +80,27 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
     )
 
 
-def read_storyboard(text: str, cuts: str, num_frames: int, limits: Limits) -> Storyboard | None:
-    """What a visitor says that a video of `num_frames` frames was to show; None for nothing.
+def read_request(text: str, cuts: str, upload: Path, limits: Limits) -> Request | None:
+    """What a visitor says that a video was to show; None for nothing.
 
-    Raises StoryboardError or LimitError in one sentence.
+    A prompt without cuts says how many shots there are, not where they begin.
+
+    Raises StoryboardError, VideoError or LimitError in one sentence.
     """
+    from eval.gathering import prompt_request
+    from eval.request import Request
+
     text = str(text or "").strip()
     if not text:
         return None
     if len(text) > limits.text_characters:
         raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
     if not text.lower().startswith("[global caption]"):
-        return Storyboard.from_json(text) if text.startswith("{") else Storyboard.from_yaml(text)
+        return Request.of(Storyboard.from_json(text) if text.startswith("{") else Storyboard.from_yaml(text))
     words = str(cuts or "").replace(",", " ").split()
     if not all(word.isdecimal() and len(word) < 9 for word in words):
         raise StoryboardError(f"the cuts are {cuts[:60]!r}, but have to be frame numbers such as 21, 45")
-    return Storyboard.from_prompt(text, [int(word) for word in words] or None, num_frames=num_frames)
+    return prompt_request(text, [int(word) for word in words] or None, upload)
 
 
 def _score(studio: Studio, limits: Limits):
@@ -103,8 +111,8 @@ def _score(studio: Studio, limits: Limits):
                 raise LimitError("there is no video yet; drop one, or choose a file")
             path = Path(upload)
             screening.check_upload(path, limits)
-            storyboard = read_storyboard(text, cuts, screening.num_frames(path), limits)
-            job = screening.submit(studio, known(visitor), path, path.name, storyboard, limits)
+            request = read_request(text, cuts, path, limits)
+            job = screening.submit(studio, known(visitor), path, path.name, request, limits)
         except (ValueError, OSError) as error:
             yield refusal(error), *nothing, gr.skip(), gr.skip()
             return

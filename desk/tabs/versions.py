@@ -57,7 +57,7 @@ def _make(studio: Studio, job: Job, storyboard: Storyboard, versions: list[Setti
     called = names(versions)
     made: list[dict[str, Any]] = []
     try:
-        job.say(**planned(storyboard), count=len(versions), blind=blind)
+        job.say(**planned(storyboard.as_run()), count=len(versions), blind=blind)
         for letter, index in zip(LETTERS, order, strict=False):
             own = folder / letter
             own.mkdir()
@@ -68,7 +68,7 @@ def _make(studio: Studio, job: Job, storyboard: Storyboard, versions: list[Setti
     except BaseException:
         studio.outputs.drop(job.id)
         raise
-    content = planned(storyboard) | {"kind": "compared", "blind": blind, "voted": None, "versions": made}
+    content = planned(storyboard.as_run()) | {"kind": "compared", "blind": blind, "voted": None, "versions": made}
     studio.outputs.keep(job.id, job.visitor, content)
     return content
 

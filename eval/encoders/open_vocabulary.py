@@ -91,7 +91,7 @@ def find_boxes(
     """
     with VideoReader(source) as reader:
         fps = reader.fps or storyboard.fps
-    wanted = sampled_frames(MAX_FRAMES, fps, storyboard)
+    wanted = sampled_frames(MAX_FRAMES, fps, storyboard.shot_ranges)
     described = character_descriptions(storyboard.global_caption)
     shots = [
         (shot, {tag: described[tag] for tag in character_tags(caption) if tag in described})

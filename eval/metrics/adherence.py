@@ -15,7 +15,7 @@ SOURCE = "HoloCine (arXiv 2510.20822), section 4.2, with CLIP for ViCLIP"
 
 
 def _why_not(evidence: Evidence) -> str | None:
-    for name in ("storyboard", "clip", "text"):
+    for name in ("asked", "clip", "text"):
         if getattr(evidence, name) is None:
             return evidence.why(name)
     return None

@@ -60,7 +60,7 @@ def pairs(evidence: Evidence) -> list[Pair]:
     On crops a pair stands for one character, or for two different ones; on frames for all characters that two shots
     share, or for two shots that share none.
     """
-    shown = [character_tags(caption) for caption in evidence.storyboard.captions]
+    shown = [character_tags(caption) for caption in evidence.asked.captions]
     found = _crop_pairs(shown) if evidence.crops else _frame_pairs(shown)
     return [_measured(evidence, pair) for pair in found]
 
@@ -106,11 +106,11 @@ def returns(pair: Pair, shown: list[tuple[str, ...]]) -> bool:
 
 def _why_not(evidence: Evidence) -> str | None:
     """Why no pair of this video can be compared."""
-    if evidence.storyboard is None:
-        return evidence.why("storyboard")
+    if evidence.asked is None:
+        return evidence.why("asked")
     if evidence.clip is None and not evidence.crops:
         return evidence.why("clip")
-    if len(evidence.storyboard.shots) < 2:
+    if evidence.asked.num_shots < 2:
         return "the storyboard has one shot: there are no two to compare"
     return None
 
@@ -141,7 +141,7 @@ def _per_character(alike: list[Pair]) -> Iterator[dict]:
 
 def _nobody(evidence: Evidence, otherwise: str) -> str:
     """Why no pair of shots shares a character: no caption names one, or `otherwise`."""
-    if not any(character_tags(caption) for caption in evidence.storyboard.captions):
+    if not any(character_tags(caption) for caption in evidence.asked.captions):
         return "no shot caption names a character by its tag, such as [character1]"
     return otherwise
 
@@ -174,7 +174,7 @@ def _difference(parts: Parts) -> float | None:
 def _return(evidence: Evidence) -> Measured:
     if reason := _why_not(evidence):
         return Measured.absent(reason)
-    shown = [character_tags(caption) for caption in evidence.storyboard.captions]
+    shown = [character_tags(caption) for caption in evidence.asked.captions]
     back = [pair for pair in pairs(evidence) if pair.alike and returns(pair, shown)]
     measured = _mean_of(back, _nobody(evidence, "no character comes back after a shot without it"))
     if measured.reason:

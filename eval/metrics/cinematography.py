@@ -50,9 +50,9 @@ def _movement(found: Motion, shot: range) -> np.ndarray | None:
 
 
 def _camera_movement(evidence: Evidence) -> Measured:
-    if evidence.storyboard is None:
-        return Measured.absent(evidence.why("storyboard"))
-    asked = [asked_camera(caption) for caption in evidence.storyboard.captions]
+    if evidence.asked is None:
+        return Measured.absent(evidence.why("asked"))
+    asked = [asked_camera(caption) for caption in evidence.asked.captions]
     of = sum(wanted is not None for wanted in asked)
     if not of:
         return Measured.absent("no caption asks for a camera movement that can be told from the picture")
@@ -70,13 +70,13 @@ def _camera_movement(evidence: Evidence) -> Measured:
 
 
 def _shot_size(evidence: Evidence) -> Measured:
-    if evidence.storyboard is None:
-        return Measured.absent(evidence.why("storyboard"))
-    asked = [asked_size(caption) for caption in evidence.storyboard.captions]
+    if evidence.asked is None:
+        return Measured.absent(evidence.why("asked"))
+    asked = [asked_size(caption) for caption in evidence.asked.captions]
     of = sum(wanted is not None for wanted in asked)
     if not of:
         return Measured.absent("no caption asks for a shot size")
-    if not is_of_the_theatre(evidence.storyboard):
+    if not is_of_the_theatre(evidence.asked.storyboard):
         return Measured.absent("shot sizes can be told from the picture in the puppet theatre only", of=of)
     detail = []
     for index, (wanted, shot) in enumerate(zip(asked, evidence.shots, strict=True)):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import eval.batch
-from eval.batch import Request, card_name, check, score_all, score_one
+from eval.batch import Options, card_name, check, score_all, score_one
 from eval.combining import combine
 from eval.scorecard import Scorecard
 from holocine import Storyboard, write_video
@@ -47,7 +47,7 @@ def without_seconds(card):
 
 
 def test_one_bad_file_never_stops_the_rest(videos):
-    outcomes = list(score_all(videos, Request(**QUICK)))
+    outcomes = list(score_all(videos, Options(**QUICK)))
     assert [outcome.video for outcome in outcomes] == videos
     assert [outcome.scorecard is not None for outcome in outcomes] == [True, False, True, True]
     assert "text.mp4 is not a video" in outcomes[1].error
@@ -58,14 +58,14 @@ def test_a_failure_that_nobody_foresaw_is_told_and_logged(videos, monkeypatch, c
         raise RuntimeError("all is lost")
 
     monkeypatch.setattr(eval.batch, "examine", fail)
-    outcome = score_one(videos[0], Request(**QUICK))
+    outcome = score_one(videos[0], Options(**QUICK))
     assert outcome.error == "scoring failed, RuntimeError: all is lost"
     assert any("take 0.mp4" in message for message in caplog.messages)
 
 
 def test_two_processes_give_the_same_scorecards_and_the_same_total_as_one(videos, tmp_path):
-    one = by_video(score_all(videos, Request(**QUICK, out=str(tmp_path))))
-    two = by_video(score_all(videos, Request(**QUICK), jobs=2))
+    one = by_video(score_all(videos, Options(**QUICK, out=str(tmp_path))))
+    two = by_video(score_all(videos, Options(**QUICK), jobs=2))
     assert set(one) == set(two) and two["text.mp4"].error == one["text.mp4"].error
     cards = [[o.scorecard for _, o in sorted(outcomes.items()) if o.scorecard] for outcomes in (one, two)]
     assert len(cards[0]) == 3
@@ -79,7 +79,7 @@ def test_two_processes_give_the_same_scorecards_and_the_same_total_as_one(videos
 def test_what_is_finished_is_kept_and_the_rest_is_scored(videos, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    request = Request(**QUICK, out=str(out))
+    request = Options(**QUICK, out=str(out))
     first = list(score_all(videos[:1], request))
     assert not first[0].kept
     names = sorted(path.name for path in out.iterdir())
@@ -97,8 +97,8 @@ def test_a_finished_scorecard_is_not_kept_when_it_would_come_out_differently(
     out = tmp_path / "out"
     out.mkdir()
     video, request = videos[0], {**QUICK, "out": str(out)}
-    score_one(video, Request(**request))
-    assert score_one(video, Request(**request)).kept
+    score_one(video, Options(**request))
+    assert score_one(video, Options(**request)).kept
     if change == "storyboard":
         other = storyboard.model_copy(update={"title": "Another"})
         (tmp_path / "board.yaml").write_text(other.to_yaml())
@@ -115,7 +115,7 @@ def test_a_finished_scorecard_is_not_kept_when_it_would_come_out_differently(
         monkeypatch.setattr(eval.batch, "all_metrics", lambda: {**known, "new": known["sca"]})
     else:
         next(out.glob("*.json")).write_text("{")
-    assert not score_one(video, Request(**request)).kept
+    assert not score_one(video, Options(**request)).kept
 
 
 def test_the_same_storyboard_or_a_folder_of_them_may_be_given(videos, storyboard, tmp_path):
@@ -123,25 +123,25 @@ def test_the_same_storyboard_or_a_folder_of_them_may_be_given(videos, storyboard
     boards.mkdir()
     one = storyboard.model_copy(update={"title": "One"})
     (boards / "take 0.yaml").write_text(one.to_yaml())
-    request = Request(**QUICK, storyboard=str(boards))
+    request = Options(**QUICK, storyboard=str(boards))
     assert score_one(videos[0], request).scorecard.storyboard["title"] == "One"
     assert "take 1.yaml is missing" in score_one(videos[2], request).error
-    request = Request(**QUICK, storyboard=str(boards / "take 0.yaml"))
+    request = Options(**QUICK, storyboard=str(boards / "take 0.yaml"))
     assert score_one(videos[2], request).scorecard.storyboard["title"] == "One"
-    prompt = Request(**QUICK, prompt=storyboard.prompt, cuts=(9, 21))
+    prompt = Options(**QUICK, prompt=storyboard.prompt, cuts=(9, 21))
     assert score_one(videos[0], prompt).scorecard.metrics["sca"].value == 1
 
 
 def test_what_would_fail_every_video_is_refused_before_any_work(tmp_path):
     (tmp_path / "file").touch()
     for request, reason in (
-        (Request(storyboard="nowhere.yaml"), "nowhere.yaml"),
-        (Request(detector="eyes"), "the detector is 'eyes'"),
-        (Request(encoders="nothing"), "'nothing' is no encoder"),
-        (Request(boxes=str(tmp_path / "boxes.json")), "boxes.json cannot be read"),
-        (Request(out=str(tmp_path / "file")), "is a file, but scorecards need a folder"),
-        (Request(prompt="a beach"), "the prompt has no tags"),
-        (Request(aesthetic="missing.pth"), "missing.pth is not a file"),
+        (Options(storyboard="nowhere.yaml"), "nowhere.yaml"),
+        (Options(detector="eyes"), "the detector is 'eyes'"),
+        (Options(encoders="nothing"), "'nothing' is no encoder"),
+        (Options(boxes=str(tmp_path / "boxes.json")), "boxes.json cannot be read"),
+        (Options(out=str(tmp_path / "file")), "is a file, but scorecards need a folder"),
+        (Options(prompt="a beach"), "the prompt has no tags"),
+        (Options(aesthetic="missing.pth"), "missing.pth is not a file"),
     ):
         with pytest.raises((ValueError, OSError), match=reason):
             check(request)
@@ -151,7 +151,7 @@ def test_a_process_that_dies_takes_only_its_own_videos_along(videos):
     """The kernel ends processes that take too much memory without a word."""
     killed = []
     outcomes = []
-    for outcome in score_all(videos * 2, Request(**QUICK), jobs=2):
+    for outcome in score_all(videos * 2, Options(**QUICK), jobs=2):
         outcomes.append(outcome)
         if not killed:
             killed = [child for child in _children(os.getpid()) if _runs_worker(child)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eval import Cancelled, Scorecard, ScorecardError, all_metrics, combine, load_detector, score
 from eval.encoders import Encoders
-from eval.gathering import prompt_storyboard
+from eval.gathering import prompt_request
 from eval.metric import Measured, Metric
 from eval.scorecard import BoundaryRecord, MetricRecord, VideoRecord, examine, measure, storyboard_hash
 from holocine import Storyboard, StoryboardError, VideoError, write_video
@@ -135,14 +135,13 @@ def test_a_storyboard_may_be_a_file_or_another_video(tmp_path, three_shots, stor
         score(tmp_path / "own.mp4", tmp_path / "bare.mp4", encoders=NOTHING, detector=detector)
 
 
-def test_a_prompt_string_becomes_a_storyboard_as_long_as_the_video(tmp_path, three_shots, write_file):
+def test_a_prompt_string_with_cuts_is_a_request_as_long_as_the_video(tmp_path, three_shots, write_file):
     prompt = "[global caption] Rain. [per shot caption] Wide shot. [shot cut] Close-up. [shot cut] Wide shot."
     path = write_file(tmp_path / "a.webm", three_shots[:31, ::2, ::2].copy(), codec="libvpx-vp9")
-    for source in (path, three_shots[:31]):
-        storyboard = prompt_storyboard(prompt, (9, 22), source)
-        assert storyboard.num_frames == 33 and storyboard.cuts == (9, 21)
-        assert any("22 was moved to frame 21" in warning for warning in storyboard.warnings)
-    assert prompt_storyboard(prompt, None, three_shots).num_shots == 3
+    for source, fps in ((path, None), (three_shots[:31], 12)):
+        request = prompt_request(prompt, (9, 22), source, fps)
+        assert request.storyboard.num_frames == 31 and request.storyboard.cuts == (9, 22)
+        assert request.timed and request.fps is None, "frames are those of the video"
 
 
 def test_without_a_storyboard_what_needs_one_is_absent_and_the_rest_is_there(three_shots, detector):
@@ -184,11 +183,14 @@ def test_frames_beyond_the_storyboard_are_said(three_shots, storyboard, detector
     assert "38 frames, 5 more than the 33" in scored.notes[0]
 
 
-@pytest.mark.parametrize("times", [0.45, 1.55])
-def test_a_video_of_another_length_altogether_is_refused(three_shots, storyboard, detector, times):
+@pytest.mark.parametrize(("times", "than"), [(0.45, "18 fewer"), (1.55, "18 more")])
+def test_a_video_of_another_length_altogether_is_scored_on_what_is_there(
+    three_shots, storyboard, detector, times, than
+):
     frames = np.resize(three_shots, (round(33 * times), *three_shots.shape[1:]))
-    with pytest.raises(StoryboardError, match="its storyboard has 33: a difference of more than 50% means"):
-        score(frames, storyboard, encoders=NOTHING, detector=detector)
+    scored = nothing_but_numbers(score(frames, storyboard, encoders=NOTHING, detector=detector))
+    assert than in scored.notes[0]
+    assert any("align it by share" in note for note in scored.notes)
 
 
 def test_another_frame_rate_than_the_storyboards_is_said(three_shots, storyboard, detector):

@@ -83,19 +83,23 @@ def test_every_shot_has_a_text_window_of_its_own(storyboard):
 
 
 @given(storyboards())
-def test_what_is_already_4t_plus_1_is_not_snapped(storyboard):
-    assert not any("4t + 1" in warning for warning in storyboard.warnings)
+def test_what_is_already_4t_plus_1_is_run_as_it_is(storyboard):
+    run = storyboard.as_run()
+    assert run == storyboard and run.asked == storyboard and run.moved == ()
 
 
 @given(st.lists(st.integers(5, 50), min_size=1, max_size=13))
-def test_any_shots_of_five_frames_or_more_become_a_valid_timeline_near_the_one_asked_for(lengths):
+def test_any_shots_of_five_frames_or_more_are_kept_and_run_on_a_valid_timeline_near_the_one_asked_for(lengths):
     storyboard = board(shots=[{"caption": "a", "num_frames": n} for n in lengths])
-    assert storyboard.num_shots == len(lengths)
-    assert storyboard.num_frames % 4 == 1
     asked = [sum(lengths[: i + 1]) for i in range(len(lengths))]
-    got = [*storyboard.cuts, storyboard.num_frames]
+    assert [*storyboard.cuts, storyboard.num_frames] == asked and storyboard.warnings == ()
+    run = storyboard.as_run()
+    assert run.num_shots == len(lengths)
+    got = [*run.cuts, run.num_frames]
+    assert all(n % 4 == 1 for n in got)
     assert all(abs(a - b) <= 2 for a, b in zip(asked, got, strict=True))
-    assert len(storyboard.warnings) == sum(a != b for a, b in zip(asked, got, strict=True))
+    assert len(run.warnings) == len(run.moved) == sum(a != b for a, b in zip(asked, got, strict=True))
+    assert run.asked == storyboard and run.as_run() == run
 
 
 def test_captions_alone_are_spread_evenly_over_241_frames_at_15_fps():
@@ -154,15 +158,25 @@ def test_every_way_to_give_the_shots_makes_the_same_storyboard(fields):
 
 def test_seconds_are_counted_at_the_storyboards_own_fps():
     shots = [{"caption": "a", "seconds": 2}, {"caption": "b", "seconds": 2.5}]
-    assert board(fps=12, shots=shots).cuts == (25,)
-    assert board(fps=30, shots=shots).cuts == (61,)
+    assert board(fps=12, shots=shots).cuts == (24,)
+    assert board(fps=30, shots=shots).cuts == (60,)
 
 
-def test_snapped_values_are_warnings_that_name_old_and_new_value():
-    storyboard = board(shot_cut_frames=[38, 80], num_frames=120)
+def test_seconds_that_no_whole_number_of_frames_says_are_kept():
+    storyboard = board(fps=12, shots=[{"caption": "a", "seconds": 1.3}, {"caption": "b", "seconds": 2}])
+    assert storyboard.cuts == (16,) and storyboard.shot_seconds == (1.3, 2)
+    assert "seconds: 1.3" in storyboard.to_yaml() and Storyboard.from_yaml(storyboard.to_yaml()) == storyboard
+    assert storyboard.model_copy(update={"fps": 24.0}).cuts == (31,)
+    assert storyboard.shots[0].model_copy(update={"num_frames": 8}).seconds is None
+
+
+def test_what_is_moved_to_be_run_is_said_with_old_and_new_value():
+    asked = board(shot_cut_frames=[38, 80], num_frames=120)
+    assert (asked.cuts, asked.num_frames, asked.warnings) == ((38, 80), 120, ())
+    storyboard = asked.as_run()
     assert storyboard.cuts == (37, 81)
     assert storyboard.num_frames == 121
-    assert storyboard.warnings == (
+    assert storyboard.warnings == storyboard.moved == (
         "shot 2 of 3: cut at frame 38 was moved to frame 37 (the nearest 4t + 1)",
         "shot 3 of 3: cut at frame 80 was moved to frame 81 (the nearest 4t + 1)",
         "num_frames 120 was changed to 121 (the nearest 4t + 1)",
@@ -170,7 +184,8 @@ def test_snapped_values_are_warnings_that_name_old_and_new_value():
 
 
 def test_warnings_are_no_part_of_equality_nor_of_files():
-    snapped, exact = board(shot_cut_frames=[38, 80], num_frames=120), board(shot_cut_frames=[37, 81], num_frames=121)
+    snapped = board(shot_cut_frames=[38, 80], num_frames=120).as_run()
+    exact = board(shot_cut_frames=[37, 81], num_frames=121)
     assert snapped.warnings and not exact.warnings
     assert snapped == exact
     assert hash(snapped) == hash(exact)
@@ -179,7 +194,7 @@ def test_warnings_are_no_part_of_equality_nor_of_files():
 
 
 def test_a_copy_with_another_seed_keeps_the_warnings_and_one_with_other_shots_does_not():
-    snapped = board(num_frames=120)
+    snapped = board(num_frames=120).as_run()
     assert snapped.model_copy(update={"seed": 3}).warnings == snapped.warnings != ()
     assert snapped.model_copy(update={"shots": ["a"]}).warnings == ()
 
@@ -283,11 +298,6 @@ def test_any_text_is_a_caption(caption):
             {"cuts": [49, 400]},
             r"shot 3 of 3: cut at frame 400 is beyond the end of the video \(241 frames, the last is 240\)",
         ),
-        (
-            {"cuts": [37, 38]},
-            r"shot 3 of 3: cut at frame 37 is not after .*; cuts are rounded to 4t \+ 1, here 38 to 37",
-        ),
-        ({"cuts": [9, 240]}, r"shot 3 of 3: cut at frame 241 is beyond the end .*; cuts are rounded .* 240 to 241"),
         ({"cuts": [49]}, "shot 3 of 3: has no cut; 3 captions need 2 cuts, not 1"),
         ({"shots": ["a"] * 5, "cuts": [49, 97]}, "shot 4 of 5: has no cut; 5 captions need 4 cuts, not 2"),
         (
@@ -314,10 +324,6 @@ def test_any_text_is_a_caption(caption):
             "num_frames is 13, but the shots together have 9",
         ),
         ({"shots": [{"caption": "a", "num_frames": 9}], "cuts": []}, "give either cuts or the length of every shot"),
-        (
-            {"shots": [{"caption": c, "num_frames": n} for c, n in [("a", 5), ("b", 1), ("c", 9)]]},
-            r"shot 3 of 3: cut at frame 5 is not after the previous cut \(frame 5\); cuts are .* here 6 to 5",
-        ),
     ],
 )
 def test_bad_input_is_one_sentence_that_names_the_place_and_the_value(fields, message):
@@ -325,6 +331,26 @@ def test_bad_input_is_one_sentence_that_names_the_place_and_the_value(fields, me
         board(**fields)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 260
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"cuts": [37, 38]},
+            r"shot 3 of 3: cut at frame 37 is not after .*; cuts are rounded to 4t \+ 1, here 38 to 37",
+        ),
+        ({"cuts": [9, 240]}, r"shot 3 of 3: cut at frame 241 is beyond the end .*; cuts are rounded .* 240 to 241"),
+        (
+            {"shots": [{"caption": c, "num_frames": n} for c, n in [("a", 5), ("b", 1), ("c", 9)]]},
+            r"shot 3 of 3: cut at frame 5 is not after the previous cut \(frame 5\); cuts are .* here 6 to 5",
+        ),
+    ],
+)
+def test_shots_that_are_too_short_to_be_run_are_kept_and_refused_when_they_are_run(fields, message):
+    asked = board(**fields)
+    with pytest.raises(StoryboardError, match=message):
+        asked.as_run()
 
 
 @pytest.mark.parametrize("data", [None, 3, "text", ["a"], [("global_caption", "x")]])
