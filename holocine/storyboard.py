@@ -79,7 +79,7 @@ class Shot(_Frozen):
     caption: Text = Field(description="What this shot shows; refers to characters by tag, such as [character1].")
     num_frames: Annotated[int, Field(strict=True, ge=1, description="Length of the shot, in frames.")]
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="Length of the shot in seconds, where no whole number of frames says it; num_frames follows from it."
+        None, description="Length of the shot in seconds, where no whole number of frames says it."
     )
 
     @field_validator("caption")

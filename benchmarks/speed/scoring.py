@@ -28,6 +28,7 @@ from eval.footage import observe
 from eval.gathering import gather, storyboard_of
 from eval.metric import Metric
 from eval.metrics import all_metrics
+from eval.request import Request, place
 from eval.scorecard import measure, measure_all, score
 from eval.shots import ShotDetector, load_detector
 from holocine import Storyboard, write_video
@@ -104,7 +105,11 @@ class OwnEvidence:
         self.aesthetic = None
         self.missing = encoders.missing
 
-    shots, why = Evidence.shots, Evidence.why
+    shots, cuts, why = Evidence.shots, Evidence.cuts, Evidence.why
+
+    @cached_property
+    def asked(self):
+        return place(Request.of(self.storyboard), self.footage.num_frames, self.footage.fps)
 
     @cached_property
     def footage(self):

@@ -8,6 +8,7 @@ import pytest
 from eval.evidence import Detection, Embeddings, Evidence, Footage, TextEmbeddings
 from eval.metric import add_up
 from eval.metrics.adherence import METRICS, similarities
+from eval.request import Request, place
 from holocine import Storyboard
 
 METRIC = {metric.name: metric for metric in METRICS}
@@ -33,7 +34,7 @@ def make_evidence(shots, texts, whole=A, cuts=CUTS):
     return Evidence(
         footage=footage,
         detection=Detection("test", num_frames, ()),
-        storyboard=storyboard,
+        asked=storyboard and place(Request(storyboard, fps=None), footage.num_frames, footage.fps),
         clip=Embeddings("test", numbers, vectors),
         text=TextEmbeddings("test", whole, np.array(texts, np.float32)),
     )
@@ -91,7 +92,7 @@ def test_a_shot_without_frames_is_not_covered_and_has_no_value():
     assert (retrieval.covered, retrieval.parts["chance"]) == (2, pytest.approx(2 / 3))
 
 
-@pytest.mark.parametrize("field", ["storyboard", "clip", "text"])
+@pytest.mark.parametrize("field", ["asked", "clip", "text"])
 def test_what_is_missing_is_the_reason(field):
     evidence = replace(make_evidence([A, B, C], [A, B, C]), **{field: None}, missing={field: f"no {field} because"})
     for metric in METRICS:

@@ -6,6 +6,7 @@ import pytest
 from eval.evidence import Boundary, Detection, Embeddings, Evidence, Footage
 from eval.metric import add_up
 from eval.metrics.characters import METRICS, by_distance
+from eval.request import Request, place
 from holocine import Storyboard
 
 METRIC = {metric.name: metric for metric in METRICS}
@@ -35,7 +36,7 @@ def make_evidence(captions, looks, cuts=None, crops=None, clip=True, frames_a_sh
     return Evidence(
         footage=footage,
         detection=Detection("test", num_frames, tuple(Boundary(frame, 1.0) for frame in found)),
-        storyboard=storyboard,
+        asked=place(Request(storyboard, fps=None), num_frames, footage.fps),
         clip=Embeddings("test", numbers, vectors) if clip else None,
         crops=crops or {},
         missing={} if clip else {"clip": "no CLIP here"},
@@ -172,6 +173,6 @@ def test_a_shot_that_the_video_is_too_short_for_is_not_covered():
     evidence = make_evidence(["[character1]", "[character1] a", "[character1] b"], [A, A, A])
     short = Embeddings("test", evidence.clip.frames[:17], evidence.clip.vectors[:17])
     measured = METRIC["character_consistency"].measure(
-        Evidence(evidence.footage, evidence.detection, evidence.storyboard, clip=short)
+        Evidence(evidence.footage, evidence.detection, evidence.asked, clip=short)
     )
     assert (measured.covered, measured.of) == (1, 3)

@@ -9,6 +9,7 @@ from eval.evidence import Boundary, Detection, Evidence, Footage
 from eval.figure import figure_share
 from eval.film_terms import asked_camera, asked_size
 from eval.metrics.cinematography import METRICS, camera_of, size_of
+from eval.request import Request, place
 from holocine.puppet.captions import CAMERA_WORDS, SIZE_WORDS, to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import Scene, sample_scene
@@ -21,7 +22,8 @@ FIRST_SEED = 920_000
 def filmed(frames: np.ndarray, storyboard: Storyboard | None, cuts=()) -> Evidence:
     nothing = np.zeros(len(frames))
     footage = Footage("0", len(frames), 12.0, frames.shape[2:0:-1], frames, frames, nothing, nothing)
-    return Evidence(footage, Detection("truth", len(frames), tuple(Boundary(c, 1.0) for c in cuts)), storyboard)
+    asked = storyboard and place(Request(storyboard, fps=None), len(frames), footage.fps)
+    return Evidence(footage, Detection("truth", len(frames), tuple(Boundary(c, 1.0) for c in cuts)), asked)
 
 
 def staged(scene: Scene) -> Evidence:

@@ -276,12 +276,12 @@ def test_sampling_has_a_constant_rate_and_two_frames_a_shot(num_frames, fps, len
     storyboard = Storyboard.from_captions(
         "Rain.", ["Wide shot."] * len(lengths), sum(lengths) * 4 + 1, list(np.cumsum(lengths[:-1]) * 4 + 1)
     )
-    frames = sampled_frames(storyboard.num_frames, fps, storyboard)
+    frames = sampled_frames(storyboard.num_frames, fps, storyboard.shot_ranges)
     assert frames[0] == 0 and frames[-1] < storyboard.num_frames and (np.diff(frames) > 0).all()
     for shot in storyboard.shot_ranges:
         assert ((frames >= shot.start) & (frames < shot.stop)).sum() >= min(2, len(shot))
-    shorter = sampled_frames(num_frames, fps, storyboard)
-    np.testing.assert_array_equal(shorter, sampled_frames(10_000, fps, storyboard)[: len(shorter)])
+    shorter = sampled_frames(num_frames, fps, storyboard.shot_ranges)
+    np.testing.assert_array_equal(shorter, sampled_frames(10_000, fps, storyboard.shot_ranges)[: len(shorter)])
     assert len(set(np.diff(sampled_frames(400, fps)))) == 1
 
 

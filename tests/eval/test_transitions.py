@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from eval.evidence import Boundary, Detection, Evidence, Footage
 from eval.metric import Measured, add_up
 from eval.metrics.transitions import METRICS, TOLERANCES
+from eval.request import Request, place
 from holocine.storyboard import Storyboard
 
 BY_NAME = {metric.name: metric for metric in METRICS}
@@ -33,7 +34,8 @@ def evidence(
     boundaries = tuple(
         Boundary(cut, 0.9, "gradual", cut - 3, cut + 3) if cut in gradual else Boundary(cut, 0.9) for cut in cuts
     )
-    return Evidence(footage, Detection("a detector 1", num_frames, boundaries, tells_gradual), storyboard)
+    asked = storyboard and place(Request(storyboard, fps=None), num_frames, footage.fps)
+    return Evidence(footage, Detection("a detector 1", num_frames, boundaries, tells_gradual), asked)
 
 
 def measured(name: str, *args, **kwargs) -> Measured:
