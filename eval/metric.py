@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from eval.evidence import Evidence
 
 Parts = Mapping[str, float]
@@ -35,6 +37,24 @@ class Measured:
     def absent(cls, reason: str, of: int = 0) -> Measured:
         """Nothing measured, and why."""
         return cls({}, 0, of, reason)
+
+    @classmethod
+    def mean_of(
+        cls,
+        values: Iterable[float | None],
+        nothing: str,
+        of: int | None = None,
+        detail: Iterable[dict[str, Any]] = (),
+    ) -> Measured:
+        """The mean over shots, pairs or frames, as sum and count; None is one that could not be looked at.
+
+        `nothing`: the reason where no value is known. `of`: how many there are, if `values` leaves some out.
+        """
+        values = list(values)
+        known = [value for value in values if value is not None]
+        parts = {"sum": float(np.sum(known)), "count": float(len(known))} if known else {}
+        reason = None if known else nothing
+        return cls(parts, len(known), len(values) if of is None else of, reason, tuple(detail))
 
 
 def mean(parts: Parts) -> float | None:

@@ -20,7 +20,7 @@ from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs import league, live_run, shipped
 from desk.tabs.versions import VOTES
-from desk.tabs.visits import BUSY, IDLE, arrival, cancel, known
+from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known
 
 _INTRODUCTION = """
 ### Which system is better
@@ -32,7 +32,6 @@ _PAPER = "The paper’s Table 1"
 def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Tabs, tab: gr.Tab) -> None:
     """The tab, inside the `gr.Tab` that is open, which is `tab`."""
     choices = _choices(studio, None)
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
     gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
     source = gr.Radio(choices, value=choices[0][1], label="Results", elem_id="results")
     table = components.league({})
@@ -50,7 +49,7 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         status = gr.HTML(_status(), apply_default_css=False, elem_classes=["desk"])
 
     shown = [table, plots, reel]
-    tab.select(lambda visitor: gr.update(choices=_choices(studio, visitor)), visitor, source, **quiet)
+    tab.select(lambda visitor: gr.update(choices=_choices(studio, visitor)), visitor, source, **QUIET)
     # The last choice counts, also while the table of an earlier one is still being made.
     gr.on(
         [tab.select, source.change],
@@ -58,25 +57,20 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         [source, visitor],
         [*shown, voted],
         trigger_mode="always_last",
-        **quiet,
+        **QUIET,
     )
-    table.choose(_look(studio), [source, visitor], reel, **quiet)
-    reel.open_scene(_open(studio), [source, visitor], [editor, tabs], **quiet)
-    run.click(
-        _run(studio),
-        [systems, count, steps, visitor],
-        [status, source, run, stop],
-        concurrency_limit=None,
-        **quiet,
-    )
-    stop.click(cancel(studio), visitor, None, queue=False, **quiet)
-    gr.context.Context.root_block.load(
-        # A finished run is among the results to choose from.
-        arrival(studio, "run", partial(_watch, studio), lambda record: gr.skip()),
+    table.choose(_look(studio), [source, visitor], reel, **QUIET)
+    reel.open_scene(_open(studio), [source, visitor], [editor, tabs], **QUIET)
+    connect(
+        studio,
         visitor,
-        [status, source, run, stop],
-        concurrency_limit=None,
-        **quiet,
+        run,
+        stop,
+        begin=_run(studio),
+        asked=[systems, count, steps, visitor],
+        shown=[status, source],
+        # A finished run is among the results to choose from.
+        arrive=arrival(studio, "run", partial(_watch, studio), lambda record: gr.skip()),
     )
 
 

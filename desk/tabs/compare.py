@@ -20,7 +20,7 @@ from desk.studio.studio import ATTENTION, MOST_SEED, Settings, Studio
 from desk.studio.wording import sentence
 from desk.tabs import versions
 from desk.tabs.direct import ATTENTION_WORDS
-from desk.tabs.visits import BUSY, IDLE, arrival, cancel, known, read_seed, refusal
+from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known, read_seed, refusal
 from holocine.storyboard import StoryboardError
 
 _INTRODUCTION = """
@@ -48,27 +48,21 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tab: gr.Tab
             screen = components.comparison({"state": "empty"})
     current = gr.State(None)
     fields = [field for _, parts in rows for field in parts]
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
     count.change(
-        lambda n: [gr.update(visible=i < n) for i in range(versions.MOST)], count, [row for row, _ in rows], **quiet
+        lambda n: [gr.update(visible=i < n) for i in range(versions.MOST)], count, [row for row, _ in rows], **QUIET
     )
-    gr.on([tab.select, editor.change], _describe, editor, scene, trigger_mode="always_last", **quiet)
-    run.click(
-        _compare(studio),
-        [editor, count, blind, visitor, *fields],
-        [screen, current, run, stop],
-        concurrency_limit=None,
-        **quiet,
-    )
-    stop.click(cancel(studio), visitor, None, queue=False, **quiet)
-    gr.context.Context.root_block.load(
-        arrival(studio, "compare", partial(_watch, studio), partial(_kept, studio)),
+    gr.on([tab.select, editor.change], _describe, editor, scene, trigger_mode="always_last", **QUIET)
+    connect(
+        studio,
         visitor,
-        [screen, current, run, stop],
-        concurrency_limit=None,
-        **quiet,
+        run,
+        stop,
+        begin=_compare(studio),
+        asked=[editor, count, blind, visitor, *fields],
+        shown=[screen, current],
+        arrive=arrival(studio, "compare", partial(_watch, studio), partial(_kept, studio)),
     )
-    screen.vote(_vote(studio), [current, visitor], screen, **quiet)
+    screen.vote(_vote(studio), [current, visitor], screen, **QUIET)
 
 
 def _row(index: int, model: Any, limits: Limits) -> tuple[gr.Row, list]:

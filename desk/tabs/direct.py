@@ -18,7 +18,7 @@ from desk.studio.outputs import Record
 from desk.studio.studio import ATTENTION, Settings, Studio
 from desk.studio.wording import sentence
 from desk.tabs.examples import Example, load_examples
-from desk.tabs.visits import IDLE, cancel, known, read_seed, read_size, refusal, watch
+from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal, watch
 from holocine.storyboard import StoryboardError
 
 ATTENTION_WORDS = {
@@ -68,25 +68,12 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
 
     asked = [editor, settings["model"], *(settings[name] for name in _SETTINGS), visitor]
     seen = [screen, history, run, stop]
-    gr.on(
-        [run.click, editor.submit],
-        _generate(studio),
-        asked,
-        seen,
-        concurrency_limit=None,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    stop.click(cancel(studio), visitor, None, queue=False, show_progress="hidden", api_visibility="private")
-    shown.choose(_choose_example(examples), None, [editor, screen], show_progress="hidden", api_visibility="private")
-    history.choose(
-        _choose_own(studio),
-        visitor,
-        [editor, screen, *(settings[name] for name in _SETTINGS)],
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    settings["model"].change(_choose_model, settings["model"], editor, show_progress="hidden", api_visibility="private")
+    gr.on([run.click, editor.submit], _generate(studio), asked, seen, concurrency_limit=None, **QUIET)
+    stop.click(cancel(studio), visitor, None, queue=False, **QUIET)
+    shown.choose(_choose_example(examples), None, [editor, screen], **QUIET)
+    restored = [editor, screen, *(settings[name] for name in _SETTINGS)]
+    history.choose(_choose_own(studio), visitor, restored, **QUIET)
+    settings["model"].change(_choose_model, settings["model"], editor, **QUIET)
     _on_load(studio, visitor, first, seen)
     return DirectTab(editor, screen, settings["attention"], settings["model"], history)
 
@@ -298,6 +285,4 @@ def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, se
             async for update in _watch(studio, job, token):
                 yield token, *update
 
-    gr.context.Context.root_block.load(
-        arrive, visitor, [visitor, *seen], concurrency_limit=None, show_progress="hidden", api_visibility="private"
-    )
+    gr.context.Context.root_block.load(arrive, visitor, [visitor, *seen], concurrency_limit=None, **QUIET)

@@ -17,7 +17,7 @@ from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
 from desk.studio.outputs import Record
 from desk.studio.studio import Studio
-from desk.tabs.visits import arrival, cancel, known, refusal, watch
+from desk.tabs.visits import QUIET, arrival, connect, known, refusal, watch
 from holocine.storyboard import Storyboard, StoryboardError
 
 if TYPE_CHECKING:
@@ -54,30 +54,17 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
             screen = components.stage({"state": "empty", "text": "Your video and its scores will appear here."})
             edit = gr.Button("Edit this scene", visible=False, elem_id="edit-scene")
     scene = gr.State(None)
-    run.click(
-        _score(studio, limits),
-        [upload, text, cuts, visitor],
-        [screen, scene, edit, run, stop],
-        concurrency_limit=None,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    stop.click(cancel(studio), visitor, None, queue=False, show_progress="hidden", api_visibility="private")
-    gr.context.Context.root_block.load(
-        arrival(studio, "score", partial(_watch, studio), partial(_kept, studio)),
+    connect(
+        studio,
         visitor,
-        [screen, scene, edit, run, stop],
-        concurrency_limit=None,
-        show_progress="hidden",
-        api_visibility="private",
+        run,
+        stop,
+        begin=_score(studio, limits),
+        asked=[upload, text, cuts, visitor],
+        shown=[screen, scene, edit],
+        arrive=arrival(studio, "score", partial(_watch, studio), partial(_kept, studio)),
     )
-    edit.click(
-        lambda written: (written, gr.Tabs(selected="direct")),
-        scene,
-        [editor, tabs],
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    edit.click(lambda written: (written, gr.Tabs(selected="direct")), scene, [editor, tabs], **QUIET)
 
 
 def read_request(text: str, cuts: str, upload: Path, limits: Limits) -> Request | None:

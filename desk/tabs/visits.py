@@ -16,6 +16,7 @@ from desk.studio.studio import Studio
 IDLE = {"run": gr.update(interactive=True), "stop": gr.update(interactive=False)}
 KEPT = {"compare": "compared", "score": "scored", "run": "run"}  # a record's kind by its job's
 BUSY = {"run": gr.update(interactive=False), "stop": gr.update(interactive=True)}
+QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # a listener: the page says itself how far it is
 
 
 def known(visitor: Any) -> str:
@@ -76,6 +77,26 @@ def arrival(studio: Studio, kind: str, watched: Callable[[Job], AsyncIterator[tu
             yield gr.skip()
 
     return listener
+
+
+def connect(
+    studio: Studio,
+    visitor: gr.BrowserState,
+    run: gr.Button,
+    stop: gr.Button,
+    begin: Callable[..., AsyncIterator[tuple]],
+    asked: list,
+    shown: list,
+    arrive: Callable[[str | None], AsyncIterator[tuple]],
+) -> None:
+    """`run` begins a job with what is `asked`, `stop` ends it, and a page that opens goes on as `arrival` says.
+
+    `begin` and `arrive` yield updates of `shown` and of the two buttons.
+    """
+    seen = [*shown, run, stop]
+    run.click(begin, asked, seen, concurrency_limit=None, **QUIET)
+    stop.click(cancel(studio), visitor, None, queue=False, **QUIET)
+    gr.context.Context.root_block.load(arrive, visitor, seen, concurrency_limit=None, **QUIET)
 
 
 def refusal(error: Exception) -> stage.Value:

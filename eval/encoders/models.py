@@ -27,14 +27,10 @@ class Source:
     download_mb: float  # size of the weights
 
 
-class _Encoder:
-    """What all encoders share. `model` is used in evaluation mode on `device`."""
+class _Sourced:
+    """A model that says of itself what its `source` says."""
 
-    def __init__(self, source: Source, model: nn.Module, preprocess: Callable[[Image.Image], torch.Tensor]) -> None:
-        self.source = source
-        self.model, self.preprocess = model.eval(), preprocess
-        self.device = next(model.parameters()).device
-        self.batch = _BATCH.get(self.device.type, _SMALL_BATCH)
+    source: Source
 
     @property
     def id(self) -> str:
@@ -51,6 +47,16 @@ class _Encoder:
     @property
     def download_mb(self) -> float:
         return self.source.download_mb
+
+
+class _Encoder(_Sourced):
+    """What all encoders share. `model` is used in evaluation mode on `device`."""
+
+    def __init__(self, source: Source, model: nn.Module, preprocess: Callable[[Image.Image], torch.Tensor]) -> None:
+        self.source = source
+        self.model, self.preprocess = model.eval(), preprocess
+        self.device = next(model.parameters()).device
+        self.batch = _BATCH.get(self.device.type, _SMALL_BATCH)
 
     def embed_images(self, pictures: np.ndarray) -> np.ndarray:
         """Unit vectors float32 (n, d) of pictures uint8 (n, H, W, 3), prepared as the model was trained.
@@ -139,7 +145,7 @@ class FeatureEncoder(_Encoder):
         return x.mean((2, 3))
 
 
-class AestheticPredictor:
+class AestheticPredictor(_Sourced):
     """LAION's aesthetic predictor: a linear layer on unit vectors of CLIP ViT-L/14, whose ratings are out of 10.
 
     weight: (d,), bias: scalar. `clip` embeds the pictures.
@@ -152,18 +158,6 @@ class AestheticPredictor:
     @property
     def id(self) -> str:
         return f"{self.source.id} on {self.clip.id}"
-
-    @property
-    def sha256(self) -> str:
-        return self.source.sha256
-
-    @property
-    def licence(self) -> str:
-        return self.source.licence
-
-    @property
-    def download_mb(self) -> float:
-        return self.source.download_mb
 
     def rate_images(self, pictures: np.ndarray) -> np.ndarray:
         """Ratings float64 (n,) of pictures uint8 (n, H, W, 3), between 0 and 1."""

@@ -6,12 +6,15 @@ place of character tags, and texts longer than the encoder reads are split and p
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from eval.evidence import Evidence
 from eval.metric import Measured, Metric, Parts
 
 SOURCE = "HoloCine (arXiv 2510.20822), section 4.2, with CLIP for ViCLIP"
+_UNSEEN = "no frame of a requested shot was embedded"
 
 
 def _why_not(evidence: Evidence) -> str | None:
@@ -43,12 +46,8 @@ def _whole(evidence: Evidence) -> Measured:
 def _shots(evidence: Evidence) -> Measured:
     if reason := _why_not(evidence):
         return Measured.absent(reason)
-    own = np.diagonal(similarities(evidence))
-    detail = tuple({"shot": i, "value": _json(value)} for i, value in enumerate(own, start=1))
-    seen = own[np.isfinite(own)]
-    if not len(seen):
-        return Measured({}, 0, len(own), "no frame of a requested shot was embedded", detail)
-    return Measured({"sum": float(seen.sum()), "count": float(len(seen))}, len(seen), len(own), None, detail)
+    own = [_json(value) for value in np.diagonal(similarities(evidence))]
+    return Measured.mean_of(own, _UNSEEN, detail=({"shot": i, "value": value} for i, value in enumerate(own, start=1)))
 
 
 def _retrieval(evidence: Evidence) -> Measured:
@@ -65,7 +64,7 @@ def _retrieval(evidence: Evidence) -> Measured:
         right.append(share)
     seen = [share for share in right if np.isfinite(share)]
     if not seen:
-        return Measured({}, 0, num_shots, "no frame of a requested shot was embedded", tuple(detail))
+        return Measured({}, 0, num_shots, _UNSEEN, tuple(detail))
     parts = {"right": float(sum(seen)), "count": float(len(seen)), "chance": len(seen) / num_shots}
     return Measured(parts, len(seen), num_shots, None, tuple(detail))
 
@@ -97,52 +96,43 @@ def _json(value: float) -> float | None:
 
 
 _ABSENT = "no storyboard, or no CLIP model that knows the video"
+_similarity = partial(
+    Metric, group="adherence", direction="higher", range=(-1.0, 1.0), source=SOURCE, absent_when=_ABSENT
+)
+_choice = partial(
+    Metric,
+    group="adherence",
+    direction="higher",
+    source="ours",
+    absent_when=f"{_ABSENT}, or one shot",
+    measure=_retrieval,
+)
 
 METRICS: tuple[Metric, ...] = (
-    Metric(
+    _similarity(
         name="text_video",
         version=1,
-        group="adherence",
-        direction="higher",
-        range=(-1.0, 1.0),
-        source=SOURCE,
-        absent_when=_ABSENT,
         meaning="How well the video fits its whole text; comparable only between videos scored by the same encoder.",
         measure=_whole,
     ),
-    Metric(
+    _similarity(
         name="text_shot",
         version=1,
-        group="adherence",
-        direction="higher",
-        range=(-1.0, 1.0),
-        source=SOURCE,
-        absent_when=_ABSENT,
         meaning="How well each shot fits its own caption; only comparable between videos scored by the same encoder.",
         measure=_shots,
     ),
-    Metric(
+    _choice(
         name="shot_retrieval",
         version=1,
-        group="adherence",
-        direction="higher",
         range=(0.0, 1.0),
-        source="ours",
-        absent_when=f"{_ABSENT}, or one shot",
         meaning="How often a shot fits its own caption better than the storyboard's other captions.",
-        measure=_retrieval,
         derive=_rate,
     ),
-    Metric(
+    _choice(
         name="shot_retrieval_above_chance",
         version=1,
-        group="adherence",
-        direction="higher",
         range=(None, 1.0),
-        source="ours",
-        absent_when=f"{_ABSENT}, or one shot",
         meaning="The same on a scale where 0 is guessing and 1 is always right, whatever the number of shots.",
-        measure=_retrieval,
         derive=_above_chance,
     ),
 )

@@ -8,19 +8,22 @@ the two says whether characters are told apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 
 from eval.evidence import Detection, Evidence
-from eval.metric import Measured, Metric, Parts, mean
+from eval.metric import Measured, Metric, Parts
 from holocine.prompt import character_tags
 
 SOURCE = "HoloCine (arXiv 2510.20822), section 4.2, with CLIP for ViCLIP; pairs inside one uncut shot excluded: ours"
 _UNCUT = "the detector found no cut between them"
 _UNSEEN = "nothing of one of them was embedded"
+
+Shown = Sequence[tuple[str, ...]]  # the tags of the characters that each shot's caption names
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,13 @@ def pairs(evidence: Evidence) -> list[Pair]:
     return [_measured(evidence, pair) for pair in found]
 
 
-def _frame_pairs(shown: list[tuple[str, ...]]) -> Iterator[Pair]:
+def _frame_pairs(shown: Shown) -> Iterator[Pair]:
     for i, j in combinations(range(len(shown)), 2):
         shared = tuple(tag for tag in shown[i] if tag in shown[j])
         yield Pair((i, j), shared, bool(shared), "frame")
 
 
-def _crop_pairs(shown: list[tuple[str, ...]]) -> Iterator[Pair]:
+def _crop_pairs(shown: Shown) -> Iterator[Pair]:
     for i, j in combinations(range(len(shown)), 2):
         for a in shown[i]:
             for b in shown[j]:
@@ -98,7 +101,7 @@ def in_one_uncut_shot(detection: Detection, first: range, second: range) -> bool
     return not any(middles[0] < cut <= middles[1] for cut in detection.cuts)
 
 
-def returns(pair: Pair, shown: list[tuple[str, ...]]) -> bool:
+def returns(pair: Pair, shown: Shown) -> bool:
     """Whether the characters that a pair shares come back in its second shot after shots that name none of them."""
     between = shown[pair.shots[0] + 1 : pair.shots[1]]
     return bool(between) and not any(tag in tags for tag in pair.tags for tags in between)
@@ -115,44 +118,37 @@ def _why_not(evidence: Evidence) -> str | None:
     return None
 
 
-def _mean_of(found: list[Pair], nothing: str, extra: Iterable[dict] = ()) -> Measured:
-    """The mean over pairs as sum and count; `nothing` says why there may be no pair at all."""
-    values = [pair.value for pair in found if pair.value is not None]
-    if not values:
+def _mean_over(evidence: Evidence, chosen: Callable[[Pair, Shown], bool], nothing: str) -> Measured:
+    """The mean over the pairs of shots that are `chosen`; `nothing` says why there may be none."""
+    if reason := _why_not(evidence):
+        return Measured.absent(reason)
+    shown = [character_tags(caption) for caption in evidence.asked.captions]
+    found = [pair for pair in pairs(evidence) if chosen(pair, shown)]
+    if found:
         problems = sorted({pair.problem for pair in found if pair.problem})
-        reason = f"none of {len(found)} pairs of shots can be compared: {'; '.join(problems)}" if found else nothing
-        return Measured({}, 0, len(found), reason, tuple(pair.row() for pair in found))
-    parts = {"sum": float(np.sum(values)), "count": float(len(values))}
-    return Measured(parts, len(values), len(found), None, (*(pair.row() for pair in found), *extra))
+        nothing = f"none of {len(found)} pairs of shots can be compared: {'; '.join(problems)}"
+    elif not any(shown):
+        nothing = "no shot caption names a character by its tag, such as [character1]"
+    return Measured.mean_of([pair.value for pair in found], nothing, detail=[pair.row() for pair in found])
 
 
 def _consistency(evidence: Evidence) -> Measured:
-    if reason := _why_not(evidence):
-        return Measured.absent(reason)
-    alike = [pair for pair in pairs(evidence) if pair.alike]
-    return _mean_of(alike, _nobody(evidence, "no character is named in two shots"), _per_character(alike))
+    measured = _mean_over(evidence, lambda pair, _: pair.alike, "no character is named in two shots")
+    if measured.reason:
+        return measured
+    return replace(measured, detail=(*measured.detail, *_per_character(measured.detail)))
 
 
-def _per_character(alike: list[Pair]) -> Iterator[dict]:
-    for tag in sorted({tag for pair in alike for tag in pair.tags}):
-        values = [pair.value for pair in alike if tag in pair.tags and pair.value is not None]
+def _per_character(rows: Sequence[dict]) -> Iterator[dict]:
+    """What rows of pairs come to for each character."""
+    for tag in sorted({tag for row in rows for tag in row["characters"]}):
+        values = [row["value"] for row in rows if tag in row["characters"] and row["value"] is not None]
         yield {"character": tag, "pairs": len(values), "value": float(np.mean(values)) if values else None}
 
 
-def _nobody(evidence: Evidence, otherwise: str) -> str:
-    """Why no pair of shots shares a character: no caption names one, or `otherwise`."""
-    if not any(character_tags(caption) for caption in evidence.asked.captions):
-        return "no shot caption names a character by its tag, such as [character1]"
-    return otherwise
-
-
 def _different(evidence: Evidence) -> Measured:
-    if reason := _why_not(evidence):
-        return Measured.absent(reason)
-    return _mean_of([pair for pair in pairs(evidence) if not pair.alike], _NO_DIFFERENT)
-
-
-_NO_DIFFERENT = "every two shots share a character, so nothing says how alike different ones look"
+    nothing = "every two shots share a character, so nothing says how alike different ones look"
+    return _mean_over(evidence, lambda pair, _: not pair.alike, nothing)
 
 
 def _margin(evidence: Evidence) -> Measured:
@@ -172,27 +168,23 @@ def _difference(parts: Parts) -> float | None:
 
 
 def _return(evidence: Evidence) -> Measured:
-    if reason := _why_not(evidence):
-        return Measured.absent(reason)
-    shown = [character_tags(caption) for caption in evidence.asked.captions]
-    back = [pair for pair in pairs(evidence) if pair.alike and returns(pair, shown)]
-    measured = _mean_of(back, _nobody(evidence, "no character comes back after a shot without it"))
-    if measured.reason:
-        return measured
+    measured = _mean_over(
+        evidence,
+        lambda pair, shown: pair.alike and returns(pair, shown),
+        "no character comes back after a shot without it",
+    )
     parts = dict(measured.parts)
-    for pair in back:
-        if pair.value is not None:
-            for name, amount in (("sum", pair.value), ("count", 1.0)):
-                key = f"{name}_at_{pair.distance}"
+    for row in measured.detail:
+        if row["value"] is not None:
+            for name, amount in (("sum", row["value"]), ("count", 1.0)):
+                key = f"{name}_at_{row['distance']}"
                 parts[key] = parts.get(key, 0.0) + amount
     return replace(measured, parts=parts)
 
 
 def _adjacent(evidence: Evidence) -> Measured:
-    if reason := _why_not(evidence):
-        return Measured.absent(reason)
-    next_to = [pair for pair in pairs(evidence) if pair.alike and pair.distance == 1]
-    return _mean_of(next_to, _nobody(evidence, "no character is named in two shots in a row"))
+    nothing = "no character is named in two shots in a row"
+    return _mean_over(evidence, lambda pair, _: pair.alike and pair.distance == 1, nothing)
 
 
 def by_distance(parts: Parts) -> dict[int, float]:
@@ -203,34 +195,28 @@ def by_distance(parts: Parts) -> dict[int, float]:
 
 _ABSENT = "no storyboard, no CLIP model that knows the video, or no such pair of shots with a cut between the two"
 
+_similarity = partial(
+    Metric, group="inter-shot", direction="higher", range=(-1.0, 1.0), source=SOURCE, absent_when=_ABSENT
+)
+
 METRICS: tuple[Metric, ...] = (
-    Metric(
+    _similarity(
         name="character_consistency",
         version=1,
-        group="inter-shot",
-        direction="higher",
-        range=(-1.0, 1.0),
-        source=SOURCE,
-        absent_when=_ABSENT,
         meaning="How alike two shots look that show the same character: 1 is the same picture.",
         measure=_consistency,
     ),
-    Metric(
+    _similarity(
         name="different_characters",
         version=1,
-        group="inter-shot",
         direction="none",
-        range=(-1.0, 1.0),
         source="ours, after the same formula",
-        absent_when=_ABSENT,
         meaning="How alike two shots look that share no character; what consistency has to be compared with.",
         measure=_different,
     ),
-    Metric(
+    _similarity(
         name="character_margin",
         version=1,
-        group="inter-shot",
-        direction="higher",
         range=(-2.0, 2.0),
         source="ours",
         absent_when="one of the two similarities that it compares is absent",
@@ -238,27 +224,18 @@ METRICS: tuple[Metric, ...] = (
         measure=_margin,
         derive=_difference,
     ),
-    Metric(
+    _similarity(
         name="character_adjacent",
         version=1,
-        group="inter-shot",
-        direction="higher",
-        range=(-1.0, 1.0),
-        source=SOURCE,
-        absent_when=_ABSENT,
         meaning="Character consistency from one shot to the very next one.",
         measure=_adjacent,
     ),
-    Metric(
+    _similarity(
         name="character_return",
         version=1,
-        group="inter-shot",
-        direction="higher",
-        range=(-1.0, 1.0),
         source="ours, after HoloCine's claim of persistence (section 4.4): shots A-B-A",
         absent_when="no character comes back after shots without it, or no storyboard or CLIP model",
         meaning="Character consistency after an absence: the same character before and after shots without it.",
         measure=_return,
-        derive=mean,
     ),
 )

@@ -63,10 +63,8 @@ def _camera_movement(evidence: Evidence) -> Measured:
             seen = camera_of(movement)
             numbers = dict(zip(("right", "down", "growth"), map(float, movement), strict=True))
             detail.append({"shot": index + 1, "asked": wanted, "seen": seen, "value": float(seen == wanted), **numbers})
-    if not detail:
-        return Measured.absent("no shot that asks for a camera movement is long enough to show one", of=of)
-    parts = {"sum": sum(shot["value"] for shot in detail), "count": len(detail)}
-    return Measured(parts, len(detail), of, detail=tuple(detail))
+    nothing = "no shot that asks for a camera movement is long enough to show one"
+    return Measured.mean_of([shot["value"] for shot in detail], nothing, of, detail)
 
 
 def _shot_size(evidence: Evidence) -> Measured:
@@ -88,10 +86,8 @@ def _shot_size(evidence: Evidence) -> Measured:
                 {"shot": index + 1, "asked": " or ".join(wanted), "seen": seen, "value": float(seen in wanted)}
                 | {"figure": share}
             )
-    if not detail:
-        return Measured.absent("no shot that asks for a size has frames in this video", of=of)
-    parts = {"sum": sum(shot["value"] for shot in detail), "count": len(detail)}
-    return Measured(parts, len(detail), of, detail=tuple(detail))
+    nothing = "no shot that asks for a size has frames in this video"
+    return Measured.mean_of([shot["value"] for shot in detail], nothing, of, detail)
 
 
 METRICS: tuple[Metric, ...] = (

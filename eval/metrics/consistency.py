@@ -9,6 +9,7 @@ subject, which shot cut accuracy already counts. VBench looks at every frame, th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -53,25 +54,25 @@ def _consistency(role: Literal["dino", "clip"]) -> Callable[[Evidence], Measured
     return measure
 
 
+_of_vbench = partial(
+    Metric,
+    group="intra-shot",
+    direction="higher",
+    range=(0, 1),
+    source="VBench (arXiv 2311.17982) §4.1.1, per detected shot",
+)
+
 METRICS: tuple[Metric, ...] = (
-    Metric(
+    _of_vbench(
         name="subject_consistency",
         version=1,
-        group="intra-shot",
-        direction="higher",
-        range=(0, 1),
-        source="VBench (arXiv 2311.17982) §4.1.1, per detected shot",
         absent_when="DINO's weights are not at hand, or no shot has two sampled frames",
         meaning="How alike the frames of a shot look to DINO, which sees the main subject; 1 is a still picture.",
         measure=_consistency("dino"),
     ),
-    Metric(
+    _of_vbench(
         name="background_consistency",
         version=1,
-        group="intra-shot",
-        direction="higher",
-        range=(0, 1),
-        source="VBench (arXiv 2311.17982) §4.1.1, per detected shot",
         absent_when="no CLIP knows this kind of video, or no shot has two sampled frames",
         meaning="How alike the frames of a shot look to CLIP, which sees the whole scene; 1 is a still picture.",
         measure=_consistency("clip"),

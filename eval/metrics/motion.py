@@ -78,7 +78,6 @@ METRICS: tuple[Metric, ...] = (
         absent_when="no shot has three frames in a row",
         meaning="By how much the brightness or colour of the whole picture jumps from frame to frame, motion apart.",
         measure=_flicker,
-        derive=mean,
         unit="% of full brightness",
     ),
     Metric(
@@ -104,7 +103,6 @@ METRICS: tuple[Metric, ...] = (
         absent_when="no shot has three frames in a row",
         meaning="How fast the picture moves, the camera's motion included; neither good nor bad in itself.",
         measure=_dynamic_degree,
-        derive=mean,
         unit="picture widths a second",
     ),
 )

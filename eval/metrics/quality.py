@@ -9,12 +9,9 @@ from eval.metric import Measured, Metric
 
 
 def _over_frames(values: np.ndarray) -> Measured:
-    """Sum and count of what could be measured of each frame, (n,)."""
+    """The mean of what could be measured of each frame, (n,)."""
     values = np.asarray(values, np.float64)
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return Measured.absent("no frame could be measured", of=len(values))
-    return Measured({"sum": float(known.sum()), "count": len(known)}, len(known), len(values))
+    return Measured.mean_of(values[np.isfinite(values)], "no frame could be measured", of=len(values))
 
 
 def _aesthetic(evidence: Evidence) -> Measured:

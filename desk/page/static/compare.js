@@ -2,17 +2,8 @@
 // {state, message, title, fps, num_frames, cuts, shots, count, blind, hidden, voted, versions, progress}
 
 const root = element.querySelector('.compare');
-
-const parts = {};
-for (const name of ['screens', 'status', 'transport', 'vote', 'table']) {
-  parts[name] = node('div', { class: name });
-  root.append(parts[name]);
-}
-parts.status.setAttribute('aria-live', 'polite');
-const LIVE = ['waiting', 'running'];
+const parts = partsOf(root, ['screens', 'status', 'transport', 'vote', 'table']);
 let videos = [], drawn = '';
-
-const duration = (left) => (left < 90 ? `${Math.max(1, Math.round(left))} s` : `${Math.round(left / 60)} min`);
 
 function statusText({ state, message, progress = {}, count }) {
   if (state === 'waiting') return progress.before ? `${progress.before} before yours.` : 'Yours is next.';

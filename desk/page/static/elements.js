@@ -14,6 +14,18 @@ function node(tag, attributes = {}, ...children) {
   return made;
 }
 
+// The parts that a component shows, empty, by name; the part `status` is read out when it changes.
+function partsOf(root, names) {
+  const parts = Object.fromEntries(names.map((name) => [name, node('div', { class: name })]));
+  parts.status.setAttribute('aria-live', 'polite');
+  root.append(...Object.values(parts));
+  return parts;
+}
+
+// States of a job that goes on, and how the time that it still takes is said, from seconds.
+const LIVE = ['waiting', 'running'];
+const duration = (left) => (left < 90 ? `${Math.max(1, Math.round(left))} s` : `${Math.round(left / 60)} min`);
+
 // A copy in the order of what `number` gives, from the largest down or from the smallest up; those without one last.
 function ranked(items, number, down) {
   const key = (item) => { const value = number(item); return value == null ? -Infinity : down ? value : -value; };

@@ -2,15 +2,7 @@
 // {state, message, title, fps, num_frames, cuts, shots, aspect, files, progress, detected, scorecard, settings, note}
 
 const root = element.querySelector('.stage');
-
-const parts = {};
-for (const name of ['screen', 'status', 'lanes', 'shots', 'facts', 'downloads', 'card']) {
-  parts[name] = node('div', { class: name });
-  root.append(parts[name]);
-}
-parts.status.setAttribute('aria-live', 'polite');
-
-const LIVE = ['waiting', 'running'];
+const parts = partsOf(root, ['screen', 'status', 'lanes', 'shots', 'facts', 'downloads', 'card']);
 let video = null, loaded = null, drawn = '', playhead = null;
 
 const seconds = (frames, fps) => (frames / fps).toFixed(1) + ' s';
@@ -76,7 +68,6 @@ function statusText({ state, message, progress = {} }) {
   }
   return message || '';
 }
-const duration = (left) => (left < 90 ? `${Math.max(1, Math.round(left))} s` : `${Math.round(left / 60)} min`);
 
 function showStatus(value) {
   const { progress = {} } = value;

@@ -9,8 +9,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eval.calibration.damage import content, cuts, pictures
-from eval.calibration.damage.pictures import Change
+from eval.calibration.damage.content import (
+    change_camera,
+    change_size,
+    disguise,
+    morph,
+    rearrange_background,
+    replace_shots,
+    shuffle_captions,
+    swap_characters,
+)
+from eval.calibration.damage.cuts import add_cuts, dissolve_cuts, drop_cuts, move_cuts
+from eval.calibration.damage.pictures import (
+    Change,
+    add_noise,
+    blur,
+    flicker,
+    freeze,
+    of_a_scene,
+    overexpose,
+    repeat_frames,
+)
 from eval.calibration.damage.scenes import Apply
 from holocine.puppet.world import BODIES, COLOURS, HATS
 
@@ -70,184 +89,101 @@ def _of(kind: str) -> tuple[str, ...]:
 _MATCHED = tuple(name for name in CUTS if name not in ("shot_count_error", "gradual_share"))
 _NEAR = tuple(name for name in CUTS if name.startswith("cut_") and name[-1] in "012")  # less than cuts are moved by
 
-DAMAGES: tuple[Damage, ...] = (
-    Damage(
-        "cuts_moved",
-        "cuts come early or late",
-        "frames",
-        (1, 2, 4, 6),
-        moves=("sca", "cut_offset", *_NEAR),
-        keeps=("shot_count_error", "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
-        apply=cuts.move_cuts,
-    ),
-    Damage(
-        "cuts_dropped",
-        "shots that never come",
-        "shots",
-        (1, 2, 3),
-        moves=("sca", *_of("f1"), *_of("recall"), "shot_count_error", *TEXTS),
-        keeps=(*_of("precision"), "gradual_share", "flicker", "motion_smoothness", *PICTURE),
-        apply=cuts.drop_cuts,
-    ),
-    Damage(
-        "cuts_added",
-        "cuts that nobody asked for",
-        "cuts",
-        (1, 2, 3),
-        moves=("sca", *_of("f1"), *_of("precision"), "shot_count_error"),
-        keeps=(*_of("recall"), "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
-        apply=cuts.add_cuts,
-    ),
-    Damage(
-        "cuts_dissolved",
-        "dissolves in place of cuts",
-        "frames",
-        (2, 4, 8, 12),
-        moves=("gradual_share",),
-        keeps=("shot_count_error", "text_video", *STEADY, "flicker", "shot_size", "clipping"),
-        apply=cuts.dissolve_cuts,
-    ),
-    *(
-        Damage(
-            f"{trait}_changed",
-            f"a character has another {trait} in some shots",
-            "shots",
-            (1, 2, 3),
-            moves=(*CHARACTERS, "text_shot"),
-            keeps=_all_but(CHARACTERS, TEXTS),
-            apply=content.disguise(trait, choices),
-            in_place=True,
-        )
-        for trait, choices in (("colour", COLOURS), ("hat", HATS), ("body", BODIES))
-    ),
-    Damage(
-        "character_morphs",
-        "a character changes colour within a shot",
-        "shots",
-        (1, 2, 3),
-        moves=("subject_consistency", "background_consistency"),
-        keeps=_all_but(CHARACTERS, TEXTS, STEADY),
-        apply=content.morph,
-        in_place=True,
-    ),
-    Damage(
-        "characters_swapped",
-        "another character of the scene in some shots",
-        "shots",
-        (1, 2, 3),
-        moves=(*CHARACTERS, "text_shot", "shot_retrieval"),
-        keeps=_all_but(CHARACTERS, TEXTS),
-        apply=content.swap_characters,
-        in_place=True,
-    ),
-    Damage(
-        "shots_replaced",
-        "shots of another storyboard",
-        "shots",
-        (1, 2, 3, 4),
-        moves=("character_consistency", "character_margin", "text_video", "text_shot", "shot_retrieval", *FILMING),
-        keeps=("sca", "cut_f1_5", "shot_count_error", "gradual_share", *STEADY, "flicker", "motion_smoothness"),
-        apply=content.replace_shots,
-    ),
-    Damage(
+# Damage to scenes: name, title, unit, strengths, and the function that does it.
+_TO_SCENES: tuple[tuple[str, str, str, tuple[float, ...], Apply], ...] = (
+    ("cuts_moved", "cuts come early or late", "frames", (1, 2, 4, 6), move_cuts),
+    ("cuts_dropped", "shots that never come", "shots", (1, 2, 3), drop_cuts),
+    ("cuts_added", "cuts that nobody asked for", "cuts", (1, 2, 3), add_cuts),
+    ("cuts_dissolved", "dissolves in place of cuts", "frames", (2, 4, 8, 12), dissolve_cuts),
+    ("colour_changed", "a character has another colour in some shots", "shots", (1, 2, 3), disguise("colour", COLOURS)),
+    ("hat_changed", "a character has another hat in some shots", "shots", (1, 2, 3), disguise("hat", HATS)),
+    ("body_changed", "a character has another body in some shots", "shots", (1, 2, 3), disguise("body", BODIES)),
+    ("character_morphs", "a character changes colour within a shot", "shots", (1, 2, 3), morph),
+    ("characters_swapped", "another character of the scene in some shots", "shots", (1, 2, 3), swap_characters),
+    ("shots_replaced", "shots of another storyboard", "shots", (1, 2, 3, 4), replace_shots),
+    (
         "background_rearranged",
         "the same place arranged in another way in some shots",
         "shots",
         (1, 2, 3),
-        moves=(),
-        keeps=_all_but(),
-        apply=content.rearrange_background,
-        in_place=True,
+        rearrange_background,
     ),
-    Damage(
-        "captions_shuffled",
-        "captions exchanged between shots",
-        "captions",
-        (2, 3, 5),
-        moves=("text_shot", "shot_retrieval", "shot_retrieval_above_chance", *FILMING),
-        keeps=(*CUTS, *STEADY, *MOVEMENT, *PICTURE),
-        apply=content.shuffle_captions,
+    ("captions_shuffled", "captions exchanged between shots", "captions", (2, 3, 5), shuffle_captions),
+    ("camera_changed", "another camera movement in some shots", "shots", (1, 2, 3, 4), change_camera),
+    ("size_changed", "another shot size in some shots", "shots", (1, 2, 3), change_size),
+)
+# Damage to the pictures of any video, in the same columns.
+_TO_PICTURES: tuple[tuple[str, str, str, tuple[float, ...], Change], ...] = (
+    ("noise", "noise", "grey levels", (2, 5, 10, 20), add_noise),
+    ("blur", "blur", "pixels", (0.5, 1, 2, 4), blur),
+    ("overexposed", "overexposure", "% brighter", (10, 20, 40, 80), overexpose),
+    ("flicker", "brightness that flickers", "%", (1, 2, 5, 10), flicker),
+    ("frames_repeated", "frames repeated, so that motion stutters", "% of frames", (10, 20, 40, 60), repeat_frames),
+    ("frozen", "shots that freeze before they end", "% of a shot", (25, 50, 75, 100), freeze),
+)
+# Those that leave figures where they were.
+_IN_PLACE = (
+    *("colour_changed", "hat_changed", "body_changed", "character_morphs", "characters_swapped"),
+    *("background_rearranged", "noise", "blur", "overexposed", "flicker"),
+)
+# By damage: the metrics that are for it.
+_MOVES: dict[str, tuple[str, ...]] = {
+    "cuts_moved": ("sca", "cut_offset", *_NEAR),
+    "cuts_dropped": ("sca", *_of("f1"), *_of("recall"), "shot_count_error", *TEXTS),
+    "cuts_added": ("sca", *_of("f1"), *_of("precision"), "shot_count_error"),
+    "cuts_dissolved": ("gradual_share",),
+    "colour_changed": (*CHARACTERS, "text_shot"),
+    "hat_changed": (*CHARACTERS, "text_shot"),
+    "body_changed": (*CHARACTERS, "text_shot"),
+    "character_morphs": STEADY,
+    "characters_swapped": (*CHARACTERS, "text_shot", "shot_retrieval"),
+    "shots_replaced": (
+        "character_consistency",
+        "character_margin",
+        "text_video",
+        "text_shot",
+        "shot_retrieval",
+        *FILMING,
     ),
-    Damage(
-        "camera_changed",
-        "another camera movement in some shots",
-        "shots",
-        (1, 2, 3, 4),
-        moves=("camera_movement",),
-        keeps=_all_but(("camera_movement", "dynamic_degree"), TEXTS, STEADY),
-        apply=content.change_camera,
-    ),
-    Damage(
-        "size_changed",
-        "another shot size in some shots",
-        "shots",
-        (1, 2, 3),
-        moves=("shot_size", "text_shot"),
-        keeps=_all_but(("shot_size", "dynamic_degree"), TEXTS, STEADY),
-        apply=content.change_size,
-    ),
-    Damage(
-        "noise",
-        "noise",
-        "grey levels",
-        (2, 5, 10, 20),
-        moves=("motion_smoothness", "background_consistency"),
-        keeps=(*CUTS, *CHARACTERS, *TEXTS, "flicker", "dynamic_degree", *FILMING, "sharpness"),
-        apply=pictures.of_a_scene(pictures.add_noise),
-        change=pictures.add_noise,
-        in_place=True,
-    ),
-    Damage(
-        "blur",
-        "blur",
-        "pixels",
-        (0.5, 1, 2, 4),
-        moves=("sharpness",),
-        keeps=_all_but(STEADY, PICTURE),
-        apply=pictures.of_a_scene(pictures.blur),
-        change=pictures.blur,
-        in_place=True,
-    ),
-    Damage(
-        "overexposed",
-        "overexposure",
-        "% brighter",
-        (10, 20, 40, 80),
-        moves=("clipping",),
-        keeps=_all_but(STEADY, PICTURE, ("flicker",)),
-        apply=pictures.of_a_scene(pictures.overexpose),
-        change=pictures.overexpose,
-        in_place=True,
-    ),
-    Damage(
-        "flicker",
-        "brightness that flickers",
-        "%",
-        (1, 2, 5, 10),
-        moves=("flicker",),
-        keeps=_all_but(STEADY, ("flicker",), PICTURE),
-        apply=pictures.of_a_scene(pictures.flicker),
-        change=pictures.flicker,
-        in_place=True,
-    ),
-    Damage(
-        "frames_repeated",
-        "frames repeated, so that motion stutters",
-        "% of frames",
-        (10, 20, 40, 60),
-        moves=("motion_smoothness",),
-        keeps=_all_but(("motion_smoothness",), STEADY, _MATCHED),
-        apply=pictures.of_a_scene(pictures.repeat_frames),
-        change=pictures.repeat_frames,
-    ),
-    Damage(
-        "frozen",
-        "shots that freeze before they end",
-        "% of a shot",
-        (25, 50, 75, 100),
-        moves=("dynamic_degree", "camera_movement"),
-        keeps=_all_but(("dynamic_degree", "camera_movement", "motion_smoothness"), STEADY),
-        apply=pictures.of_a_scene(pictures.freeze),
-        change=pictures.freeze,
-    ),
+    "background_rearranged": (),
+    "captions_shuffled": ("text_shot", "shot_retrieval", "shot_retrieval_above_chance", *FILMING),
+    "camera_changed": ("camera_movement",),
+    "size_changed": ("shot_size", "text_shot"),
+    "noise": ("motion_smoothness", "background_consistency"),
+    "blur": ("sharpness",),
+    "overexposed": ("clipping",),
+    "flicker": ("flicker",),
+    "frames_repeated": ("motion_smoothness",),
+    "frozen": ("dynamic_degree", "camera_movement"),
+}
+# By damage: the metrics that should not react to it.
+_KEEPS: dict[str, tuple[str, ...]] = {
+    "cuts_moved": ("shot_count_error", "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
+    "cuts_dropped": (*_of("precision"), "gradual_share", "flicker", "motion_smoothness", *PICTURE),
+    "cuts_added": (*_of("recall"), "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
+    "cuts_dissolved": ("shot_count_error", "text_video", *STEADY, "flicker", "shot_size", "clipping"),
+    "colour_changed": _all_but(CHARACTERS, TEXTS),
+    "hat_changed": _all_but(CHARACTERS, TEXTS),
+    "body_changed": _all_but(CHARACTERS, TEXTS),
+    "character_morphs": _all_but(CHARACTERS, TEXTS, STEADY),
+    "characters_swapped": _all_but(CHARACTERS, TEXTS),
+    "shots_replaced": ("sca", "cut_f1_5", "shot_count_error", "gradual_share", *STEADY, "flicker", "motion_smoothness"),
+    "background_rearranged": _all_but(),
+    "captions_shuffled": (*CUTS, *STEADY, *MOVEMENT, *PICTURE),
+    "camera_changed": _all_but(("camera_movement", "dynamic_degree"), TEXTS, STEADY),
+    "size_changed": _all_but(("shot_size", "dynamic_degree"), TEXTS, STEADY),
+    "noise": (*CUTS, *CHARACTERS, *TEXTS, "flicker", "dynamic_degree", *FILMING, "sharpness"),
+    "blur": _all_but(STEADY, PICTURE),
+    "overexposed": _all_but(STEADY, PICTURE, ("flicker",)),
+    "flicker": _all_but(STEADY, ("flicker",), PICTURE),
+    "frames_repeated": _all_but(("motion_smoothness",), STEADY, _MATCHED),
+    "frozen": _all_but(("dynamic_degree", "camera_movement", "motion_smoothness"), STEADY),
+}
+
+DAMAGES: tuple[Damage, ...] = tuple(
+    Damage(name, title, unit, strengths, _MOVES[name], _KEEPS[name], apply, change, in_place=name in _IN_PLACE)
+    for name, title, unit, strengths, apply, change in (
+        *((*row, None) for row in _TO_SCENES),
+        *((*row, of_a_scene(change), change) for *row, change in _TO_PICTURES),
+    )
 )
