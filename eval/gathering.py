@@ -101,8 +101,8 @@ def gather(
     `Cancelled`.
     """
     stopwatch = stopwatch or Stopwatch()
-    fps = fps or _rate(source, storyboard)
-    lookers = _lookers(encoders, sampled_frames(MAX_FRAMES, fps, storyboard), boxes or {})
+    rate = fps or _rate(source, storyboard)
+    lookers = _lookers(encoders, sampled_frames(MAX_FRAMES, rate, storyboard), boxes or {})
 
     def frames_done(done: int, expected: int | None) -> None:
         if cancelled is not None and cancelled():
@@ -111,7 +111,8 @@ def gather(
             progress("frames", done, expected)
 
     with stopwatch("frames"):
-        footage = observe(source, fps, lookers.values(), frames_done)
+        given = rate if isinstance(source, np.ndarray) else fps  # a file's own times go with its own rate
+        footage = observe(source, given, lookers.values(), frames_done)
     embedding = sum(looker.seconds for looker in lookers.values())
     stopwatch.add("frames", -embedding)
     stopwatch.add("embeddings", embedding)
