@@ -71,6 +71,8 @@ class Footage:
     at most PICTURE_WIDTH pixels of width (never enlarged), what motion, flicker and the like look at. sharpness,
     clipped: float (T,), measured at full size: variance of the Laplacian of luma in [0, 1], and share of pixels at the
     ends of the range. notes: sentences about what was done to the pictures (turned upright, variable frame rate).
+    times: float64 (T,), the seconds at which each frame is shown, from the first on. duration: the seconds at which the
+    last one ends. Without them, frames come at the constant rate `fps`.
     """
 
     sha256: str
@@ -82,6 +84,13 @@ class Footage:
     sharpness: np.ndarray
     clipped: np.ndarray
     notes: tuple[str, ...] = ()
+    times: np.ndarray | None = None
+    duration: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.times is None:
+            object.__setattr__(self, "times", np.arange(self.num_frames) / self.fps)
+            object.__setattr__(self, "duration", self.num_frames / self.fps)
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,24 +44,25 @@ def observe(
     """Go once over a video file, or over frames uint8 (T, H, W, 3), which need `fps`.
 
     `watchers` see every full-size frame; `progress` is called with the frames done and the frames expected (None if
-    unknown), and what it raises ends the pass. `fps` goes before what a file says. Raises `VideoError` for what is no
-    video or has more than MAX_FRAMES frames.
+    unknown), and what it raises ends the pass. `fps` goes before what a file says, its times included. Raises
+    `VideoError` for what is no video or has more than MAX_FRAMES frames.
     """
     watchers = tuple(watchers)
     sha256 = fingerprint(source)
     if isinstance(source, np.ndarray):
-        expected, size, notes = len(source), source.shape[2:0:-1], ()
+        expected, size, notes, timing = len(source), source.shape[2:0:-1], (), {}
         _check_fps(fps, "an array of frames")
         _check_length(expected, "the array")
         gathered = _watch(_slices(source), watchers, expected, progress)
     else:
         with VideoReader(source) as reader:
-            fps = fps or reader.fps
+            given, fps = fps, fps or reader.fps
             _check_fps(fps, str(source))
             expected = reader.num_frames
             _check_length(expected or 0, str(source))
             gathered = _watch(_stacks(reader, str(source)), watchers, expected, progress)
             size, notes = gathered.size, tuple(reader.notes)
+            timing = {} if given else {"times": reader.times, "duration": reader.duration}
     return Footage(
         sha256=sha256,
         num_frames=gathered.count,
@@ -72,6 +73,7 @@ def observe(
         sharpness=np.array(gathered.sharpness),
         clipped=np.array(gathered.clipped),
         notes=notes,
+        **timing,
     )
 
 

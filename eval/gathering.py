@@ -142,8 +142,8 @@ def gather(
     """
     stopwatch = stopwatch or Stopwatch()
     request = Request.of(request) if isinstance(request, Storyboard) else request
-    fps = fps or _rate(source, request)
-    lookers = _lookers(encoders, sampled_frames(MAX_FRAMES, fps, _expected_shots(source, request, fps)), boxes or {})
+    rate = fps or _rate(source, request)
+    lookers = _lookers(encoders, sampled_frames(MAX_FRAMES, rate, _expected_shots(source, request, rate)), boxes or {})
 
     def frames_done(done: int, expected: int | None) -> None:
         if cancelled is not None and cancelled():
@@ -152,11 +152,13 @@ def gather(
             progress("frames", done, expected)
 
     with stopwatch("frames"):
-        footage = observe(source, fps, lookers.values(), frames_done)
+        given = rate if isinstance(source, np.ndarray) else fps  # a file's own times go with its own rate
+        footage = observe(source, given, lookers.values(), frames_done)
     embedding = sum(looker.seconds for looker in lookers.values())
     stopwatch.add("frames", -embedding)
     stopwatch.add("embeddings", embedding)
-    asked = request and place(request, footage.num_frames, footage.fps)
+    times = np.append(footage.times, footage.duration)
+    asked = request and place(request, footage.num_frames, footage.fps, times)
     with stopwatch("shots"):
         detection: Detection = detector.detect(footage.thumbnails)
     asked = asked and asked.with_found(detection.shot_ranges)

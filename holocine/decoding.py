@@ -1,9 +1,14 @@
-"""Video files -> frames, one at a time: whatever libav reads, upright, 8 bits, opaque, and damaged files refused."""
+"""Video files -> frames and their times, one at a time: whatever libav reads, as a player shows it.
+
+Damaged files are refused. Frames are upright, 8 bits, opaque. An edit list (an MP4 that was cut without being encoded
+again) is obeyed: stored frames that no player shows are not given.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +19,16 @@ from av.stream import Disposition
 # A step between two frames that differs by more than this from the mean step makes the frame rate a variable one;
 # container clocks tick in milliseconds, so 60 frames a second step by 16 or 17 of them.
 _RATE_TOLERANCE = 0.2
+# Times that stay this close to those of a constant rate, in frames, are taken for those: clocks are rounded.
+_CLOCK_TOLERANCE = 0.25
+# Share of the frames of an MP4 with an edit list that have to follow each other evenly for a constant rate: where it
+# was cut, frames that others are predicted from may stand alone.
+_EVEN = 0.9
+# A transport stream that is cut off lacks frames that others, later ones, are predicted from: at most so many.
+_REORDERED = 4
+_TS_PACKET, _TS_SYNC = 188, 0x47  # bytes; ISO/IEC 13818-1, section 2.4.3
+_TS_TAIL = 10_000  # packets in which the last one of the pictures is looked for
+_TS_FRAMING = {188: 0, 192: 4, 204: 0}  # bytes from packet to packet -> bytes before the sync byte
 
 
 class VideoError(ValueError):
@@ -23,9 +38,11 @@ class VideoError(ValueError):
 class VideoReader:
     """An open video file, used as a context manager.
 
-    fps: frames a second, on average where the rate varies; 0.0 if the file does not say. num_frames: how many the
-    container declares, None if it does not. comment: the container's comment tag. notes: what was done to the pictures
-    beyond decoding, a sentence each; complete once `frames` has come to its end.
+    fps: frames a second, on average where the rate varies; 0.0 if the file does not say. num_frames: how many frames
+    the container says are shown, None if it does not. comment, timecode: the container's tags of those names; the
+    timecode, HH:MM:SS:FF, is that of the first frame. Complete once `frames` has come to its end: notes, what was done
+    to the pictures beyond decoding, a sentence each; times, float64 (T,), the seconds at which each frame is shown,
+    counted from the first; duration, the seconds at which the last one ends. At a constant rate, times are i / fps.
 
     Raises `VideoError` for anything that is no video.
     """
@@ -48,9 +65,10 @@ class VideoReader:
             raise VideoError(f"{path} has no pictures in it" + (", only sound" if sound else ""))
         self._stream = pictures[0]
         self._stream.thread_type = "AUTO"
-        self.fps = float(self._stream.average_rate or self._stream.guessed_rate or 0)
-        self.num_frames: int | None = self._stream.frames or None
+        self.fps, self.num_frames = _declared(self._container, self._stream)
+        self.times, self.duration = np.zeros(0), 0.0
         self.comment: str | None = self._container.metadata.get("comment")
+        self.timecode: str | None = _timecode(self._container)
 
     def __enter__(self) -> Self:
         return self
@@ -65,25 +83,48 @@ class VideoReader:
         come as they are, each once. `size` is the (width, height) that an encoder padded to even numbers: the extra
         row or column is cut off. Raises `VideoError` if the file is damaged, cut short or changes its picture size.
         """
-        first, count, clock = None, 0, _Clock()
+        first, clock, damaged = None, _Clock(), 0
         try:
             for frame in self._container.decode(self._stream):
                 picture = self._picture(frame, size)
                 first = picture.shape if first is None else first
                 if picture.shape != first:
                     raise VideoError(
-                        f"{self.path} changes its picture size at frame {count}, from {_by(first)} to "
+                        f"{self.path} changes its picture size at frame {clock.count}, from {_by(first)} to "
                         f"{_by(picture.shape)}: only videos of one size can be read"
                     )
-                count += 1
-                clock.tick(frame.time)
+                clock.tick(frame)
+                damaged += frame.is_corrupt
                 yield picture
         except av.error.FFmpegError as error:
-            raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
-        if count == 0:
+            if not (clock.count and self._is_transport_stream):
+                raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
+            self._note(f"the file is damaged after {_frames(clock.count)}: what follows could not be decoded")
+        if clock.count == 0:
             raise VideoError(f"{self.path} has no pictures in it")
-        if count < (self.num_frames or 0):  # some cuts end the decoding without an error
-            raise VideoError(f"{self.path} is damaged or cut short: it holds {count} of its {self.num_frames} frames")
+        self._check_whole(clock)
+        self.times, self.duration, varies = clock.timing(self.fps)
+        gap = clock.gap_at_the_end if self._is_transport_stream else 0
+        if self._is_transport_stream:
+            self._note_damage(clock.count, gap, damaged)
+        if not clock.rises:
+            self._note("the times of its frames are missing or do not rise: frames are taken as evenly spaced")
+        if varies and not gap:
+            self._note(
+                f"the frame rate varies (a frame lasts from {clock.shortest:.3f} s to {clock.longest:.3f} s, "
+                f"{self.fps:.4g} a second on average): frames are taken as they come, each at its own time"
+            )
+
+    @property
+    def _is_transport_stream(self) -> bool:
+        return self._container.format.name == "mpegts"
+
+    def _check_whole(self, clock: _Clock) -> None:
+        """Raise `VideoError` if frames are missing that the container declares: some cuts end decoding quietly."""
+        if clock.count < (self.num_frames or 0):
+            raise VideoError(
+                f"{self.path} is damaged or cut short: it holds {clock.count} of its {self.num_frames} frames"
+            )
         # Other containers say nothing of frames but how long they last, of their longest stream.
         if self.num_frames is None and len(self._container.streams) == 1 and self._container.duration:
             declared = self._container.duration / av.time_base
@@ -91,16 +132,27 @@ class VideoReader:
                 raise VideoError(
                     f"{self.path} is damaged or cut short: its pictures end after {clock.end:.2f} s of {declared:.2f} s"
                 )
-        if clock.varies:
+
+    def _note_damage(self, count: int, gap: int, damaged: int) -> None:
+        """Note what a transport stream shows of being cut off or damaged: it declares neither frames nor a length.
+
+        One that is cut off between two frames cannot be told from a whole one.
+        """
+        signs = [f"{_frames(gap)} before its last {_are(gap)} missing"] if gap else []
+        signs += ["it ends inside a frame"] if ends_inside_a_frame(self.path, self._stream.id) else []
+        if signs:
             self._note(
-                f"the frame rate varies (a frame lasts from {clock.shortest:.3f} s to {clock.longest:.3f} s): frames "
-                f"are taken as they come, at {self.fps:.4g} a second on average"
+                f"the file seems to be cut short after {self.duration:.2f} s ({' and '.join(signs)}): the "
+                f"{_frames(count)} that are there were taken"
             )
+        if damaged:
+            self._note(f"{_frames(damaged)} of the video {_are(damaged)} damaged in the file")
 
     def count_packets(self) -> int:
         """Read through the file without decoding it; a reader does this or `frames`, not both."""
         try:
-            return sum(packet.dts is not None for packet in self._container.demux(self._stream))
+            packets = self._container.demux(self._stream)
+            return sum(packet.dts is not None and not packet.is_discard for packet in packets)
         except av.error.FFmpegError as error:
             raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
 
@@ -128,43 +180,146 @@ class VideoReader:
 
 
 class _Clock:
-    """Shortest, longest and mean step between the times that frames are shown at, in seconds."""
+    """When frames are shown, in seconds, and how long that is from each to the next."""
 
     def __init__(self) -> None:
-        self.shortest, self.longest = float("inf"), 0.0
-        self._start = self._last = None
-        self._steps = 0
+        self.count = 0
+        self._shown: list[float | None] = []
+        self._last_lasts = 0.0
 
-    def tick(self, time: float | None) -> None:
-        if time is None:
-            return
-        if self._last is None:
-            self._start = time
-        else:
-            self._steps += 1
-            self.shortest = min(self.shortest, time - self._last)
-            self.longest = max(self.longest, time - self._last)
-        self._last = time
+    def tick(self, frame: av.VideoFrame) -> None:
+        self.count += 1
+        self._shown.append(frame.time)
+        self._last_lasts = float((frame.duration or 0) * (frame.time_base or 0))
+
+    @cached_property
+    def rises(self) -> bool:
+        """Whether every frame has a time, later than that of the one before."""
+        return None not in self._shown and bool((np.diff(self._shown) > 0).all())
+
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """Seconds from each frame to the next, (T - 1,); of frames without a time nothing."""
+        return np.diff([time for time in self._shown if time is not None])
+
+    @property
+    def shortest(self) -> float:
+        return float(self.steps.min(initial=np.inf))
+
+    @property
+    def longest(self) -> float:
+        return float(self.steps.max(initial=0.0))
 
     @property
     def mean(self) -> float:
-        return (self._last - self._start) / self._steps if self._steps else 0.0
+        return float(self.steps.mean()) if len(self.steps) else 0.0
 
     @property
     def end(self) -> float:
         """When the last frame is over, taking it to last as long as the others do on average."""
-        return (self._last or 0.0) + self.mean
+        return next((time for time in reversed(self._shown) if time is not None), 0.0) + self.mean
 
     @property
-    def varies(self) -> bool:
+    def gap_at_the_end(self) -> int:
+        """How many frames are missing between the last few, where all others follow each other evenly; 0 for none."""
+        if not self.rises or len(self.steps) <= 2 * _REORDERED:
+            return 0
+        even, last = np.split(self.steps, [-_REORDERED])
+        if np.ptp(even) > 2 * _RATE_TOLERANCE * even.mean():
+            return 0
+        return int(np.maximum(np.rint(last / even.mean()) - 1, 0).sum())
+
+    def timing(self, fps: float) -> tuple[np.ndarray, float, bool]:
+        """The times of frames (T,) from the first on, when the last one is over, and whether the rate varies.
+
+        Times that are those of `fps` but for a clock's rounding, and times that are none, are i / fps.
+        """
+        even = np.arange(self.count) / fps if fps else np.arange(self.count, dtype=np.float64)
+        if not self.rises:
+            return even, float(self.count / fps) if fps else float(self.count), False
+        times = np.array(self._shown, dtype=np.float64) - self._shown[0]
         farthest = max(self.longest - self.mean, self.mean - self.shortest)
-        return self._steps > 1 and farthest > _RATE_TOLERANCE * self.mean
+        varies = len(self.steps) > 1 and farthest > _RATE_TOLERANCE * self.mean
+        if fps and not varies and np.abs(times - even).max() <= _CLOCK_TOLERANCE / fps:
+            return even, float(self.count / fps), False
+        lasts = self._last_lasts or (float(np.median(self.steps)) if len(self.steps) else 1 / (fps or 1.0))
+        return times, float(times[-1] + lasts), varies
+
+
+def ends_inside_a_frame(path: str | os.PathLike, stream: int) -> bool:
+    """Tell whether an MPEG transport stream ends before the last frame of the stream with this number does.
+
+    That is so if its last packet is not whole, or if the last packet of the stream is filled to its end: a frame nearly
+    never ends where a packet does, so that the last packet of a whole one holds stuffing (ISO/IEC 13818-1, section
+    2.4.3.3).
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(5 * max(_TS_FRAMING))
+        length = file.seek(0, os.SEEK_END)
+        framing = (
+            (size, before)
+            for size, before in _TS_FRAMING.items()
+            if all(head[at] == _TS_SYNC for at in range(before, min(len(head), 5 * size), size))
+        )
+        size, before = next(framing, (0, 0))
+        if not size:
+            return False
+        if length % size:
+            return True
+        file.seek(max(0, length - _TS_TAIL * size))
+        tail = file.read()
+    for start in range(len(tail) - size + before, -1, -size):
+        packet = tail[start : start + _TS_PACKET]
+        if (packet[1] << 8 | packet[2]) & 0x1FFF == stream and packet[3] & 0x10:
+            return not (packet[3] & 0x20 and _has_stuffing(packet))
+    return False
+
+
+def _has_stuffing(packet: bytes) -> bool:
+    """Whether a transport stream packet's adaptation field is longer than what it says."""
+    length = packet[4]
+    if length == 0:
+        return True
+    flags = packet[5]
+    used = 1 + 6 * bool(flags & 0x10) + 6 * bool(flags & 0x08) + bool(flags & 0x04)
+    return length > used
+
+
+def _declared(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[float, int | None]:
+    """Frames a second and how many frames are shown, as a container says; 0.0 and None where it does not.
+
+    The index of an MP4 marks the frames that its edit list does not show; the rate that libav works out counts them.
+    """
+    fps = float(stream.average_rate or stream.guessed_rate or 0)
+    stored = stream.index_entries if stream.frames and "mp4" in container.format.name else ()
+    shown = sum(not entry.is_discard for entry in stored)
+    if not shown:
+        return fps, stream.frames or None
+    if shown < len(stored):
+        steps = np.diff([entry.timestamp for entry in stored])
+        if np.mean(steps == np.median(steps)) > _EVEN and np.median(steps) > 0:
+            fps = float(1 / (int(np.median(steps)) * stream.time_base))
+    return fps, shown
+
+
+def _timecode(container: av.container.InputContainer) -> str | None:
+    """The timecode that a container, or one of its streams, says its first frame has."""
+    tags = (container.metadata, *(stream.metadata for stream in container.streams))
+    return next((tag["timecode"] for tag in tags if tag.get("timecode")), None)
 
 
 def count_frames(path: str | os.PathLike) -> int:
     """How many frames a video has, as its container says or by counting its packets; nothing is decoded."""
     with VideoReader(path) as reader:
         return reader.num_frames or reader.count_packets()
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'s'[: count != 1]}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -1,5 +1,6 @@
 import hashlib
 import re
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -114,13 +115,148 @@ def test_frames_of_variable_duration_are_taken_as_they_come(tmp_path, three_shot
     assert len(footage.notes) == 1 and re.search("frame rate varies .* taken as they come", footage.notes[0])
 
 
+THIRDS = [12012 * (number // 3) + (0, 6006, 9009)[number % 3] for number in range(120)]  # ticks of 1/90000 s
+
+
+@pytest.fixture
+def film(three_shots):
+    """192 frames of noise that moves, so that none is like another."""
+    return np.stack([np.roll(three_shots[9 * (number // 64)], 3 * number, 1) for number in range(192)])
+
+
+@pytest.fixture
+def write_timed():
+    """Call with a path, frames and the time of each in ticks of 1/90000 s."""
+
+    def write(path, frames, ticks):
+        with av.open(str(path), "w", options={"video_track_timescale": "90000"}) as container:
+            stream = container.add_stream("libx264", rate=30)
+            stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 90000)
+            for picture, tick in zip(frames, ticks, strict=True):
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = tick, Fraction(1, 90000)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_seconds_are_the_presentation_times_where_the_rate_varies(tmp_path, film, write_timed, suffix):
+    footage = observe(write_timed(tmp_path / f"a.{suffix}", film[:120], THIRDS))
+    tick = 1e-9 if suffix == "mp4" else 1e-3  # Matroska counts milliseconds
+    np.testing.assert_allclose(footage.times, np.array(THIRDS) / 90000, atol=tick)
+    assert footage.times[40] == pytest.approx(1.8018, abs=tick) and footage.times.dtype == np.float64
+    assert footage.times[-1] < footage.duration <= footage.times[-1] + 6006 / 90000 + tick
+    assert any("frame rate varies (a frame lasts from 0.033 s to 0.067 s" in note for note in footage.notes)
+    given = observe(tmp_path / f"a.{suffix}", fps=25)
+    np.testing.assert_array_equal(given.times, np.arange(120) / 25)
+    assert given.duration == 120 / 25, "a rate that is given goes before the file's times"
+
+
+def test_seconds_of_a_constant_rate_are_frames_by_the_rate(tmp_path, three_shots, write_file):
+    for footage in (
+        observe(three_shots, fps=12),
+        observe(write_file(tmp_path / "a.mp4", three_shots)),
+        observe(write_file(tmp_path / "a.mkv", three_shots)),
+        observe(write_file(tmp_path / "a.ts", three_shots)),
+    ):
+        np.testing.assert_array_equal(footage.times, np.arange(33) / 12)
+        assert footage.duration == 33 / 12 and footage.notes == ()
+
+
+def test_a_video_that_begins_late_is_counted_from_its_first_frame(tmp_path, three_shots, write_file):
+    footage = observe(write_file(tmp_path / "a.mkv", three_shots, times=[number + 40 for number in range(33)]))
+    np.testing.assert_allclose(footage.times, np.arange(33) / 12, atol=1e-3)
+
+
+def test_watched_footage_keeps_the_times_of_its_file(tmp_path, film, write_timed):
+    from eval.encoders import load_encoders
+    from eval.gathering import gather
+    from eval.shots import load_detector
+
+    video = write_timed(tmp_path / "a.mp4", film[:120], THIRDS)
+    footage = gather(video, None, load_encoders("auto"), load_detector("pyscenedetect")).footage
+    assert footage.times[40] == pytest.approx(1.8018)
+
+
+def stream_copy(source, target, first, stop, keyframe):
+    """Copy the packets from a keyframe on, so that players show frames `first` to `stop` only: an edit list says so."""
+    with av.open(str(source)) as film, av.open(str(target), "w", options={"movflags": "faststart"}) as clip:
+        stream = film.streams.video[0]
+        copy = clip.add_stream_from_template(stream)
+        step = int(1 / (stream.average_rate * stream.time_base))
+        copying = False
+        for packet in film.demux(stream):
+            if packet.dts is None:
+                continue
+            copying = copying or (packet.is_keyframe and packet.pts == keyframe * step)
+            if copying and packet.pts < stop * step:
+                packet.pts, packet.dts = packet.pts - first * step, packet.dts - first * step
+                packet.stream = copy
+                clip.mux(packet)
+
+
+@pytest.mark.parametrize(
+    ("keyframe", "first", "stop", "stored"), [(0, 32, 192, 192), (48, 60, 144, 96)], ids=["head cut", "both ends"]
+)
+def test_a_clip_that_was_cut_out_without_encoding_is_what_a_player_shows(
+    tmp_path, film, write_file, keyframe, first, stop, stored
+):
+    options = {"g": "48", "bf": "2", "sc_threshold": "0"}
+    write_file(tmp_path / "film.mp4", film, fps=24, options=options)
+    stream_copy(tmp_path / "film.mp4", tmp_path / "clip.mp4", first, stop, keyframe)
+    with av.open(str(tmp_path / "clip.mp4")) as clip:
+        assert clip.streams.video[0].frames == stored
+    whole, clip = observe(tmp_path / "film.mp4"), observe(tmp_path / "clip.mp4")
+    assert clip.num_frames == count_frames(tmp_path / "clip.mp4") == stop - first and clip.fps == 24
+    np.testing.assert_array_equal(clip.pictures, whole.pictures[first:stop])
+    np.testing.assert_array_equal(clip.times, np.arange(stop - first) / 24)
+    assert clip.notes == ()
+
+
+def test_a_clip_with_an_edit_list_that_is_cut_short_is_refused(tmp_path, film, write_file):
+    write_file(tmp_path / "film.mp4", film, fps=24, options={"g": "48", "bf": "2"})
+    stream_copy(tmp_path / "film.mp4", tmp_path / "clip.mp4", 32, 192, 0)
+    content = (tmp_path / "clip.mp4").read_bytes()
+    (tmp_path / "clip.mp4").write_bytes(content[: len(content) * 3 // 5])
+    with pytest.raises(VideoError, match="damaged or cut short"):
+        observe(tmp_path / "clip.mp4")
+
+
+@pytest.mark.parametrize("bytes_more", [0, 77], ids=["after a packet", "inside a packet"])
+def test_a_transport_stream_that_is_cut_short_is_taken_as_far_as_it_goes_and_says_so(
+    tmp_path, film, write_file, bytes_more
+):
+    noise = np.random.default_rng(0).integers(0, 256, (96, *film.shape[1:]), np.uint8)
+    whole = write_file(tmp_path / "whole.ts", noise, fps=24)
+    assert observe(whole).notes == () and observe(whole).num_frames == 96
+    content = whole.read_bytes()
+    (tmp_path / "cut.ts").write_bytes(content[: len(content) * 2 // 5 // 188 * 188 + bytes_more])
+    footage = observe(tmp_path / "cut.ts")
+    assert 30 <= footage.num_frames <= 45
+    assert re.search(r"seems to be cut short after 1\.\d\d s .*inside a frame.*: the \d\d frames", footage.notes[0])
+
+
+def test_frames_that_a_cut_left_out_of_a_transport_stream_are_missed(tmp_path, film, write_file):
+    """Small frames end where packets do; the last ones are predicted from a later one that is not there any more."""
+    content = write_file(tmp_path / "whole.ts", film, fps=24, options={"bf": "2"}).read_bytes()
+    told = 0
+    for packets in range(200, 230, 3):
+        (tmp_path / "cut.ts").write_bytes(content[: packets * 188])
+        footage = observe(tmp_path / "cut.ts")
+        told += any("seems to be cut short" in note for note in footage.notes)
+        assert not any("varies" in note for note in footage.notes)
+    assert told >= 5, "of 10; a cut between two frames that are shown one after the other cannot be told"
+
+
 @pytest.mark.parametrize("fps", [12, 24, 29.97, 60])
 def test_constant_rates_with_a_coarse_clock_do_not_vary(tmp_path, three_shots, write_file, fps):
     """Matroska counts milliseconds, so 60 frames a second last 16 or 17 of them."""
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
-        from fractions import Fraction
-
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for picture in three_shots:
