@@ -10,8 +10,9 @@ Units: lengths are shares of the picture's width, x to the right and y down, so 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -25,6 +26,9 @@ _TEXTURE = 100.0  # squared gradient (8-bit luma) above which a flow vector can 
 _OUTLIER = 0.3 / 112  # of the width: a flow vector this far from the camera's belongs to something that moves
 _FIT_ROUNDS = 8
 _FIT_WIDTH = 56  # pixels; the camera needs no finer flow
+_FASTER = 1.3  # times the asked rate, from which frames may have been repeated to get there
+_REPEATED = 0.5  # mean difference, of 255, below which a compressed frame repeats the one before
+_NEARLY_ALL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,7 @@ class Motion:
     to the next frame, (n, 3): to the right and down in widths, and log of its growth. unexplained: mean absolute
     detail by which the frame differs from what its neighbours predict; change: the same, against the neighbours as they
     are. jump: by how much the mean colour of the whole frame differs from its neighbours', motion apart. The last three
-    in [0, 1], the range of a pixel.
+    in [0, 1], the range of a pixel. step: frames of the video from one that was looked at to the next.
     """
 
     frames: np.ndarray
@@ -44,6 +48,7 @@ class Motion:
     unexplained: np.ndarray
     change: np.ndarray
     jump: np.ndarray
+    step: float = 1.0
 
     def within(self, shot: range) -> np.ndarray:
         """Mask (n,) of the frames in a range of frames."""
@@ -54,10 +59,43 @@ _MEASURED: WeakKeyDictionary[Evidence, Motion] = WeakKeyDictionary()
 
 
 def motion(evidence: Evidence) -> Motion:
-    """The motion in the detected shots of a video, without the frames of gradual changes; measured once."""
+    """The motion in the detected shots of a video, without the frames of gradual changes; measured once.
+
+    Of a video that was delivered at a higher rate than asked for by repeating frames, only those that are new are
+    looked at. Repetition in a video of the asked rate is a stutter, and stays.
+    """
     if evidence not in _MEASURED:
-        _MEASURED[evidence] = measure_motion(evidence.footage.pictures, evidence.detection.clear_ranges)
+        pictures, shots = evidence.footage.pictures, evidence.detection.clear_ranges
+        new = new_frames(pictures, _rate_ratio(evidence))
+        among = tuple(range(*np.searchsorted(new, (shot.start, shot.stop)).tolist()) for shot in shots)
+        found = measure_motion(pictures if len(new) == len(pictures) else pictures[new], among)
+        _MEASURED[evidence] = replace(found, frames=new[found.frames], step=len(pictures) / max(1, len(new)))
     return _MEASURED[evidence]
+
+
+def new_frames(pictures: np.ndarray, ratio: float) -> np.ndarray:
+    """The numbers of the frames of uint8 (T, h, w, 3) to look at: all, or those that do not repeat the one before.
+
+    ratio: frames a second of the video for one that was asked for. Frames are left out where those between every
+    `ratio` frames repeat the one before.
+    """
+    every = np.arange(len(pictures))
+    if ratio < _FASTER or len(pictures) < 3:
+        return every
+    repeats = np.array([False, *(cv2.norm(a, b, cv2.NORM_L1) < _REPEATED * a.size for a, b in pairwise(pictures))])
+    for first in range(int(np.ceil(ratio))):
+        new = np.unique(np.floor(first + np.arange(0, len(every), ratio) + 1e-6)).astype(int)
+        new = new[new < len(every)]
+        if np.delete(repeats, new)[first:].mean() > _NEARLY_ALL:
+            return new
+    return every
+
+
+def _rate_ratio(evidence: Evidence) -> float:
+    asked = evidence.asked
+    if asked is None or asked.policy != "seconds" or not asked.request.fps:
+        return 1.0
+    return evidence.footage.fps / asked.request.fps
 
 
 def measure_motion(pictures: np.ndarray, shots: tuple[range, ...]) -> Motion:

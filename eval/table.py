@@ -39,9 +39,15 @@ def format_scorecard(card: Scorecard) -> str:
         f"{video.fps:.4g} fps, {video.size[0]}x{video.size[1]}",
         f"cuts found: {_frames(boundary.frame for boundary in card.boundaries)} ({card.detector})",
     ]
-    if card.storyboard is not None:
-        cuts = [shot.start for shot in card.shots[1:]]
-        lines.append(f"cuts asked: {_frames(cuts)} ({counted(len(card.shots), 'shot')})")
+    if card.shots is not None:
+        asked, shots = card.asked, counted(len(card.shots), "shot")
+        if asked is not None and asked.cuts is None:
+            lines.append(f"cuts asked: {shots}, nobody said where")
+        else:
+            cuts = asked.cuts if asked is not None else [shot.start for shot in card.shots[1:]]
+            how = "" if asked is None else f", aligned by {asked.policy}"
+            how += f" at {asked.scale:.4g} times the length" if how and asked.policy == "share" else ""
+            lines.append(f"cuts asked: {_frames(cuts)} ({shots}{how})")
     lines += [f"{role}: {encoder.id}" for role, encoder in card.encoders.items()]
     lines += ["", *_metric_lines(card.metrics)]
     if card.notes:

@@ -44,9 +44,9 @@ def size_of(share: float) -> str:
 def _movement(found: Motion, shot: range) -> np.ndarray | None:
     """The background's (right, down, log growth) over a requested shot, None if less than half of it can be seen."""
     inside = found.within(shot)
-    if 2 * inside.sum() < len(shot) - 2 or not inside.any():
+    if 2 * inside.sum() * found.step < len(shot) - 2 or not inside.any():
         return None
-    return found.camera[inside].mean(0) * (len(shot) - 1)
+    return found.camera[inside].mean(0) * (len(shot) - 1) / found.step
 
 
 def _camera_movement(evidence: Evidence) -> Measured:

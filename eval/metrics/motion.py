@@ -43,7 +43,7 @@ def _flicker(evidence: Evidence) -> Measured:
 
 def _dynamic_degree(evidence: Evidence) -> Measured:
     fps = evidence.footage.fps
-    return _measured(evidence, lambda m, of: {"sum": fps * float(m.speed[of].sum()), "count": int(of.sum())})
+    return _measured(evidence, lambda m, of: {"sum": fps / m.step * float(m.speed[of].sum()), "count": int(of.sum())})
 
 
 def _smoothness_parts(m: Motion, of: np.ndarray) -> dict[str, float]:
