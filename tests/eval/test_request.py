@@ -28,11 +28,13 @@ def detector():
 
 
 def hard_cuts(num_frames: int, cuts: tuple[int, ...], size=(96, 160)) -> np.ndarray:
-    """Shots of a drifting texture, each in colours of its own."""
+    """Shots of a drifting texture, each in a colour of its own."""
     rng, frames = np.random.default_rng(3), []
-    for start, stop in zip((0, *cuts), (*cuts, num_frames), strict=True):
-        coarse = rng.integers(0, 256, (size[0] // 8, size[1] // 4, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-        frames += [coarse[:, i : i + size[1]] for i in range(stop - start)]
+    colours = [(200, 60, 40), (40, 160, 80), (60, 80, 220), (220, 210, 90), (30, 30, 40), (180, 60, 190)]
+    for colour, start, stop in zip(colours, (0, *cuts), (*cuts, num_frames), strict=False):
+        texture = rng.integers(-30, 30, (size[0] // 8, size[1] // 4, 1)).repeat(8, 0).repeat(8, 1)
+        picture = np.clip(texture + colour, 0, 255).astype(np.uint8)
+        frames += [picture[:, i : i + size[1]] for i in range(stop - start)]
     return np.stack(frames)
 
 
