@@ -72,11 +72,15 @@ def parse(text: str, limits: Limits) -> Storyboard:
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence about the draft. `kind`: "error" (no video can be made) or "warning"; `shot` from 1, or None."""
+    """A sentence about the draft.
+
+    kind: "error" (no video can be made) or "warning". shot: from 1, or None. fix: fields of the draft that mend it.
+    """
 
     kind: str
     text: str
     shot: int | None = None
+    fix: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def review(draft: Draft, model: Model, limits: Limits, attention: str | None = N
         storyboard = to_storyboard(draft, limits)
     except (StoryboardError, LimitError) as error:
         return Review((_finding("error", str(error)),), None, None, characters)
-    findings = [_finding("warning", text) for text in storyboard.as_run().warnings]
+    findings = [_finding("warning", text, _fix(text, storyboard)) for text in storyboard.as_run().warnings]
     plan = None
     import_libraries()
     try:
@@ -132,7 +136,14 @@ def review(draft: Draft, model: Model, limits: Limits, attention: str | None = N
     return Review(tuple(findings), storyboard, plan, characters, readings)
 
 
-def _finding(kind: str, text: str) -> Finding:
+def _finding(kind: str, text: str, fix: dict[str, str] | None = None) -> Finding:
     """A finding whose shot is read from how every message about a shot begins."""
     match = re.match(r"shot (\d{1,3}) of \d+: ", text)
-    return Finding(kind, sentence(text), int(match[1]) if match else None)
+    return Finding(kind, sentence(text), int(match[1]) if match else None, fix)
+
+
+def _fix(text: str, storyboard: Storyboard) -> dict[str, str] | None:
+    """What one click can mend: the number of shots that the global caption names."""
+    if not text.startswith("the global caption says that the scene contains"):
+        return None
+    return {"global_caption": storyboard.with_stated_shots().global_caption}

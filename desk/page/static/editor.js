@@ -258,7 +258,8 @@ function cutHandle(cut, at, total) {
 function showReview() {
   const box = root.querySelector('.findings'), cast = root.querySelector('.cast');
   const findings = [...notices.map((text) => ({ kind: 'warning', text, shot: null })), ...((review && review.findings) || [])];
-  const lines = findings.map(({ kind, text }) => node('p', { class: kind, text }));
+  const lines = findings.map(({ kind, text, fix }) => node('p', { class: kind }, node('span', { text }),
+    fix ? node('button', { type: 'button', class: 'fix', text: 'Put it right', onclick: () => change(() => Object.assign(scene, fix)) }) : null));
   if (review && review.valid && !findings.length) lines.push(node('p', { class: 'fine', text: 'Ready: every cut is on a frame that the model can cut at.' }));
   if (review && review.text_tokens) {
     const share = Math.min(1, review.text_tokens / review.max_text_tokens);
