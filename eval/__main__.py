@@ -62,6 +62,8 @@ def score(options: argparse.Namespace) -> int:
     )
     if options.cuts is not None and options.prompt is None:
         raise UsageError("--cuts goes with --prompt: a storyboard has cuts of its own")
+    if options.download:
+        _download()
     check(asked)
     jobs = min(options.jobs, len(options.videos))
     cards, failed, kept, done = [], 0, 0, 0
@@ -122,6 +124,8 @@ def encoders(options: argparse.Namespace) -> None:
     from eval.encoders import list_encoders
     from eval.table import format_encoders
 
+    if options.download:
+        _download()
     print(format_encoders(list_encoders()))
 
 
@@ -133,6 +137,15 @@ def schema(options: argparse.Namespace) -> None:
 
 
 # Their parts
+
+
+def _download() -> None:
+    """Get the recommended encoders of roles that nothing is here for."""
+    from eval.encoders.known import fetch, wanting
+
+    for encoder in wanting():
+        print(f"downloading {encoder.spec}: {encoder.megabytes} MB, {encoder.licence}", file=sys.stderr)
+        fetch(encoder)
 
 
 class _Bar:
@@ -202,7 +215,10 @@ def _parser() -> argparse.ArgumentParser:
     command = _add_command(commands, "report", report, "make one HTML page of all scorecards in a folder")
     command.add_argument("folder", metavar="DIR", help="folder that `score --out DIR` filled")
     command.add_argument("-o", "--out", metavar="FILE.html", help="default: DIR/report.html")
-    _add_command(commands, "encoders", encoders, "list the encoders that can be used here and what is missing")
+    command = _add_command(
+        commands, "encoders", encoders, "list the encoders that can be used here and what is missing"
+    )
+    _add_download(command)
     _add_command(commands, "schema", schema, "print the JSON Schema of scorecards")
     text = "measure how far each metric can be trusted, on rendered truth with known damage"
     _add_module(commands, "calibrate", "eval.calibration.calibrate", text)
@@ -223,6 +239,12 @@ def _add_module(commands, name: str, module: str, text: str) -> None:
 
     loaded = import_module(module)
     loaded.add_arguments(_add_command(commands, name, loaded.run, text))
+
+
+def _add_download(group) -> None:
+    group.add_argument(
+        "--download", action="store_true", help="get a CLIP and a DINO for real footage, if none is here"
+    )
 
 
 def _add_score(commands) -> None:
@@ -260,6 +282,7 @@ def _add_score(commands) -> None:
     )
     models.add_argument("--aesthetic", metavar="FILE", help="weights of LAION's predictor for CLIP ViT-L/14")
     models.add_argument("--device", help="cpu, cuda, cuda:1, …; default: a GPU if there is one")
+    _add_download(models)
     models.add_argument("--cache", metavar="DIR", help="keep embeddings here from one run to the next")
     _add_detector(models)
     output = command.add_argument_group("output")

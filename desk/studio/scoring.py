@@ -126,7 +126,7 @@ def plain_rows(card: Scorecard) -> list[dict[str, Any]]:
                 "value": number(record.value),
                 "number": record.value,
                 "direction": metric.direction,
-                "verdict": sentence(record.reason or "could not be measured") if missing else _verdict(name, card),
+                "verdict": _why_not(record) if missing else _verdict(name, card),
                 "meaning": about,
                 "measured": not missing,
             }
@@ -152,6 +152,17 @@ def _verdict(name: str, card: Scorecard) -> str:
     if name == "camera_movement":
         return f"{_share(record, 'sum')} cameras move as asked"
     return ""
+
+
+def _why_not(record: MetricRecord) -> str:
+    """Why a score is missing, in words that a visitor can act on, who has no command line here."""
+    reason = record.reason or "could not be measured"
+    if "--download" in reason:
+        return (
+            "This desk has no model that knows real footage. On your own machine `python -m eval score VIDEO "
+            "--download` gets one and measures this; whoever runs the desk can name one in HOLOCINE_ENCODERS."
+        )
+    return sentence(reason)
 
 
 def _share(record: MetricRecord, part: str) -> str:

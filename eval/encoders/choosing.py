@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.encoders.cache import RememberingEncoder
-from eval.encoders.known import AESTHETIC_CLIP, AESTHETIC_HEAD, KNOWN, downloaded, known
+from eval.encoders.known import AESTHETIC_CLIP, AESTHETIC_HEAD, KNOWN, downloaded, known, recommended
 from eval.encoders.loading import (
     FOLDER,
     PUPPET_FOLDER,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from eval.encoders.models import AestheticPredictor, ClipEncoder, FeatureEncoder, TimmEncoder
 
 PUPPET = "puppet"
+ENVIRONMENT = "HOLOCINE_ENCODERS"  # CLIP[,DINO] that "auto" takes for what is not of the theatre, for a Space
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,8 @@ def load_encoders(
         model and weights by open_clip's names, downloaded if need be; "ViT-B-32:FILE" a checkpoint of one's own,
         "hf-hub:OWNER/NAME" and a folder are open_clip's own formats. A file of OpenAI's weights needs a name that ends
         in -quickgelu, as open_clip calls their activation. "auto" takes the embedded one for a storyboard of
-        the theatre, and for any other a known one that was downloaded before.
+        the theatre, and for any other the one that the environment's HOLOCINE_ENCODERS names, or else the best known
+        one that was downloaded before.
     dino: "auto" or a name of timm's, with ":FILE" behind it for a checkpoint of one's own. In the theatre "auto" is the
         embedded CLIP's image tower before its last layer, whose id says so.
     aesthetic: the weights of LAION's linear predictor for CLIP ViT-L/14.
@@ -130,6 +132,8 @@ def _choose_clip(
         return load_clip(f"{FOLDER}{PUPPET_FOLDER}", device), None
     if spec != "auto":
         return load_clip(resolved(spec), device), None
+    if (named := _named("clip")) is not None:
+        return load_clip(resolved(named), device), None
     if (here := downloaded("clip")) is not None:
         return load_clip(here.spec, device), None
     if storyboard is None:
@@ -137,9 +141,18 @@ def _choose_clip(
     return None, f"no CLIP model that knows this video is on this machine; {_ask()}"
 
 
+def _named(role: str) -> str | None:
+    """What the environment names for a role."""
+    specs = [spec.strip() for spec in os.environ.get(ENVIRONMENT, "").split(",")]
+    return dict(zip(("clip", "dino"), specs, strict=False)).get(role) or None
+
+
 def _ask() -> str:
-    first = KNOWN[0]
-    return f"ask for {first.spec} by name to download one ({first.megabytes} MB, {first.licence}), or give a folder"
+    first = recommended("clip")
+    return (
+        f"--download gets one, or --encoders {first.spec} by name ({first.megabytes} MB, {first.licence}); a folder "
+        f"with one does, too, and {ENVIRONMENT} names one for a Space"
+    )
 
 
 def _choose_dino(
@@ -150,12 +163,14 @@ def _choose_dino(
         return load_timm(spec, device), None
     if clip is not None and clip.id == PUPPET_ID:
         return features_of(clip), None
+    if (named := _named("dino")) is not None:
+        return load_timm(named, device), None
     if (here := downloaded("dino")) is not None:
         return load_timm(here.spec, device), None
-    first = next(encoder for encoder in KNOWN if encoder.role == "dino")
+    first = recommended("dino")
     return None, (
-        f"no DINO model is on this machine; ask for {first.spec} by name to download it ({first.megabytes} MB, "
-        f"{first.licence})"
+        f"no DINO model is on this machine; --download gets one, or --dino {first.spec} by name "
+        f"({first.megabytes} MB, {first.licence})"
     )
 
 

@@ -28,16 +28,19 @@ class Known:
 
 
 KNOWN = (
-    Known("clip", "ViT-B-32:laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605, "MIT"),
-    Known("clip", "ViT-B-32:openai", "timm/vit_base_patch32_clip_224.openai", 605, "MIT"),
-    Known("clip", "ViT-B-16:laion2b_s34b_b88k", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K", 599, "MIT"),
     Known("clip", "ViT-L-14:laion2b_s32b_b82k", "laion/CLIP-ViT-L-14-laion2B-s32B-b82K", 1711, "MIT"),
+    Known("clip", "ViT-B-16:laion2b_s34b_b88k", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K", 599, "MIT"),
+    Known("clip", "ViT-B-32:laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605, "MIT"),
     Known("clip", AESTHETIC_CLIP, "timm/vit_large_patch14_clip_224.openai", 1711, "MIT"),
+    Known("clip", "ViT-B-32:openai", "timm/vit_base_patch32_clip_224.openai", 605, "MIT"),
     Known("dino", "vit_base_patch16_224.dino", "timm/vit_base_patch16_224.dino", 343, "Apache-2.0"),
     Known("dino", "vit_small_patch16_224.dino", "timm/vit_small_patch16_224.dino", 87, "Apache-2.0"),
     Known("dino", "vit_base_patch14_dinov2.lvd142m", "timm/vit_base_patch14_dinov2.lvd142m", 346, "Apache-2.0"),
 )
-"""In the order in which "auto" takes them from what has been downloaded before."""
+"""The best first: "auto" takes the first of its role that is on this machine."""
+
+RECOMMENDED = ("ViT-B-32:laion2b_s34b_b79k", "vit_base_patch16_224.dino")
+"""What is downloaded where nothing is named: a CLIP that a CPU runs too, and the DINO of VBench."""
 
 
 def known(spec: str) -> Known | None:
@@ -47,6 +50,34 @@ def known(spec: str) -> Known | None:
 def downloaded(role: str) -> Known | None:
     """The first known encoder of a role whose weights are on this machine."""
     return next((encoder for encoder in KNOWN if encoder.role == role and encoder.weights()), None)
+
+
+def recommended(role: str) -> Known:
+    return next(encoder for encoder in map(known, RECOMMENDED) if encoder.role == role)
+
+
+def wanting() -> tuple[Known, ...]:
+    """The recommended encoders of those roles for which nothing is on this machine."""
+    return tuple(recommended(role) for role in ("clip", "dino") if downloaded(role) is None)
+
+
+def fetch(encoder: Known) -> Path:
+    """Download the weights of a known encoder, with a bar on stderr where somebody looks; what is there is kept.
+
+    Raises OSError, in one sentence, if they cannot be had.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    names = _OPEN_CLIP_FILES if encoder.role == "clip" else _TIMM_FILES
+    problem: Exception | None = None
+    for name in names:
+        try:
+            return Path(hf_hub_download(encoder.hub, name))
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            problem = problem or error
+    where = f"{encoder.megabytes} MB, huggingface.co/{encoder.hub}"
+    raise OSError(f"{encoder.spec} ({where}) cannot be downloaded: {str(problem).splitlines()[0]}")
 
 
 def cached_file(repository: str, names: tuple[str, ...]) -> Path | None:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from eval.encoders import EncoderError, Encoders, describe_texts, is_of_the_theatre, list_encoders, load_encoders
 from eval.encoders import split_text as split
 from eval.encoders.cache import RememberingEncoder
-from eval.encoders.known import KNOWN
+from eval.encoders.known import KNOWN, RECOMMENDED, fetch, known, wanting
 from holocine import Storyboard
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import sample_scene
@@ -191,17 +191,61 @@ def test_a_real_video_without_a_real_clip_has_no_encoder_and_one_sentence_says_h
 
 
 def test_auto_takes_a_known_model_that_was_downloaded_before(monkeypatch, tiny_folder, tmp_path):
-    known = KNOWN[1]
-    folder = tmp_path / "hub" / f"models--{known.hub.replace('/', '--')}"
+    first = KNOWN[1]
+    folder = tmp_path / "hub" / f"models--{first.hub.replace('/', '--')}"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text("abc")
     (folder / "snapshots" / "abc").mkdir(parents=True)
     weights = folder / "snapshots" / "abc" / "open_clip_model.safetensors"
     weights.write_bytes(b"weights")
-    assert known.weights() == weights
-    assert {row["spec"] for row in list_encoders() if row["here"]} == {"puppet", known.spec}
-    with pytest.raises(EncoderError, match=re.escape(f"{known.spec} cannot be loaded")):
+    assert first.weights() == weights
+    assert {row["spec"] for row in list_encoders() if row["here"]} == {"puppet", first.spec}
+    with pytest.raises(EncoderError, match=re.escape(f"{first.spec} cannot be loaded")):
         load_encoders("auto", real_storyboard())
+
+
+def in_the_hub_cache(encoder, hub, content):
+    folder = hub / f"models--{encoder.hub.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    names = {"clip": "open_clip_model.safetensors", "dino": "model.safetensors"}
+    save_file(content, folder / "snapshots" / "abc" / names[encoder.role])
+
+
+def test_auto_takes_the_best_that_is_here_and_vit_b_32_and_a_real_dino_see_a_video(tmp_path, pictures):
+    """Weights of the real size, by chance, where a download leaves them."""
+    b32, small = (known(spec) for spec in ("ViT-B-32:laion2b_s34b_b79k", "vit_small_patch16_224.dino"))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = open_clip.create_model("ViT-B-32").state_dict()
+        in_the_hub_cache(b32, tmp_path / "hub", {name: value.contiguous() for name, value in weights.items()})
+        in_the_hub_cache(small, tmp_path / "hub", timm.create_model(small.spec, num_classes=0).state_dict())
+    encoders = load_encoders("auto", real_storyboard())
+    assert (encoders.clip.id, encoders.dino.id) == (b32.spec, small.spec)
+    assert encoders.clip.embed_images(pictures).shape == (len(pictures), 512)
+    assert encoders.clip.embed_texts(["a cat"]).shape == (1, 512)
+    assert encoders.dino.embed_images(pictures).shape == (len(pictures), 384)
+    assert wanting() == ()
+    in_the_hub_cache(KNOWN[0], tmp_path / "hub", {"better": torch.zeros(1)})
+    with pytest.raises(EncoderError, match=re.escape(f"{KNOWN[0].spec} cannot be loaded")):
+        load_encoders("auto", real_storyboard())
+
+
+def test_the_environment_names_what_auto_takes_outside_the_theatre(monkeypatch, tiny_folder, tmp_path):
+    monkeypatch.setenv("HOLOCINE_ENCODERS", f"{tiny_folder}, test_vit:/no/such/file")
+    with pytest.raises(EncoderError, match="/no/such/file is not a file"):
+        load_encoders("auto", real_storyboard())
+    monkeypatch.setenv("HOLOCINE_ENCODERS", str(tiny_folder))
+    assert load_encoders("auto", real_storyboard()).clip.id == tiny_folder.name
+    assert load_encoders("auto", to_storyboard(sample_scene(1))).clip.id == "puppet-clip"
+
+
+def test_what_is_wanting_is_named_with_its_size_where_it_cannot_be_downloaded():
+    clip, dino = wanting()
+    assert (clip.spec, dino.spec) == RECOMMENDED
+    with pytest.raises(OSError, match=re.escape("ViT-B-32:laion2b_s34b_b79k (605 MB, huggingface.co/laion/")):
+        fetch(clip)
 
 
 def test_encoders_that_are_loaded_already_are_taken_as_they_are(clip):

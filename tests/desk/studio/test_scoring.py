@@ -8,12 +8,22 @@ from desk.studio import screening
 from desk.studio.jobs import Job
 from desk.studio.scoring import plain_rows
 from desk.studio.studio import Studio
-from desk.tabs.score import read_storyboard
+from desk.tabs.score import read_request
 from eval import Scorecard
-from holocine import StoryboardError, write_video
+from eval.request import Request
+from holocine import Storyboard, StoryboardError, write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
+
+
+@pytest.fixture
+def detector_card(scene, tmp_path, monkeypatch):
+    """The scorecard of a video of another world on a machine without models for it."""
+    from eval import score
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return score(scene[0], Storyboard.from_captions("A pier in the rain.", ["Gulls.", "Waves.", "A boat."], 49, fps=12))
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +80,32 @@ def test_a_foreign_video_shows_the_shots_that_were_found(scene, studio, tmp_path
     assert not absent["measured"] and "storyboard" in absent["verdict"]
 
 
-def test_a_storyboard_of_another_video_is_refused_without_a_path(scene, studio, storyboard, tmp_path):
+def test_a_request_that_cannot_be_this_videos_is_refused_without_a_path(scene, studio, storyboard, tmp_path):
     frames, board = scene
     write_video(tmp_path / "x.mp4", frames, board.fps)
-    with pytest.raises(ValueError, match="frames") as raised:
-        screening._examine(studio, Job("me", lambda job: None, 600), tmp_path / "x.mp4", "v.mp4", "x", storyboard)
+    later = Request.of(storyboard, start=1000.0)
+    with pytest.raises(ValueError, match="no shot of the storyboard has a frame") as raised:
+        screening._examine(studio, Job("me", lambda job: None, 600), tmp_path / "x.mp4", "v.mp4", "x", later)
     assert str(studio.outputs.folder) not in str(raised.value) and not list(studio.outputs.files.iterdir())
 
 
-def test_a_prompt_is_cut_where_the_visitor_says(limits):
+def test_a_prompt_is_cut_where_the_visitor_says_and_nowhere_if_nothing_is_said(scene, tmp_path, limits):
+    frames, storyboard = scene
+    video = tmp_path / "bare.mp4"
+    write_video(video, frames[:17], 12)
     prompt = "[global caption] A. [per shot caption] One. [shot cut] Two."
-    assert read_storyboard(prompt, "9", 17, limits).cuts == (9,)
-    assert read_storyboard(prompt, "", 17, limits).num_frames == 17
-    assert read_storyboard("  ", "", 17, limits) is None
+    asked = read_request(prompt, "10", video, limits)
+    assert (asked.storyboard.cuts, asked.storyboard.num_frames, asked.timed) == ((10,), 17, True)
+    assert not read_request(prompt, "", video, limits).timed
+    assert read_request("  ", "", video, limits) is None
+    assert read_request(storyboard.to_yaml(), "", video, limits, "share").policy == "share"
     with pytest.raises(StoryboardError, match="the cuts are 'x'"):
-        read_storyboard(prompt, "x", 17, limits)
+        read_request(prompt, "x", video, limits)
+
+
+def test_a_score_that_needs_a_model_says_what_a_visitor_can_do(scene, tmp_path, detector_card):
+    row = next(row for row in plain_rows(detector_card) if row["metric"] == "background_consistency")
+    assert not row["measured"] and "--download" in row["verdict"] and "HOLOCINE_ENCODERS" in row["verdict"]
 
 
 def test_a_generated_video_is_scored_before_its_job_ends(studio, storyboard, settings, wait):
