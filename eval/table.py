@@ -45,9 +45,9 @@ def format_scorecard(card: Scorecard) -> str:
             lines.append(f"cuts asked: {shots}, nobody said where")
         else:
             cuts = asked.cuts if asked is not None else [shot.start for shot in card.shots[1:]]
-            how = "" if asked is None else f", aligned by {asked.policy}"
-            how += f" at {asked.scale:.4g} times the length" if how and asked.policy == "share" else ""
-            lines.append(f"cuts asked: {_frames(cuts)} ({shots}{how})")
+            lines.append(f"cuts asked: {_frames(cuts)} ({shots})")
+            if asked is not None and asked.policy != "frames":
+                lines.append(f"aligned by {asked.policy}, scale {asked.scale:.4g}")
     lines += [f"{role}: {encoder.id}" for role, encoder in card.encoders.items()]
     lines += ["", *_metric_lines(card.metrics)]
     if card.notes:

@@ -75,7 +75,7 @@ def test_a_scene_that_was_slowed_down_is_aligned_by_share_when_asked_and_says_so
     assert by_share.asked.cuts == (36, 72, 108) and by_share.metrics["cut_f1_0"].value == 1
     assert by_share.asked.scale == pytest.approx(1.5)
     assert any("share of the duration: the video lasts 1.5 times as long" in note for note in by_share.notes)
-    assert "by share" in format_scorecard(by_share)
+    assert "aligned by share, scale 1.5" in format_scorecard(by_share)
     as_is = score(tmp_path / "slow.mp4", board, encoders=NOTHING, detector=detector)
     assert as_is.asked.policy == "frames" and as_is.metrics["cut_f1_0"].value < 1
     assert any("48 more than the 96" in note for note in as_is.notes)
