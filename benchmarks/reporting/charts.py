@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from benchmarks.reporting.summary import Summary
+from benchmarks.reporting.significance import interval
+from benchmarks.reporting.summary import Cell, Summary
 from benchmarks.reporting.tables import heading, number
 from eval.metric import Metric
-
-_Z = 1.96  # standard errors in a 95 % interval
+from eval.metrics import all_metrics
 
 
 def metric_dots(summary: Summary, metric: Metric) -> str:
@@ -19,7 +19,7 @@ def metric_dots(summary: Summary, metric: Metric) -> str:
     systems = [system for system in summary.systems if row[system].value is not None]
     if not systems:
         return ""
-    ends = [row[s].value + sign * _Z * (row[s].error or 0) for s in systems for sign in (-1, 1)]
+    ends = [end for system in systems for end in _ends(row[system], metric)]
     left, width, line, top = 118, 340, 20, 26
     ticks = nice_ticks(min(ends), max(ends), 4)
     x = _scale(ticks[0], ticks[-1], left, width - 16)
@@ -28,7 +28,7 @@ def metric_dots(summary: Summary, metric: Metric) -> str:
     parts += _vertical_grid(ticks, x, top - 6, bottom)
     for i, system in enumerate(systems):
         cell, y = row[system], top + line * i + 8
-        low, high = (x(cell.value + sign * _Z * (cell.error or 0)) for sign in (-1, 1))
+        low, high = map(x, _ends(cell, metric))
         parts.append(
             f'<text class="name" x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_short(system))}</text>'
         )
@@ -47,20 +47,21 @@ def trade_off(summary: Summary, across: Metric, up: Metric) -> str:
     width, height, left, top = 520, 340, 62, 16
     x_ticks, y_ticks = (
         nice_ticks(
-            min(row[s].value - _Z * (row[s].error or 0) for s in systems),
-            max(row[s].value + _Z * (row[s].error or 0) for s in systems),
+            min(_ends(row[s], metric)[0] for s in systems),
+            max(_ends(row[s], metric)[1] for s in systems),
             5,
         )
-        for row in (a, b)
+        for row, metric in ((a, across), (b, up))
     )
     x, y = _scale(x_ticks[0], x_ticks[-1], left, width - 90), _scale(y_ticks[0], y_ticks[-1], height - 48, top)
     parts = [*_vertical_grid(x_ticks, x, top, height - 48), *_horizontal_grid(y_ticks, y, left, width - 90)]
     taken: list[tuple[float, float]] = []
     for system in systems:
         cx, cy, series = x(a[system].value), y(b[system].value), _series(summary, system)
-        ex, ey = (_Z * (row[system].error or 0) for row in (a, b))
-        parts.append(_line(x(a[system].value - ex), cy, x(a[system].value + ex), cy, f"bar {series}"))
-        parts.append(_line(cx, y(b[system].value - ey), cx, y(b[system].value + ey), f"bar {series}"))
+        left_end, right_end = map(x, _ends(a[system], across))
+        low_end, high_end = map(y, _ends(b[system], up))
+        parts.append(_line(left_end, cy, right_end, cy, f"bar {series}"))
+        parts.append(_line(cx, low_end, cx, high_end, f"bar {series}"))
         parts.append(_dot(cx, cy, series, f"{system}: {number(a[system].value)}, {number(b[system].value)}"))
         ly = cy - 7
         while any(abs(ly - other) < 12 and abs(cx - where) < 80 for where, other in taken):
@@ -83,7 +84,8 @@ def distance_lines(summary: Summary) -> str:
         return ""
     distances = sorted({distance for by in found.values() for distance in by})
     cells = [cell for by in found.values() for cell in by.values() if cell.value is not None]
-    values = [cell.value + sign * _Z * (cell.error or 0) for cell in cells for sign in (-1, 1)]
+    metric = all_metrics()["character_consistency"]
+    values = [end for cell in cells for end in _ends(cell, metric)]
     width, height, left, top = 520, 340, 62, 16
     ticks = nice_ticks(min(values), max(values), 5)
     x, y = (
@@ -102,8 +104,8 @@ def distance_lines(summary: Summary) -> str:
         path = " ".join(f"{px:.1f},{py:.1f}" for _, px, py, _ in points)
         parts.append(f'<polyline class="line {series}" points="{path}"/>')
         for distance, px, py, cell in points:
-            spread = abs(y(cell.value) - y(cell.value + _Z * (cell.error or 0)))
-            parts.append(_line(px, py - spread, px, py + spread, f"bar {series}"))
+            low, high = map(y, _ends(cell, metric))
+            parts.append(_line(px, low, px, high, f"bar {series}"))
             parts.append(_dot(px, py, series, f"{system}, {distance} apart: {number(cell.value)}"))
         labels.append((points[-1][2], points[-1][1], system))
     lowest = -math.inf
@@ -128,6 +130,11 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], title: str) -> str
         parts.append(_line(x(low), y, x(high), y, "bar s0"))
         parts.append(_dot(x(value), y, "s0", f"{name}: {value:.2f} [{low:.2f}, {high:.2f}]"))
     return _svg(width, bottom + 20, parts, title)
+
+
+def _ends(cell: Cell, metric: Metric) -> tuple[float, float]:
+    """The 95 % interval of a cell with a value, within the metric's range; the value itself where it has no error."""
+    return interval(cell.value, cell.error, metric.range) or (cell.value, cell.value)
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:

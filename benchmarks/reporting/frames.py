@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.reporting.results import Results, Score
+from benchmarks.reporting.significance import interval
 from benchmarks.reporting.summary import Cell, Summary
 from eval.metric import Metric
 
@@ -70,9 +71,9 @@ def video_frame(results: Results) -> pd.DataFrame:
 
 def metric_frame(summary: Summary) -> pd.DataFrame:
     """One row for every metric of every system."""
-    return pd.DataFrame(
+    return _typed(
         [
-            {"system": system, **_metric(metric), **_cell(summary.table[metric.name][system], summary.baseline)}
+            {"system": system, **_metric(metric), **_cell(summary.table[metric.name][system], metric, summary.baseline)}
             for metric in summary.metrics
             for system in summary.systems
         ]
@@ -81,9 +82,9 @@ def metric_frame(summary: Summary) -> pd.DataFrame:
 
 def tag_frame(summary: Summary) -> pd.DataFrame:
     """One row for every tag, metric of the main table and system."""
-    return pd.DataFrame(
+    return _typed(
         [
-            {"tag": tag, "system": system, **_metric(metric), **_cell(found[metric.name][system], None)}
+            {"tag": tag, "system": system, **_metric(metric), **_cell(found[metric.name][system], metric, None)}
             for tag, found in summary.tags.items()
             for metric in summary.main
             for system in summary.systems
@@ -110,26 +111,44 @@ def distance_frame(summary: Summary) -> pd.DataFrame:
 
 
 def main_frame(summary: Summary) -> pd.DataFrame:
-    """The main table in numbers: a row a system, value and standard error of each metric."""
+    """The main table in numbers: a row a system, value and standard error of each metric and how it stands."""
     rows = []
     for system in summary.systems:
         row: dict[str, object] = {"system": system, "bound": system in summary.results.bounds}
         for metric in summary.main:
             cell = summary.table[metric.name][system]
             row |= {metric.name: cell.value, f"{metric.name}_standard_error": cell.error}
+            row |= {f"{metric.name}_{name}": value for name, value in _standing(cell).items()}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return _typed(rows)
+
+
+_TYPES = {"rank": "Int64", "like_best": "boolean", "fooled_by": "string"}
+
+
+def _typed(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Rows as a table whose columns of standings have types that know what is missing."""
+    frame = pd.DataFrame(rows)
+    types = {c: type for c in frame for name, type in _TYPES.items() if c == name or c.endswith(f"_{name}")}
+    return frame.astype(types)
 
 
 def _metric(metric: Metric) -> dict[str, object]:
     return {"metric": metric.name, "version": metric.version, "group": metric.group, "direction": metric.direction}
 
 
-def _cell(cell: Cell, baseline: str | None) -> dict[str, object]:
+def _standing(cell: Cell) -> dict[str, object]:
+    return {"rank": cell.rank, "like_best": cell.standing.like_best, "fooled_by": cell.standing.fooled_by}
+
+
+def _cell(cell: Cell, metric: Metric, baseline: str | None) -> dict[str, object]:
+    ends = None if cell.value is None else interval(cell.value, cell.error, metric.range)
     plain: dict[str, object] = {
         "value": cell.value,
         "standard_error": cell.error,
-        "rank": cell.rank,
+        "value_low": ends and ends[0],
+        "value_high": ends and ends[1],
+        **_standing(cell),
         "storyboards": cell.storyboards,
         "videos": cell.videos,
         "num_videos": cell.num_videos,

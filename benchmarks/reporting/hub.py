@@ -47,9 +47,11 @@ def eval_results(summary: Summary, system: str, dataset: str) -> list[dict[str, 
         if cell.value is None:
             continue
         error = "" if cell.error is None else f" ± {cell.error:.4f}"
+        by = cell.standing.fooled_by
         notes = (
             f"{metric.id} of {system}{error}, {cell.videos} of {cell.num_videos} videos, "
             f"suite {suite.name} {suite.version} ({suite.sha256[:12]})"
+            f"{'' if by is None else f'; the metric was fooled, as {by} shows'}"
         )
         entries.append(
             EvalResultEntry(

@@ -13,7 +13,7 @@ _PLAIN = {"best": "*", "second": "'", None: ""}
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "†": r"$^\dagger$", "–": "--", "<": "$<$", ">": "$>$", "…": r"\ldots{}",
+    "†": r"$^\dagger$", "≈": r"$^\approx$", "–": "--", "<": "$<$", ">": "$>$", "…": r"\ldots{}",
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Storyboards are the units that vary: repetitions of one storyboard are added up 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,8 +17,10 @@ from eval.metric import Parts, mean
 
 Derive = Callable[[Parts], float | None]
 RESAMPLES = 4000
+LEVEL = 0.05  # of significance
 MIN_PAIRS = 6  # with 5, even the same sign in every pair is not significant at 5 % (two-sided sign test)
 _SEED = 20251
+_Z = 1.96  # standard errors in a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,48 @@ class Comparison:
     p: float
     pairs: int
     holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Two systems on the `pairs` storyboards that both have.
+
+    comparison: None where there are too few. always: 1 if the first has the greater value on every one of them, -1 if
+    the smaller, else 0.
+    """
+
+    comparison: Comparison | None
+    always: int
+    pairs: int
+
+
+def interval(
+    value: float, error: float | None, limits: tuple[float | None, float | None] = (None, None)
+) -> tuple[float, float] | None:
+    """The 95 % interval of a value with a standard error, within the limits of its metric; None without an error.
+
+    With both limits the interval is symmetric in the logit of where between them the value lies, with one in the
+    logarithm of the distance from it, so that it never leaves them and is the wider on the side with more room (delta
+    method; Agresti, Categorical Data Analysis, section 3.1). A value at a limit has the interval of its mere error, cut
+    off there.
+    """
+    if error is None:
+        return None
+    low, high = limits
+    below = math.inf if low is None else value - low
+    above = math.inf if high is None else high - value
+    if error == 0 or min(below, above) <= 0 or below == above == math.inf:
+        ends = value - _Z * error, value + _Z * error
+        return max(ends[0], -math.inf if low is None else low), min(ends[1], math.inf if high is None else high)
+    if above == math.inf:
+        factor = math.exp(_Z * error / below)
+        return low + below / factor, low + below * factor
+    if below == math.inf:
+        factor = math.exp(_Z * error / above)
+        return high - above * factor, high - above / factor
+    odds, factor = below / above, math.exp(min(500.0, _Z * error * (1 / below + 1 / above)))
+    ends = (odds / factor, odds * factor)
+    return tuple(low + (high - low) * one / (1 + one) for one in ends)
 
 
 def values_of(derive: Derive, names: Sequence[str], totals: np.ndarray) -> np.ndarray:
@@ -71,10 +116,9 @@ def compare(derive: Derive, names: Sequence[str], ours: np.ndarray, baseline: np
     n = len(ours)
     if n < MIN_PAIRS:
         return None
-    weights = _weights(n)
     observed = values_of(derive, names, np.stack([ours.sum(0), baseline.sum(0)]))
     difference = float(observed[0] - observed[1])
-    drawn = values_of(derive, names, weights @ ours) - values_of(derive, names, weights @ baseline)
+    drawn = _drawn(derive, names, ours) - _drawn(derive, names, baseline)
     drawn = drawn[~np.isnan(drawn)]
     if np.isnan(difference) or not len(drawn):
         return None
@@ -82,6 +126,14 @@ def compare(derive: Derive, names: Sequence[str], ours: np.ndarray, baseline: np
     slack = 1e-12 * max(1.0, abs(difference))  # sums of other draws round differently
     beyond = int((np.abs(drawn - difference) >= abs(difference) - slack).sum())
     return Comparison(difference, float(low), float(high), (1 + beyond) / (1 + len(drawn)), n)
+
+
+def pair(derive: Derive, names: Sequence[str], ours: np.ndarray, theirs: np.ndarray) -> Pairing:
+    """Two systems over the same storyboards, rows (n, len(names)) of each; `always` is 0 if a value does not exist."""
+    differences = values_of(derive, names, ours) - values_of(derive, names, theirs)
+    slack = 1e-9 * max(1.0, float(np.abs(differences).max(initial=0.0)))
+    always = int((differences > slack).all()) - int((differences < -slack).all()) if len(differences) else 0
+    return Pairing(compare(derive, names, ours, theirs), always, len(ours))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -94,8 +146,20 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-@lru_cache(maxsize=8)
-def _weights(n: int) -> np.ndarray:
+def _drawn(derive: Derive, names: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    """The values of RESAMPLES draws of the rows; a system is compared with many others over the same storyboards."""
+    rows = np.ascontiguousarray(rows, dtype=float)
+    return _drawn_values(derive, tuple(names), rows.tobytes(), len(rows))
+
+
+@lru_cache(maxsize=64)
+def _drawn_values(derive: Derive, names: tuple[str, ...], rows: bytes, n: int) -> np.ndarray:
+    return values_of(derive, names, _draws(n).astype(float) @ np.frombuffer(rows).reshape(n, len(names)))
+
+
+@lru_cache(maxsize=64)  # tags have storyboards of many numbers
+def _draws(n: int) -> np.ndarray:
     """How often each of n storyboards is drawn, (RESAMPLES, n); fixed, so that reports repeat."""
     drawn = np.random.default_rng((_SEED, n)).integers(n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
-    return np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(float)
+    counts = np.bincount(drawn.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n)
+    return counts.astype(np.uint8)  # nothing is drawn 256 times

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.reporting.published import COLUMNS
+from benchmarks.reporting.ranking import Standing, fooled_by, standings
 from benchmarks.reporting.results import Results, ResultsError
-from benchmarks.reporting.significance import Comparison, compare, holm, standard_error, values_of
+from benchmarks.reporting.significance import Comparison, Pairing, holm, pair, standard_error, values_of
 from eval.metric import Metric
 from eval.metrics import all_metrics
 
@@ -23,7 +25,8 @@ class Cell:
 
     value: derived from the parts of all its videos added up; None if there are none. error: standard error over
     storyboards. storyboards: how many the value stands on. covered of of: the things in their videos that the metric
-    could look at. videos of num_videos have a value. rank: 1 for the best of those that compete, 2 for the runner-up.
+    could look at. videos of num_videos have a value. standing: how it compares with those it competes with.
+    comparison: with the baseline.
     """
 
     value: float | None
@@ -33,8 +36,13 @@ class Cell:
     of: int
     videos: int
     num_videos: int
-    rank: int | None = None
+    standing: Standing = Standing()
     comparison: Comparison | None = None
+
+    @property
+    def rank(self) -> int | None:
+        """1 for the best of those that compete, 2 for the runner-up; equal values share it."""
+        return self.standing.rank
 
     @property
     def coverage(self) -> float | None:
@@ -83,6 +91,11 @@ class _Column:
     of: np.ndarray
     keys: np.ndarray
     rows: np.ndarray
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """A number for each row of `keys`, equal where both columns of it are."""
+        return self.keys[:, 0] * (1 << 32) + self.keys[:, 1]
 
 
 class _Items:
@@ -143,16 +156,16 @@ class _Parts:
         counts = (column.videos, column.num_videos, column.covered, column.of)
         return _cell(self.metric, self.names, parts, *(round(float(count[boards].sum())) for count in counts))
 
-    def against(self, system: str, baseline: str) -> Comparison | None:
-        """A system against the baseline, on the storyboards and seeds of which both have a value."""
-        ours, theirs = self.columns[system], self.columns[baseline]
-        both = {*map(tuple, ours.keys.tolist())} & {*map(tuple, theirs.keys.tolist())}
-        boards = np.unique(np.array([board for board, _ in both], dtype=int))
-        sides = []
+    def pairing(self, system: str, other: str, boards: np.ndarray) -> Pairing:
+        """Two systems on the storyboards and seeds of which both have a value, as far as `boards` (n,) is true."""
+        ours, theirs = self.columns[system], self.columns[other]
+        both = np.intersect1d(ours.codes, theirs.codes)
+        sides, there = [], None
         for column in (ours, theirs):
-            shared = np.array([tuple(key) in both for key in column.keys.tolist()], dtype=bool)
-            sides.append(_by_board(column.keys[shared, 0], column.rows[shared], len(column.videos))[boards])
-        return compare(self.metric.derive, self.names, *sides)
+            shared = np.isin(column.codes, both) & boards[column.keys[:, 0]]
+            there = np.unique(column.keys[shared, 0])
+            sides.append(_by_board(column.keys[shared, 0], column.rows[shared], len(column.videos))[there])
+        return pair(self.metric.derive, self.names, *sides)
 
 
 def _in_order(parts: Sequence[Mapping[str, float]], names: Sequence[str]) -> np.ndarray:
@@ -201,9 +214,11 @@ def summarise(results: Results, baseline: str | None = None, published: bool = T
             continue
         metrics.append(metric)
         main = metric.name in COLUMNS
-        table[metric.name] = _row(parts, results, np.ones(items.num_boards, dtype=bool), baseline if main else None)
+        every = np.ones(items.num_boards, dtype=bool)
+        row = table[metric.name] = _row(parts, results, every, baseline=baseline if main else None)
+        fooled = {system: by for system, cell in row.items() if (by := cell.standing.fooled_by)}
         for tag in tags if main else ():
-            tags[tag][metric.name] = _row(parts, results, tagged[tag])
+            tags[tag][metric.name] = _row(parts, results, tagged[tag], fooled)
     return Summary(results, tuple(metrics), baseline, table, tags, _by_distance(results), published)
 
 
@@ -224,26 +239,31 @@ def _check_version(metric: Metric, versions: set[int], run: Path) -> None:
         )
 
 
-def _row(parts: _Parts, results: Results, boards: np.ndarray, baseline: str | None = None) -> dict[str, Cell]:
-    """One metric of every system over some storyboards."""
+def _row(
+    parts: _Parts,
+    results: Results,
+    boards: np.ndarray,
+    fooled: Mapping[str, str] | None = None,
+    baseline: str | None = None,
+) -> dict[str, Cell]:
+    """One metric of every system over some storyboards.
+
+    fooled: whose value shows that the metric was fooled, by which bound; by default found on these storyboards.
+    """
     row = {system: parts.cell(system, boards) for system in results.systems}
-    best = _best(parts.metric, {name: row[name].value for name in results.competing})
-    for rank, system in enumerate(best, start=1):
-        row[system] = replace(row[system], rank=rank)
+    versus = cache(lambda one, other: parts.pairing(one, other, boards))
+    values = {system: cell.value for system, cell in row.items()}
+    if fooled is None:
+        kinds = {name: results.kind(name) for name in results.bounds}
+        fooled = fooled_by(parts.metric, values, results.competing, kinds, versus)
+    for system, standing in standings(parts.metric, values, results.competing, versus, fooled).items():
+        row[system] = replace(row[system], standing=standing)
     if baseline is not None:
-        found = {name: parts.against(name, baseline) for name in results.systems if name != baseline}
+        found = {name: versus(name, baseline).comparison for name in results.systems if name != baseline}
         found = {name: comparison for name, comparison in found.items() if comparison is not None}
         for name, p in zip(found, holm([one.p for one in found.values()]), strict=True):
             row[name] = replace(row[name], comparison=replace(found[name], holm=p))
     return row
-
-
-def _best(metric: Metric, values: Mapping[str, float | None]) -> list[str]:
-    """The best system and the runner-up; fewer if fewer have a value, none for a metric that only describes."""
-    measured = [name for name, value in values.items() if value is not None]
-    if metric.direction == "none" or len(measured) < 2:
-        return []
-    return sorted(measured, key=lambda name: values[name], reverse=metric.direction == "higher")[:2]
 
 
 def _cell(

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
-from benchmarks.reporting.significance import MIN_PAIRS
+from benchmarks.reporting.ranking import FEW, calibrated
+from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
 from eval.metric import Metric
 
 NONE = "–"
-LEVEL = 0.05
+LIKE_BEST, FOOLED = "≈", "fooled"
 MENTIONED = 0.95  # coverage below this stands beside the number
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 
@@ -54,8 +55,11 @@ def number(value: float | None) -> str:
     return f"{value:.{4 if abs(value) < 10 else 2 if abs(value) < 1000 else 0}f}"
 
 
-def cell_text(cell: Cell) -> Text:
-    """`0.9837 ± 0.0021†` and, where much could not be looked at, how much was: `(87 %)`."""
+def cell_text(cell: Cell, metric: Metric | None = None) -> Text:
+    """`0.9837 ± 0.0021†≈`, how much could be looked at where that is little: `(87 %)`, and `fooled` where that is so.
+
+    With the metric, the hint has the 95 % interval, which stays within the metric's range.
+    """
     if cell.value is None:
         return Text(NONE, hint=f"no value for any of {cell.num_videos} videos")
     text = number(cell.value)
@@ -63,14 +67,63 @@ def cell_text(cell: Cell) -> Text:
         text += f" ± {number(cell.error)}"
     if is_different(cell):
         text += "†"
+    if cell.standing.like_best and cell.rank != 1:
+        text += LIKE_BEST
     share = [cell.coverage] if cell.coverage is not None else []
     share.append(cell.videos / cell.num_videos if cell.num_videos else 1.0)
     if min(share) < MENTIONED:
         text += f" ({percent(min(share))})"
+    if cell.standing.fooled_by is not None:
+        text += f" {FOOLED}"
     hint = f"{cell.videos} of {cell.num_videos} videos, {cell.storyboards} storyboards"
     if cell.of:
         hint += f"; looked at {cell.covered:,} of {cell.of:,}"
+    if metric is not None and (ends := interval(cell.value, cell.error, metric.range)):
+        hint += f"; 95 % interval {number(ends[0])} to {number(ends[1])}"
     return Text(text, {1: "best", 2: "second"}.get(cell.rank), hint)
+
+
+def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
+    """What the marks of `cell_text` mean, a sentence each, as far as the cells of these metrics have them."""
+    cells = [(metric, summary.table[metric.name]) for metric in metrics]
+    every = [cell for _, row in cells for cell in row.values()]
+    found = []
+    if summary.baseline and any(map(is_different, every)):
+        found.append(f"† differs from {summary.baseline} at {100 * LEVEL:.0f} % (paired bootstrap, Holm).")
+    if any(cell.standing.like_best and cell.rank != 1 for cell in every):
+        found.append(
+            f"{LIKE_BEST} not behind the best by more than chance (paired bootstrap over the storyboards that both "
+            f"have, {100 * LEVEL:.0f} %, Holm)."
+        )
+    untested = [cell for cell in every if cell.rank is not None and cell.standing.like_best is None]
+    if untested and not any(cell.standing.like_best for cell in every):
+        found.append(f"With fewer than {MIN_PAIRS} storyboards it cannot be tested who is behind the best.")
+    if why := [sentence for metric, row in cells for sentence in _why_fooled(summary, metric, row)]:
+        found.append(
+            f"{FOOLED}: not ranked, as the value shows that the metric was misled: it is better than that of truth, the "
+            "scene exactly as asked, or does not reach that of a degenerate bound which is better than truth, by more "
+            f"than chance (the same test; with fewer than {MIN_PAIRS} storyboards, on each of at least {FEW}). "
+            f"{'; '.join(why)}."
+        )
+    elif summary.results.competing and "truth" not in map(summary.results.kind, summary.results.bounds):
+        found.append("This run has no truth beside the systems, which would show where a metric was misled.")
+    return found
+
+
+def _why_fooled(summary: Summary, metric: Metric, row: Mapping[str, Cell]) -> list[str]:
+    """By which bound a metric was shown to be fooled, by whom, and what its calibration has to say of it."""
+    bounds: dict[str, list[str]] = {}
+    for system, cell in row.items():
+        if (by := cell.standing.fooled_by) is not None:
+            bounds.setdefault(by, []).append(system)
+    sentences = []
+    for bound, systems in bounds.items():
+        kind = summary.results.kind(bound)
+        who = "all" if len(systems) == len(summary.results.competing) > 1 else ", ".join(systems)
+        known = calibrated(metric, kind)
+        where = f"better than {bound}" if kind == "truth" else f"not as good as {bound}"
+        sentences.append(f"{heading(metric)}: {who} {where}{f' ({known})' if known else ''}")
+    return sentences
 
 
 def is_different(cell: Cell) -> bool:
@@ -100,15 +153,17 @@ def main_table(summary: Summary) -> Table:
         if group and (rows or caption):
             lines[len(rows)] = caption
         for system in group:
-            cells = (cell_text(summary.table[metric.name][system]) for metric in summary.main)
+            cells = (cell_text(summary.table[metric.name][system], metric) for metric in summary.main)
             rows.append((Text(system), Text(_videos(summary, system)), *cells))
     if summary.published and published:
         lines[len(rows)] = CAVEAT
         for system, values in TABLE_1.items():
             rows.append((Text(system), Text(""), *(Text(number(values[i])) for i in published)))
-    notes = ["Value ± standard error over storyboards (jackknife); best in bold, runner-up underlined."]
-    if summary.baseline:
-        notes.append(f"† differs from {summary.baseline} at 5 % (paired bootstrap, Holm).")
+    notes = [
+        "Value ± standard error over storyboards (jackknife); best in bold, runner-up underlined; equal values share "
+        "their rank."
+    ]
+    notes += legend(summary, summary.main)
     notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
     notes += _not_measured(summary)
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
@@ -182,8 +237,10 @@ def every_metric(summary: Summary) -> Table:
             group = lines[len(rows)] = metric.group
         unit = f" ({metric.unit})" if metric.unit else ""
         name = Text(f"{metric.id} {ARROWS[metric.direction]}".rstrip() + unit, hint=metric.meaning)
-        rows.append((name, *(cell_text(summary.table[metric.name][system]) for system in summary.systems)))
-    return Table("metrics", "All metrics", ("metric", *summary.systems), tuple(rows), lines=lines)
+        row = summary.table[metric.name]
+        rows.append((name, *(cell_text(row[system], metric) for system in summary.systems)))
+    note = " ".join(legend(summary, summary.metrics))
+    return Table("metrics", "All metrics", ("metric", *summary.systems), tuple(rows), note, lines)
 
 
 def by_tag(summary: Summary) -> list[Table]:
@@ -198,10 +255,11 @@ def by_tag(summary: Summary) -> list[Table]:
             cells = [found[metric.name][system] for system in summary.systems]
             if any(cell.value is not None for cell in cells):
                 count = max(cell.storyboards for cell in cells)
-                rows.append((Text(f"{tag} ({count})"), *map(cell_text, cells)))
+                rows.append((Text(f"{tag} ({count})"), *(cell_text(cell, metric) for cell in cells)))
         lines = {row: text for row, text in lines.items() if 0 < row < len(rows)}
         title = f"{heading(metric)} by tag (number of storyboards)"
-        tables.append(Table(f"tags-{metric.name}", title, ("tag", *summary.systems), tuple(rows), lines=lines))
+        note = " ".join(legend(summary, [metric]))
+        tables.append(Table(f"tags-{metric.name}", title, ("tag", *summary.systems), tuple(rows), note, lines))
     return tables
 
 

@@ -11,12 +11,17 @@ import pytest
 import yaml
 
 from benchmarks.__main__ import main
+from benchmarks.reporting import ranking
+from benchmarks.reporting.charts import metric_dots
+from benchmarks.reporting.frames import metric_frame
 from benchmarks.reporting.published import CAVEAT, TABLE_1
+from benchmarks.reporting.ranking import calibrated
 from benchmarks.reporting.results import ResultsError, load_run
 from benchmarks.reporting.significance import MIN_PAIRS
 from benchmarks.reporting.summary import summarise
 from benchmarks.reporting.tables import all_tables, main_table
 from benchmarks.running.merge import merge
+from eval.metrics import all_metrics
 
 SPECS = ("good=holocine", "bad=isolated", "middling=folder:videos", "truth", "still")
 QUALITY = {"good": 0.9, "middling": 0.75, "bad": 0.6, "truth": 1.0, "still": 0.3}
@@ -107,7 +112,7 @@ def test_coverage_stands_beside_the_number_where_it_is_low(run):
     rows = rows_of(main_table(summarise(load_run(run))))
     assert rows["good"][1].text == "0.9000 ± 0.0000", "everything was looked at"
     assert rows["good"][-1].text.endswith("(50 %)")
-    assert rows["good"][-1].hint == "8 of 8 videos, 8 storyboards; looked at 36 of 72"
+    assert rows["good"][-1].hint.startswith("8 of 8 videos, 8 storyboards; looked at 36 of 72; 95 % interval 0.8")
     assert rows["bad"][1].text.endswith("(88 %)"), "7 of 8 videos"
     assert "Not measured: aesthetic (nothing to look at)." in main_table(summarise(load_run(run))).note
 
@@ -181,11 +186,11 @@ def test_csv_and_parquet_are_read_back_by_pandas(written, run):
     metrics = pd.read_csv(out / "metrics.csv").set_index(["metric", "system"])
     assert metrics.loc[("sca", "good"), "difference"] == pytest.approx(0.15)
     assert metrics.loc[("sca", "good"), "holm"] < 0.001 and metrics.loc[("sca", "good"), "baseline"] == "middling"
-    pd.testing.assert_frame_equal(
-        pd.read_parquet(out / "metrics.parquet").astype({"rank": float}),
-        metrics.reset_index()[pd.read_parquet(out / "metrics.parquet").columns].astype({"rank": float}),
-        check_dtype=False,
-    )
+    parquet, csv = pd.read_parquet(out / "metrics.parquet"), metrics.reset_index()
+    assert list(parquet) and set(parquet) == set(csv)
+    for name in parquet:
+        one, other = (frame[name].astype(object).where(frame[name].notna(), None) for frame in (parquet, csv))
+        assert one.tolist() == pytest.approx(other.tolist()) if name == "p" else one.tolist() == other.tolist(), name
     items = pd.read_parquet(out / "items.parquet")
     assert len(items) == 39 * 5 + 1, "five metrics of 39 videos, and a failure"
     assert items.loc[items.metric.isna(), "reason"].item().startswith("no room")
@@ -338,3 +343,165 @@ def test_scores_of_other_versions_or_encoders_are_not_mixed(run):
     path.write_text(json.dumps(card))
     with pytest.raises(ResultsError, match="charm is not a metric of this program"):
         summarise(load_run(run))
+
+
+# Ranks
+
+
+def run_of(write_run, folder, suite, values, boards=None):
+    """Add up a run in which `values[system]` gives `sca` of each storyboard, None for no value."""
+
+    def scores(system, index, seed):
+        value = values[system][index]
+        return {"sca": ({"sum": value, "count": 1}, 1, 1) if value is not None else ({}, 0, 1)}
+
+    kinds = {"truth": "truth", "still": "still", "shuffled": "shuffled"}
+    specs = [f"{name}={kinds.get(name, 'holocine')}" for name in values]
+    return summarise(load_run(write_run(folder, suite, specs, scores, boards=boards)))
+
+
+def standing_of(summary) -> dict[str, tuple]:
+    found = {name: cell.standing for name, cell in summary.table["sca"].items()}
+    return {name: (one.rank, one.like_best, one.fooled_by) for name, one in found.items()}
+
+
+def test_equal_values_share_their_rank_whatever_the_order_they_are_listed_in(suite, write_run, tmp_path):
+    for number, names in enumerate((("a", "b", "c"), ("c", "b", "a"))):
+        level = {"a": [0.9] * 8, "b": [0.9] * 8, "c": [0.5] * 8}
+        found = standing_of(run_of(write_run, tmp_path / f"two-{number}", suite, {name: level[name] for name in names}))
+        assert found == {"a": (1, True, None), "b": (1, True, None), "c": (None, False, None)}, "two best, no runner-up"
+        level = {"a": [0.9] * 8, "b": [0.5] * 8, "c": [0.5] * 8}
+        found = standing_of(run_of(write_run, tmp_path / f"one-{number}", suite, {name: level[name] for name in names}))
+        assert found == {"a": (1, True, None), "b": (2, False, None), "c": (2, False, None)}
+    sums = [0.1 + 0.2] * 8, [0.3] * 8  # not the same number, but the same value
+    found = standing_of(run_of(write_run, tmp_path / "sums", suite, {"a": sums[0], "b": sums[1]}))
+    assert found["a"][0] == found["b"][0] == 1
+
+
+def test_what_cannot_be_told_from_the_best_is_marked_in_every_output(suite, write_run, tmp_path, capsys):
+    """Storyboards differ far more than systems do: only pairing tells the third from the best, and not the second."""
+    base = np.linspace(0.2, 0.8, 8)
+    values = {"best": base + 0.1, "near": base + 0.09 + 0.1 * np.tile([1, -1], 4), "far": base - 0.05}
+    summary = run_of(write_run, tmp_path / "run", suite, values)
+    assert standing_of(summary) == {"best": (1, True, None), "near": (2, True, None), "far": (None, False, None)}
+    assert all(summary.table["sca"][name].error > 0.05 for name in values), "intervals overlap widely"
+    out = tmp_path / "out"
+    assert main(["report", str(tmp_path / "run"), "--no-published", "--out", str(out)]) == 0
+    near, far = (f"{np.mean(values[name]):.4f} ± {summary.table['sca'][name].error:.4f}" for name in ("near", "far"))
+    for text in (capsys.readouterr().out, (out / "report.md").read_text(), (out / "report.html").read_text()):
+        assert f"{near}≈" in text and f"{far}≈" not in text and far in text
+        assert "≈ not behind the best by more than chance" in " ".join(text.split())
+    latex = (out / "table.tex").read_text()
+    assert rf"\underline{{{near.replace('±', chr(36) + chr(92) + 'pm' + chr(36))}$^\approx$}}" in latex
+    for frame in (pd.read_csv(out / "metrics.csv"), pd.read_parquet(out / "metrics.parquet")):
+        found = frame[frame.metric == "sca"].set_index("system")
+        assert found["like_best"].tolist() == [True, True, False] and found["rank"].tolist()[:2] == [1, 2]
+    table = pd.read_csv(out / "table.csv").set_index("system")
+    assert table["sca_like_best"].tolist() == [True, True, False] and table.loc["best", "sca_rank"] == 1
+
+
+def test_the_best_on_fewer_storyboards_does_not_leave_behind_who_is_ahead_of_it_there(suite, write_run, tmp_path):
+    """Seven easy storyboards make a better mean than all eight; on the shared ones the other is ahead."""
+    easy = [0.9] * 7
+    values = {"picky": [*easy, None], "thorough": [*(v + 0.05 for v in easy), 0.1]}
+    found = standing_of(run_of(write_run, tmp_path / "run", suite, values))
+    assert found == {"picky": (1, True, None), "thorough": (2, True, None)}
+
+
+def test_too_few_storyboards_tell_nobody_from_the_best_and_the_table_says_so(suite, write_run, tmp_path):
+    values = {"a": [0.9] * 8, "b": [0.5] * 8}
+    summary = run_of(write_run, tmp_path / "run", suite, values, boards=range(MIN_PAIRS - 1))
+    assert standing_of(summary) == {"a": (1, None, None), "b": (2, None, None)}
+    assert f"With fewer than {MIN_PAIRS} storyboards it cannot be tested" in main_table(summary).note
+
+
+# Metrics that are fooled
+
+
+def test_a_value_better_than_truth_is_no_rank_but_fooled_in_every_output(suite, write_run, tmp_path, capsys):
+    noise = np.random.default_rng(0).normal(size=(3, 8)) * 0.02
+    values = {
+        "no-window": 0.88 + noise[0],
+        "holocine": 0.595 + noise[1],  # a little above truth, by chance
+        "isolated": 0.5 + noise[2],
+        "truth": 0.59 + noise[1][::-1],
+    }
+    summary = run_of(write_run, tmp_path / "run", suite, values)
+    assert standing_of(summary) == {
+        "no-window": (None, None, "truth"),
+        "holocine": (1, True, None),
+        "isolated": (2, False, None),
+        "truth": (None, None, None),
+    }
+    rows, note = rows_of(main_table(summary)), main_table(summary).note
+    assert rows["no-window"][1].text.endswith(" fooled") and rows["no-window"][1].emphasis is None
+    assert rows["holocine"][1].emphasis == "best"
+    assert "fooled: not ranked, as the value shows that the metric was misled" in note
+    assert "SCA ↑: no-window better than truth" in note
+    out = tmp_path / "out"
+    assert main(["report", str(tmp_path / "run"), "--hub-dataset", "a/b", "--out", str(out)]) == 0
+    for text in (capsys.readouterr().out, *((out / f"{name}").read_text() for name in ("report.md", "report.html"))):
+        lines = text.replace("<tr>", "\n<tr>").splitlines()
+        line = next(line for line in lines if "no-window" in line and "0.88" in line).partition("</tr>")[0]
+        assert "fooled" in line and "*" not in line and "best" not in line
+    assert re.search(r"no-window &[^\\]*& 0\.88\d\d \$\\pm\$ [\d.]+ fooled \\\\", (out / "table.tex").read_text())
+    frame = pd.read_csv(out / "metrics.csv").set_index(["metric", "system"])
+    assert frame.loc[("sca", "no-window"), "fooled_by"] == "truth"
+    assert pd.isna(frame.loc[("sca", "no-window"), "rank"])
+    entries = yaml.safe_load((out / "hub/no-window/.eval_results/tiny.yaml").read_text())
+    assert "the metric was fooled, as truth shows" in entries[0]["notes"]
+
+
+def test_where_a_bound_that_never_moves_beats_truth_nobody_is_crowned(suite, write_run, tmp_path):
+    values = {"a": [0.97] * 8, "b": [0.96] * 8, "truth": [0.98] * 8, "still": [1.0] * 8}
+    summary = run_of(write_run, tmp_path / "one", suite, values)
+    assert {name: one[::2] for name, one in standing_of(summary).items()} == {
+        "a": (None, "still"),
+        "b": (None, "still"),
+        "truth": (None, None),
+        "still": (None, None),
+    }
+    assert "SCA ↑: all not as good as still" in main_table(summary).note
+    del values["truth"]
+    assert standing_of(run_of(write_run, tmp_path / "two", suite, values))["a"] == (None, None, "still")
+
+
+def test_a_poor_system_that_a_bound_beats_is_poor_and_fools_nobody(suite, write_run, tmp_path):
+    values = {"good": [0.9] * 8, "poor": [0.4] * 8, "truth": [0.98] * 8, "shuffled": [0.7] * 8}
+    found = standing_of(run_of(write_run, tmp_path / "run", suite, values))
+    assert found["good"] == (1, True, None) and found["poor"] == (2, False, None)
+    less_is_better = summarise(load_run(write_run(tmp_path / "less", suite, SPECS, scores)))
+    assert not any(cell.standing.fooled_by for cell in less_is_better.table["flicker"].values())
+
+
+def test_without_truth_the_table_says_that_nothing_shows_who_was_fooled(suite, write_run, tmp_path):
+    summary = run_of(write_run, tmp_path / "run", suite, {"a": [0.9] * 8, "b": [0.5] * 8})
+    assert "This run has no truth beside the systems" in main_table(summary).note
+
+
+def test_the_reason_names_what_calibration_knows_of_the_metric(monkeypatch):
+    def reaction(damage, auc, wanted):
+        return {"damage": damage, "wanted": wanted, "auc": [{"value": 0.5}, {"value": auc}]}
+
+    metric = all_metrics()["subject_consistency"]
+    known = {"frozen": reaction("frozen", 0.02, False), "colour": reaction("colour", 0.75, True)}
+    monkeypatch.setattr(ranking, "_reactions", lambda: {metric.id: known})
+    assert calibrated(metric, "still") == "in its calibration shots that freeze before they end better it"
+    assert calibrated(metric, "truth") == "in its calibration it misses or hardly notices 1 of the 1 damages it is for"
+    assert calibrated(all_metrics()["sca"], "truth") == "not calibrated in this version"
+
+
+# Intervals
+
+
+def test_intervals_of_plots_stay_within_the_range_of_their_metric(suite, write_run, tmp_path):
+    values = {"a": [1.0] * 7 + [0.6], "b": [0.5, 0.9] * 4}
+    summary = run_of(write_run, tmp_path / "run", suite, values)
+    cell = summary.table["sca"]["a"]
+    assert cell.value + 1.96 * cell.error > 1, "the plain interval leaves the range"
+    frame = metric_frame(summary).set_index("system")
+    assert (frame.value_high <= 1).all() and (frame.value_low < frame.value).all()
+    assert (frame.value_high > frame.value).all()
+    drawn = metric_dots(summary, next(metric for metric in summary.metrics if metric.name == "sca"))
+    ticks = [float(one) for one in re.findall(r'text-anchor="middle">([\d.-]+)</text>', drawn)]
+    assert max(ticks) <= 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.reporting.significance import MIN_PAIRS, RESAMPLES, compare, holm, standard_error, values_of
+from benchmarks.reporting.significance import MIN_PAIRS, RESAMPLES, compare, holm, interval, standard_error, values_of
 from eval.metric import mean
 
 NAMES = ("sum", "count")
@@ -80,3 +80,28 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
     assert holm([0.2]) == [0.2] and holm([]) == []
+
+
+@pytest.mark.parametrize("value", [0.001, 0.02, 0.5, 0.97, 0.9999])
+def test_an_interval_stays_within_the_range_and_is_the_plain_one_far_from_its_ends(value):
+    low, high = interval(value, 0.02, (0, 1))
+    assert 0 <= low < value < high <= 1
+    assert interval(0.5, 0.001, (0, 1)) == pytest.approx((0.5 - 0.00196, 0.5 + 0.00196), abs=1e-6)
+    assert interval(value, 0.02) == pytest.approx((value - 0.0392, value + 0.0392))
+
+
+def test_an_interval_is_in_the_logit_of_a_share_and_in_the_logarithm_of_a_size():
+    low, high = interval(0.9, 0.05, (0, 1))
+    logit = np.log(9), 1.96 * 0.05 / (0.9 * 0.1)
+    assert (low, high) == pytest.approx([1 / (1 + np.exp(-logit[0] - sign * logit[1])) for sign in (-1, 1)])
+    assert interval(2.0, 0.5, (0, None)) == pytest.approx((2 * np.exp(-0.49), 2 * np.exp(0.49)))
+    assert interval(-2.0, 0.5, (None, 0)) == pytest.approx((-2 * np.exp(0.49), -2 * np.exp(-0.49)))
+    low, high = interval(0.0, 0.3, (-1, 1))
+    assert -1 < low < 0 < high < 1 and low == pytest.approx(-high)
+
+
+def test_an_interval_of_a_value_at_a_limit_is_cut_off_there_and_of_none_is_none():
+    assert interval(1.0, 0.0, (0, 1)) == (1.0, 1.0)
+    assert interval(1.0, 0.1, (0, 1)) == pytest.approx((0.804, 1.0))
+    assert interval(0.0, 0.0, (0, None)) == (0.0, 0.0)
+    assert interval(0.5, None, (0, 1)) is None
