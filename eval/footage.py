@@ -13,6 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from eval.active_picture import ActivePicture, Region
 from eval.evidence import Footage
 from eval.shots import thumbnail
 from holocine.decoding import VideoError, VideoReader
@@ -24,6 +25,11 @@ SAMPLES_A_SECOND = 8
 MIN_SAMPLES_A_SHOT = 2
 # Full-size frames that are held at a time: at 832 x 480, 14 of them.
 _CHUNK_BYTES, _MAX_CHUNK = 16 * 2**20, 64
+# Sharpness is measured in pictures of so many lines, so that all sizes are measured alike: no common video has fewer.
+SHARPNESS_LINES = 160
+# Detail finer than this is left to the size of the video and to its noise, in pixels of such a picture.
+_DETAIL = 1.0
+_FLAT = 1.0  # grey levels of deviation below which a picture has nothing that could be sharp
 # Luma this close to black (0) or white (255) counts as clipped; compression moves flat areas by a level or two.
 _CLIP_MARGIN = 2
 
@@ -54,6 +60,7 @@ def observe(
         _check_fps(fps, "an array of frames")
         _check_length(expected, "the array")
         gathered = _watch(_slices(source), watchers, expected, progress)
+        gathered.measure_again(_slices(source))
     else:
         with VideoReader(source) as reader:
             given, fps = fps, fps or reader.fps
@@ -61,6 +68,7 @@ def observe(
             expected = reader.num_frames
             _check_length(expected or 0, str(source))
             gathered = _watch(_stacks(reader, str(source)), watchers, expected, progress)
+            gathered.look_again(str(source))
             size, notes = gathered.size, tuple(reader.notes)
             timing = {} if given else {"times": reader.times, "duration": reader.duration}
     return Footage(
@@ -127,18 +135,53 @@ class _Gathered:
         self.pictures = np.empty((capacity, *reduced(frame).shape), np.uint8)
         self.sharpness: list[float] = []
         self.clipped: list[float] = []
+        self._active = ActivePicture(*frame.shape[:2])
+        self._stale = 0  # so many frames, the first ones, were measured in another region than what is known by now
 
     def add(self, frames: np.ndarray) -> None:
         if self.count + len(frames) > len(self.pictures):
             for array in (self.thumbnails, self.pictures):
                 array.resize((2 * len(array) + len(frames), *array.shape[1:]), refcheck=False)
-        for frame in frames:
-            luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        lumas = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+        for luma in lumas:
+            self._active.look(luma)
+        if self._active.update():
+            self._stale = self.count
+        for frame, luma in zip(frames, lumas, strict=True):
             self.thumbnails[self.count] = thumbnail(frame)
             self.pictures[self.count] = reduced(frame)
-            self.sharpness.append(laplacian_variance(luma))
-            self.clipped.append(clipped_share(luma))
+            sharp, clipped = _measured(luma, self._active.region)
+            self.sharpness.append(sharp)
+            self.clipped.append(clipped)
             self.count += 1
+
+    @property
+    def region(self) -> Region:
+        """The picture within its bars."""
+        return self._active.region
+
+    def measure_again(self, chunks: Iterable[np.ndarray]) -> None:
+        """Measure the first frames once more, if their bars were not known when they went by.
+
+        That is so where a video begins in the dark, which may have looked like bars, or hidden them.
+        """
+        frames = chain.from_iterable(chunks) if self._stale else ()
+        for number, frame in enumerate(islice(frames, self._stale)):
+            luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+            self.sharpness[number], self.clipped[number] = _measured(luma, self.region)
+        self._stale = 0
+
+    def look_again(self, name: str) -> None:
+        """The same for a file, which is opened once more only if need be."""
+        if self._stale:
+            with VideoReader(name) as reader:
+                self.measure_again(_stacks(reader, name))
+
+
+def _measured(luma: np.ndarray, region: Region) -> tuple[float, float]:
+    """Sharpness and clipped share of uint8 luma (H, W) within the picture's region."""
+    picture = region.of(luma)
+    return sharpness(picture), clipped_share(picture)
 
 
 def reduced(frame: np.ndarray) -> np.ndarray:
@@ -150,10 +193,28 @@ def reduced(frame: np.ndarray) -> np.ndarray:
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
-def laplacian_variance(luma: np.ndarray) -> float:
-    """Variance of the Laplacian of luma in [0, 1], from uint8 (H, W): low where a picture is blurred."""
-    deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))[1]
-    return float((deviation[0, 0] / 255) ** 2)
+def sharpness(luma: np.ndarray) -> float:
+    """How much of the contrast of uint8 luma (H, W) is fine detail; NaN for a picture without contrast.
+
+    Deviation of the Laplacian of a Gaussian (Marr and Hildreth, Theory of edge detection, 1980) over that of the
+    Gaussian alone, in a picture of SHARPNESS_LINES lines: low where it is blurred, the same for all sizes of one
+    picture down to that one, and for any exposure that clips nothing.
+    """
+    # OpenCV, as this is done for every frame: 0.4 ms at 832 x 480, where scikit-image's resize takes 17 ms and its
+    # laplace 1.2 ms; its blur_effect takes 5 ms, and noise moves it more.
+    lines = _of_lines(luma, SHARPNESS_LINES)
+    smooth = cv2.GaussianBlur(lines.astype(np.float32), (0, 0), _DETAIL)
+    contrast = cv2.meanStdDev(smooth)[1][0, 0]
+    if contrast < _FLAT:
+        return math.nan
+    return float(cv2.meanStdDev(cv2.Laplacian(smooth, cv2.CV_32F))[1][0, 0] / contrast)
+
+
+def _of_lines(luma: np.ndarray, lines: int) -> np.ndarray:
+    """A picture (H, W) made smaller or larger to so many lines, its proportions kept."""
+    height, width = luma.shape
+    size = (max(1, round(width * lines / height)), lines)
+    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA if height >= lines else cv2.INTER_CUBIC)
 
 
 def clipped_share(luma: np.ndarray) -> float:

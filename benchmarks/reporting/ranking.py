@@ -15,9 +15,9 @@ may be where the best has fewer of them, is not behind it either.
   order) that is surely better than `truth`, or, in a run without truth, than the best system: what the metric rewards
   is then what the bound has, not what was asked for. A bound that is merely better than a poor system fools nobody.
 
-"Surely" is p below LEVEL in the paired test after Holm's correction; where fewer than MIN_PAIRS storyboards are shared,
-which no test can decide, it is being better on every single one of at least FEW. A fooled value stays in the table, and is
-neither best nor runner-up. Why the metric could be fooled is what its calibration knows: see `calibrated`.
+"Surely" is p below LEVEL in the paired test after Holm's correction; where fewer than MIN_PAIRS storyboards are
+shared, which no test can decide, it is being better on every single one of at least FEW. A fooled value stays in the
+table and is neither best nor runner-up. Why the metric could be fooled is what its calibration knows: `calibrated`.
 """
 
 from __future__ import annotations

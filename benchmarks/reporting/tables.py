@@ -100,9 +100,9 @@ def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
         found.append(f"With fewer than {MIN_PAIRS} storyboards it cannot be tested who is behind the best.")
     if why := [sentence for metric, row in cells for sentence in _why_fooled(summary, metric, row)]:
         found.append(
-            f"{FOOLED}: not ranked, as the value shows that the metric was misled: it is better than that of truth, the "
-            "scene exactly as asked, or does not reach that of a degenerate bound which is better than truth, by more "
-            f"than chance (the same test; with fewer than {MIN_PAIRS} storyboards, on each of at least {FEW}). "
+            f"{FOOLED}: not ranked, as the value shows that the metric was misled: it is better than that of truth, "
+            "the scene exactly as asked, or does not reach that of a degenerate bound which is better than truth, by "
+            f"more than chance (the same test; with fewer than {MIN_PAIRS} storyboards, on each of at least {FEW}). "
             f"{'; '.join(why)}."
         )
     elif summary.results.competing and "truth" not in map(summary.results.kind, summary.results.bounds):

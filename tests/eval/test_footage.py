@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eval.footage
-from eval.footage import MAX_FRAMES, clipped_share, fingerprint, laplacian_variance, observe, sampled_frames
+from eval.footage import MAX_FRAMES, clipped_share, fingerprint, observe, sampled_frames, sharpness
 from holocine import Storyboard, VideoError, write_video
 from holocine.decoding import VideoReader, count_frames
 
@@ -92,16 +92,106 @@ def test_the_fingerprint_is_of_the_file_or_of_shape_and_bytes(video):
     assert fingerprint(wide[:, ::-1]) == fingerprint(wide), "views count by what they show"
 
 
-def test_sharpness_falls_with_blur_and_clipping_counts_black_and_white():
-    noise = np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8)
-    blurred = np.repeat(np.repeat(noise[::4, ::4], 4, 0), 4, 1)
-    assert laplacian_variance(noise) > 2 * laplacian_variance(blurred) > 0
-    assert laplacian_variance(np.full((9, 9), 77, np.uint8)) == 0
-    checker = (np.indices((8, 8)).sum(0) % 2).astype(np.uint8)
-    assert laplacian_variance(255 * checker) == pytest.approx(16), "4-neighbour Laplacian of steps from 0 to 1: ±4"
+def test_clipping_counts_black_and_white():
     half = np.full((10, 10), 128, np.uint8)
     half[:3], half[3:5] = 0, 255
     assert clipped_share(half) == 0.5
+
+
+# Sharpness at one size
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    """Luma of a photograph, (512, 512)."""
+    from skimage import color, data
+
+    return (255 * color.rgb2gray(data.astronaut())).round().astype(np.uint8)
+
+
+def test_sharpness_is_what_scikit_image_gives_at_160_lines(photo):
+    from skimage import filters, transform
+
+    small = transform.resize_local_mean(photo[:480, :480].astype(float), (160, 160))
+    smooth = filters.gaussian(small, 1.0)
+    assert sharpness(photo[:480, :480]) == pytest.approx(filters.laplace(smooth).std() / smooth.std(), rel=0.02)
+
+
+@pytest.mark.parametrize("lines", [160, 240, 360, 480, 576, 720, 1080])
+def test_sharpness_is_the_same_for_all_sizes_of_one_picture(photo, lines):
+    from skimage import transform
+
+    scaled = transform.resize(photo, (lines, lines), anti_aliasing=True, preserve_range=True)
+    assert sharpness(scaled.round().astype(np.uint8)) == pytest.approx(sharpness(photo), rel=0.08)
+
+
+def test_sharpness_falls_with_blur_and_not_with_exposure_or_contrast(photo):
+    from skimage import filters
+
+    values = [sharpness((255 * filters.gaussian(photo, sigma)).astype(np.uint8)) for sigma in (0, 1, 2, 4)]
+    assert (np.diff(values) < -0.03 * values[0]).all()
+    faint = (photo // 3 + 90).astype(np.uint8)
+    assert sharpness(faint) == pytest.approx(values[0], rel=0.02)
+    assert np.isnan(sharpness(np.full((90, 160), 77, np.uint8))), "nothing in it could be sharp"
+
+
+# Bars
+
+
+def boxed(frames: np.ndarray, top: int = 0, bottom: int = 0, left: int = 0, right: int = 0) -> np.ndarray:
+    return np.pad(frames, ((0, 0), (top, bottom), (left, right), (0, 0)))
+
+
+@pytest.fixture(scope="module")
+def film(photo) -> np.ndarray:
+    """24 frames of 160 x 288 that pan over a photograph, a tenth of it burnt out."""
+    frames = np.stack([photo[100 + t : 260 + t, 2 * t : 2 * t + 288] for t in range(24)])
+    frames = np.repeat(np.maximum(frames, 6)[..., None], 3, axis=-1)
+    frames[:, :16] = 255
+    return frames
+
+
+@pytest.mark.parametrize("bars", [{"top": 22, "bottom": 22}, {"left": 96, "right": 96}, {"top": 30}, {"right": 50}])
+def test_bars_are_no_part_of_the_picture(tmp_path, film, write_file, bars):
+    def measure(name, frames):
+        footage = observe(write_file(tmp_path / f"{name}.mp4", frames, options={"crf": "20"}))
+        return 100 * footage.clipped.mean(), footage.sharpness.mean()
+
+    bare, within = measure("bare", film), measure("boxed", boxed(film, **bars))
+    assert within[0] == pytest.approx(bare[0], abs=1.0) and 7 < bare[0] < 13
+    assert within[1] == pytest.approx(bare[1], rel=0.06)
+    black = 100 * np.mean(boxed(film, **bars) <= 2)
+    assert black > 10, "which counted as clipped before"
+
+
+def test_bars_are_found_once_for_all_frames_wherever_a_video_is_dark(tmp_path, film, write_file, monkeypatch):
+    """Five black frames to begin with, then a shot with a dark upper half, then light: of all, the last tells."""
+    monkeypatch.setattr(eval.footage, "_MAX_CHUNK", 4)
+    dark = film.copy()
+    dark[:5] = 0
+    dark[5:14, :80] = 0
+    for bars in ({}, {"top": 22, "bottom": 22}):
+        frames = boxed(dark, **bars)
+        expected = observe(dark, fps=12).clipped
+        assert expected[:5].tolist() == [1.0] * 5 and expected[5:14].min() >= 0.5, "a dark picture is lost in black"
+        np.testing.assert_allclose(observe(frames, fps=12).clipped, expected, atol=0.02)
+        path = write_file(tmp_path / f"dark{len(bars)}.mkv", frames, codec="ffv1", pix_fmt="bgr0")
+        np.testing.assert_allclose(observe(path).clipped, expected, atol=0.02)
+        assert np.isnan(observe(path).sharpness[:5]).all() and np.isfinite(observe(path).sharpness[5:]).all()
+
+
+def test_dark_scenes_are_no_bars(film):
+    night = film // 12  # 0 to 21 of 255: hardly anything is lit
+    fading = (film * np.linspace(0, 1, 160)[:, None, None] ** 3).astype(np.uint8)  # a dark sky, no straight end
+    spot = np.zeros_like(film)
+    rows, columns = np.indices((160, 288))
+    inside = (rows - 100) ** 2 + (columns - 144) ** 2 < 55**2
+    spot[:, inside] = film[:, inside]
+    star = np.zeros_like(film)
+    star[:, 70:80, 100:130] = 200  # a small bright thing on black
+    for frames in (night, fading, spot, star):
+        clipped = np.array([clipped_share(frame[..., 0]) for frame in frames])
+        np.testing.assert_allclose(observe(frames, fps=12).clipped, clipped, atol=1e-6)
 
 
 # Files of every kind
