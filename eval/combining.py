@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eval.metric import Metric, add_up
 from eval.metrics import all_metrics
@@ -18,6 +19,7 @@ class Combined:
 
     value: derived from the parts of all videos added up. standard_error: of the mean of the videos' own values, None
     for fewer than two. videos of num_videos have a value; `covered` of `of` things in all videos were looked at.
+    reasons: why the others have none, with the number of videos, the most frequent first.
     """
 
     metric: str
@@ -29,6 +31,7 @@ class Combined:
     of: int
     videos: int
     num_videos: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 def combine(scorecards: Iterable[Scorecard]) -> dict[str, Combined]:
@@ -65,7 +68,13 @@ def _combine(name: str, known: Mapping[str, Metric], scorecards: list[Scorecard]
         of=sum(record.of for record in records),
         videos=len(values),
         num_videos=len(scorecards),
+        reasons=_reasons(record.reason for record in records if record.value is None),
     )
+
+
+def _reasons(reasons: Iterable[str | None]) -> dict[str, int]:
+    counts = Counter(reason or "no reason is given" for reason in reasons)
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _check_alike(what: str, values: Iterable[str]) -> None:

@@ -56,15 +56,19 @@ def format_scorecard(card: Scorecard) -> str:
 
 
 def format_combined(combined: Mapping[str, Combined], names: Sequence[str]) -> str:
-    """A line a metric over several videos, of which `names` are the names."""
-    rows = [("metric", "", "value", "± s.e.", "videos", "covered", "")]
+    """A line a metric over several videos, of which `names` are the names, and why values are missing in how many."""
+    rows, reasons = [("metric", "", "value", "± s.e.", "videos", "covered", "")], {}
     for metric in _known(combined):
         row = combined[metric.name]
         error = "" if row.standard_error is None else number(row.standard_error)
         videos, covered = f"{row.videos}/{row.num_videos}", _covered(row.covered, row.of)
-        arrow = _ARROWS[metric.direction]
-        rows.append((metric.id, arrow, number(row.value), error, videos, covered, metric.unit))
-    return "\n".join([counted(len(names), "video"), "", *_aligned(rows, (2, 3, 4, 5))])
+        missing = (f"[{reasons.setdefault(why, len(reasons) + 1)}] {count}" for why, count in row.reasons.items())
+        last = ", ".join(filter(None, [metric.unit if row.value is not None else "", *missing]))
+        rows.append((metric.id, _ARROWS[metric.direction], number(row.value), error, videos, covered, last))
+    lines = [counted(len(names), "video"), "", *_aligned(rows, (2, 3, 4, 5))]
+    if reasons:
+        lines += ["", "Without a value, in how many videos and why:", *_footnotes(reasons)]
+    return "\n".join(lines)
 
 
 def format_encoders(encoders: Iterable[Mapping[str, Any]]) -> str:
@@ -90,11 +94,11 @@ def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
         covered = _covered(record.covered, record.of)
         rows.append((f"  {metric.id}", _ARROWS[metric.direction], number(record.value), covered, last))
     lines = _aligned(rows, (2, 3))
-    if reasons:
-        lines.append("")
-    for reason, n in reasons.items():
-        lines += _wrapped(f"[{n}] {reason}", " " * (3 + len(str(n))))
-    return lines
+    return [*lines, "", *_footnotes(reasons)] if reasons else lines
+
+
+def _footnotes(reasons: Mapping[str, int]) -> list[str]:
+    return [line for reason, n in reasons.items() for line in _wrapped(f"[{n}] {reason}", " " * (3 + len(str(n))))]
 
 
 def _known(records: Mapping[str, object]) -> Iterable[Metric]:

@@ -4,12 +4,16 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import eval.batch
-from eval.batch import Options, card_name, check, score_all, score_one
+from eval.batch import TOLERANCE, Options, card_name, check, score_all, score_one
 from eval.combining import combine
 from eval.scorecard import Scorecard
 from holocine import Storyboard, write_video
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.renderer import render
+from holocine.puppet.world import sample_scene
 
 QUICK = {"detector": "pyscenedetect"}
 
@@ -173,3 +177,26 @@ def _runs_worker(pid):
 
 def _read(path):
     return path.read_text() if path.exists() else ""
+
+
+def test_any_number_of_processes_gives_the_same_values_within_the_tolerance(tmp_path, monkeypatch):
+    """The encoder of the theatre, whose sums come out in another order on another number of threads."""
+    scene = sample_scene(5, num_frames=33, num_shots=2)
+    paths = [str(tmp_path / f"{name}.mp4") for name in "ab"]
+    for path in paths:
+        write_video(path, render(scene)[0], 12.0, to_storyboard(scene, seed=5))
+    threads = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    try:
+        torch.set_num_threads(2)
+        one = [outcome.scorecard for outcome in score_all(paths, Options(**QUICK))]
+    finally:
+        torch.set_num_threads(threads)
+    two = [outcome.scorecard for _, outcome in sorted(by_video(score_all(paths, Options(**QUICK), jobs=2)).items())]
+    for a, b in zip(one, two, strict=True):
+        assert a.metrics["text_shot"].value is not None
+        for name, record in a.metrics.items():
+            other = b.metrics[name]
+            assert (record.value is None) == (other.value is None)
+            assert record.value is None or abs(record.value - other.value) <= TOLERANCE, name
+            assert (record.covered, record.of, record.reason) == (other.covered, other.of, other.reason)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -215,3 +216,54 @@ def test_encoders_and_schema_are_printed(run):
 def test_help_needs_no_models():
     program = "import sys; from eval.__main__ import _parser; _parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+# Many videos
+
+
+def test_a_folder_stands_for_the_videos_in_it_and_says_how_many_they_are(work, run):
+    (work / "clips" / "more").mkdir(parents=True)
+    for name in ("b.mp4", "a.MP4", ".hidden.mp4", "more/c.mp4"):
+        (work / "clips" / name).write_bytes(Path("a.mp4").read_bytes())
+    (work / "clips" / "notes.txt").write_text("not a video")
+    code, out, err = run("score", "clips", "bare.mp4", "--json", *QUICK)
+    assert code == 0 and err == "eval: clips: 2 videos\n"
+    assert [json.loads(line)["video"]["name"] for line in out.splitlines()] == ["a.MP4", "b.mp4", "bare.mp4"]
+    assert "clips/more/empty holds no video" in refused(run("score", _made(work / "clips/more/empty"), *QUICK))
+
+
+def _made(folder: Path) -> str:
+    folder.mkdir()
+    return str(folder.relative_to(Path.cwd()))
+
+
+def test_scores_are_written_as_csv_and_parquet_with_coverage_and_reasons(work, run):
+    import pandas as pd
+
+    table = ("--table", "scores.csv", "--table", "scores.parquet")
+    code, out, _ = run("score", "bare.mp4", "text.mp4", "a.mp4", *table, *QUICK)
+    assert code == 1 and "2 videos" in out
+    for frame in (pd.read_csv("scores.csv"), pd.read_parquet("scores.parquet")):
+        assert frame["video"].tolist() == ["bare.mp4", "text.mp4", "a.mp4"]
+        bare, text, a = (row for _, row in frame.iterrows())
+        assert a["sca"] == 1 and (a["sca_covered"], a["sca_of"]) == (2, 2) and pd.isna(a["sca_reason"])
+        assert pd.isna(bare["sca"]) and "there is no storyboard" in bare["sca_reason"]
+        assert bare["sharpness"] > 0 and bare["sharpness_covered"] == 33
+        assert pd.isna(bare["error"]) and (bare["frames"], bare["fps"], bare["width"]) == (33, 12, 96)
+        assert (a["shots"], a["cuts"]) == (3, 2) and pd.isna(bare["shots"])
+        assert "text.mp4 is not a video" in text["error"] and pd.isna(text["sharpness"]) and pd.isna(text["frames"])
+        assert "sharpness/2" in a["metrics"].split() and "scenedetect" in a["detector"]
+    assert "scores.txt: a table of scores is called .csv or .parquet" in refused(
+        run("score", "a.mp4", "--table", "scores.txt", *QUICK)
+    )
+
+
+def test_a_summary_of_many_videos_says_why_values_are_missing(work, run):
+    code, out, _ = run("score", "bare.mp4", "a.mp4", "b.mp4", "--table", "scores.csv", *QUICK)
+    assert code == 0
+    rows = {line.split()[0]: line for line in out.splitlines() if "/" in line.split(" ")[0]}
+    number = re.search(r"2/3 .*\[(\d+)\] 1$", rows["sca/1"])[1]
+    why = " ".join(out.split("Without a value, in how many videos and why:")[1].split())
+    assert f"[{number}] there is no storyboard, so no cuts were asked for" in why
+    assert re.search(r"0/3 .*\[\d+\] 3$", rows["aesthetic/1"]), "one reason for all"
+    assert "[" not in rows["sharpness/2"]
