@@ -59,9 +59,7 @@ def program() -> NoReturn:
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser; only the command in `argv` gets its arguments, as the others would load pandas and more."""
-    parser = Parser(
-        prog="python -m benchmarks", description="Systems that make multi-shot videos, compared on suites."
-    )
+    parser = Parser(prog="python -m benchmarks", description="Systems that make multi-shot videos, compared on suites.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, add_arguments, run) in COMMANDS.items():
         command = commands.add_parser(name, help=HELP[name], description=f"{HELP[name].capitalize()}.")

@@ -7,12 +7,14 @@ README.md                   the text between `<!-- results of SUITE -->` and `<!
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import re
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,26 @@ from benchmarks.reporting.report import write_tables
 from benchmarks.reporting.results import BOUNDS, Results, load_run
 from benchmarks.reporting.summary import Summary, summarise
 from benchmarks.reporting.tables import all_tables, heading, main_table, number
-from benchmarks.running.items import ITEMS, RunError, RunInfo
+from benchmarks.running.code import code_version
+from benchmarks.running.items import ITEMS, RECORD, Item, RunError, RunInfo
 from benchmarks.running.progress import duration
 from benchmarks.running.scoring import Scoring
+from benchmarks.systems.models import model_sha256, transformer_sha256
 from eval.metric import Metric
 from holocine.files import replacing
 
 FILES = {
-    "run.json": "what was run: suite, version and hash; systems; model and hash; metrics with their versions; version "
-    "of the puppet world where systems show it; and under `made` the command, how many videos, how many failed, "
-    "seconds of making and of scoring them added up over processes, and the detector and encoders that scored them",
-    "table.csv": "the main table: a row a system, value and standard error of each metric",
+    "run.json": "what was run: suite, version and hash; systems; model, hash of its files and of its transformer's "
+    "weights; metrics with their versions; version of the puppet world where systems show it; the code; and under "
+    "`made` the command, how many videos, how many failed, when the last one was finished, seconds of making and of "
+    "scoring them added up over processes, and the detector and encoders that scored them",
+    "table.csv": "the main table: a row a system, value and standard error of each metric, and how it stands (as in "
+    "metrics.csv)",
     "metrics.csv": "a row a metric and system, all metrics: version, direction, value, standard error over "
-    "storyboards, rank among the systems that compete (1 and 2 alone), storyboards and videos it stands on, and how "
-    "much of what it is about could be looked at (`covered` of `of`); also as metrics.parquet",
+    "storyboards, 95 % interval (`value_low` to `value_high`), rank among the systems that compete (1 and 2 alone, "
+    "equal values share it), whether it is not behind the best by more than chance (`like_best`), the bound that shows "
+    "its metric to have been fooled (`fooled_by`), storyboards and videos it stands on, and how much of what it is "
+    "about could be looked at (`covered` of `of`); also as metrics.parquet",
     "tags.csv": "the same by tag of the storyboards, for the metrics of the main table",
     "distances.csv": "a row a system and number of shots between two that show the same character: their similarity",
     "items.parquet": "a row a metric and video: value, and the sums and counts that all other tables are made from",
@@ -111,7 +119,7 @@ def portable(info: RunInfo) -> RunInfo:
     systems = {name: re.sub(r"(?<=[:@])/[^@]*/(?=[^/@])", "", spec) for name, spec in info.systems.items()}
     model = {**info.model, "name": _file_name(info.model["name"])} if info.model else info.model
     scoring = {name: _file_name(value) if value else value for name, value in info.scoring.items()}
-    return replace(info, systems=systems, model=model, scoring=scoring)
+    return dataclasses.replace(info, systems=systems, model=model, scoring=scoring)
 
 
 def _file_name(name: str) -> str:
@@ -151,17 +159,84 @@ def readme_part(summary: Summary) -> str:
     )
     body = markdown(table).split("\n", 2)[2]  # without its title
     words = [f"* {sentence}" for sentence in order_in_words(summary)]
-    return "\n".join([made, "", "```sh", run_command(results), "```", "", body, *words, ""])
+    what = f"This table is of {provenance(results)}."
+    return "\n".join([made, "", "```sh", run_command(results), "```", "", body, what, "", *words, ""])
 
 
-def publish(summary: Summary, folder: Path, videos: int) -> str:
+def provenance(results: Results) -> str:
+    """Which weights, suite, metrics and code a table is of, in words."""
+    info = portable(results.info)
+    weights = transformer_of(results.info)
+    model = f"the weights `{info.model['name']}` (sha256 of the transformer {weights}), " if info.model else ""
+    metrics = sorted(
+        {(name, score.version) for item in results.items for name, score in (item.scorecard or {}).items()}
+    )
+    code = ", ".join(info.code) or f"unknown to the run, published by {code_version()}"
+    return (
+        f"{model}the suite `{results.suite.name}` {results.suite.version} (sha256 {results.suite.sha256}), the metrics "
+        f"{', '.join(f'{name}/{version}' for name, version in metrics)} and the code {code}"
+    )
+
+
+def transformer_of(info: RunInfo) -> str | None:
+    """The hash of the weights of a run's transformer; None if the run does not say and the model is not at hand."""
+    if found := info.model.get("transformer_sha256"):
+        return found
+    name = info.model.get("name", "embedded")
+    name = None if name == "embedded" else name
+    try:
+        return transformer_sha256(name) if model_sha256(name) == info.model.get("sha256") else None
+    except (ValueError, OSError):
+        return None
+
+
+def check_replaces(results: Results, out: Path) -> None:
+    """Raise `RunError` if what is published in the folder `out` is of more, or of later, than a run.
+
+    More storyboards, repetitions, systems or scored videos; a video that was finished later, or a later version of the
+    suite or of a metric.
+    """
+    there = RunInfo.load(out)
+    if there is None:
+        return
+    made = json.loads((out / "run.json").read_text(encoding="utf-8")).get("made", {})
+    now = how_it_was_made(results)
+    sizes = {
+        "storyboards": (made.get("storyboards", 0), now["storyboards"]),
+        "repetitions": (len(there.seeds), len(results.seeds)),
+        "systems": (len(there.systems), len(results.systems)),
+        "scored videos": (made.get("videos", 0) - made.get("failed", 0), now["videos"] - now["failed"]),
+    }
+    worse = [f"{ours:,} {name}, not {theirs:,}" for name, (theirs, ours) in sizes.items() if ours < theirs]
+    if now["finished"] < made.get("finished", ""):
+        worse.append(f"was finished on {now['finished']}, not on {made['finished']}")
+    if results.suite.version < there.suite["version"]:
+        worse.append(f"version {results.suite.version} of the suite, not {there.suite['version']}")
+    versions = dict(id.split("/") for id in results.info.metrics)
+    later = [id for id in there.metrics for name, _, version in [id.partition("/")] if name in versions]
+    later = [id for id in later if int(versions[id.partition("/")[0]]) < int(id.partition("/")[2])]
+    if later:
+        worse.append(f"earlier versions of metrics than {', '.join(later)}")
+    if worse:
+        raise RunError(
+            f"{results.run} is smaller or older than what is published in {out} ({'; '.join(worse)}): "
+            "give --replace to put it there all the same"
+        )
+
+
+def publish(summary: Summary, folder: Path, videos: int, replace: bool = False) -> str:
     """Write the small results of a run into the folder of results, and return what stands in its README.md.
 
-    videos: of how many storyboards, the suite's first, the videos come along.
+    videos: of how many storyboards, the suite's first, the videos come along. replace: put it in the place of more or
+    later results, too, which else raises `RunError`.
     """
     out = folder / summary.results.suite.name
+    if not replace:
+        check_replaces(summary.results, out)
     out.mkdir(parents=True, exist_ok=True)
-    write_tables(summary, all_tables(summary), out)
+    main, *others = all_tables(summary)
+    main = dataclasses.replace(main, note=f"{main.note} Of {provenance(summary.results).replace('`', '')}.")
+    write_tables(summary, [main, *others], out)
     with replacing(out / "run.json") as temporary:
         content = {**asdict(portable(summary.results.info)), "made": how_it_was_made(summary.results)}
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -205,7 +280,17 @@ def how_it_was_made(results: Results) -> dict[str, Any]:
         "failed": len(results.failures),
         "seconds": seconds,
         "measured_with": sorted({one for item in results.items for one in item.measured_with}),
+        "finished": _finished(results),
+        "transformer_sha256": transformer_of(results.info),
+        "published_with": code_version(),
     }
+
+
+def _finished(results: Results) -> str:
+    """When the last item of a run landed, in UTC."""
+    items = (Item(one.system, one.storyboard_id, one.seed).folder(results.run) / RECORD for one in results.items)
+    last = max((path.stat().st_mtime for path in items if path.is_file()), default=0.0)
+    return datetime.fromtimestamp(last, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def around(readme: Path, name: str) -> tuple[str, str]:
@@ -224,6 +309,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--baseline", metavar="SYSTEM", help="compare every other system with this one")
+    parser.add_argument(
+        "--replace", action="store_true", help="in the place of results of more storyboards or of later ones, too"
+    )
     default = Path(__file__).parents[1] / "results"
     parser.add_argument("--results", type=Path, default=default, metavar="DIR", help="folder of results (%(default)s)")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="put the table into this file too")
@@ -236,7 +324,10 @@ def run(options: argparse.Namespace) -> int:
     """Publish a run."""
     results = load_run(options.run_folder)
     place = around(options.readme, results.suite.name) if options.readme else None
-    part = publish(summarise(results, options.baseline, published=False), options.results, options.videos)
+    if not options.replace:
+        check_replaces(results, options.results / results.suite.name)
+    summary = summarise(results, options.baseline, published=False)
+    part = publish(summary, options.results, options.videos, options.replace)
     if place:
         with replacing(options.readme) as temporary:
             temporary.write_text(part.join(place), encoding="utf-8")

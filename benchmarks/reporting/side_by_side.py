@@ -16,17 +16,20 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 
 from benchmarks.running.items import SCORECARD, VIDEO, Item, items_in
 from benchmarks.suites.suite import load_suite
 from benchmarks.systems.systems import Folder
-from holocine.decoding import VideoError, VideoReader, count_frames
+from holocine.decoding import VideoError, VideoReader
 from holocine.files import check_writable, replacing
 from holocine.lettering import wrapped, write
 from holocine.storyboard import Storyboard
 from holocine.video import add_stream, read_storyboard, to_yuv
 
 WIDTH, WIDTH_OF_MANY = 640, 480  # pixels a video is shown at: two in a row, and three
+_ROUNDED = 0.25  # of a frame, by which the clocks of files differ from a constant rate without meaning it
+_FASTEST = 60.0  # frames a second of the comparison, where a video's rate varies
 _TITLE, _STRIP, _GAP, _LINE, _MARGIN = 34, 22, 12, 22, 14
 _PAPER, _INK, _FAINT, _ASKED, _FOUND = (24, 26, 30), (236, 237, 240), (150, 155, 163), (236, 237, 240), (255, 148, 54)
 
@@ -62,18 +65,10 @@ def side_by_side(panels: Sequence[Panel], out: str | Path, storyboard: Storyboar
 
 
 def _write(panels: Sequence[Panel], readers: Sequence[VideoReader], out: Path, storyboard: Storyboard | None) -> None:
-    rates = [reader.fps or (storyboard.fps if storyboard else 0.0) for reader in readers]
-    for panel, rate in zip(panels, rates, strict=True):
-        if not rate:
-            raise VideoError(f"{panel.path} does not say how many frames a second it has")
-    lengths = [count_frames(panel.path) for panel in panels]
-    fps = max(rates)
-    total = max(math.ceil(length / rate * fps - 1e-6) for length, rate in zip(lengths, rates, strict=True))
-    streams = [
-        _in_step(reader.frames(), rate, length, fps, total)
-        for reader, rate, length in zip(readers, rates, lengths, strict=True)
-    ]
-    spans = [length / rate for length, rate in zip(lengths, rates, strict=True)]
+    timings = [timing(panel.path, storyboard.fps if storyboard else 0.0) for panel in panels]
+    fps = max(one.fps for one in timings)
+    total = max(math.ceil(one.duration * fps - 1e-6) for one in timings)
+    streams = [_in_step(reader.frames(), one, fps, total) for reader, one in zip(readers, timings, strict=True)]
     together = zip(*streams, strict=True)
     first = next(together)
     sheet = _Sheet(panels, first[0][0].shape, storyboard)
@@ -84,7 +79,7 @@ def _write(panels: Sequence[Panel], readers: Sequence[VideoReader], out: Path, s
         ):
             stream = add_stream(container, fps, *sheet.size)
             for number, shown in enumerate(chain([first], together)):
-                frame = to_yuv(sheet.draw(shown, number / fps, spans, rates), *sheet.size, "lanczos")
+                frame = to_yuv(sheet.draw(shown, number / fps, timings), *sheet.size, "lanczos")
                 frame.pts = number
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
@@ -92,16 +87,67 @@ def _write(panels: Sequence[Panel], readers: Sequence[VideoReader], out: Path, s
         raise OSError(error.errno, error.strerror, str(out)) from None
 
 
-def _in_step(
-    frames: Iterator[np.ndarray], rate: float, length: int, fps: float, total: int
-) -> Iterator[tuple[np.ndarray, bool]]:
-    """Yield for each of `total` frames at `fps` what a video at `rate` shows then, and whether it has ended."""
+@dataclass(frozen=True)
+class Timing:
+    """When a video shows its frames. times: (T,), seconds from the first on, rising. duration: when the last one ends.
+
+    fps: frames a second; where the rate varies, of its commonest step.
+    """
+
+    times: np.ndarray
+    duration: float
+    fps: float
+
+    def at(self, seconds: float) -> int:
+        """The number of the frame that is shown then."""
+        return max(0, int(np.searchsorted(self.times, seconds, side="right")) - 1)
+
+
+def timing(path: Path, fps: float = 0.0) -> Timing:
+    """When a video's frames are shown, by its own clock; nothing is decoded.
+
+    `fps` is taken where the file does not say. Clocks that only round those of a constant rate, as Matroska's to
+    milliseconds, and those that do not rise, are taken for it. Raises `VideoError`.
+    """
+    with VideoReader(path) as reader:
+        fps = reader.fps or fps
+        if not fps:
+            raise VideoError(f"{path} does not say how many frames a second it has")
+    times, last = _clock(path)
+    even = np.arange(len(times)) / fps
+    if len(times) < 2 or not (np.diff(times) > 0).all():
+        return Timing(even, len(times) / fps, fps)
+    step = float(np.median(np.diff(times)))
+    if np.abs(times - even).max() <= _ROUNDED / fps:
+        return Timing(even, len(times) / fps, fps)
+    return Timing(times, float(times[-1]) + (last or step), min(_FASTEST, max(fps, 1 / step)))
+
+
+def _clock(path: Path) -> tuple[np.ndarray, float]:
+    """The times of all packets that are shown, in order, from the first on, and how long the last one lasts."""
+    with av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace") as container:
+        stream = next(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+        shown = sorted(
+            (float(packet.pts * packet.time_base), float((packet.duration or 0) * packet.time_base))
+            for packet in container.demux(stream)
+            if packet.pts is not None and packet.size and not packet.is_discard
+        )
+    times = np.array([time for time, _ in shown])
+    return times - times[:1], shown[-1][1] if shown else 0.0
+
+
+def _in_step(frames: Iterator[np.ndarray], shown: Timing, fps: float, total: int) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield for each of `total` frames at `fps` what a video shows then, and whether it has ended.
+
+    A frame that comes less than a quarter of a frame later counts as there, since clocks are rounded.
+    """
     at, picture = -1, np.zeros((1, 1, 3), np.uint8)
     for number in range(total):
-        wanted = int(number / fps * rate + 1e-6)
-        while at < min(wanted, length - 1):
-            picture, at = next(frames), at + 1
-        yield picture, wanted >= length
+        time = (number + _ROUNDED) / fps
+        wanted = shown.at(time)
+        while at < wanted:
+            picture, at = next(frames, picture), at + 1
+        yield picture, time >= shown.duration
 
 
 class _Sheet:
@@ -128,18 +174,17 @@ class _Sheet:
         self,
         shown: Sequence[tuple[np.ndarray, bool]],
         time: float,
-        spans: Sequence[float],
-        rates: Sequence[float],
+        timings: Sequence[Timing],
     ) -> np.ndarray:
-        """The whole picture at a time in seconds; `spans` are the videos' lengths in seconds."""
+        """The whole picture at a time in seconds."""
         picture = self.background.copy()
-        longest = max(spans)
-        for number, ((frame, ended), rate) in enumerate(zip(shown, rates, strict=True)):
+        longest = max(one.duration for one in timings)
+        for number, ((frame, ended), own) in enumerate(zip(shown, timings, strict=True)):
             left, top = self._corner(number)
             fitted = _fit(frame, self.width, self.height)
             below = top + _TITLE + self.height
             picture[top + _TITLE : below, left : left + self.width] = fitted // 3 if ended else fitted
-            self._strip(picture, number, left, below, time, longest, rate)
+            self._strip(picture, number, left, below, time, longest, own.times)
         if self.storyboard is not None:
             picture[self.captions_top :] = self._captions(time)
         return picture
@@ -148,13 +193,13 @@ class _Sheet:
         return _MARGIN + number % self.columns * self.cell[0], _MARGIN + number // self.columns * self.cell[1]
 
     def _strip(
-        self, picture: np.ndarray, number: int, left: int, top: int, time: float, longest: float, rate: float
+        self, picture: np.ndarray, number: int, left: int, top: int, time: float, longest: float, times: np.ndarray
     ) -> None:
         """Time from left to right: cuts that were asked for below the line, those that were found above it."""
         middle = top + _STRIP // 2
         cv2.line(picture, (left, middle), (left + self.width - 1, middle), (70, 74, 82), 1)
         asked = [cut / self.storyboard.fps for cut in self.storyboard.cuts] if self.storyboard else []
-        found = [cut / rate for cut in self.panels[number].found or ()]
+        found = [times[cut] for cut in self.panels[number].found or () if cut < len(times)]
         for times, colour, start, end in ((asked, _ASKED, 1, 8), (found, _FOUND, -8, -1)):
             for one in times:
                 x = left + round(one / longest * (self.width - 1))

@@ -113,9 +113,10 @@ class Record:
 class RunInfo:
     """What run.json says.
 
-    suite: name, version and sha256. systems: names to specifications. model: name and sha256, how it is sampled; empty
-    where no system has one. metrics: ids. scoring: encoders and detector as they were asked for. seeds: repetitions.
-    world: version of the puppet world where systems show it, else None.
+    suite: name, version and sha256. systems: names to specifications. model: name, sha256 of all its files and of its
+    transformer's weights, how it is sampled; empty where no system has one. metrics: ids. scoring: encoders and
+    detector as they were asked for. seeds: repetitions. world: version of the puppet world where systems show it, else
+    None. code: of all commands that worked on it, see `code_version`.
     """
 
     suite: Mapping[str, Any]
@@ -126,6 +127,7 @@ class RunInfo:
     seeds: tuple[int, ...]
     world: int | None = None
     format: str = FORMAT
+    code: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, run: Path) -> RunInfo | None:
@@ -138,6 +140,7 @@ class RunInfo:
             plain = json.loads(path.read_text(encoding="utf-8"))
             known = {one.name: plain[one.name] for one in fields(cls) if one.name in plain}
             info = cls(**{**known, "metrics": tuple(plain["metrics"]), "seeds": tuple(plain["seeds"])})
+            info = replace(info, code=tuple(info.code))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
@@ -147,6 +150,10 @@ class RunInfo:
         if info.format != FORMAT:
             raise RunError(f"{path} is of format {info.format!r}, but this program reads {FORMAT}")
         return info
+
+    def worked_on_by(self, *codes: str) -> RunInfo:
+        """The same, with the code of more commands."""
+        return replace(self, code=tuple(dict.fromkeys((*self.code, *codes))))
 
     def save(self, run: Path) -> None:
         with replacing(run / "run.json") as temporary:

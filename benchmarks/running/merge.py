@@ -53,6 +53,7 @@ def _joined(info: RunInfo | None, other: RunInfo, out: Path, part: Path) -> RunI
         model=info.model or other.model,
         seeds=tuple(sorted({*info.seeds, *other.seeds})),
         world=info.world or other.world,
+        code=info.worked_on_by(*other.code).code,
     )
 
 

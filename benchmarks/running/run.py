@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.running.code import code_version
 from benchmarks.running.items import (
     LOG,
     REQUEST,
@@ -33,7 +34,7 @@ from benchmarks.running.items import (
 from benchmarks.running.scoring import Scoring, metric_ids
 from benchmarks.running.work import Job, Outcome, Worker, no_space
 from benchmarks.suites.suite import Entry, Suite, content_hash, load_suite, write_suite
-from benchmarks.systems.models import ModelSettings, model_sha256
+from benchmarks.systems.models import ModelSettings, model_sha256, transformer_sha256
 from benchmarks.systems.systems import System, World
 from holocine.puppet.world import WORLD_VERSION
 
@@ -72,13 +73,15 @@ class Plan:
             scoring=self.scoring.plain(),
             seeds=tuple(range(self.seeds)),
             world=WORLD_VERSION if any(isinstance(system, World) for system in self.systems) else None,
+            code=(code_version(),),
         )
 
     def _model(self) -> dict[str, Any]:
         if all(system.settings is None for system in self.systems):
             return {}
         name = self.settings.model
-        return {"name": name or "embedded", "sha256": model_sha256(name), **self.settings.definition()}
+        hashes = {"sha256": model_sha256(name), "transformer_sha256": transformer_sha256(name)}
+        return {"name": name or "embedded", **hashes, **self.settings.definition()}
 
     def jobs(self) -> Iterator[Job]:
         """All items of this shard with their hashes: model after model, then storyboard after storyboard.
@@ -177,7 +180,7 @@ def rescore(out: Path, scoring: Scoring, engine: Engine, progress=lambda progres
                 kept += 1
             else:
                 jobs.append(job)
-        replace(info, metrics=metric_ids(), scoring=scoring.plain()).save(out)
+        replace(info, metrics=metric_ids(), scoring=scoring.plain()).worked_on_by(code_version()).save(out)
         done, failed, seconds = _work(out, jobs, scoring, engine, progress)
     return Summary(done, failed, kept, 0, seconds)
 
@@ -259,6 +262,7 @@ def _begin(out: Path, before: RunInfo | None, info: RunInfo, plan: Plan) -> None
             model=info.model or before.model,
             seeds=tuple(sorted({*before.seeds, *info.seeds})),
             world=info.world or before.world,
+            code=before.worked_on_by(*info.code).code,
         )
         for item in list(items_in(out)):
             if item.storyboard_id not in plan.suite.ids:

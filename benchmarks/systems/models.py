@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -55,23 +56,42 @@ class ModelSettings:
         return {name: value for name, value in asdict(self).items() if name not in ("model", *_WHERE)}
 
 
-@cache
 def model_sha256(model: str | None) -> str:
     """Hash of the files of a model; raises `CheckpointError` if it is not there. Read once in a process."""
+    return _hashes(model)[0]
+
+
+def transformer_sha256(model: str | None) -> str:
+    """Hash of the weights of a model's transformer: of one file its own, of several that of their names and hashes."""
+    return _hashes(model)[1]
+
+
+@cache
+def _hashes(model: str | None) -> tuple[str, str]:
     from holocine.checkpoints import find_model
 
-    return folder_sha256(find_model(model))
+    digests = _digests(find_model(model))
+    weights = {name: digest for name, digest in digests.items() if re.fullmatch(r"transformer/.*\.safetensors", name)}
+    return _joined(digests), next(iter(weights.values())) if len(weights) == 1 else _joined(weights)
 
 
 def folder_sha256(folder: Path) -> str:
     """Hash of names and contents of all configs and weights of a pipeline; what else lies there does not count."""
-    total = hashlib.sha256()
+    return _joined(_digests(folder))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The hash of every file of a pipeline that counts, by its place in the folder."""
+    found = {}
     patterns = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.model")
     for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
         with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
-    return total.hexdigest()
+            found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _joined(digests: dict[str, str]) -> str:
+    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests.items()).encode()).hexdigest()
 
 
 class Models:

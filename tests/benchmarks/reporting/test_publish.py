@@ -1,7 +1,11 @@
 """What goes into the repository: a run's small results, the README's table, and what is said of the order."""
 
 import json
+import os
+import re
+import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -10,7 +14,9 @@ from benchmarks.__main__ import main
 from benchmarks.reporting.publish import FILES, order_in_words, portable, run_command
 from benchmarks.reporting.results import load_run
 from benchmarks.reporting.summary import summarise
+from benchmarks.running.code import code_version
 from benchmarks.running.items import RunInfo
+from eval.metrics import all_metrics
 
 BY_NAME = ("holocine", "isolated", "best", "still", "shuffled")
 SPECS = ("holocine", "isolated", "best=truth", "still", "shuffled")
@@ -126,3 +132,84 @@ def test_a_readme_without_a_place_for_the_table_says_what_it_needs(run, tmp_path
     assert main(["publish", str(run), *places]) == 2
     assert "put the lines <!-- results of tiny --> and <!-- end of results --> where" in capsys.readouterr().err
     assert (tmp_path / "README.md").read_text() == "nothing\n" and not (tmp_path / "results").exists()
+
+
+# What is published already
+
+
+def test_a_smaller_run_does_not_replace_what_is_published_unless_told(tiny, write_run, tmp_path, capsys):
+    whole, part = (
+        write_run(tmp_path / name, tiny, SPECS, scores, boards=boards)
+        for name, boards in (("whole", (0, 1, 2)), ("part", (0, 1)))
+    )
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results of tiny -->\n<!-- end of results -->\n")
+    places = ["--results", str(tmp_path / "results"), "--readme", str(readme)]
+    assert main(["publish", str(whole), *places]) == 0
+    capsys.readouterr()
+    published = {path: path.read_bytes() for path in [readme, *(tmp_path / "results").rglob("*")] if path.is_file()}
+    assert main(["publish", str(part), *places]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.count("\n") == 1
+    assert "part is smaller or older than what is published in" in error
+    assert "2 storyboards, not 3; 10 scored videos, not 15" in error and "give --replace to put it there" in error
+    assert all(path.read_bytes() == content for path, content in published.items()), "nothing was touched"
+    assert main(["publish", str(part), "--replace", *places]) == 0
+    assert "2 of the 3 storyboards of `tiny`" in readme.read_text()
+    assert main(["publish", str(whole), *places]) == 0, "more replaces less"
+
+
+def test_an_older_run_does_not_replace_what_is_published(run, tmp_path, capsys):
+    out = tmp_path / "results" / "tiny"
+    assert main(["publish", str(run), "--results", str(out.parent)]) == 0
+    published = json.loads((out / "run.json").read_text())
+    newest = max(path.stat().st_mtime for path in run.glob("items/*/*/*/record.json"))
+    assert published["made"]["finished"].startswith(datetime.fromtimestamp(newest, UTC).strftime("%Y-%m-%d %H:%M"))
+    for path in run.glob("items/*/*/*/record.json"):
+        os.utime(path, (newest - 3600, newest - 3600))
+    capsys.readouterr()
+    assert main(["publish", str(run), "--results", str(out.parent)]) == 2
+    assert re.search(r"was finished on 20\d\d-.* UTC, not on 20\d\d-.* UTC", capsys.readouterr().err)
+    for path in run.glob("items/*/*/*/record.json"):
+        os.utime(path, (newest, newest))
+    (out / "run.json").write_text(json.dumps(published | {"metrics": ["sca/99", "gone/1"]}))
+    assert main(["publish", str(run), "--results", str(out.parent)]) == 2
+    assert "earlier versions of metrics than sca/99" in capsys.readouterr().err
+
+
+def test_a_table_says_which_weights_suite_metrics_and_code_it_is_of(run, tiny, tmp_path, capsys):
+    model = {"name": "/weights/mine", "sha256": "ab" * 32, "transformer_sha256": "cd" * 32}
+    info = RunInfo.load(run)
+    replace(info, model=model, code=("commit " + "12" * 20,)).save(run)
+    out = tmp_path / "results" / "tiny"
+    assert main(["publish", str(run), "--results", str(out.parent)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    sca = all_metrics()["sca"].id
+    for text in (said, (out / "README.md").read_text()):
+        assert f"the weights `mine` (sha256 of the transformer {'cd' * 32})" in text
+        assert f"the suite `tiny` 1 (sha256 {tiny.sha256})" in text and sca in text
+        assert f"the code commit {'12' * 20}." in text
+    for name in ("report.md", "table.tex"):
+        text = " ".join((out / name).read_text().split())
+        assert "cd" * 32 in text and tiny.sha256 in text and "12" * 20 in text, name
+    content = json.loads((out / "run.json").read_text())
+    assert content["code"] == ["commit " + "12" * 20] and content["model"]["transformer_sha256"] == "cd" * 32
+    assert content["made"]["transformer_sha256"] == "cd" * 32 and content["suite"]["sha256"] == tiny.sha256
+
+
+def test_the_code_is_the_commit_and_whether_it_was_changed(tmp_path):
+    def git(*arguments):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        done = subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    assert re.fullmatch(r"version \d.*", code_version(tmp_path / "nothing"))
+    git("init")
+    (tmp_path / "a.py").write_text("1")
+    git("add", "a.py")
+    git("commit", "-m", "first")
+    code_version.cache_clear()
+    assert code_version(tmp_path) == f"commit {git('rev-parse', 'HEAD')}"
+    (tmp_path / "a.py").write_text("2")
+    code_version.cache_clear()
+    assert code_version(tmp_path) == f"commit {git('rev-parse', 'HEAD')} with changes"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.reporting.side_by_side import CompareError, Panel, find_panel, side_by_side
+from benchmarks.reporting.side_by_side import CompareError, Panel, find_panel, side_by_side, timing
 from holocine.decoding import VideoError
 from holocine.storyboard import Storyboard
 from holocine.video import read_video, write_video
@@ -43,6 +45,54 @@ def test_videos_play_in_step_by_time_whatever_their_frame_rates(tmp_path: Path) 
     for number, (left, right) in {0: (RED, RED), 11: (RED, RED), 12: (GREEN, BLUE), 23: (GREEN, BLUE)}.items():
         assert_colour(middle(video.frames[number], 0, 2), left)
         assert_colour(middle(video.frames[number], 1, 2), right)
+
+
+def varying(path: Path, parts: list[tuple[tuple[int, int, int], float]], rate: int = 30) -> Path:
+    """A video of plain colours, a frame each, each of which lasts so many seconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = 112, 64, "yuv420p", Fraction(1, 90_000)
+        stream.codec_context.time_base = Fraction(1, 90_000)
+        time = 0
+        for colour, seconds in parts:
+            frame = av.VideoFrame.from_ndarray(np.full((64, 112, 3), colour, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 90_000)
+            container.mux(stream.encode(frame))
+            time += round(90_000 * seconds)
+        container.mux(stream.encode())
+    return path
+
+
+def test_a_video_whose_rate_varies_stays_in_step_by_its_own_clock(tmp_path: Path) -> None:
+    """It shows red for a second with 10 frames and green for another with 30; the other changes after a second, too."""
+    uneven = varying(tmp_path / "uneven.mp4", [(RED, 0.1)] * 10 + [(GREEN, 1 / 30)] * 30)
+    steady = film(tmp_path / "steady.mp4", (RED, 24), (BLUE, 24), fps=24.0)
+    shown = timing(uneven)
+    assert shown.times[10] == pytest.approx(1.0) and shown.duration == pytest.approx(2.0, abs=0.01)
+    assert shown.at(0.95) == 9 and shown.at(1.01) == 10
+    panels = [Panel("uneven", uneven, found=(10,)), Panel("steady", steady, found=(24,))]
+    side_by_side(panels, tmp_path / "both.mp4")
+    video = read_video(tmp_path / "both.mp4")
+    assert video.fps == pytest.approx(30, rel=0.01) and len(video.frames) == pytest.approx(60, abs=1)
+    for number in range(len(video.frames)):
+        if abs(number / video.fps - 1.0) > 0.06 and number / video.fps < 1.95:
+            early = number / video.fps < 1.0
+            assert_colour(middle(video.frames[number], 0, 2), RED if early else GREEN)
+            assert_colour(middle(video.frames[number], 1, 2), RED if early else BLUE)
+    bottom = 14 + 34 + 366
+    above = video.frames[0].astype(int)[bottom + 3 : bottom + 10]
+    orange = np.flatnonzero((above[..., 0] - above[..., 2]).mean(0) > 60)
+    left, right = orange[orange < 660] - 14, orange[orange >= 660] - 666
+    assert left.mean() == pytest.approx(right.mean(), abs=4) and left.mean() == pytest.approx(320, abs=6)
+
+
+@pytest.mark.parametrize("fps", [24, 60])
+def test_clocks_that_round_a_constant_rate_are_taken_for_it(tmp_path: Path, fps: int) -> None:
+    """Matroska counts milliseconds."""
+    path = varying(tmp_path / "a.mkv", [(RED, 1 / fps)] * 40, rate=fps)
+    shown = timing(path)
+    np.testing.assert_allclose(shown.times, np.arange(40) / fps, atol=1e-9)
+    assert shown.fps == fps and shown.duration == pytest.approx(40 / fps)
 
 
 def test_a_video_that_ends_earlier_stays_darkened_on_its_last_frame(tmp_path: Path) -> None:
