@@ -86,7 +86,10 @@ def values_of(derive: Derive, names: Sequence[str], totals: np.ndarray) -> np.nd
     if derive is mean and set(names) == {"sum", "count"}:  # most metrics, and a thousand times faster
         sums, counts = (totals[:, list(names).index(name)] for name in ("sum", "count"))
         return np.divide(sums, counts, out=np.full(len(totals), np.nan), where=counts != 0)
-    different, where = np.unique(totals, axis=0, return_inverse=True)  # counts repeat, and each call is slow
+    # Counts repeat, and each call is slow. Rows that are the same have the same product, which sorts far faster.
+    product = totals @ np.random.default_rng(_SEED).random(totals.shape[1])
+    _, first, where = np.unique(product, return_index=True, return_inverse=True)
+    different = totals[first]
     found = (derive(dict(zip(names, row, strict=True))) for row in different.tolist())
     return np.array([np.nan if value is None else value for value in found], dtype=float)[where.reshape(-1)]
 
