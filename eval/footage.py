@@ -64,6 +64,7 @@ def observe(
             gathered = _watch(_stacks(reader, str(source)), watchers, expected, progress)
             size, notes = gathered.size, tuple(reader.notes)
             timing = {} if given else {"times": reader.times, "duration": reader.duration}
+            timing["timecode"] = reader.timecode
     return Footage(
         sha256=sha256,
         num_frames=gathered.count,
