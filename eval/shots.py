@@ -13,6 +13,7 @@ by their correlation.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Protocol
 
@@ -58,12 +59,21 @@ def thumbnails(frames: np.ndarray) -> np.ndarray:
     return np.stack([thumbnail(frame) for frame in frames])
 
 
-# A cut that the network is not sure of counts where its probability and the contrast of frames are both at least so
-# high; chosen on joined shots of real clips (3 to 30 frames each) and on what must not be cut: flicker, flashes, black
+@dataclass(frozen=True)
+class Agreement:
+    """A cut that the network is not sure of counts from this probability on, if frames on its two sides differ by at
+    least `contrast`, and at least `calm` times as much as neighbours on either side do.
+    """
+
+    probability: float
+    contrast: float
+    calm: float
+
+
+# Chosen on joined shots of real clips (3 to 30 frames each) and on what must not be cut: flicker, flashes, black
 # frames, noise, held frames, pans, shakes, things that pass before the camera, dissolves.
-AGREEMENTS = ((0.01, 0.4), (0.1, 0.25))
+AGREEMENTS = (Agreement(0.01, 0.4, 3), Agreement(0.1, 0.25, 3), Agreement(0.2, 0.35, 2))
 SIDE = 4  # frames on each side of a cut that are compared
-CALM = 3  # a cut's frames differ at least so many times as much as its neighbours on either side
 _FLAT = 4.0  # levels; a picture whose values deviate by less, such as a black one, resembles nothing
 
 
@@ -108,36 +118,36 @@ def with_close_cuts(found: tuple[Boundary, ...], single: np.ndarray, thumbnails:
 
 def clear_cuts(single: np.ndarray, thumbnails: np.ndarray) -> list[int]:
     """The frames at which a new shot begins as both the network and the contrast of the frames say, in order."""
-    least = min(probability for probability, _ in AGREEMENTS)
     cuts = []
-    for frame in np.flatnonzero(single[:-1] >= least) + 1:
-        contrast = contrast_at(thumbnails, int(frame))
-        if any(single[frame - 1] >= sure and contrast >= far for sure, far in AGREEMENTS):
+    for frame in np.flatnonzero(single[:-1] >= min(least.probability for least in AGREEMENTS)) + 1:
+        across, within = contrast_at(thumbnails, int(frame))
+        if any(
+            single[frame - 1] >= least.probability and across >= max(least.contrast, least.calm * within)
+            for least in AGREEMENTS
+        ):
             cuts.append(int(frame))
     return cuts
 
 
-def contrast_at(thumbnails: np.ndarray, frame: int) -> float:
-    """How much all of up to SIDE frames before `frame` differ from all of those from it on, from 0 to 2.
+def contrast_at(thumbnails: np.ndarray, frame: int) -> tuple[float, float]:
+    """How much up to SIDE frames before `frame` differ from those from it on, and neighbours on either side; 0 to 2.
 
-    The least 1 - correlation of a frame before and one after, which neither brightness nor contrast of a picture move;
-    0 where neighbours next to the cut differ by more than a CALM-th of it, where there are no two frames on a side, and
-    where pictures are flat.
+    First the least 1 - correlation of a frame before and one after, which neither brightness nor contrast of a picture
+    move, then the larger of the two frames before and of the two after. Both are 0 where there are no two frames on a
+    side, and where pictures are flat.
     """
     first, last = max(0, frame - SIDE), min(len(thumbnails), frame + SIDE)
     if frame - first < 2 or last - frame < 2:
-        return 0.0
+        return 0.0, 0.0
     pixels = thumbnails[first:last].reshape(last - first, -1).astype(np.float32)
     pixels -= pixels.mean(1, keepdims=True)
     deviation = pixels.std(1)
     if deviation.min() < _FLAT:
-        return 0.0
+        return 0.0, 0.0
     pixels /= deviation[:, None]
     differs = 1 - pixels @ pixels.T / pixels.shape[1]
     new = frame - first
-    across = float(differs[:new, new:].min())
-    within = max(differs[new - 2, new - 1], differs[new, new + 1])
-    return across if across >= CALM * within else 0.0
+    return float(differs[:new, new:].min()), float(max(differs[new - 2, new - 1], differs[new, new + 1]))
 
 
 def boundaries(single: np.ndarray, many: np.ndarray, threshold: float = THRESHOLD) -> tuple[Boundary, ...]:
