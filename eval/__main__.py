@@ -98,24 +98,75 @@ def score(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def detect(options: argparse.Namespace) -> None:
-    """Print, or write, where the shots of a video begin."""
-    from eval.cut_list import cut_list
+def detect(options: argparse.Namespace) -> int:
+    """Print, or write, where the shots of videos begin."""
+    from eval.cut_list import cut_list, timebase_for
     from eval.footage import observe
     from eval.shots import load_detector
     from holocine.files import check_writable, replacing
 
-    if options.out is not None:
-        check_writable(options.out)
+    many = len(options.videos) > 1
+    files = _cut_list_files(options)
+    if options.format == "edl" and many and options.out is None:
+        raise UsageError("an EDL is of one video: give --out DIR for several")
+    if options.timeline_rate is not None:
+        if options.format != "edl":
+            raise UsageError("--timeline-rate goes with --format edl: json and csv are in frames and seconds")
+        timebase_for(1.0, options.timeline_rate)
+    for file in files:
+        check_writable(file)
     detector = load_detector(options.detector)
-    with _Bar([options.video], 1, options.quiet) as bar:
-        footage = observe(options.video, options.fps, progress=lambda done, whole: bar.follow("frames", done, whole))
-    text = cut_list(detector.detect(footage.thumbnails), footage.fps, Path(options.video).name, options.format)
+    failed, printed = 0, False
+    with _Bar(options.videos, 1, options.quiet) as bar:
+        for video, file in zip(options.videos, files or [None] * len(options.videos), strict=True):
+            try:
+                footage = observe(video, options.fps, progress=lambda *done: bar.follow("frames", *done))
+                text = cut_list(
+                    detector.detect(footage.thumbnails),
+                    footage.fps,
+                    Path(video).name,
+                    options.format,
+                    times=[*footage.times, footage.duration],
+                    timeline_rate=options.timeline_rate,
+                    timecode=footage.timecode,
+                    row=printed if many and file is None else None,
+                )
+                if file is not None:
+                    with replacing(file) as temporary:
+                        temporary.write_text(text, encoding="utf-8")
+            except (ValueError, OSError, MemoryError) as error:
+                failed += 1
+                bar.write(f"eval: {_named(video, ' '.join(str(error).split()))}", sys.stderr)
+                continue
+            finally:
+                bar.finish(video)
+            for note in footage.notes:
+                bar.write(f"eval: note: {_named(video, note)}", sys.stderr)
+            if file is None:
+                bar.write(text.removesuffix("\n"))
+                printed = True
+    return 1 if failed else 0
+
+
+def _cut_list_files(options: argparse.Namespace) -> list[Path]:
+    """A file for each video, none where they are printed; makes the folder. One video may have a file of any name."""
     if options.out is None:
-        print(text, end="")
-        return
-    with replacing(options.out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        return []
+    out = Path(options.out)
+    if len(options.videos) == 1 and not out.is_dir():
+        return [out]
+    if out.is_file():
+        raise UsageError(
+            f"{out} is a file, but the shots of {len(options.videos)} videos need a folder: name a new one"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    names = [f"{Path(video).stem}.{options.format}" for video in options.videos]
+    for name, videos in (
+        (name, [v for v, n in zip(options.videos, names, strict=True) if n == name]) for name in names
+    ):
+        if len(videos) > 1:
+            raise UsageError(f"{' and '.join(videos)} would both be written to {out / name}: detect one at a time")
+    return [out / name for name in names]
 
 
 def report(options: argparse.Namespace) -> None:
@@ -315,12 +366,19 @@ def _add_score(commands) -> None:
 
 
 def _add_detect(commands) -> None:
-    from eval.cut_list import FORMATS
+    from eval.cut_list import FORMATS, TIMELINE_RATES
 
-    command = _add_command(commands, "detect", detect, "find the shots of a video")
-    command.add_argument("video", metavar="VIDEO")
-    command.add_argument("--format", choices=FORMATS, default="json")
-    command.add_argument("-o", "--out", metavar="FILE", help="default: print")
+    command = _add_command(commands, "detect", detect, "find the shots of videos")
+    command.add_argument("videos", nargs="+", metavar="VIDEO")
+    command.add_argument("--format", choices=FORMATS, default="json", help="default: json, a line each for several")
+    command.add_argument(
+        "--timeline-rate",
+        choices=TIMELINE_RATES,
+        metavar="RATE",
+        help=f"frames a second of the timeline of an EDL: {', '.join(TIMELINE_RATES)} (df: drop frame); default: the "
+        "nearest of 24, 25, 30 that is at least as fast as the video, or 60",
+    )
+    command.add_argument("-o", "--out", metavar="FILE|DIR", help="a folder for several videos; default: print")
     _add_detector(command)
     _add_fps(command)
     command.add_argument("--quiet", action="store_true", help="no progress bar")

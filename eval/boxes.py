@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from holocine.prompt import ascii_tags
+
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the full-size frame, the ends not included
 Boxes = Mapping[str, Mapping[int, Box]]  # tag such as "[character1]" -> frame -> box
 
@@ -59,9 +61,9 @@ def _parsed(path: Path) -> Mapping[str, Any]:
 
 
 def _tag(tag: Any) -> str:
-    if not isinstance(tag, str) or not _TAG.fullmatch(tag):
+    if not isinstance(tag, str) or not _TAG.fullmatch(ascii_tags(tag)):
         raise BoxError(f"boxes of {tag!r}: boxes belong to a tag of the storyboard such as [character1]")
-    return tag
+    return ascii_tags(tag)
 
 
 def _items(tag: str, frames: Any) -> Any:

@@ -1,88 +1,266 @@
-"""Detected shots as files: JSON, CSV, and the CMX 3600 edit decision list that editing programs import."""
+"""Detected shots as files: JSON, CSV, and the CMX 3600 edit decision list that editing programs import.
+
+Seconds are presentation times. An EDL counts frames of a timeline, which has one of the rates that SMPTE ST 12-1 gives
+timecode: shots begin on the frame of that timeline that is nearest in time.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 
-from eval.evidence import Detection
+import numpy as np
+
+from eval.evidence import Boundary, Detection
 
 FORMATS = ("json", "csv", "edl")
+MAX_EVENTS = 999  # an EDL numbers its events with three digits
+_RATE_TOLERANCE = 1.001  # container clocks are rounded: 24.0004 frames a second are 24
 
 
-def cut_list(detection: Detection, fps: float, name: str, format: str = "json") -> str:
-    """The shots of the video called `name` as text in one of FORMATS; raises ValueError for another."""
-    writers = {"json": to_json, "csv": to_csv, "edl": to_edl}
-    if format not in writers:
+@dataclass(frozen=True)
+class Timebase:
+    """Timecode at `rate` frames a second, which counts `nominal` of them as one second; with `drop`, it leaves out
+    numbers so as to keep step with the clock (SMPTE ST 12-1: 0 and 1 of every minute but each tenth, at 29.97).
+    """
+
+    name: str
+    rate: Fraction
+    nominal: int
+    drop: bool = False
+
+    def frame_at(self, seconds: float) -> int:
+        """The frame that begins nearest to a time."""
+        return round(seconds * self.rate)
+
+    def timecode(self, frame: int) -> str:
+        """HH:MM:SS:FF of a frame, HH:MM:SS;FF with `drop`; after 24 hours it begins again."""
+        if self.drop:
+            tens, rest = divmod(frame, self._in_ten_minutes)
+            minutes = max(0, rest - self._dropped) // (60 * self.nominal - self._dropped)
+            frame += self._dropped * (9 * tens + minutes)
+        seconds, frames = divmod(frame, self.nominal)
+        mark = ";" if self.drop else ":"
+        return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{frames:02d}"
+
+    def frame_of(self, timecode: str) -> int:
+        """The frame that a timecode numbers; raises ValueError for what is none."""
+        match = re.fullmatch(r"(\d\d):(\d\d):(\d\d)[:;.,](\d\d\d?)", timecode.strip())
+        if match is None or int(match[4]) >= self.nominal or int(match[2]) >= 60 or int(match[3]) >= 60:
+            raise ValueError(f"{timecode!r} is no timecode at {self.name} frames a second")
+        hours, minutes, seconds, frames = map(int, match.groups())
+        minutes += 60 * hours
+        dropped = self._dropped * (minutes - minutes // 10) if self.drop else 0
+        return (60 * minutes + seconds) * self.nominal + frames - dropped
+
+    @property
+    def _dropped(self) -> int:
+        return self.nominal // 15
+
+    @property
+    def _in_ten_minutes(self) -> int:
+        return 600 * self.nominal - 9 * self._dropped
+
+
+TIMELINE_RATES = {
+    base.name: base
+    for base in (
+        Timebase("23.976", Fraction(24000, 1001), 24),
+        Timebase("24", Fraction(24), 24),
+        Timebase("25", Fraction(25), 25),
+        Timebase("29.97", Fraction(30000, 1001), 30),
+        Timebase("29.97df", Fraction(30000, 1001), 30, drop=True),
+        Timebase("30", Fraction(30), 30),
+        Timebase("48", Fraction(48), 48),
+        Timebase("50", Fraction(50), 50),
+        Timebase("60", Fraction(60), 60),
+    )
+}
+
+
+def cut_list(
+    detection: Detection,
+    fps: float,
+    name: str,
+    format: str = "json",
+    *,
+    times: Sequence[float] | np.ndarray | None = None,
+    timeline_rate: str | None = None,
+    timecode: str | None = None,
+    row: bool | None = None,
+) -> str:
+    """The shots of the video called `name` as text in one of FORMATS; raises ValueError for another.
+
+    times: (T + 1,), the seconds at which frames are shown and, last, at which the last one is over; frames by `fps`
+    without it. timeline_rate, one of TIMELINE_RATES, and timecode, that of the video's first frame, are for an EDL.
+    row: whether the text follows that of another video in one file, or begins it; None for a file of its own.
+    """
+    if format not in FORMATS:
         raise ValueError(f"the format is {format!r}, but has to be one of {', '.join(FORMATS)}")
-    return writers[format](detection, fps, name)
+    times = np.arange(detection.num_frames + 1) / fps if times is None else np.asarray(times, dtype=np.float64)
+    if format == "edl":
+        return to_edl(detection, fps, times, name, timebase_for(fps, timeline_rate), timecode)
+    if format == "json":
+        return to_json(detection, fps, times, name, indent=2 if row is None else None)
+    return to_csv(detection, times, None if row is None else name, head=not row)
 
 
-def to_json(detection: Detection, fps: float, name: str) -> str:
+def to_json(detection: Detection, fps: float, times: np.ndarray, name: str, indent: int | None = 2) -> str:
     """Boundaries and shots, in frames (0-based, stop not included) and seconds."""
     content = {
         "video": name,
         "detector": detection.detector,
         "num_frames": detection.num_frames,
         "fps": fps,
+        "duration": _rounded(times[-1]),
         "cuts": detection.cuts,
         "boundaries": [
-            {"frame": b.frame, "seconds": _seconds(b.frame, fps), "score": round(float(b.score), 6), "kind": b.kind}
+            {"frame": b.frame, "seconds": _rounded(times[b.frame]), "score": round(b.score, 6), "kind": b.kind}
             | ({"start": b.start, "stop": b.stop} if b.kind == "gradual" else {})
             for b in detection.boundaries
         ],
         "shots": [{"start": shot.start, "stop": shot.stop} for shot in detection.shot_ranges],
     }
-    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(content, ensure_ascii=False, indent=indent) + "\n"
 
 
-def to_csv(detection: Detection, fps: float, name: str) -> str:
-    """A row a shot; score and kind are those of the boundary that it begins with, empty for the first shot."""
+def to_csv(detection: Detection, times: np.ndarray, name: str | None = None, head: bool = True) -> str:
+    """A row a shot; score and kind are those of the boundary that it begins with, empty for the first shot.
+
+    With a `name` of the video, that is the first column; `head` is the line of the columns' names.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["shot", "start", "stop", "start_seconds", "stop_seconds", "score", "kind"])
+    video = [] if name is None else [name]
+    if head:
+        columns = ["shot", "start", "stop", "start_seconds", "stop_seconds", "score", "kind"]
+        writer.writerow(["video"] * len(video) + columns)
     for number, (shot, boundary) in enumerate(
         zip(detection.shot_ranges, (None, *detection.boundaries), strict=True), start=1
     ):
         begins = [f"{boundary.score:.6g}", boundary.kind] if boundary else ["", ""]
-        times = [_seconds(shot.start, fps), _seconds(shot.stop, fps)]
-        writer.writerow([number, shot.start, shot.stop, *times, *begins])
+        seconds = [_rounded(times[shot.start]), _rounded(times[shot.stop])]
+        writer.writerow([*video, number, shot.start, shot.stop, *seconds, *begins])
     return text.getvalue()
 
 
-def to_edl(detection: Detection, fps: float, name: str) -> str:
-    """An event a shot, in non-drop timecode of the nearest whole rate, as the format has no other.
-
-    All events are cuts into the one finished video, which holds its dissolves already; a comment tells where they are.
-    Raises ValueError for more shots or a higher rate than the format has digits for.
+def timebase_for(fps: float, name: str | None = None) -> Timebase:
+    """The timebase of TIMELINE_RATES with this name; by default the nearest of 24, 25 and 30 that is at least as fast
+    as the video, and 60 for a faster one. Raises ValueError for another name.
     """
-    rate = max(1, round(fps))
-    if rate >= 100 or len(detection.shot_ranges) >= 1000:
+    if name is None:
+        name = next((str(rate) for rate in (24, 25, 30) if fps <= rate * _RATE_TOLERANCE), "60")
+    if name not in TIMELINE_RATES:
+        raise ValueError(f"the timeline rate is {name!r}, but has to be one of {', '.join(TIMELINE_RATES)}")
+    return TIMELINE_RATES[name]
+
+
+@dataclass(frozen=True)
+class _Event:
+    """A shot on the timeline: frames `start` to `stop` of it (half-open), the first `dissolve` of which show two."""
+
+    shot: int
+    start: int
+    stop: int
+    dissolve: int
+
+
+def to_edl(
+    detection: Detection, fps: float, times: np.ndarray, name: str, base: Timebase, timecode: str | None = None
+) -> str:
+    """An event a shot on a timeline of the given rate, which begins at zero; out points are not included.
+
+    Source points are the video's own timecode where it has one. A gradual change is a dissolve (D) over its frames; as
+    both its sides are the one finished video, the timeline shows what the video shows. Comments name the frames of the
+    video (0-based, the last one not included). Raises ValueError for more shots than the format numbers.
+    """
+    if len(detection.shot_ranges) > MAX_EVENTS:
         raise ValueError(
-            f"{name}: an EDL holds at most 999 shots and 99 frames a second, but there are "
-            f"{len(detection.shot_ranges)} shots at {fps:g}; use json or csv"
+            f"{name}: an EDL holds at most {MAX_EVENTS} shots, but there are {len(detection.shot_ranges)}; use json or "
+            "csv"
         )
-    lines = [f"TITLE: {_one_line(name)}", "FCM: NON-DROP FRAME", ""]
-    for number, (shot, boundary) in enumerate(
-        zip(detection.shot_ranges, (None, *detection.boundaries), strict=True), start=1
-    ):
-        start, stop = timecode(shot.start, rate), timecode(shot.stop, rate)
-        lines.append(f"{number:03d}  AX       V     C        {start} {stop} {start} {stop}")
-        lines.append(f"* FROM CLIP NAME: {_one_line(name)}")
+    source = _source_start(timecode, fps, base)
+    clip = _one_line(name)
+    lines = [f"TITLE: {clip}", f"FCM: {'DROP FRAME' if base.drop else 'NON-DROP FRAME'}", ""]
+    shots, boundaries = detection.shot_ranges, (None, *detection.boundaries)
+    previous = -1
+    for number, event in enumerate(_events(detection, times, base), start=1):
+        edit = (number, source + event.start, source + event.stop, event.start, event.stop)
+        if event.dissolve:
+            at = source + event.start
+            lines.append(_event_line(base, number, "C", at, at, event.start, event.start))
+            lines.append(_event_line(base, number, f"D    {event.dissolve:03d}", *edit[1:]))
+            lines += [f"* FROM CLIP NAME: {clip}", f"* TO CLIP NAME: {clip}"]
+        else:
+            lines.append(_event_line(base, number, "C", *edit[1:]))
+            lines.append(f"* FROM CLIP NAME: {clip}")
+        if number == 1:
+            lines.append(f"* TIMELINE RATE: {base.name} FRAMES A SECOND; THE VIDEO HAS {fps:.6g}")
+        shot, boundary = shots[event.shot], boundaries[event.shot]
+        lines.append(f"* SHOT {event.shot + 1}: FRAMES {shot.start} TO {shot.stop} OF THE VIDEO")
         if boundary and boundary.kind == "gradual":
-            lines.append(f"* GRADUAL CHANGE {timecode(boundary.start, rate)} {timecode(boundary.stop, rate)}")
+            lines.append(f"* GRADUAL CHANGE: FRAMES {boundary.start} TO {boundary.stop} OF THE VIDEO")
+        if event.shot > previous + 1:
+            lines.append(f"* SHOTS LEFT OUT BEFORE, SHORTER THAN A FRAME HERE: {event.shot - previous - 1}")
+        previous = event.shot
     return "\n".join(lines) + "\n"
 
 
-def timecode(frame: int, rate: int) -> str:
-    """HH:MM:SS:FF of a frame at a whole number of frames a second."""
-    seconds, frames = divmod(frame, rate)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
+def _event_line(base: Timebase, number: int, edit: str, *points: int) -> str:
+    return f"{number:03d}  AX       V     {edit:<8} {' '.join(map(base.timecode, points))}"
 
 
-def _seconds(frame: int, fps: float) -> float:
-    return round(frame / fps, 4)
+def _events(detection: Detection, times: np.ndarray, base: Timebase) -> list[_Event]:
+    """The shots on a timeline, without those that are shorter than half of its frames."""
+    begins, dissolves = [0], [0]
+    for start, stop in _changes(detection.boundaries):
+        begin = base.frame_at(times[start])
+        begins.append(begin)
+        dissolves.append(base.frame_at(times[stop]) - begin)
+    ends = [*begins[1:], max(base.frame_at(times[-1]), begins[-1] + 1)]
+    return [
+        _Event(shot, begin, end, min(dissolve, end - begin, 999) if begin else 0)
+        for shot, (begin, end, dissolve) in enumerate(zip(begins, ends, dissolves, strict=True))
+        if end > begin
+    ]
+
+
+def _changes(boundaries: Sequence[Boundary]) -> list[tuple[int, int]]:
+    """The frames of every change (half-open), those of cuts empty; changes that share frames meet where a shot begins.
+
+    A dissolve needs a frame of the shot before it.
+    """
+    spans = [(max(1, b.start), max(1, b.stop)) if b.kind == "gradual" else (b.frame, b.frame) for b in boundaries]
+    for i in range(1, len(spans)):
+        (before, after), frame = spans[i - 1 : i + 1], boundaries[i - 1].frame
+        if after[0] < max(before[1], frame):
+            spans[i - 1] = before[0], max(before[0], min(before[1], frame))
+            spans[i] = max(after[0], frame), max(after[1], frame)
+    return spans
+
+
+def _source_start(timecode: str | None, fps: float, base: Timebase) -> int:
+    """The frame of a timeline's timecode that reads as the one of a video's first frame, which counts at `fps`.
+
+    Hours, minutes and seconds are kept as they read, for that is how an editing program finds the place in the source.
+    """
+    nominal = max(1, round(fps))
+    own = Timebase(f"{fps:.6g}", Fraction(nominal), nominal)
+    try:
+        seconds, frames = divmod(own.frame_of(timecode or ""), nominal)
+    except ValueError:
+        return 0  # a tag that is no timecode is none
+    frames = min(round(frames * base.nominal / nominal), base.nominal - 1)
+    return base.frame_of(f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}")
+
+
+def _rounded(seconds: float) -> float:
+    return round(float(seconds), 4)
 
 
 def _one_line(text: str) -> str:

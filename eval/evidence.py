@@ -72,7 +72,8 @@ class Footage:
     clipped: float (T,), measured at full size: variance of the Laplacian of luma in [0, 1], and share of pixels at the
     ends of the range. notes: sentences about what was done to the pictures (turned upright, variable frame rate).
     times: float64 (T,), the seconds at which each frame is shown, from the first on. duration: the seconds at which the
-    last one ends. Without them, frames come at the constant rate `fps`.
+    last one ends. Without them, frames come at the constant rate `fps`. timecode: of the first frame, HH:MM:SS:FF, if
+    the file says.
     """
 
     sha256: str
@@ -86,6 +87,7 @@ class Footage:
     notes: tuple[str, ...] = ()
     times: np.ndarray | None = None
     duration: float | None = None
+    timecode: str | None = None
 
     def __post_init__(self) -> None:
         if self.times is None:

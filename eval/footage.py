@@ -71,6 +71,7 @@ def observe(
             gathered.look_again(str(source))
             size, notes = gathered.size, tuple(reader.notes)
             timing = {} if given else {"times": reader.times, "duration": reader.duration}
+            timing["timecode"] = reader.timecode
     return Footage(
         sha256=sha256,
         num_frames=gathered.count,

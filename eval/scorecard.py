@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from eval.boxes import Boxes, read_boxes
-from eval.evidence import Boundary, Evidence
+from eval.evidence import Boundary, Evidence, Footage
 from eval.gathering import Cancelled, Source, Stopwatch, gather, request_of
 from eval.metric import Measured, Metric
 from eval.metrics import all_metrics
@@ -45,6 +45,15 @@ class VideoRecord(_Record):
     num_frames: int = Field(ge=1)
     fps: FiniteFloat = Field(gt=0, description="Frames per second; the average where the rate varies.")
     size: tuple[int, int] = Field(description="Width and height in pixels, upright.")
+    times: tuple[FiniteFloat, ...] | None = Field(
+        None,
+        description="Seconds at which each frame is shown and, last, at which the last one is over, where the rate "
+        "varies; None where frames come at the constant rate fps.",
+    )
+
+    def seconds(self, frame: int) -> float:
+        """When a frame is shown; of `num_frames`, when the video is over."""
+        return frame / self.fps if self.times is None else self.times[frame]
 
 
 class BoundaryRecord(_Record):
@@ -218,6 +227,7 @@ def examine(
             num_frames=evidence.footage.num_frames,
             fps=evidence.footage.fps,
             size=evidence.footage.size,
+            times=varying_times(evidence.footage),
         ),
         storyboard=request and plain_request(request),
         storyboard_sha256=request and request_hash(request),
@@ -282,6 +292,13 @@ def shot_similarity(evidence: Evidence) -> list[list[float | None]] | None:
     shots = (evidence.shots or evidence.detection.shot_ranges)[:MAX_SIMILARITY]
     means = [evidence.clip.mean_within(shot) for shot in shots]
     return [[None if a is None or b is None else plain(float(np.clip(a @ b, -1, 1))) for b in means] for a in means]
+
+
+def varying_times(footage: Footage) -> tuple[float, ...] | None:
+    """The times of frames and the end of the last one, in seconds; None if they follow from the rate."""
+    if np.array_equal(footage.times, np.arange(footage.num_frames) / footage.fps):
+        return None
+    return tuple(round(float(time), _DETAIL_DIGITS) for time in (*footage.times, footage.duration))
 
 
 def storyboard_hash(storyboard: Storyboard) -> str:

@@ -35,7 +35,7 @@ def format_scorecard(card: Scorecard) -> str:
     """All of one scorecard: what the video is, its cuts, a line a metric, what to know about it."""
     video = card.video
     lines = [
-        f"{video.name}: {counted(video.num_frames, 'frame')}, {video.num_frames / video.fps:.1f} s at "
+        f"{video.name}: {counted(video.num_frames, 'frame')}, {video.seconds(video.num_frames):.1f} s at "
         f"{video.fps:.4g} fps, {video.size[0]}x{video.size[1]}",
         f"cuts found: {_frames(boundary.frame for boundary in card.boundaries)} ({card.detector})",
     ]

@@ -98,7 +98,7 @@ def generate(options: argparse.Namespace) -> None:
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"the output is {str(out)!r}, but has to end in .mp4")
     sheet = out.with_suffix(".png")
-    storyboard, remembered = _read_storyboard(options.storyboard)
+    storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = {name: given.get(name, remembered.get(name)) for name in (*SETTINGS, *LOAD_SETTINGS)}
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
@@ -141,7 +141,7 @@ def plan(options: argparse.Namespace) -> None:
     from holocine.checkpoints import describe
     from holocine.plan import format_plan, make_plan
 
-    storyboard, remembered = _read_storyboard(options.storyboard)
+    storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
     settings = {
         name: _first(getattr(options, name), remembered.get(name)) for name in ("model", "height", "width", "attention")
     }
@@ -200,8 +200,22 @@ COMMANDS = {"generate": generate, "plan": plan, "show": show, "convert": convert
 # Their parts
 
 
-def _read_storyboard(path: str) -> tuple[Any, dict[str, Any]]:
-    """The storyboard in a YAML or JSON file, or in a video together with the settings that made the video."""
+def _read_storyboard(path: str, fix: bool) -> tuple[Any, dict[str, Any]]:
+    """The storyboard in a YAML or JSON file, or in a video together with the settings that made the video.
+
+    With `fix`, a wrong number of shots in its global caption is put right, and said on stderr.
+    """
+    storyboard, settings = _storyboard_in(path)
+    if not fix:
+        return storyboard, settings
+    fixed = storyboard.with_stated_shots()
+    for warning in storyboard.warnings:
+        if warning not in fixed.warnings:
+            print(f"holocine: fixed: {warning}", file=sys.stderr)
+    return fixed, settings
+
+
+def _storyboard_in(path: str) -> tuple[Any, dict[str, Any]]:
     from holocine.storyboard import Storyboard
 
     if Path(path).suffix.lower() != ".mp4":

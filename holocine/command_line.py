@@ -148,6 +148,9 @@ def _add_storyboard(command) -> None:
     command.add_argument(
         "storyboard", metavar="STORYBOARD", help=".yaml or .json file, or a video made by this program"
     )
+    command.add_argument(
+        "--fix", action="store_true", help="put right a wrong number in 'This scene contains N shots.'"
+    )
 
 
 def _add_model(command) -> None:

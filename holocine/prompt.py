@@ -3,12 +3,16 @@
 A prompt reads `[global caption] G [per shot caption] c1 [shot cut] c2 [shot cut] c3`. HoloCine's window
 cross-attention (arXiv 2510.20822, section 3.2.1) shows the video tokens of shot i the text tokens of the global caption
 and of shot i's own caption; `text_windows` finds those tokens the way the released checkpoints were run.
+
+Tags are ASCII, as models were trained on them. Chinese and Japanese keyboards write other brackets, spaces and digits:
+`ascii_tags` reads those, once, wherever text comes in.
 """
 
 from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +33,11 @@ DEFAULT_NEGATIVE_PROMPT = (
 
 _TAG = re.compile(r"\[\s*(global\s+caption|per\s+shot\s+caption|shot\s+cut)\s*\]", re.IGNORECASE)
 _CHARACTER = re.compile(r"\[character\d+\]")
+_OPENING, _CLOSING = "[［【〔〖〚", "]］】〕〗〛"
+_BRACKETED = re.compile(rf"[{re.escape(_OPENING)}]([^{re.escape(_OPENING + _CLOSING)}]{{1,40}})[{re.escape(_CLOSING)}]")
+_CHARACTER_WORD = re.compile(r"character\s*(\d+)", re.IGNORECASE)
 _COUNTS_SHOTS = "This scene contains"
+_STATED_SHOTS = re.compile(rf"{_COUNTS_SHOTS}\s+(\d{{1,6}})\s+shot")
 
 
 class PromptTooLong(ValueError):
@@ -41,9 +49,28 @@ def clean(text: str) -> str:
     return re.sub(r"\s+", " ", html.unescape(html.unescape(ftfy.fix_text(text)))).strip()
 
 
+def ascii_tags(text: str) -> str:
+    """Return `text` with every tag that is written in other brackets, letters, digits or spaces in its ASCII form.
+
+    ［shot cut］, 【shot cut】 and [ｓｈｏｔ　ｃｕｔ] become [shot cut], 【character１】 becomes [character1]. Tags that
+    are ASCII already, and all other text, stay as they are.
+    """
+    return _BRACKETED.sub(_ascii_tag, text)
+
+
+def _ascii_tag(match: re.Match[str]) -> str:
+    if match[0].isascii():
+        return match[0]
+    word = unicodedata.normalize("NFKC", match[1]).strip()
+    if character := _CHARACTER_WORD.fullmatch(word):
+        return f"[character{''.join(str(unicodedata.digit(digit)) for digit in character[1])}]"
+    tag = f"[{' '.join(word.lower().split())}]"
+    return tag if tag in (GLOBAL_TAG, SHOTS_TAG, CUT_TAG) else match[0]
+
+
 def holds_tag(text: str) -> bool:
     """Tell whether `text` would hold one of the prompt's structural tags once it is cleaned."""
-    return _TAG.search(clean(text)) is not None
+    return _TAG.search(ascii_tags(clean(text))) is not None
 
 
 def format_prompt(global_caption: str, captions: Sequence[str]) -> str:
@@ -59,6 +86,7 @@ def parse_prompt(prompt: str) -> tuple[str, tuple[str, ...]]:
     The count of shots that `format_prompt` adds and a `|` that closes a shot are left out. Raises ValueError if the
     tags are missing or out of order, or if there is text before the first.
     """
+    prompt = ascii_tags(prompt)
     sections = _sections(prompt)
     if sections is None:
         raise ValueError(f"the prompt has no tags; write {_PATTERN}")
@@ -68,13 +96,19 @@ def parse_prompt(prompt: str) -> tuple[str, tuple[str, ...]]:
 
 
 def tidy_caption(text: str) -> str:
-    """Return a shot's caption without surrounding whitespace and without the ` |` that some users end shots with."""
-    return re.sub(r"[\s|]+\Z", "", text).lstrip()
+    """Return a shot's caption without surrounding whitespace and without the ` |` that some users end shots with.
+
+    Its tags are those of `ascii_tags`.
+    """
+    return re.sub(r"[\s|]+\Z", "", ascii_tags(text)).lstrip()
 
 
 def tidy_global_caption(text: str, num_shots: int) -> str:
-    """Return the global caption without surrounding whitespace and without the sentence that `format_prompt` adds."""
-    text = text.strip()
+    """Return the global caption without surrounding whitespace and without the sentence that `format_prompt` adds.
+
+    Its tags are those of `ascii_tags`.
+    """
+    text = ascii_tags(text).strip()
     shorter = text.removesuffix(_shot_count(num_shots))
     if shorter.strip() and shorter[-1].isspace() and _COUNTS_SHOTS not in shorter:
         return shorter.strip()
@@ -83,8 +117,13 @@ def tidy_global_caption(text: str, num_shots: int) -> str:
 
 def stated_shots(global_caption: str) -> int | None:
     """Return how many shots the global caption says the scene contains, or None if it does not say."""
-    match = re.search(rf"{_COUNTS_SHOTS}\s+(\d{{1,6}})\s+shot", global_caption)
+    match = _STATED_SHOTS.search(global_caption)
     return int(match[1]) if match else None
+
+
+def state_shots(global_caption: str, num_shots: int) -> str:
+    """Return the global caption with the right number where it says how many shots the scene contains."""
+    return _STATED_SHOTS.sub(lambda match: match[0].replace(match[1], str(num_shots)), global_caption)
 
 
 @dataclass(frozen=True)
@@ -160,6 +199,7 @@ def text_windows(
     """
     if not getattr(tokenizer, "is_fast", False):
         raise ValueError(f"{type(tokenizer).__name__} reports no character offsets; text windows need a fast tokenizer")
+    prompt = ascii_tags(prompt)
     encoded = tokenizer(clean(prompt), add_special_tokens=True, return_offsets_mapping=True, verbose=False)
     offsets = encoded["offset_mapping"]
     windows = spans_from_offsets(prompt, offsets, leak_free)
@@ -174,7 +214,7 @@ def text_windows(
 
 def character_tags(text: str) -> tuple[str, ...]:
     """Return the character tags in `text`, such as `[character1]`, each once and in order of appearance."""
-    return tuple(dict.fromkeys(_CHARACTER.findall(text)))
+    return tuple(dict.fromkeys(_CHARACTER.findall(ascii_tags(text))))
 
 
 def character_descriptions(global_caption: str) -> dict[str, str]:
@@ -184,7 +224,7 @@ def character_descriptions(global_caption: str) -> dict[str, str]:
     man …, …" and "a tall man, [character1], in …". A description ends with its sentence or before the next tag.
     Characters whose description is not found in one of these forms are left out.
     """
-    text = clean(global_caption)
+    text = clean(ascii_tags(global_caption))
     descriptions = {tag: _description(text, tag) for tag in character_tags(text)}
     return {tag: description for tag, description in descriptions.items() if description}
 
@@ -195,7 +235,7 @@ def expand_characters(text: str, global_caption: str) -> str:
     For readers that see one shot and not the whole prompt: baselines that generate shots one by one, text encoders
     that score a single shot. Tags without a description stay as they are.
     """
-    descriptions = character_descriptions(global_caption)
+    text, descriptions = ascii_tags(text), character_descriptions(global_caption)
 
     def expand(match: re.Match[str]) -> str:
         description = descriptions.get(match[0], match[0])

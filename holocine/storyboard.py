@@ -29,6 +29,7 @@ from holocine.prompt import (
     clean,
     format_prompt,
     holds_tag,
+    state_shots,
     stated_shots,
     tidy_caption,
 )
@@ -151,6 +152,10 @@ class Storyboard(_Frozen):
         if not {"shots", "num_frames", "cuts", "shot_cut_frames"} & set(update or ()):
             copy._asked = self._asked
         return copy
+
+    def with_stated_shots(self) -> Self:
+        """Return the storyboard with the right number where its global caption says how many shots there are."""
+        return self.model_copy(update={"global_caption": state_shots(self.global_caption, self.num_shots)})
 
     @classmethod
     def from_captions(

@@ -55,7 +55,7 @@ def cut_line(card: Scorecard) -> Html:
     gradual = [boundary for boundary in card.boundaries if boundary.kind == "gradual"]
     bands.append(_band("found", found, last, [_block(range(b.start, b.stop), last, "gradual") for b in gradual]))
     marks = [_mark(entry, last) for entry in _cut_entries(card)]
-    seconds = f"{last / card.video.fps:.1f} s"
+    seconds = f"{card.video.seconds(last):.1f} s"
     axis = tag("div", tag("span", "0"), tag("span", f"{counted(last, 'frame')}, {seconds}"), class_="axis")
     line = tag("div", bands, tag("div", marks, class_="marks"), axis, class_="cutline")
     return tag("figure", line, tag("figcaption", _cut_sentence(card)), class_="cuts")

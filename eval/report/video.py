@@ -34,7 +34,7 @@ def video_section(
     board = card.storyboard or {}
     video = card.video
     facts = (
-        f"{counted(video.num_frames, 'frame')} · {video.num_frames / video.fps:.1f} s at {video.fps:.4g} fps · "
+        f"{counted(video.num_frames, 'frame')} · {video.seconds(video.num_frames):.1f} s at {video.fps:.4g} fps · "
         f"{video.size[0]} × {video.size[1]}"
     )
     title = board.get("title")
@@ -71,7 +71,7 @@ def shot_cards(card: Scorecard, stills: Stills) -> Html:
     rows = []
     for index, shot in enumerate(shots):
         pictures = [stills.show(frame) for frame in spread(shot, A_SHOT)]
-        seconds = f"{shot.start / card.video.fps:.1f}–{shot.stop / card.video.fps:.1f} s"
+        seconds = f"{card.video.seconds(shot.start):.1f}–{card.video.seconds(shot.stop):.1f} s"
         about = tag("span", f"frames {shot.start}–{shot.stop - 1} · {seconds}", class_="facts")
         caption = captions[index] if index < len(captions) else None
         rows.append(

@@ -136,7 +136,12 @@ def test_bad_usage_is_one_line_and_exit_code_2(work, run):
         (("score", "a.mp4", "--storyboard", "missing.yaml"), "missing.yaml: cannot be read"),
         (("score", "a.mp4", "--boxes", "missing.json"), "missing.json cannot be read"),
         (("score", "a.mp4", "--out", "text.mp4"), "text.mp4"),
-        (("detect", "missing.mp4"), "missing.mp4 does not exist"),
+        (("detect",), "VIDEO"),
+        (("detect", "a.mp4", "b.mp4", "--format", "edl"), "an EDL is of one video: give --out DIR"),
+        (("detect", "a.mp4", "b.mp4", "--out", "text.mp4"), "text.mp4 is a file, but the shots of 2 videos need"),
+        (("detect", "a.mp4", "other/a.mp4", "--out", "cuts"), "a.mp4 and other/a.mp4 would both be written to"),
+        (("detect", "a.mp4", "--timeline-rate", "24"), "--timeline-rate goes with --format edl"),
+        (("detect", "a.mp4", "--format", "edl", "--timeline-rate", "16"), "'16'"),
         (("detect", "a.mp4", "--format", "xml"), "xml"),
         (("report", "missing"), "missing is not a folder of scorecards"),
         (("report", "."), "holds no scorecard"),
@@ -196,7 +201,55 @@ def test_detect_prints_the_cuts_in_three_formats(work, run):
     code, out, _ = run("detect", "a.mp4", "--format", "csv", *QUICK)
     assert out.splitlines()[1].startswith("1,0,9,0.0,0.75") and len(out.splitlines()) == 4
     code, out, _ = run("detect", "a.mp4", "--format", "edl", "-o", "cuts.edl", *QUICK)
-    assert code == 0 and out == "" and "00:00:00:09" in Path("cuts.edl").read_text()
+    assert code == 0 and out == "" and "00:00:00:18" in Path("cuts.edl").read_text()
+    code, out, _ = run("detect", "a.mp4", "--format", "edl", "--timeline-rate", "48", *QUICK)
+    assert code == 0 and "00:00:00:36" in out and "TIMELINE RATE: 48" in out
+
+
+def test_detect_of_many_videos_prints_a_line_or_rows_each(work, run):
+    code, out, err = run("detect", "a.mp4", "b.mp4", *QUICK)
+    assert code == 0 and err == ""
+    assert [(found["video"], found["cuts"]) for found in map(json.loads, out.splitlines())] == [
+        ("a.mp4", [9, 21]),
+        ("b.mp4", [9, 21]),
+    ]
+    code, out, _ = run("detect", "a.mp4", "b.mp4", "--format", "csv", *QUICK)
+    assert [line.split(",")[:3] for line in out.splitlines()] == [
+        ["video", "shot", "start"],
+        *([name, str(shot + 1), start] for name in ("a.mp4", "b.mp4") for shot, start in enumerate(("0", "9", "21"))),
+    ]
+
+
+def test_detect_of_many_videos_fills_a_folder_and_a_bad_one_stops_no_other(work, run):
+    code, out, err = run("detect", "a.mp4", "text.mp4", "missing.mp4", "b.mp4", "--format", "edl", "-o", "cuts", *QUICK)
+    assert code == 1 and out == ""
+    assert err.splitlines() == [
+        "eval: text.mp4 is not a video that can be read: Invalid data found when processing input",
+        "eval: missing.mp4 does not exist",
+    ]
+    assert sorted(path.name for path in work.glob("cuts/*")) == ["a.edl", "b.edl"]
+    assert "missing.mp4 does not exist" in refused(run("detect", "missing.mp4", *QUICK), 1)
+
+
+def test_detect_says_what_it_did_with_a_file(work, run, write_file, three_shots):
+    write_file(work / "late.mp4", three_shots, times=[*range(21), *range(30, 42)])
+    code, out, err = run("detect", "late.mp4", *QUICK)
+    assert code == 0 and json.loads(out)["boundaries"][1]["seconds"] == 2.5
+    assert err.startswith("eval: note: late.mp4: the frame rate varies") and len(err.splitlines()) == 1
+
+
+def test_the_timecode_of_a_file_is_in_its_edl(work, run, three_shots):
+    import av
+
+    with av.open("tape.mov", "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.metadata["timecode"] = "10:00:00:05"
+        for picture in three_shots:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    code, out, _ = run("detect", "tape.mov", "--format", "edl", *QUICK)
+    assert code == 0 and "C        10:00:00:05 10:00:00:14 00:00:00:00 00:00:00:09" in out
 
 
 def test_report_makes_a_page_of_a_folder(work, run):

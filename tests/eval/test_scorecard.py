@@ -402,3 +402,17 @@ def test_scorecards_that_cannot_be_compared_are_not_combined(card):
     encoder = card.encoders["clip"].model_copy(update={"sha256": "d" * 64})
     with pytest.raises(ScorecardError, match="different clip encoders"):
         combine([card, card.model_copy(update={"encoders": {**card.encoders, "clip": encoder}})])
+
+
+def test_seconds_of_a_video_whose_rate_varies_are_its_own(tmp_path, three_shots, write_file):
+    times = [*range(21), *range(30, 42)]  # frame 21 comes 9 frames late
+    card = score(write_file(tmp_path / "a.mp4", three_shots, times=times), detector="pyscenedetect")
+    assert card.video.seconds(0) == 0 and card.video.seconds(21) == 2.5 and card.video.seconds(33) == pytest.approx(3.5)
+    assert Scorecard.from_json(card.to_json()) == card
+    steady = score(write_file(tmp_path / "b.mp4", three_shots), detector="pyscenedetect").video
+    assert steady.times is None and steady.seconds(21) == 1.75 and steady.seconds(33) == 2.75
+
+    from eval.report.charts import cut_line
+    from eval.table import format_scorecard
+
+    assert "33 frames, 3.5 s" in format_scorecard(card) and "33 frames, 3.5 s" in str(cut_line(card))

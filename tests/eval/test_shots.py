@@ -19,9 +19,12 @@ from eval.shots import (
     ShotDetector,
     TransNetV2Detector,
     boundaries,
+    clear_cuts,
+    contrast_at,
     load_detector,
     thumbnail,
     thumbnails,
+    with_close_cuts,
 )
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
@@ -52,7 +55,8 @@ def test_both_detectors_find_the_cuts_of_a_scene_and_nothing_else(scene, small: 
         assert found.cuts == scene.cuts, name
         assert {boundary.kind for boundary in found.boundaries} == {"cut"}
         assert found.num_frames == len(small)
-        assert found.detector == f"{package} {version(package)}"
+        second_look = " + close cuts/1" if name == "transnetv2" else ""
+        assert found.detector == f"{package} {version(package)}{second_look}"
 
 
 def test_a_dissolve_is_gradual_and_spans_the_mixed_frames(transnet: ShotDetector, scene, small: np.ndarray) -> None:
@@ -194,3 +198,93 @@ def test_scores_are_the_probabilities_at_the_boundaries(transnet: TransNetV2Dete
     for boundary in transnet.detect(small[:50]).boundaries:
         assert boundary.score == pytest.approx(single[boundary.frame - 1])
         assert 0.5 < boundary.score <= 1
+
+
+# Cuts that follow each other closely
+
+
+@pytest.fixture(scope="module")
+def places() -> np.ndarray:
+    """Two shots of 40 frames, pictures of soft noise that move a little: (2, 40, 27, 48, 3)."""
+    noise = np.random.default_rng(4).normal(size=(2, 27, 90, 3))
+    soft = sum(np.roll(noise, (i, j), (1, 2)) for i in range(-4, 5) for j in range(-4, 5))
+    soft = (40 * soft / soft.std() + 128).clip(0, 255).astype(np.uint8)
+    return np.stack([[shot[:, i // 4 : i // 4 + 48] for i in range(40)] for shot in soft])
+
+
+def unsure(count: int, *frames: int, probability: float = 0.3) -> np.ndarray:
+    """Probabilities (T,) that are low but on the frames before those where a shot may begin."""
+    single = np.zeros(count, np.float32)
+    single[[frame - 1 for frame in frames]] = probability
+    return single
+
+
+def test_cuts_every_six_frames_are_found_on_their_frames(transnet: TransNetV2Detector) -> None:
+    shots = [thumbnails(render(sample_scene(700_000 + number, 33, num_shots=2))[0][:6]) for number in range(12)]
+    found = transnet.detect(np.concatenate(shots)).boundaries
+    assert [boundary.frame for boundary in found] == list(range(6, 72, 6))
+    assert {boundary.kind for boundary in found} == {"cut"}
+
+
+def test_a_cut_that_the_network_is_unsure_of_needs_frames_that_differ(places: np.ndarray) -> None:
+    cut = np.concatenate([places[0][:10], places[1][:10]])
+    assert clear_cuts(unsure(20, 10), cut) == [10]
+    assert clear_cuts(unsure(20, 9, 11, 4), cut) == [], "not on its frame, or within a shot"
+    assert clear_cuts(unsure(20, 10, probability=0.005), cut) == [], "the network sees nothing"
+    assert with_close_cuts((), unsure(20, 10), cut) == (Boundary(10, pytest.approx(0.3)),)
+
+
+def changed(shot: np.ndarray, how: str) -> np.ndarray:
+    """A shot with something in it that is no cut; it is at its worst at frame 20."""
+    frames = shot.astype(float)
+    numbers = np.arange(len(shot))
+    if how == "flicker":
+        frames *= np.where(numbers % 2, 1.0, 0.6)[:, None, None, None]
+    elif how == "light switched on":
+        frames[20:] = 40 + 1.2 * frames[20:]
+    elif how == "flash":
+        frames[20:22] = 255
+    elif how == "black frames":
+        frames[20:23] = 0
+    elif how == "dissolve":
+        share = np.clip((numbers - 16) / 8, 0, 1)[:, None, None, None]
+        frames = (1 - share) * frames + share * frames[:, ::-1, ::-1]
+    elif how == "pan":
+        frames = np.stack([np.roll(shot[0], 6 * number, 1) for number in numbers])
+    elif how == "shake":
+        moves = np.random.default_rng(0).integers(-12, 13, (len(shot), 2))
+        frames = np.stack([np.roll(shot[0], tuple(move), (0, 1)) for move in moves])
+    elif how == "something passes":
+        frames[20:22, :, 10:40] = 10
+    return frames.clip(0, 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["flicker", "light switched on", "flash", "black frames", "dissolve", "pan", "shake", "something passes"],
+)
+def test_what_is_no_cut_is_none_even_where_the_network_wavers(places: np.ndarray, how: str) -> None:
+    shot = changed(places[0], how)
+    assert clear_cuts(np.full(40, 0.4, np.float32), shot) == []
+
+
+def test_contrast_needs_two_frames_on_either_side(places: np.ndarray) -> None:
+    cut = np.concatenate([places[0][:2], places[1][:2]])
+    assert contrast_at(cut, 2)[0] > 0.5 > contrast_at(cut, 2)[1]
+    assert contrast_at(cut[1:], 1) == contrast_at(cut[:3], 2) == (0, 0)
+
+
+def test_a_gradual_change_around_a_hard_cut_is_that_cut_and_others_stay(places: np.ndarray) -> None:
+    cut = np.concatenate([places[0][:10], places[1][:10]])
+    wide = Boundary(12, 0.6, "gradual", 8, 13)
+    assert with_close_cuts((wide,), unsure(20, 10), cut) == (Boundary(10, pytest.approx(0.3)),)
+    later = Boundary(17, 0.6, "gradual", 14, 18)
+    assert with_close_cuts((later,), unsure(20, 10), cut)[1:] == (later,)
+
+
+def test_a_cut_found_beside_the_one_that_frames_show_is_moved_there(places: np.ndarray) -> None:
+    cut = np.concatenate([places[0][:10], places[1][:10]])
+    found = with_close_cuts((Boundary(11, 0.8),), unsure(20, 10), cut)
+    assert [boundary.frame for boundary in found] == [10]
+    there = (Boundary(10, 0.9), Boundary(16, 0.8))
+    assert with_close_cuts(there, unsure(20, 10, 16, probability=0.8), cut) == there

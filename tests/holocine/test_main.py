@@ -129,6 +129,27 @@ def test_snapped_cuts_and_unknown_characters_are_warned_of(work, run, model):
     assert "warning: shot 2 of 3: [character2] is not introduced" in err
 
 
+STATED = BOARD.replace("bright studio.", "bright studio. This scene contains 5 shots.")
+SAYS_5 = "the global caption says that the scene contains 5 shots, but there are 3"
+
+
+def test_a_wrong_number_of_shots_is_warned_of_and_fixed_when_asked(work, run, model):
+    (work / "stated.yaml").write_text(STATED)
+    code, out, err = run("plan", "stated.yaml", "--model", model)
+    assert code == 0 and f"warning: {SAYS_5}" in out and err == ""
+    code, out, err = run("plan", "stated.yaml", "--model", model, "--fix")
+    assert code == 0 and "warning" not in out and err == f"holocine: fixed: {SAYS_5}\n"
+    code, _, err = run("generate", "stated.yaml", "--model", model, "-o", "as_is.mp4", "--quiet")
+    assert code == 0 and f"holocine: warning: {SAYS_5}" in err
+    assert "This scene contains 5 shots." in read_storyboard("as_is.mp4").prompt
+    code, _, err = run("generate", "stated.yaml", "--model", model, "-o", "fixed.mp4", "--quiet", "--fix")
+    assert code == 0 and f"holocine: fixed: {SAYS_5}" in err and "warning" not in err
+    made = read_storyboard("fixed.mp4")
+    assert "This scene contains 3 shots." in made.prompt and made.warnings == ()
+    code, _, err = run("plan", "board.yaml", "--model", model, "--fix")
+    assert code == 0 and err == "", "nothing to fix"
+
+
 def test_plan_shows_shots_tokens_windows_and_cost(work, run, model):
     code, out, _ = run("plan", "board.yaml", "--model", model)
     assert code == 0

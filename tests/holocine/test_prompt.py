@@ -14,6 +14,7 @@ from holocine.prompt import (
     DEFAULT_NEGATIVE_PROMPT,
     PromptTooLong,
     TextWindows,
+    ascii_tags,
     character_descriptions,
     character_tags,
     clean,
@@ -22,6 +23,7 @@ from holocine.prompt import (
     holds_tag,
     parse_prompt,
     spans_from_offsets,
+    state_shots,
     text_windows,
     tidy_caption,
     tidy_global_caption,
@@ -217,6 +219,66 @@ def test_tags_are_found_in_any_case_and_spacing():
     assert parse_prompt(prompt) == ("A pier.", ("Wide shot.", "Close-up."))
 
 
+FOREIGN_TAGS = pytest.mark.parametrize(
+    "write",
+    [
+        lambda tag: f"［{tag}］",
+        lambda tag: f"【{tag}】",
+        lambda tag: f"〔 {tag} 〕",
+        lambda tag: "".join(chr(ord(c) + 0xFEE0) if c != " " else "\u3000" for c in f"[{tag}]"),
+        lambda tag: f"[\u3000{tag.replace(' ', chr(0x3000))}]",
+        lambda tag: f"【{tag.upper()}]",
+    ],
+    ids=["fullwidth", "lenticular", "tortoise shell", "all fullwidth", "ideographic space", "mixed"],
+)
+
+
+@FOREIGN_TAGS
+def test_tags_of_other_keyboards_are_read_as_the_tags_they_are(write, tokenizer):
+    tags = [write(tag) for tag in ("global caption", "character1", "per shot caption", "shot cut")]
+    prompt = "{0} A pier. {1} is a sailor. {2} Wide shot of {1}. {3} Close-up.".format(*tags)
+    plain = (
+        "[global caption] A pier. [character1] is a sailor. [per shot caption] Wide shot of [character1]. [shot cut] "
+        "Close-up."
+    )
+    assert ascii_tags(prompt) == plain == ascii_tags(plain)
+    assert parse_prompt(prompt) == ("A pier. [character1] is a sailor.", ("Wide shot of [character1].", "Close-up."))
+    assert text_windows(prompt, tokenizer) == text_windows(plain, tokenizer)
+    assert holds_tag(f"a {tags[3]} b") and not holds_tag(tags[1])
+    assert tidy_caption(f" Wide shot of {tags[1]}. |") == "Wide shot of [character1]."
+    assert tidy_global_caption(f"{tags[1]} is a sailor. ", 2) == "[character1] is a sailor."
+    assert character_tags(tags[1]) == ("[character1]",)
+    assert character_descriptions(f"{tags[1]} is a sailor.") == {"[character1]": "a sailor"}
+    assert expand_characters(f"Wide shot of {tags[1]}.", f"{tags[1]} is a sailor.") == "Wide shot of a sailor."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "【第一章】",
+        "［shot］ ［cut］",
+        "[Character1] and [ SHOT CUT ]",
+        "【shot cut",
+        "「shot cut」",
+        "［characters］",
+        "【】",
+    ],
+)
+def test_all_that_is_no_tag_stays_as_it_is(text):
+    assert ascii_tags(text) == text
+
+
+def test_digits_of_every_script_number_a_character():
+    assert ascii_tags("［character１２］ [character٣] 【Character 4】") == "[character12] [character3] [character4]"
+
+
+def test_the_stated_number_of_shots_is_put_right():
+    assert state_shots("A pier. This scene contains 5 shots. It rains.", 6) == (
+        "A pier. This scene contains 6 shots. It rains."
+    )
+    assert state_shots("A pier of 5 planks.", 6) == "A pier of 5 planks."
+
+
 def test_only_the_right_count_of_shots_is_left_out_of_the_global_caption():
     assert tidy_global_caption("A pier.\n This scene contains 2 shots. ", 2) == "A pier."
     assert tidy_global_caption("A pier. This scene contains 5 shots.", 2) == "A pier. This scene contains 5 shots."
@@ -224,11 +286,14 @@ def test_only_the_right_count_of_shots_is_left_out_of_the_global_caption():
 
 
 texts = st.text(
-    st.one_of(st.sampled_from(" \n\t|[]().,&;character1shotcut"), st.characters(codec="utf-8")), max_size=60
+    st.one_of(st.sampled_from(" \n\t|[]().,&;character1shotcut［］【】"), st.characters(codec="utf-8")), max_size=60
 )
 pieces = st.lists(
     st.one_of(
-        texts, st.sampled_from(["This scene contains 2 shots.", "[character1]", "[shot cut", "shot cut]", "&#39;"])
+        texts,
+        st.sampled_from(
+            ["This scene contains 2 shots.", "[character1]", "［character1］", "[shot cut", "shot cut]", "&#39;"]
+        ),
     ),
     min_size=1,
     max_size=4,

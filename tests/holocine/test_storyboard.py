@@ -494,3 +494,27 @@ def test_the_json_schema_describes_every_key_of_a_file():
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_examples_are_storyboards_without_a_doubt(path):
     assert Storyboard.load(path).warnings == ()
+
+
+def test_tags_of_other_keyboards_are_kept_as_ascii_ones():
+    whole = Storyboard.from_prompt(
+        "【global caption】 A pier. ［character１］ is a sailor. 【per shot caption】 Wide shot of 【character1】. "
+        "［shot cut］ Close-up.",
+        shot_cut_frames=[9],
+        num_frames=17,
+    )
+    parts = Storyboard.from_captions(
+        "A pier. 【character1】 is a sailor.", ["Wide shot of ［character1］.", "Close-up."], 17, [9]
+    )
+    assert whole == parts and whole.prompt.isascii() and whole.warnings == ()
+    with pytest.raises(StoryboardError, match="shot 1 of 1: caption holds .*which separate captions"):
+        Storyboard.from_captions("A pier.", ["Wide shot. 【shot cut】 Close-up."], 17)
+
+
+def test_a_wrong_number_of_shots_is_put_right_on_request():
+    board = Storyboard.from_captions("A pier. This scene contains 5 shots. It rains.", ["Wide shot."] * 6, 25)
+    assert any("contains 5 shots, but there are 6" in warning for warning in board.warnings)
+    fixed = board.with_stated_shots()
+    assert fixed.global_caption == "A pier. This scene contains 6 shots. It rains."
+    assert not any("contains" in warning for warning in fixed.warnings)
+    assert fixed.shots == board.shots and fixed.with_stated_shots() == fixed
