@@ -14,7 +14,7 @@ from desk.studio.limits import LimitError, Limits
 from desk.studio.models import Model, import_libraries
 from desk.studio.wording import sentence
 from holocine.plan import Plan, make_plan
-from holocine.prompt import PromptTooLong, character_descriptions
+from holocine.prompt import PromptTooLong, ascii_tags, character_descriptions
 from holocine.storyboard import Storyboard, StoryboardError
 
 Draft = dict[str, Any]
@@ -59,7 +59,7 @@ def parse(text: str, limits: Limits) -> Storyboard:
     """
     if len(text) > limits.text_characters:
         raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
-    start = text.lstrip().lower()
+    start = ascii_tags(text).lstrip().lower()
     if start.startswith("[global caption]"):
         storyboard = Storyboard.from_prompt(text, num_frames=min(limits.frames, 241))
     elif start.startswith("{"):

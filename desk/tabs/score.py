@@ -18,6 +18,7 @@ from desk.studio.models import find
 from desk.studio.outputs import Record
 from desk.studio.studio import Studio
 from desk.tabs.visits import QUIET, arrival, connect, known, refusal, watch
+from holocine.prompt import ascii_tags
 from holocine.storyboard import Storyboard, StoryboardError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def read_request(text: str, cuts: str, upload: Path, limits: Limits, align: str 
         return None if align == "auto" else request_of(upload, policy=align)
     if len(text) > limits.text_characters:
         raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
-    if not text.lower().startswith("[global caption]"):
+    if not ascii_tags(text).lower().startswith("[global caption]"):
         board = Storyboard.from_json(text) if text.startswith("{") else Storyboard.from_yaml(text)
         return Request.of(board, policy=align)
     words = str(cuts or "").replace(",", " ").split()

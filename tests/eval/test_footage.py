@@ -209,7 +209,7 @@ THIRDS = [12012 * (number // 3) + (0, 6006, 9009)[number % 3] for number in rang
 
 
 @pytest.fixture
-def film(three_shots):
+def moving_noise(three_shots):
     """192 frames of noise that moves, so that none is like another."""
     return np.stack([np.roll(three_shots[9 * (number // 64)], 3 * number, 1) for number in range(192)])
 
@@ -234,8 +234,8 @@ def write_timed():
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_seconds_are_the_presentation_times_where_the_rate_varies(tmp_path, film, write_timed, suffix):
-    footage = observe(write_timed(tmp_path / f"a.{suffix}", film[:120], THIRDS))
+def test_seconds_are_the_presentation_times_where_the_rate_varies(tmp_path, moving_noise, write_timed, suffix):
+    footage = observe(write_timed(tmp_path / f"a.{suffix}", moving_noise[:120], THIRDS))
     tick = 1e-9 if suffix == "mp4" else 1e-3  # Matroska counts milliseconds
     np.testing.assert_allclose(footage.times, np.array(THIRDS) / 90000, atol=tick)
     assert footage.times[40] == pytest.approx(1.8018, abs=tick) and footage.times.dtype == np.float64
@@ -262,24 +262,24 @@ def test_a_video_that_begins_late_is_counted_from_its_first_frame(tmp_path, thre
     np.testing.assert_allclose(footage.times, np.arange(33) / 12, atol=1e-3)
 
 
-def test_watched_footage_keeps_the_times_of_its_file(tmp_path, film, write_timed):
+def test_watched_footage_keeps_the_times_of_its_file(tmp_path, moving_noise, write_timed):
     from eval.encoders import load_encoders
     from eval.gathering import gather
     from eval.shots import load_detector
 
-    video = write_timed(tmp_path / "a.mp4", film[:120], THIRDS)
+    video = write_timed(tmp_path / "a.mp4", moving_noise[:120], THIRDS)
     footage = gather(video, None, load_encoders("auto"), load_detector("pyscenedetect")).footage
     assert footage.times[40] == pytest.approx(1.8018)
 
 
 def stream_copy(source, target, first, stop, keyframe):
     """Copy the packets from a keyframe on, so that players show frames `first` to `stop` only: an edit list says so."""
-    with av.open(str(source)) as film, av.open(str(target), "w", options={"movflags": "faststart"}) as clip:
-        stream = film.streams.video[0]
+    with av.open(str(source)) as moving_noise, av.open(str(target), "w", options={"movflags": "faststart"}) as clip:
+        stream = moving_noise.streams.video[0]
         copy = clip.add_stream_from_template(stream)
         step = int(1 / (stream.average_rate * stream.time_base))
         copying = False
-        for packet in film.demux(stream):
+        for packet in moving_noise.demux(stream):
             if packet.dts is None:
                 continue
             copying = copying or (packet.is_keyframe and packet.pts == keyframe * step)
@@ -293,23 +293,23 @@ def stream_copy(source, target, first, stop, keyframe):
     ("keyframe", "first", "stop", "stored"), [(0, 32, 192, 192), (48, 60, 144, 96)], ids=["head cut", "both ends"]
 )
 def test_a_clip_that_was_cut_out_without_encoding_is_what_a_player_shows(
-    tmp_path, film, write_file, keyframe, first, stop, stored
+    tmp_path, moving_noise, write_file, keyframe, first, stop, stored
 ):
     options = {"g": "48", "bf": "2", "sc_threshold": "0"}
-    write_file(tmp_path / "film.mp4", film, fps=24, options=options)
-    stream_copy(tmp_path / "film.mp4", tmp_path / "clip.mp4", first, stop, keyframe)
+    write_file(tmp_path / "moving_noise.mp4", moving_noise, fps=24, options=options)
+    stream_copy(tmp_path / "moving_noise.mp4", tmp_path / "clip.mp4", first, stop, keyframe)
     with av.open(str(tmp_path / "clip.mp4")) as clip:
         assert clip.streams.video[0].frames == stored
-    whole, clip = observe(tmp_path / "film.mp4"), observe(tmp_path / "clip.mp4")
+    whole, clip = observe(tmp_path / "moving_noise.mp4"), observe(tmp_path / "clip.mp4")
     assert clip.num_frames == count_frames(tmp_path / "clip.mp4") == stop - first and clip.fps == 24
     np.testing.assert_array_equal(clip.pictures, whole.pictures[first:stop])
     np.testing.assert_array_equal(clip.times, np.arange(stop - first) / 24)
     assert clip.notes == ()
 
 
-def test_a_clip_with_an_edit_list_that_is_cut_short_is_refused(tmp_path, film, write_file):
-    write_file(tmp_path / "film.mp4", film, fps=24, options={"g": "48", "bf": "2"})
-    stream_copy(tmp_path / "film.mp4", tmp_path / "clip.mp4", 32, 192, 0)
+def test_a_clip_with_an_edit_list_that_is_cut_short_is_refused(tmp_path, moving_noise, write_file):
+    write_file(tmp_path / "moving_noise.mp4", moving_noise, fps=24, options={"g": "48", "bf": "2"})
+    stream_copy(tmp_path / "moving_noise.mp4", tmp_path / "clip.mp4", 32, 192, 0)
     content = (tmp_path / "clip.mp4").read_bytes()
     (tmp_path / "clip.mp4").write_bytes(content[: len(content) * 3 // 5])
     with pytest.raises(VideoError, match="damaged or cut short"):
@@ -318,9 +318,9 @@ def test_a_clip_with_an_edit_list_that_is_cut_short_is_refused(tmp_path, film, w
 
 @pytest.mark.parametrize("bytes_more", [0, 77], ids=["after a packet", "inside a packet"])
 def test_a_transport_stream_that_is_cut_short_is_taken_as_far_as_it_goes_and_says_so(
-    tmp_path, film, write_file, bytes_more
+    tmp_path, moving_noise, write_file, bytes_more
 ):
-    noise = np.random.default_rng(0).integers(0, 256, (96, *film.shape[1:]), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (96, *moving_noise.shape[1:]), np.uint8)
     whole = write_file(tmp_path / "whole.ts", noise, fps=24)
     assert observe(whole).notes == () and observe(whole).num_frames == 96
     content = whole.read_bytes()
@@ -330,9 +330,9 @@ def test_a_transport_stream_that_is_cut_short_is_taken_as_far_as_it_goes_and_say
     assert re.search(r"seems to be cut short after 1\.\d\d s .*inside a frame.*: the \d\d frames", footage.notes[0])
 
 
-def test_frames_that_a_cut_left_out_of_a_transport_stream_are_missed(tmp_path, film, write_file):
+def test_frames_that_a_cut_left_out_of_a_transport_stream_are_missed(tmp_path, moving_noise, write_file):
     """Small frames end where packets do; the last ones are predicted from a later one that is not there any more."""
-    content = write_file(tmp_path / "whole.ts", film, fps=24, options={"bf": "2"}).read_bytes()
+    content = write_file(tmp_path / "whole.ts", moving_noise, fps=24, options={"bf": "2"}).read_bytes()
     told = 0
     for packets in range(200, 230, 3):
         (tmp_path / "cut.ts").write_bytes(content[: packets * 188])

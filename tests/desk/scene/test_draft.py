@@ -76,3 +76,19 @@ def test_the_embedded_model_is_told_of_words_outside_its_world(monkeypatch):
     written["shots"][0]["caption"] = "Wide shot of [character1] riding a dragon. The camera is static."
     found = draft.review(written, model, Limits.of(model))
     assert found.valid and found.findings[0].shot == 1 and "“riding”, “dragon”" in found.findings[0].text
+
+
+def test_a_wrong_number_of_shots_is_mended_by_its_own_finding(limits):
+    from desk.studio.models import find
+
+    written = draft.from_storyboard(surprise(3))
+    written["global_caption"] += " This scene contains 9 shots."
+    model = find()
+    wrong = next(finding for finding in draft.review(written, model, limits).findings if finding.fix)
+    assert "contains 9 shots, but there are" in wrong.text
+    assert not any(finding.fix for finding in draft.review({**written, **wrong.fix}, model, limits).findings)
+
+
+def test_tags_of_other_keyboards_are_read(limits):
+    board = draft.parse("【global caption】 A room. ［per shot caption］ Wide shot. 【shot cut】 Close-up.", limits)
+    assert board.captions == ("Wide shot.", "Close-up.")
