@@ -143,7 +143,7 @@ def boxed(frames: np.ndarray, top: int = 0, bottom: int = 0, left: int = 0, righ
 
 
 @pytest.fixture(scope="module")
-def film(photo) -> np.ndarray:
+def panned(photo) -> np.ndarray:
     """24 frames of 160 x 288 that pan over a photograph, a tenth of it burnt out."""
     frames = np.stack([photo[100 + t : 260 + t, 2 * t : 2 * t + 288] for t in range(24)])
     frames = np.repeat(np.maximum(frames, 6)[..., None], 3, axis=-1)
@@ -152,22 +152,22 @@ def film(photo) -> np.ndarray:
 
 
 @pytest.mark.parametrize("bars", [{"top": 22, "bottom": 22}, {"left": 96, "right": 96}, {"top": 30}, {"right": 50}])
-def test_bars_are_no_part_of_the_picture(tmp_path, film, write_file, bars):
+def test_bars_are_no_part_of_the_picture(tmp_path, panned, write_file, bars):
     def measure(name, frames):
         footage = observe(write_file(tmp_path / f"{name}.mp4", frames, options={"crf": "20"}))
         return 100 * footage.clipped.mean(), footage.sharpness.mean()
 
-    bare, within = measure("bare", film), measure("boxed", boxed(film, **bars))
+    bare, within = measure("bare", panned), measure("boxed", boxed(panned, **bars))
     assert within[0] == pytest.approx(bare[0], abs=1.0) and 7 < bare[0] < 13
     assert within[1] == pytest.approx(bare[1], rel=0.06)
-    black = 100 * np.mean(boxed(film, **bars) <= 2)
+    black = 100 * np.mean(boxed(panned, **bars) <= 2)
     assert black > 10, "which counted as clipped before"
 
 
-def test_bars_are_found_once_for_all_frames_wherever_a_video_is_dark(tmp_path, film, write_file, monkeypatch):
+def test_bars_are_found_once_for_all_frames_wherever_a_video_is_dark(tmp_path, panned, write_file, monkeypatch):
     """Five black frames to begin with, then a shot with a dark upper half, then light: of all, the last tells."""
     monkeypatch.setattr(eval.footage, "_MAX_CHUNK", 4)
-    dark = film.copy()
+    dark = panned.copy()
     dark[:5] = 0
     dark[5:14, :80] = 0
     for bars in ({}, {"top": 22, "bottom": 22}):
@@ -180,14 +180,14 @@ def test_bars_are_found_once_for_all_frames_wherever_a_video_is_dark(tmp_path, f
         assert np.isnan(observe(path).sharpness[:5]).all() and np.isfinite(observe(path).sharpness[5:]).all()
 
 
-def test_dark_scenes_are_no_bars(film):
-    night = film // 12  # 0 to 21 of 255: hardly anything is lit
-    fading = (film * np.linspace(0, 1, 160)[:, None, None] ** 3).astype(np.uint8)  # a dark sky, no straight end
-    spot = np.zeros_like(film)
+def test_dark_scenes_are_no_bars(panned):
+    night = panned // 12  # 0 to 21 of 255: hardly anything is lit
+    fading = (panned * np.linspace(0, 1, 160)[:, None, None] ** 3).astype(np.uint8)  # a dark sky, no straight end
+    spot = np.zeros_like(panned)
     rows, columns = np.indices((160, 288))
     inside = (rows - 100) ** 2 + (columns - 144) ** 2 < 55**2
-    spot[:, inside] = film[:, inside]
-    star = np.zeros_like(film)
+    spot[:, inside] = panned[:, inside]
+    star = np.zeros_like(panned)
     star[:, 70:80, 100:130] = 200  # a small bright thing on black
     for frames in (night, fading, spot, star):
         clipped = np.array([clipped_share(frame[..., 0]) for frame in frames])
