@@ -70,7 +70,7 @@ class Footage:
     thumbnails: uint8 (T, 27, 48, 3), what shot detectors look at. pictures: uint8 (T, h, w, 3), the frames reduced to
     at most PICTURE_WIDTH pixels of width (never enlarged), what motion, flicker and the like look at. sharpness,
     clipped: float (T,), of the picture within its bars: `footage.sharpness`, NaN without contrast, and share of pixels
-    at the ends of the range. notes: sentences about what was done to the pictures (turned upright, variable frame rate).
+    at the ends of the range. notes: sentences about what was done to the pictures (turned upright, a varying rate).
     times: float64 (T,), the seconds at which each frame is shown, from the first on. duration: the seconds at which the
     last one ends. Without them, frames come at the constant rate `fps`. timecode: of the first frame, HH:MM:SS:FF, if
     the file says.
