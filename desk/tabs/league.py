@@ -8,7 +8,7 @@ from benchmarks.reporting.charts import distance_lines, intervals, metric_dots, 
 from benchmarks.reporting.published import COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.results import Results, ResultsError
 from benchmarks.reporting.summary import Summary
-from benchmarks.reporting.tables import ARROWS, cell_text, heading, number
+from benchmarks.reporting.tables import ARROWS, cell_text, heading, legend, number
 from desk.page.components import served
 from desk.tabs.shipped import outdated
 from eval.metrics import all_metrics
@@ -58,7 +58,7 @@ def run_table(summary: Summary) -> Value:
     rows = []
     for system in summary.systems:
         cells = [summary.table[metric.name][system] for metric in metrics]
-        texts = [cell_text(cell) for cell in cells]
+        texts = [cell_text(cell, metric) for cell, metric in zip(cells, metrics, strict=True)]
         rows.append(
             {
                 "id": system,
@@ -72,8 +72,7 @@ def run_table(summary: Summary) -> Value:
         )
     suite = summary.results.suite
     note = "Value ± standard error over storyboards. Grey rows are bounds: they show what the metrics can tell."
-    if summary.baseline:
-        note += f" † differs from {summary.baseline} at 5 %, corrected for the number of comparisons."
+    note = " ".join([note, *(text[0].upper() + text[1:] for text in legend(summary, metrics))])
     if left_out := outdated(summary.results.info):
         note += f" Left out, since they are measured in another way by now: {', '.join(left_out)}."
     return {
