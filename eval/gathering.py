@@ -161,7 +161,8 @@ def gather(
     asked = request and place(request, footage.num_frames, footage.fps, times)
     with stopwatch("shots"):
         detection: Detection = detector.detect(footage.thumbnails)
-    asked = asked and asked.with_found(detection.shot_ranges)
+    if asked is not None and asked.cuts is None:
+        asked = asked.with_found(detection.shot_ranges)
     with stopwatch("texts"):
         text, no_text = _texts(encoders, asked)
 

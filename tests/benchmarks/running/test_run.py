@@ -148,12 +148,14 @@ def test_an_item_that_fails_is_recorded_and_the_others_go_on(plan, tmp_path):
     write_video(videos / "scene-0.mp4", np.zeros((9, 64, 112, 3), np.uint8), 12)
     write_video(videos / "scene-1.mp4", np.zeros((3, 64, 112, 3), np.uint8), 12)
     (videos / "scene-2.mp4").write_bytes(b"no video")
+    named = {"scene-0": "scene-0.mp4", "scene-1": {"file": "scene-1.mp4", "start": 0.5}, "scene-2": "scene-2.mp4"}
+    (videos / "videos.json").write_text(json.dumps(named))
     some = plan(f"mine=folder:{videos},still")
     assert counts(run(some, out, here)) == (4, 2, 0)
     assert (Item("mine", "scene-0", 0).folder(out) / "video.mp4").read_bytes() == (videos / "scene-0.mp4").read_bytes()
     short, damaged = (read_record(out, Item("mine", id, 0)) for id in ("scene-1", "scene-2"))
     assert short.status == damaged.status == "failed"
-    assert "the video has 3 frames, but its storyboard has 9" in short.error
+    assert "no shot of the storyboard has a frame: the scene was to begin after 0.5 s" in short.error
     assert "is not a video that can be read" in damaged.error and "\n" not in damaged.error
     assert "Traceback" in (damaged.item.folder(out) / "log.txt").read_text()
     assert not (damaged.item.folder(out) / "scorecard.json").exists()
@@ -163,6 +165,30 @@ def test_an_item_that_fails_is_recorded_and_the_others_go_on(plan, tmp_path):
     assert counts(run(replace(some, retry_failed=True), out, here)) == (0, 2, 4)
     write_video(videos / "scene-1.mp4", np.zeros((9, 64, 112, 3), np.uint8), 12)
     assert counts(run(some, out, here)) == (1, 0, 5), "a failed item whose video has changed is new"
+
+
+def test_a_mapping_says_how_each_video_is_compared_and_scoring_again_remembers(plan, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    out = tmp_path / "run"
+    for number in range(3):
+        write_video(videos / f"{number}.mp4", np.zeros((18, 64, 112, 3), np.uint8), 24)
+    own = {"scene-1": {"file": "1.mp4", "align": "share"}, "scene-2": {"file": "2.mp4", "cuts": [6]}}
+    (videos / "videos.json").write_text(json.dumps({"scene-0": "0.mp4", **own}))
+    suite = plan(f"mine=folder:{videos}")
+    run(suite, out, here)
+
+    def asked():
+        files = (Item("mine", f"scene-{n}", 0).folder(out) / "scorecard.json" for n in range(3))
+        return [json.loads(file.read_text())["asked"] for file in files]
+
+    first = asked()
+    assert [one["policy"] for one in first] == ["seconds", "share", "frames"]
+    assert first[1]["num_frames"] == 18 and first[2]["cuts"] == [6]
+    for number in range(3):
+        (Item("mine", f"scene-{number}", 0).folder(out) / "scorecard.json").unlink()
+    rescore(out, suite.scoring, here)
+    assert asked() == first
 
 
 def test_a_video_that_is_not_there_fails_its_item_alone(plan, tmp_path):

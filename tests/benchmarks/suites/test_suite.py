@@ -145,8 +145,8 @@ def test_every_line_of_our_suites_is_signed_without_warnings_and_in_frames_that_
     lines = [json.loads(line) for line in suite_path(name).read_text().splitlines()[1:]]
     assert len(suite) == 100 and [line["sha256"] for line in lines] == [entry.sha256 for entry in suite.entries]
     for entry, line in zip(suite.entries, lines, strict=True):
-        assert entry.storyboard.warnings == (), entry.id
-        assert line["storyboard"]["shots"] == [dict(shot) for shot in entry.storyboard.shots]
+        assert entry.storyboard.as_run().warnings == (), entry.id
+        assert line["storyboard"]["shots"] == [shot.model_dump(exclude_none=True) for shot in entry.storyboard.shots]
     assert set(suite.num_frames) == {entry.storyboard.num_frames for entry in suite.entries}
 
 
