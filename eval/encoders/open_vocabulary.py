@@ -121,7 +121,7 @@ def load_box_finder(spec: str | os.PathLike, threshold: float = THRESHOLD, devic
         if Path(spec).exists():
             raise EncoderError(f"{spec} is no OWLv2 model: name one such as {EXAMPLE}, or its folder") from error
         raise EncoderError(
-            f"{spec} cannot be had: OWLv2 ({EXAMPLE}, {MEGABYTES} MB) is downloaded from huggingface.co when it is first "
+            f"{spec} cannot be had: OWLv2 ({EXAMPLE}, {MEGABYTES} MB) is downloaded from huggingface.co when first "
             "asked for; where there is no network, give a folder that holds it"
         ) from error
     model = model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
