@@ -330,7 +330,12 @@ def _add_score(commands) -> None:
     asked.add_argument(
         "--start", type=_seconds, default=0.0, metavar="SECONDS", help="of the video before the scene begins (0)"
     )
-    asked.add_argument("--boxes", metavar="FILE.json", help="where characters are: tag -> frame -> [x0, y0, x1, y1]")
+    asked.add_argument(
+        "--boxes",
+        metavar="FILE.json|owlv2|DIR",
+        help="where characters are: tag -> frame -> [x0, y0, x1, y1]; or OWLv2, by name or from a folder, which finds "
+        "them by their descriptions (default: the theatre's own locator in the theatre, nobody elsewhere)",
+    )
     _add_fps(asked)
     models = command.add_argument_group("models (see `python -m eval encoders`)")
     models.add_argument(

@@ -15,13 +15,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from eval.boxes import read_boxes
+from eval.boxes import Boxes, read_boxes
 from eval.encoders import Encoders, load_encoders
+from eval.encoders.finders import Finder, load_finder, names_finder
 from eval.footage import fingerprint
 from eval.gathering import Cancelled, prompt_request, request_of, storyboard_of
 from eval.metrics import all_metrics
 from eval.request import Request
-from eval.scorecard import Scorecard, ScorecardError, boxes_hash, encoder_records, examine, request_hash
+from eval.scorecard import (
+    Scorecard,
+    ScorecardError,
+    boxes_hash,
+    encoder_records,
+    examine,
+    request_hash,
+    where_characters_are,
+)
 from eval.shots import DETECTORS, ShotDetector, load_detector
 from eval.stills import save_stills
 from holocine.files import check_writable
@@ -137,10 +146,12 @@ def score_one(
     try:
         request = find_request(video, options)
         encoders, detector = _models(options, request)
+        storyboard = request and request.storyboard
+        boxes, finder, _ = where_characters_are(options.boxes, storyboard, options.device, options.cache)
         if options.out is not None:
             sha256 = fingerprint(video)
             path = Path(options.out) / card_name(video, sha256)
-            if kept := _finished(path, sha256, request, encoders, detector, options):
+            if kept := _finished(path, sha256, request, encoders, detector, options, boxes, finder):
                 return Outcome(video, kept, kept=True)
         scorecard, evidence = examine(
             video,
@@ -148,7 +159,7 @@ def score_one(
             fps=options.fps,
             encoders=encoders,
             detector=detector,
-            boxes=options.boxes,
+            boxes=finder or boxes,
             progress=progress,
             cancelled=cancelled,
         )
@@ -171,7 +182,10 @@ def check(options: Options) -> None:
     """
     if options.storyboard is not None and not Path(options.storyboard).is_dir():
         storyboard_of("", options.storyboard)
-    read_boxes(options.boxes)
+    if names_finder(options.boxes):
+        load_finder(options.boxes, None, options.device)
+    else:
+        read_boxes(options.boxes)
     if options.detector not in DETECTORS:
         raise ValueError(f"the detector is {options.detector!r}, but has to be {' or '.join(DETECTORS)}")
     load_encoders(options.encoders, dino=options.dino, aesthetic=options.aesthetic, device=options.device)
@@ -228,6 +242,8 @@ def _finished(
     encoders: Encoders,
     detector: ShotDetector,
     options: Options,
+    boxes: Boxes,
+    finder: Finder | None,
 ) -> Scorecard | None:
     """The scorecard at `path`, if it is what scoring the video now would give."""
     if not path.is_file():
@@ -239,9 +255,9 @@ def _finished(
     as_now = (
         card.video.sha256 == sha256
         and card.storyboard_sha256 == (request and request_hash(request))
-        and card.encoders == encoder_records(encoders)
+        and card.encoders == encoder_records(encoders, finder)
         and card.detector == detector.name
-        and card.boxes_sha256 == boxes_hash(read_boxes(options.boxes))
+        and card.boxes_sha256 == boxes_hash(boxes)
         and card.versions == {name: metric.version for name, metric in all_metrics().items()}
         and options.fps in (None, card.video.fps)
     )

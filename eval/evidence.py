@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from eval.request import Asked
+from eval.sighting import Sightings
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ class Evidence:
 
     asked: what was asked for, on the frames of this video; None if that is not known.
     clip: CLIP embeddings of sampled frames. dino: the same by DINO, for VBench's subject consistency.
-    crops: CLIP embeddings of a character's box, by tag ("[character1]"); empty without boxes.
+    sightings: who is seen in which requested shot and where; None where nobody looked.
+    crops: embeddings of what is in a character's box, by tag ("[character1]"); empty without boxes.
     aesthetic: LAION predictor's value of sampled frames in [0, 1], as (frames (n,), values (n,)).
     """
 
@@ -145,6 +147,7 @@ class Evidence:
     clip: Embeddings | None = None
     dino: Embeddings | None = None
     text: TextEmbeddings | None = None
+    sightings: Sightings | None = None
     crops: dict[str, Embeddings] = field(default_factory=dict)
     aesthetic: tuple[np.ndarray, np.ndarray] | None = None
     missing: dict[str, str] = field(default_factory=dict)

@@ -8,19 +8,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eval.boxes import Boxes, crop
 from eval.encoders.texts import describe_texts
 from eval.evidence import Detection, Embeddings, Evidence, TextEmbeddings
+from eval.finding import Search
 from eval.footage import MAX_FRAMES, observe, sampled_frames
 from eval.request import Asked, Request, place
+from eval.sighting import given_boxes, looked_at, settle
 from holocine.decoding import VideoError, VideoReader, count_frames
-from holocine.prompt import parse_prompt
+from holocine.prompt import character_descriptions, character_tags, parse_prompt
 from holocine.storyboard import Shot, Storyboard, StoryboardError
 from holocine.video import embedded_in
+
+if TYPE_CHECKING:
+    from eval.encoders.finders import Finder
 
 logger = logging.getLogger(__name__)
 
@@ -133,9 +138,12 @@ def gather(
     progress: Callable[[str, int, int | None], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     stopwatch: Stopwatch | None = None,
+    finder: Finder | None = None,
+    no_finder: str | None = None,
 ) -> Evidence:
     """Go once over the video and let the models of `encoders` and the shot `detector` look at it.
 
+    Characters are in `boxes`, or where `finder` finds them; `no_finder` says why there is neither.
     `progress` is called with the stage, what is done of it and its whole (None if unknown). What a model cannot give is
     None with its reason. Raises `VideoError`, `StoryboardError` if the storyboard cannot be this video's, and
     `Cancelled`.
@@ -143,7 +151,10 @@ def gather(
     stopwatch = stopwatch or Stopwatch()
     request = Request.of(request) if isinstance(request, Storyboard) else request
     rate = fps or _rate(source, request)
-    lookers = _lookers(encoders, sampled_frames(MAX_FRAMES, rate, _expected_shots(source, request, rate)), boxes or {})
+    expected_shots = _expected_shots(source, request, rate)
+    sampled = sampled_frames(MAX_FRAMES, rate, expected_shots)
+    lookers = _lookers(encoders, sampled, boxes or {})
+    search = None if boxes else _search(finder, request, looked_at(sampled, expected_shots), encoders)
 
     def frames_done(done: int, expected: int | None) -> None:
         if cancelled is not None and cancelled():
@@ -153,10 +164,12 @@ def gather(
 
     with stopwatch("frames"):
         given = rate if isinstance(source, np.ndarray) else fps  # a file's own times go with its own rate
-        footage = observe(source, given, lookers.values(), frames_done)
+        footage = observe(source, given, [*lookers.values(), *([search] if search else [])], frames_done)
     embedding = sum(looker.seconds for looker in lookers.values())
-    stopwatch.add("frames", -embedding)
+    stopwatch.add("frames", -embedding - (search.seconds if search else 0.0))
     stopwatch.add("embeddings", embedding)
+    if search is not None:
+        stopwatch.add("characters", search.seconds)
     times = np.append(footage.times, footage.duration)
     asked = request and place(request, footage.num_frames, footage.fps, times)
     with stopwatch("shots"):
@@ -167,10 +180,19 @@ def gather(
         text, no_text = _texts(encoders, asked)
 
     seen = {name: looker.vectors() for name, looker in lookers.items()}
+    sightings, crops = None, {}
+    if asked is not None and boxes:
+        sightings = given_boxes(boxes, asked.clipped(footage.num_frames))
+        crops = {tag: Embeddings(encoders.clip.id, *seen[tag]) for tag in boxes if seen.get(tag)}
+    elif asked is not None and search is not None and (look := search.look()) is not None:
+        sightings = settle(look, asked.clipped(footage.num_frames), [character_tags(text) for text in asked.captions])
+        by = finder.encoder or (encoders.clip.id if encoders.clip is not None else "")
+        crops = {tag: Embeddings(by, *vectors) for tag, vectors in sightings.vectors.items()}
     reasons = {
         **encoders.missing,
         **({} if asked is not None else {"asked": NO_STORYBOARD}),
         "text": no_text,
+        "sightings": search.problem if search is not None else no_finder,
         **{name: looker.problem for name, looker in lookers.items()},
     }
     return Evidence(
@@ -180,7 +202,8 @@ def gather(
         clip=seen.get("clip") and Embeddings(encoders.clip.id, *seen["clip"]),
         dino=seen.get("dino") and Embeddings(encoders.dino.id, *seen["dino"]),
         text=text,
-        crops={tag: Embeddings(encoders.clip.id, *seen[tag]) for tag in boxes or () if seen.get(tag)},
+        sightings=sightings,
+        crops=crops,
         aesthetic=seen.get("aesthetic"),
         missing={name: reason for name, reason in reasons.items() if reason},
     )
@@ -242,6 +265,14 @@ def _lookers(encoders: Any, wanted: np.ndarray, boxes: Boxes) -> dict[str, _Look
     if encoders.aesthetic is not None:
         lookers["aesthetic"] = _Looker(encoders.aesthetic.rate_images, wanted)
     return lookers
+
+
+def _search(finder: Finder | None, request: Request | None, wanted: np.ndarray, encoders: Any) -> Search | None:
+    """The search for all characters that the request describes; None if nobody is to look for them."""
+    if finder is None or request is None:
+        return None
+    described = character_descriptions(request.storyboard.global_caption)
+    return Search(finder, described, wanted, encoders.clip and encoders.clip.embed_images)
 
 
 def _texts(encoders: Any, asked: Asked | None) -> tuple[TextEmbeddings | None, str | None]:

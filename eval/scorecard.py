@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -23,6 +23,9 @@ from eval.metrics import all_metrics
 from eval.request import Request
 from holocine.files import replacing
 from holocine.storyboard import Storyboard
+
+if TYPE_CHECKING:
+    from eval.encoders.finders import Finder
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +107,7 @@ class Scorecard(_Record):
     asked: AskedRecord | None = Field(None, description="The storyboard on the frames of this video.")
     detector: str = Field(description="Name and version of the shot detector.")
     boundaries: tuple[BoundaryRecord, ...] = Field(description="The changes of shot that it found.")
-    encoders: dict[str, EncoderRecord] = Field(description="By role: clip, dino, aesthetic.")
+    encoders: dict[str, EncoderRecord] = Field(description="By role: clip, dino, aesthetic, finder.")
     boxes_sha256: str | None = Field(description="Of the boxes that showed where characters are; None without any.")
     metrics: dict[str, MetricRecord]
     similarity: tuple[tuple[FiniteFloat | None, ...], ...] | None = Field(
@@ -175,7 +178,8 @@ def score(
 
     `storyboard`: what was asked for, or a `Request` that also says how to align it; by default the storyboard that
     videos made by holocine carry. `fps`: frames a second of bare frames, the storyboard's by default. `encoders`,
-    `detector`: names, or loaded ones for many videos. `boxes`: where characters are, see `eval.boxes`. `progress(stage,
+    `detector`: names, or loaded ones for many videos. `boxes`: where characters are, see `eval.boxes`, or "owlv2", its
+    id or folder, or a loaded finder; in the theatre the embedded locator looks for them by default. `progress(stage,
     done, whole)` is called as it goes, and scoring stops with `Cancelled` when `cancelled()` is true.
 
     Raises `VideoError` for what is no video, `StoryboardError` for a storyboard of another video. A metric that fails
@@ -211,12 +215,14 @@ def examine(
     stopwatch = Stopwatch()
     with stopwatch("loading"):
         request = request_of(video, storyboard)
-        found_boxes = read_boxes(boxes)
+        found_boxes, finder, no_finder = where_characters_are(boxes, request and request.storyboard)
         if isinstance(encoders, str):
             encoders = load_encoders(encoders, storyboard=request and request.storyboard)
         if isinstance(detector, str):
             detector = load_detector(detector)
-    evidence = gather(video, request, encoders, detector, fps, found_boxes, progress, cancelled, stopwatch)
+    evidence = gather(
+        video, request, encoders, detector, fps, found_boxes, progress, cancelled, stopwatch, finder, no_finder
+    )
     with stopwatch("metrics"):
         metrics = measure_all(evidence, progress, cancelled)
     asked = evidence.asked
@@ -234,7 +240,7 @@ def examine(
         asked=asked and _asked(evidence),
         detector=evidence.detection.detector,
         boundaries=tuple(map(_boundary, evidence.detection.boundaries)),
-        encoders=encoder_records(encoders),
+        encoders=encoder_records(encoders, finder),
         boxes_sha256=boxes_hash(found_boxes),
         metrics=metrics,
         similarity=shot_similarity(evidence),
@@ -363,9 +369,25 @@ def _boundary(boundary: Boundary) -> BoundaryRecord:
     )
 
 
-def encoder_records(encoders: Any) -> dict[str, EncoderRecord]:
-    """What a scorecard says of `eval.encoders.Encoders`."""
-    roles = {role: getattr(encoders, role) for role in ("clip", "dino", "aesthetic")}
+def where_characters_are(
+    boxes: Any, storyboard: Storyboard | None, device: Any = None, cache: str | os.PathLike | None = None
+) -> tuple[Boxes, Finder | None, str | None]:
+    """What `boxes` of `score` means: boxes, or what finds them, or neither and the reason.
+
+    device, cache: as for `eval.encoders.load_encoders`. Raises `BoxError` or `EncoderError`.
+    """
+    from eval.encoders.finders import load_finder, names_finder
+
+    if hasattr(boxes, "candidates"):
+        return {}, boxes, None
+    if boxes and not names_finder(boxes):
+        return read_boxes(boxes), None, "the boxes that were given are of nobody"
+    return {}, *load_finder(boxes or None, storyboard, device, cache)
+
+
+def encoder_records(encoders: Any, finder: Finder | None = None) -> dict[str, EncoderRecord]:
+    """What a scorecard says of `eval.encoders.Encoders`, and of what looks for the characters."""
+    roles = {role: getattr(encoders, role) for role in ("clip", "dino", "aesthetic")} | {"finder": finder}
     return {
         role: EncoderRecord(id=encoder.id, sha256=encoder.sha256, licence=encoder.licence)
         for role, encoder in roles.items()

@@ -23,7 +23,8 @@ import numpy as np
 from benchmarks.running.work import PeakMemory
 from eval.batch import Options, score_all
 from eval.encoders import Encoders, load_encoders
-from eval.evidence import Evidence
+from eval.encoders.finders import load_finder
+from eval.evidence import Detection, Evidence
 from eval.footage import observe
 from eval.gathering import gather, storyboard_of
 from eval.metric import Metric
@@ -101,7 +102,6 @@ class OwnEvidence:
 
     def __init__(self, video: str, storyboard: Storyboard, encoders: Encoders, detector: ShotDetector) -> None:
         self.video, self.storyboard, self.encoders, self.detector = video, storyboard, encoders, detector
-        self.crops: dict = {}
         self.aesthetic = None
         self.missing = encoders.missing
 
@@ -139,13 +139,30 @@ class OwnEvidence:
         return self._clip.text
 
     @cached_property
+    def _looked(self) -> Evidence:
+        """The search for characters, in a pass of its own."""
+        finder, reason = load_finder(None, self.storyboard)
+        nobody = Encoders(missing=self.missing)
+        evidence = gather(self.video, self.storyboard, nobody, _NoDetector(), finder=finder, no_finder=reason)
+        self.__dict__.setdefault("footage", evidence.footage)
+        return evidence
+
+    @property
+    def sightings(self):
+        return self._looked.sightings
+
+    @property
+    def crops(self):
+        return self._looked.crops
+
+    @cached_property
     def dino(self):
         return self._gathered("dino").dino
 
 
 class _NoDetector:
-    def detect(self, thumbnails: np.ndarray) -> None:
-        return None
+    def detect(self, thumbnails: np.ndarray) -> Detection:
+        return Detection("none", len(thumbnails), ())
 
 
 def measure_passes(video: str) -> tuple[float, float]:
@@ -153,7 +170,8 @@ def measure_passes(video: str) -> tuple[float, float]:
     storyboard = storyboard_of(video)
     encoders, detector = load_encoders("auto", storyboard), load_detector()
     score(video, encoders=encoders, detector=detector)  # whatever is set up at the first use does not count
-    one_pass = _seconds(lambda: measure_all(gather(video, storyboard, encoders, detector)))
+    finder, _ = load_finder(None, storyboard)
+    one_pass = _seconds(lambda: measure_all(gather(video, storyboard, encoders, detector, finder=finder)))
 
     def by_itself(metric: Metric) -> None:
         measure(metric, OwnEvidence(video, storyboard, encoders, detector))

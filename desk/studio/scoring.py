@@ -86,6 +86,7 @@ def shown_scores(card: Scorecard) -> dict[str, Any]:
 
 _NAMES = {
     "sca": "Cuts",
+    "character_presence": "Who is there",
     "character_consistency": "Characters",
     "character_return": "Coming back",
     "shot_retrieval": "Words",
@@ -141,10 +142,10 @@ def _verdict(name: str, card: Scorecard) -> str:
     if name == "character_consistency":
         margin = card.metrics["character_margin"].value
         if margin is None:
-            return "how alike shots with the same character look"
-        return (
-            f"shots with the same character look {abs(margin):.2f} {'more' if margin > 0 else 'less'} alike than others"
-        )
+            return "how alike a character looks from shot to shot"
+        return f"a character looks {abs(margin):.2f} {'more' if margin > 0 else 'less'} like itself than like others"
+    if name == "character_presence":
+        return f"{_share(record, 'sum')} appearances that were asked for are there"
     if name == "shot_retrieval":
         return f"{_share(record, 'right')} shots fit their own caption best"
     if name == "shot_size":

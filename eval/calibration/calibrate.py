@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,13 +21,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from eval.boxes import Box, crop
 from eval.calibration.damage import CROPS, DAMAGES, Damage
 from eval.calibration.reaction import reactions
 from eval.encoders import Encoders, load_encoders
+from eval.encoders.finders import load_finder
+from eval.evidence import Embeddings
+from eval.footage import sampled_frames
 from eval.metric import Metric
 from eval.metrics import all_metrics
 from eval.scorecard import examine, measure
 from eval.shots import ShotDetector, load_detector
+from eval.sighting import given_boxes
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import FrameTruth, render
 from holocine.puppet.world import Scene, sample_scene
@@ -96,14 +101,29 @@ def score_one(scene: Scene, key: Key, encoders: Encoders, detector: ShotDetector
 
 
 def metric_values(frames, storyboard, boxes, encoders: Encoders, detector: ShotDetector) -> dict[str, float | None]:
-    """Every metric on whole frames, and where there are boxes the metrics of `CROPS` on them too."""
-    card, evidence = examine(frames, storyboard, encoders=encoders, detector=detector, boxes=boxes)
+    """Every metric with characters as they are found, and where there are boxes the metrics of `CROPS` on them too."""
+    card, evidence = examine(frames, storyboard, encoders=encoders, detector=detector)
     values = {name: record.value for name, record in card.metrics.items()}
-    if boxes:
-        on_frames, on_crops = replace(evidence, crops={}), {name: values[name.removesuffix("@crops")] for name in CROPS}
-        between_shots = (metric for metric in all_metrics().values() if metric.group == "inter-shot")
-        values |= {metric.name: measure(metric, on_frames).value for metric in between_shots} | on_crops
+    if any(boxes.values()) and encoders.clip is not None:
+        sampled = sampled_frames(len(frames), evidence.footage.fps)
+        crops = {tag: embedded(frames, of_tag, sampled, encoders.clip) for tag, of_tag in boxes.items()}
+        given = replace(
+            evidence,
+            sightings=given_boxes(boxes, evidence.shots),
+            crops={tag: embeddings for tag, embeddings in crops.items() if embeddings is not None},
+        )
+        for name in CROPS:
+            values[name] = measure(all_metrics()[name.removesuffix("@crops")], given).value
     return values
+
+
+def embedded(frames: np.ndarray, boxes: Mapping[int, Box], wanted: np.ndarray, clip: Any) -> Embeddings | None:
+    """CLIP embeddings of what is in a character's box in the wanted frames; None where it is in none of them."""
+    parts = {int(n): part for n in wanted if int(n) in boxes and (part := crop(frames[n], boxes[int(n)])) is not None}
+    if not parts:
+        return None
+    vectors = np.concatenate([clip.embed_images(part[None]) for part in parts.values()])
+    return Embeddings(clip.id, np.array(list(parts), np.int64), vectors)
 
 
 def metrics_by_name() -> dict[str, Metric]:
@@ -129,6 +149,8 @@ def fingerprint() -> str:
     versions = {name: metric.version for name, metric in all_metrics().items()}
     weights = [encoder.sha256 for encoder in (encoders.clip, encoders.dino, encoders.aesthetic) if encoder]
     scene = sample_scene(FIRST_SEED)
+    finder, _ = load_finder(None, to_storyboard(scene))
+    weights += [finder.sha256] if finder is not None else []
     theatre = hashlib.sha256(render(scene, only=range(0, scene.num_frames, 8))[0].tobytes()).hexdigest()
     text = to_storyboard(scene).prompt
     return hashlib.sha256(json.dumps([versions, weights, detector.name, theatre, text]).encode()).hexdigest()[:16]

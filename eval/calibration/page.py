@@ -115,7 +115,7 @@ def _how_to_read() -> str:
         "is what counts where systems are compared on the same storyboards.\n"
         "* **Spearman**: rank correlation of strength and score within a scene, mean over scenes; 1 if every stronger "
         "damage scores worse.\n"
-        "* Names that end in **@crops** are measured on the characters' true boxes, the others on whole frames."
+        "* Names that end in **@crops** are measured on true boxes, the others on those that the locator finds."
     )
 
 

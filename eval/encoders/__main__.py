@@ -1,4 +1,4 @@
-"""`python -m eval.encoders`: train and measure the theatre's CLIP, and find boxes of characters in a video."""
+"""`python -m eval.encoders`: train and measure the theatre's CLIP and locator, and find characters in a video."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--scenes", type=int, default=200)
     measure.add_argument("--out", type=Path, help="write the counts to this JSON file")
     measure.set_defaults(run=_measure)
+    locator = commands.add_parser("train-locator", help="train the theatre's locator; the same command again goes on")
+    locator.add_argument("folder", type=Path, help="holds the checkpoint")
+    locator.add_argument("--minutes", type=float, default=20.0, help="minutes of computing in all (default: 20)")
+    locator.add_argument("--out", type=Path, help="the weights' folder (default: FOLDER/puppet_locator)")
+    locator.add_argument("--start", type=Path, help="begin with the weights of this folder, eval/puppet_locator say")
+    locator.set_defaults(run=_train_locator)
+    found = commands.add_parser("measure-locator", help="what it finds in scenes that it was not trained on")
+    found.add_argument("--model", type=Path, help="the weights' folder (default: the embedded one)")
+    found.add_argument("--scenes", type=int, default=100)
+    found.add_argument("--out", type=Path, help="write the counts to this JSON file")
+    found.set_defaults(run=_measure_locator)
     boxes = commands.add_parser("find-boxes", help="where a video's characters are, by their descriptions (OWLv2)")
     boxes.add_argument("video", type=Path)
     boxes.add_argument("--storyboard", type=Path, help="default: the one in the video")
@@ -66,6 +77,24 @@ def _measure(options: argparse.Namespace) -> None:
     print(table(counts))
     if options.out:
         save_counts(counts, options.out)
+
+
+def _train_locator(options: argparse.Namespace) -> None:
+    from eval.encoders.locator_training import train_locator
+
+    train_locator(
+        options.folder, options.minutes, options.out or options.folder / "puppet_locator", start=options.start
+    )
+
+
+def _measure_locator(options: argparse.Namespace) -> None:
+    from eval.encoders.locator_measure import measure_locator, save_findings, table
+    from eval.encoders.puppet_locator import LOCATOR_FOLDER, load_locator
+
+    findings = measure_locator(load_locator(options.model or LOCATOR_FOLDER), options.scenes)
+    print(table(findings))
+    if options.out:
+        save_findings(findings, options.out)
 
 
 def _find_boxes(options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.encoders.cache import RememberingEncoder
-from eval.encoders.known import AESTHETIC_CLIP, AESTHETIC_HEAD, KNOWN, downloaded, known, recommended
+from eval.encoders.known import AESTHETIC_CLIP, AESTHETIC_HEAD, KNOWN, cached_file, downloaded, known, recommended
 from eval.encoders.loading import (
     FOLDER,
     PUPPET_FOLDER,
@@ -90,6 +90,8 @@ def list_encoders() -> list[dict[str, Any]]:
 
     `here`: whether its weights are on this machine.
     """
+    from eval.encoders.open_vocabulary import EXAMPLE, MEGABYTES
+
     rows: list[dict[str, Any]] = [
         {
             "role": "clip",
@@ -117,6 +119,22 @@ def list_encoders() -> list[dict[str, Any]]:
             "megabytes": 0,
             "licence": "MIT",
             "how": f"give the file, from github.com/LAION-AI/aesthetic-predictor; it works on {AESTHETIC_CLIP}",
+        },
+        {
+            "role": "finder",
+            "spec": PUPPET,
+            "here": True,
+            "megabytes": 1,
+            "licence": "Apache-2.0",
+            "how": "part of this repository; finds the characters of the puppet theatre alone",
+        },
+        {
+            "role": "finder",
+            "spec": "owlv2",
+            "here": cached_file(EXAMPLE, ("model.safetensors", "pytorch_model.bin")) is not None,
+            "megabytes": MEGABYTES,
+            "licence": "Apache-2.0",
+            "how": f"downloaded from huggingface.co/{EXAMPLE} when --boxes owlv2 asks for it; or give its folder",
         },
     ]
     return rows

@@ -9,7 +9,9 @@ from eval.metric import Metric
 
 _FILES = (
     "transitions",
+    "presence",
     "characters",
+    "look",
     "consistency",
     "motion",
     "adherence",

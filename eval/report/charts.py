@@ -127,6 +127,50 @@ def matrix(card: Scorecard, low: float) -> Html | None:
     return tag("figure", tag("table", head, body, class_="matrix"), legend, class_="similarity")
 
 
+def distance_curve(card: Scorecard) -> Html | None:
+    """How alike a character looks with more and more shots in between, and when it comes back after shots without it.
+
+    None with fewer than two distances.
+    """
+    record = card.metrics.get("character_consistency")
+    rows = [row for row in record.detail if "apart" in row] if record is not None else []
+    every = [row for row in rows if not row["returning"]]
+    if len(every) < 2:
+        return None
+    low = min(0.0, *(row["value"] for row in rows))
+    last = max(row["apart"] for row in every)
+
+    def place(row: dict) -> tuple[float, float]:
+        across = (row["apart"] - 1) / (last - 1)
+        return 34 + 296 * across, 10 + 100 * (1 - row["value"]) / (1 - low)
+
+    lines = []
+    for kind, of_kind in (("every", every), ("back", [row for row in rows if row["returning"]])):
+        points = [(*place(row), row) for row in of_kind]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
+        dots = [
+            tag(
+                "circle",
+                tag("title", f"{row['value']:.3f} over {counted(row['pairs'], 'pair')}, {row['apart']} apart"),
+                cx=f"{x:.1f}",
+                cy=f"{y:.1f}",
+                r="4",
+            )
+            for x, y, row in points
+        ]
+        lines.append(tag("g", tag("polyline", points=path), dots, class_=kind))
+    labels = [tag("text", f"{row['apart']}", x=f"{place(row)[0]:.1f}", y="128", class_="across") for row in every]
+    ends = [tag("text", f"{value:g}", x="26", y=f"{y}", class_="up") for value, y in ((1, 14), (low, 114))]
+    drawing = tag("svg", lines, labels, ends, viewBox="0 0 340 132", role="img", aria_label="Similarity by distance")
+    returns = tag("span", tag("i", class_="dash"), "after shots without it", class_="legend")
+    legend = tag(
+        "figcaption",
+        tag("span", "How alike a character looks, by how many shots apart", class_="about"),
+        returns if any(row["returning"] for row in rows) else None,
+    )
+    return tag("figure", drawing, legend, class_="curve")
+
+
 def _characters(card: Scorecard) -> list[set[str]]:
     if card.storyboard is None:
         return []

@@ -23,6 +23,7 @@ _OPEN = 4  # videos whose sections are open from the start
 _HEADLINES = (
     "sca",
     "cut_f1_2",
+    "character_presence",
     "character_consistency",
     "character_margin",
     "subject_consistency",

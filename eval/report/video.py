@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eval.metric import Metric
-from eval.report.charts import Stills, cut_line, matrix, strip
+from eval.report.charts import Stills, cut_line, distance_curve, matrix, strip
 from eval.report.html import Html, tag
 from eval.scorecard import MetricRecord, Scorecard
 from eval.stills import A_SHOT, shown_shots, spread
@@ -39,7 +39,7 @@ def video_section(
     )
     title = board.get("title")
     summary = tag("summary", tag("h2", video.name), tag("span", facts, class_="facts"))
-    pairs, heat = worst_pairs(card, stills), matrix(card, low)
+    pairs, heat, curve = worst_pairs(card, stills), matrix(card, low), distance_curve(card)
     return tag(
         "details",
         summary,
@@ -48,7 +48,7 @@ def video_section(
         [tag("p", note[0].upper() + note[1:] + ".", class_="note") for note in card.notes],
         tag("div", strip(stills), cut_line(card), class_="film"),
         shot_cards(card, stills),
-        tag("div", heat, pairs, class_="pairs") if heat or pairs else None,
+        tag("div", heat, curve, pairs, class_="pairs") if heat or curve or pairs else None,
         metric_table(card.metrics, metrics),
         id=anchor,
         class_="video",
@@ -98,6 +98,15 @@ def shot_facts(card: Scorecard, shot: int) -> Iterable[Html]:
         if 0 < told["value"] < 1:
             text = "another caption fits as well"
         yield chip(text, None, "good" if told["value"] == 1 else "bad")
+    for name, text, kind in (
+        ("character_presence", "not seen", "bad"),
+        ("character_intruders", "not asked for", "bad"),
+    ):
+        wrong = 0.0 if name == "character_presence" else 1.0
+        record = card.metrics.get(name)
+        for row in record.detail if record else ():
+            if row.get("shot") == shot and row["value"] == wrong:
+                yield chip(row["character"], text, kind)
     for name, what in (("shot_size", "size"), ("camera_movement", "camera")):
         if seen := of_shot(card, name, shot):
             right = seen["value"] == 1

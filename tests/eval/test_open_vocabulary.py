@@ -15,9 +15,11 @@ from transformers import (
 )
 
 from eval.boxes import read_boxes
-from eval.encoders import EncoderError
+from eval.encoders import EncoderError, Encoders
 from eval.encoders.__main__ import main
+from eval.encoders.finders import RememberingFinder, names_finder
 from eval.encoders.open_vocabulary import BoxFinder, _to_pixels, find_boxes, load_box_finder
+from eval.scorecard import score
 from holocine import Storyboard, write_video
 
 DESCRIPTION = "a tall man with a long grey coat, a black hat and a very small white dog on a leash"
@@ -104,3 +106,52 @@ def test_a_folder_that_is_no_model_is_an_error(tmp_path, capsys):
         load_box_finder(tmp_path)
     assert main(["find-boxes", "/no/such.mp4", "--model", str(tmp_path), "-o", str(tmp_path / "b.json")]) == 1
     assert "error: " in capsys.readouterr().err
+
+
+def test_as_a_finder_it_gives_every_figure_a_score_for_every_description(finder):
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    descriptions = {"[character1]": "a cat", "[character2]": DESCRIPTION}
+    assert finder.known(descriptions) == descriptions
+    found = finder.candidates(pictures, descriptions)
+    assert len(found) == 2 and any(found)
+    for figures in found:
+        assert len(figures) <= 2
+        for figure in figures:
+            assert set(figure.fits) == set(descriptions)
+            assert all(0 <= fit <= 1 for fit in figure.fits.values())
+            x0, y0, x1, y1 = figure.box
+            assert 0 <= x0 < x1 <= 64 and 0 <= y0 < y1 <= 64
+    assert finder.candidates(pictures, {}) == [[], []]
+
+
+def test_what_it_found_is_kept_for_the_same_pictures_and_descriptions(finder, tmp_path):
+    pictures = np.random.default_rng(2).integers(0, 256, (2, 48, 80, 3), dtype=np.uint8)
+    descriptions = {"[character1]": "a cat"}
+    first = RememberingFinder(finder, tmp_path).candidates(pictures, descriptions)
+    kept = list(tmp_path.rglob("*.json"))
+    assert len(kept) == 1
+    again = RememberingFinder(finder, tmp_path).candidates(pictures, descriptions)
+    assert [[(f.box, f.fits) for f in figures] for figures in again] == [
+        [(f.box, f.fits) for f in figures] for figures in first
+    ]
+    RememberingFinder(finder, tmp_path).candidates(pictures, {"[character1]": "a dog"})
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+    kept[0].write_text("[[[")
+    assert len(RememberingFinder(finder, tmp_path).candidates(pictures, descriptions)) == 2
+
+
+def test_a_folder_of_owlv2_looks_for_characters_in_the_same_pass_as_everything_else(model_folder):
+    frames = np.random.default_rng(3).integers(0, 256, (16, 48, 80, 3), dtype=np.uint8)
+    board = Storyboard.from_captions("[character1] is a cat.", ["[character1] sits.", "[character1] runs."], 17, [9])
+    finder = load_box_finder(model_folder, threshold=0.0)
+    assert names_finder(str(model_folder)) and names_finder("owlv2") and not names_finder("boxes.json")
+    card = score(frames, board, encoders=Encoders(), detector="pyscenedetect", boxes=finder)
+    assert card.encoders["finder"].id.startswith("owlv2:") and len(card.encoders["finder"].sha256) == 64
+    assert card.metrics["character_presence"].of == 2
+    assert card.metrics["character_presence"].value is not None
+    assert card.seconds["characters"] > 0
+
+
+def test_a_folder_without_owlv2_is_named_in_the_error(tmp_path):
+    with pytest.raises(EncoderError, match="is no OWLv2 model"):
+        score(np.zeros((8, 16, 16, 3), np.uint8), None, fps=8, encoders=Encoders(), boxes=tmp_path)

@@ -100,7 +100,7 @@ def test_the_page_shows_every_video_and_the_summary(tmp_path, fill):
     assert (out, number) == (tmp_path / "report.html", 2)
     page = page_of(tmp_path)
     assert len(page.by_class["video"]) == 2
-    for text in ("one.mp4", "two.mp4", "33 frames", "2 videos", "All videos together", "4 of 4", "character_margin/1"):
+    for text in ("one.mp4", "two.mp4", "33 frames", "2 videos", "All videos together", "4 of 4", "character_margin/2"):
         assert text in page.text
 
 

@@ -176,10 +176,14 @@ def test_what_is_moved_to_be_run_is_said_with_old_and_new_value():
     storyboard = asked.as_run()
     assert storyboard.cuts == (37, 81)
     assert storyboard.num_frames == 121
-    assert storyboard.warnings == storyboard.moved == (
-        "shot 2 of 3: cut at frame 38 was moved to frame 37 (the nearest 4t + 1)",
-        "shot 3 of 3: cut at frame 80 was moved to frame 81 (the nearest 4t + 1)",
-        "num_frames 120 was changed to 121 (the nearest 4t + 1)",
+    assert (
+        storyboard.warnings
+        == storyboard.moved
+        == (
+            "shot 2 of 3: cut at frame 38 was moved to frame 37 (the nearest 4t + 1)",
+            "shot 3 of 3: cut at frame 80 was moved to frame 81 (the nearest 4t + 1)",
+            "num_frames 120 was changed to 121 (the nearest 4t + 1)",
+        )
     )
 
 

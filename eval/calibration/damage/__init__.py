@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eval.calibration.damage.content import (
+    change_action,
     change_camera,
+    change_light,
     change_size,
     disguise,
     morph,
@@ -41,7 +43,9 @@ CUTS = (
     "shot_count_error",
     "gradual_share",
 )
-CROPS = ("character_consistency@crops", "character_margin@crops")  # on boxes instead of whole frames
+CROPS = ("character_consistency@crops", "character_margin@crops")  # on true boxes instead of found ones
+FIGURES = ("character_presence", "character_intruders")
+LOOK = ("look_consistency",)
 CHARACTERS = ("character_consistency", "character_margin", "character_adjacent", "character_return", *CROPS)
 TEXTS = ("text_video", "text_shot", "shot_retrieval", "shot_retrieval_above_chance")
 STEADY = ("subject_consistency", "background_consistency")
@@ -72,7 +76,7 @@ class Damage:
     version: int = 1
 
 
-_ALL = (*CUTS, *CHARACTERS, *TEXTS, *STEADY, *MOVEMENT, *FILMING, *PICTURE)
+_ALL = (*CUTS, *CHARACTERS, *FIGURES, *LOOK, *TEXTS, *STEADY, *MOVEMENT, *FILMING, *PICTURE)
 
 
 def _all_but(*families: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,6 +112,14 @@ _TO_SCENES: tuple[tuple[str, str, str, tuple[float, ...], Apply], ...] = (
         (1, 2, 3),
         rearrange_background,
     ),
+    (
+        "light_changed",
+        "another light in some shots of a place that is shown more than once",
+        "shots",
+        (1, 2),
+        change_light,
+    ),
+    ("action_changed", "characters who move in another way in some shots", "shots", (1, 2, 3), change_action),
     ("captions_shuffled", "captions exchanged between shots", "captions", (2, 3, 5), shuffle_captions),
     ("camera_changed", "another camera movement in some shots", "shots", (1, 2, 3, 4), change_camera),
     ("size_changed", "another shot size in some shots", "shots", (1, 2, 3), change_size),
@@ -124,7 +136,7 @@ _TO_PICTURES: tuple[tuple[str, str, str, tuple[float, ...], Change], ...] = (
 # Those that leave figures where they were.
 _IN_PLACE = (
     *("colour_changed", "hat_changed", "body_changed", "character_morphs", "characters_swapped"),
-    *("background_rearranged", "noise", "blur", "overexposed", "flicker"),
+    *("background_rearranged", "light_changed", "noise", "blur", "overexposed", "flicker"),
 )
 # By damage: the metrics that are for it.
 _MOVES: dict[str, tuple[str, ...]] = {
@@ -136,16 +148,18 @@ _MOVES: dict[str, tuple[str, ...]] = {
     "hat_changed": (*CHARACTERS, "text_shot"),
     "body_changed": (*CHARACTERS, "text_shot"),
     "character_morphs": STEADY,
-    "characters_swapped": (*CHARACTERS, "text_shot", "shot_retrieval"),
+    # Who is somebody else is not seen, and consistency is about those who are.
+    "characters_swapped": (*FIGURES, *CROPS, "text_shot", "shot_retrieval"),
     "shots_replaced": (
-        "character_consistency",
-        "character_margin",
+        "character_presence",
         "text_video",
         "text_shot",
         "shot_retrieval",
         *FILMING,
     ),
     "background_rearranged": (),
+    "light_changed": LOOK,
+    "action_changed": (),
     "captions_shuffled": ("text_shot", "shot_retrieval", "shot_retrieval_above_chance", *FILMING),
     "camera_changed": ("camera_movement",),
     "size_changed": ("shot_size", "text_shot"),
@@ -162,17 +176,19 @@ _KEEPS: dict[str, tuple[str, ...]] = {
     "cuts_dropped": (*_of("precision"), "gradual_share", "flicker", "motion_smoothness", *PICTURE),
     "cuts_added": (*_of("recall"), "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
     "cuts_dissolved": ("shot_count_error", "text_video", *STEADY, "flicker", "shot_size", "clipping"),
-    "colour_changed": _all_but(CHARACTERS, TEXTS),
-    "hat_changed": _all_but(CHARACTERS, TEXTS),
-    "body_changed": _all_but(CHARACTERS, TEXTS),
-    "character_morphs": _all_but(CHARACTERS, TEXTS, STEADY),
-    "characters_swapped": _all_but(CHARACTERS, TEXTS),
+    "colour_changed": _all_but(CHARACTERS, FIGURES, TEXTS),
+    "hat_changed": _all_but(CHARACTERS, FIGURES, TEXTS),
+    "body_changed": _all_but(CHARACTERS, FIGURES, TEXTS),
+    "character_morphs": _all_but(CHARACTERS, FIGURES, TEXTS, STEADY),
+    "characters_swapped": _all_but(CHARACTERS, FIGURES, TEXTS),
     "shots_replaced": ("sca", "cut_f1_5", "shot_count_error", "gradual_share", *STEADY, "flicker", "motion_smoothness"),
-    "background_rearranged": _all_but(),
-    "captions_shuffled": (*CUTS, *STEADY, *MOVEMENT, *PICTURE),
+    "background_rearranged": _all_but(LOOK),
+    "light_changed": _all_but(LOOK, CHARACTERS, TEXTS, STEADY, PICTURE),
+    "action_changed": _all_but(TEXTS, STEADY, MOVEMENT, FILMING, PICTURE, CROPS),
+    "captions_shuffled": (*CUTS, *STEADY, *MOVEMENT, *PICTURE, *LOOK),
     "camera_changed": _all_but(("camera_movement", "dynamic_degree"), TEXTS, STEADY),
     "size_changed": _all_but(("shot_size", "dynamic_degree"), TEXTS, STEADY),
-    "noise": (*CUTS, *CHARACTERS, *TEXTS, "flicker", "dynamic_degree", *FILMING, "sharpness"),
+    "noise": (*CUTS, *CHARACTERS, *FIGURES, *TEXTS, "flicker", "dynamic_degree", *FILMING, "sharpness"),
     "blur": _all_but(STEADY, PICTURE),
     "overexposed": _all_but(STEADY, PICTURE, ("flicker",)),
     "flicker": _all_but(STEADY, ("flicker",), PICTURE),

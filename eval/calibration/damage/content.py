@@ -10,7 +10,7 @@ import numpy as np
 from eval.calibration.damage.scenes import Apply, Damaged, other_than, retake, shot_ranges, with_shots
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.stage import stretch_order
-from holocine.puppet.world import CAMERAS, COLOURS, SIZES, Scene, sample_scene
+from holocine.puppet.world import ACTIONS, CAMERAS, COLOURS, LIGHTS, SIZES, Scene, sample_scene
 
 
 def _appearances(scene: Scene) -> tuple[int, list[int]]:
@@ -108,6 +108,30 @@ def change_size(scene: Scene, frames: np.ndarray, strength: float, rng: np.rando
     chosen = rng.permutation(shots)[: int(strength)]
     changed = {int(i): replace(scene.shots[i], size=other_than(rng, SIZES, scene.shots[i].size)) for i in chosen}
     return retake(frames, with_shots(scene, changed), changed), to_storyboard(scene)
+
+
+def change_light(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:
+    """`strength` shots are filmed in another light than a shot of the same stretch of the stage."""
+    order, chosen = [int(i) for i in rng.permutation(len(scene.shots))], []
+    light = other_than(rng, LIGHTS, scene.light)
+    for i in order:
+        others = [j for j in order if j != i and scene.shots[j].stretch == scene.shots[i].stretch]
+        if len(chosen) < strength and any(j not in chosen for j in others):
+            chosen.append(i)
+    if len(chosen) < strength:
+        return None
+    return retake(frames, replace(scene, light=light), chosen), to_storyboard(scene)
+
+
+def change_action(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:
+    """In `strength` shots the puppets do something else."""
+    shots = [i for i, shot in enumerate(scene.shots) if shot.framing in ("single", "two-shot")]
+    if len(shots) < strength:
+        return None
+    actions = [other_than(rng, ACTIONS, shot.action) for shot in scene.shots]
+    chosen = [int(i) for i in rng.permutation(shots)[: int(strength)]]
+    changed = {i: replace(scene.shots[i], action=actions[i]) for i in chosen}
+    return retake(frames, with_shots(scene, changed), chosen), to_storyboard(scene)
 
 
 def shuffle_captions(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:

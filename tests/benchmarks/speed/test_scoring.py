@@ -7,6 +7,7 @@ import pytest
 from benchmarks.speed import scoring as speed_eval
 from benchmarks.speed.scoring import EvalCost, OwnEvidence, eval_table, measure_memory, moving_video, puppet_videos
 from eval.encoders import load_encoders
+from eval.encoders.finders import load_finder
 from eval.footage import observe
 from eval.gathering import gather, storyboard_of
 from eval.metrics import all_metrics
@@ -23,8 +24,17 @@ def test_a_metric_by_itself_gives_the_value_that_it_has_in_the_one_pass(video):
     """So both ways do the same work, and their times can be compared."""
     storyboard = storyboard_of(video)
     encoders, detector = load_encoders("auto", storyboard), load_detector("pyscenedetect")
-    together = measure_all(gather(video, storyboard, encoders, detector))
-    for name in ("sca", "flicker", "character_consistency", "subject_consistency", "shot_retrieval", "shot_size"):
+    finder, _ = load_finder(None, storyboard)
+    together = measure_all(gather(video, storyboard, encoders, detector, finder=finder))
+    for name in (
+        "sca",
+        "flicker",
+        "character_presence",
+        "character_consistency",
+        "subject_consistency",
+        "shot_retrieval",
+        "shot_size",
+    ):
         alone = measure(all_metrics()[name], OwnEvidence(video, storyboard, encoders, detector))
         assert alone.value is not None and alone.value == together[name].value, name
 
