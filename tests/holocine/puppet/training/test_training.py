@@ -20,7 +20,7 @@ from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.stage import EXPOSURES, exposure
-from holocine.puppet.training import fused, optimisers, reader
+from holocine.puppet.training import fused, reader
 from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
 from holocine.puppet.training.data import render_shard, shard_lengths
 from holocine.puppet.training.latents import GRID, puppet_map
@@ -195,9 +195,7 @@ def test_masks_say_what_the_plan_of_each_layout_says(folder: Path, monkeypatch: 
         assert distance(masked(shots, torch.full_like(sees, 255))) > 0.03
 
 
-def test_a_gpu_trains_on_what_processors_have_prepared(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (fused, optimisers):  # as on a GPU, also on a processor that knows no bfloat16
-        monkeypatch.setattr(module, "fast_bfloat16", lambda device: True)
+def test_a_gpu_trains_on_what_processors_have_prepared(folder: Path) -> None:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
     encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder")
     for process in start_preparing(folder, folder / "text" / "tokenizer", scene_shards=1, still_shards=1, workers=1):
@@ -213,6 +211,8 @@ def test_a_gpu_trains_on_what_processors_have_prepared(folder: Path, monkeypatch
         assert batch.latents.shape[1] == LATENT_CHANNELS
         assert batch.who.shape == (len(batch.latents), batch.latents.shape[2], *GRID)
         assert 0.5 < float(batch.latents.std()) < 2
+    if not fused.fast_bfloat16(torch.device("cpu")):
+        pytest.skip("the blocks of a GPU compute in bfloat16, which this processor would emulate for minutes")
     train_transformer(folder / "resident", folder, folder / "text", minutes=10, most_steps=2, bank=bank)
     assert (folder / "resident" / "model" / "config.json").exists()
 
