@@ -27,7 +27,7 @@ from eval.request import Request
 from eval.scorecard import examine, measure
 from eval.shots import ShotDetector, load_detector
 
-FOOTAGE_SCENES = 10
+FOOTAGE_SCENES = 8
 FOOTAGE_VALUES = "footage_values.jsonl"
 NO_CAPTIONS = "nobody said what the clips show: give captions in clips.json"
 _DAMAGES = {damage.name: damage for damage in FILM_DAMAGES}

@@ -22,10 +22,10 @@ from eval.scorecard import request_hash
 from holocine.storyboard import Storyboard
 
 SHOTS = (3, 4)  # of a scene
-LENGTHS = (20, 26)  # frames of a piece, from, to
+LENGTHS = (16, 20)  # frames of a piece, from, to: long enough for its cuts to move by 4 and leave a shot
 LEAST_SHOTS = 3  # with fewer, neither could a shot be exchanged nor one be left out
 _SHORTEST = 16  # frames of a shot that is used
-_HANDLES = 6  # frames that a piece keeps from the ends of its shot, where there is room
+_HANDLES = 4  # frames that a piece keeps from the ends of its shot, where there is room
 _SETTING, _CAPTION = "A film of several shots.", "A shot."  # of clips without captions
 _CHARACTER = re.compile(r"\[character(\d+)\]")
 

@@ -147,13 +147,14 @@ def of_film(change: Change) -> ApplyToFilm:
     return apply
 
 
+# Scenes of film are scored with large encoders and are many: three strengths have to do.
 # Damage that the theatre knows as well: its name there, title, unit, strengths, and the function that does it to film.
 _AS_IN_THEATRE: tuple[tuple[str, str, str, tuple[float, ...], ApplyToFilm], ...] = (
-    ("cuts_moved", "cuts come early or late", "frames", (1, 2, 4, 6), move_joins),
+    ("cuts_moved", "cuts come early or late", "frames", (1, 2, 4), move_joins),
     ("cuts_dropped", "shots that never come", "shots", (1, 2), drop_pieces),
-    ("cuts_added", "cuts that nobody asked for", "cuts", (1, 2, 3), insert_pieces),
-    ("cuts_dissolved", "dissolves in place of cuts", "frames", (2, 4, 8, 12), dissolve_joins),
-    ("shots_replaced", "shots of another clip", "shots", (1, 2, 3), exchange_shots),
+    ("cuts_added", "cuts that nobody asked for", "cuts", (1, 2), insert_pieces),
+    ("cuts_dissolved", "dissolves in place of cuts", "frames", (2, 4, 8), dissolve_joins),
+    ("shots_replaced", "shots of another clip", "shots", (1, 2), exchange_shots),
     ("captions_shuffled", "captions exchanged between shots", "captions", (2, 3), exchange_texts),
 )
 # A box is no character, so nothing has to notice its colours; what is for colours may.
@@ -164,12 +165,16 @@ FILM_DAMAGES: tuple[Damage, ...] = (
         replace(_IN_THEATRE[name], title=title, unit=unit, strengths=strengths, apply=apply)
         for name, title, unit, strengths, apply in _AS_IN_THEATRE
     ),
-    *(replace(damage, apply=of_film(damage.change)) for damage in DAMAGES if damage.change is not None),
+    *(
+        replace(damage, strengths=damage.strengths[:1] + damage.strengths[2:], apply=of_film(damage.change))
+        for damage in DAMAGES
+        if damage.change is not None
+    ),
     Damage(
         name="recoloured",
         title="a region in other colours in every other shot",
         unit="degrees of hue",
-        strengths=(15, 45, 90, 180),
+        strengths=(30, 90, 180),
         moves=(),
         keeps=tuple(name for name in _IN_THEATRE["colour_changed"].keeps if name not in _MAY_NOTICE_COLOURS),
         apply=of_film(recolour),
