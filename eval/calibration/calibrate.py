@@ -21,7 +21,7 @@ import numpy as np
 from eval.boxes import Box, crop
 from eval.calibration.clips import WIDTH
 from eval.calibration.damage import CROPS, DAMAGES, Damage
-from eval.calibration.footage import FOOTAGE_SCENES, FOOTAGE_VALUES, Setup, run_footage
+from eval.calibration.footage import FOOTAGE_SCENES, FOOTAGE_VALUES, LEAST_SCENES, Setup, run_footage
 from eval.calibration.keeping import Key, Record, arrange, collect_records, keys, score_all
 from eval.calibration.reaction import reactions
 from eval.encoders import Encoders, load_encoders
@@ -208,6 +208,11 @@ def run(options: argparse.Namespace) -> None:
     if options.scenes is not None and options.scenes < 2:
         raise ValueError(f"--scenes is {options.scenes}, but intervals need at least 2 scenes")
     if options.footage:
+        if options.scenes is not None and options.scenes < LEAST_SCENES:
+            raise ValueError(
+                f"--scenes is {options.scenes}, but of footage at least {LEAST_SCENES} are needed: with fewer, "
+                "differences of any size look as if single videos could be told apart"
+            )
         run_footage(
             Setup(
                 tuple(options.footage),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.calibration.clips import WIDTH, Clip, load_clips
+from eval.calibration.damage import Damage
 from eval.calibration.damage.film import FILM_DAMAGES
 from eval.calibration.joining import FilmScene, film_scenes
 from eval.calibration.keeping import Key, Record, arrange, collect_records, keys, score_all
@@ -28,6 +29,9 @@ from eval.scorecard import examine, measure
 from eval.shots import ShotDetector, load_detector
 
 FOOTAGE_SCENES = 8
+# Of n scenes, each a little worse damaged than undamaged, a damaged one is worse than an undamaged one of any scene
+# with an AUC of (1 + 1 / n) / 2 if scenes differ by more than that: it has to stay below what counts as noticed.
+LEAST_SCENES = 6
 FOOTAGE_VALUES = "footage_values.jsonl"
 NO_CAPTIONS = "nobody said what the clips show: give captions in clips.json"
 _DAMAGES = {damage.name: damage for damage in FILM_DAMAGES}
@@ -142,12 +146,16 @@ def _loaded(encoders: Encoders) -> dict:
 
 
 def calibrate_footage(
-    setup: Setup, path: Path, jobs: int = 1, progress: Callable[[int], None] | None = None
+    setup: Setup,
+    path: Path,
+    jobs: int = 1,
+    progress: Callable[[int], None] | None = None,
+    damages: Sequence[Damage] = FILM_DAMAGES,
 ) -> Calibration:
     """Score what `path` (JSON lines) lacks, and see how metrics react to damage."""
     scenes = clips_and_scenes(setup)[1]
     records = collect_records(
-        keys(range(len(scenes)), FILM_DAMAGES),
+        keys(range(len(scenes)), damages),
         path,
         _made_with(setup),
         lambda missing: score_all(_score, [(setup, key) for key in missing], jobs),
@@ -159,7 +167,7 @@ def calibrate_footage(
     return Calibration(
         setup.clip,
         {role: f"{encoder.id} ({encoder.licence})" for role, encoder in _loaded(_encoders(setup)).items()},
-        reactions(all_metrics(), FILM_DAMAGES, arrange(records, FILM_DAMAGES)),
+        reactions(all_metrics(), tuple(damages), arrange(records, damages)),
         reasons,
     )
 
