@@ -259,13 +259,24 @@ def test_text_is_only_compared_where_somebody_wrote_it(folder, detector, scenes)
 # The command
 
 
+@pytest.fixture
+def said(folder, tmp_path) -> Path:
+    """The clips, and where they are cut, so that nobody has to look."""
+    (tmp_path / "said").mkdir()
+    for video in folder.glob("*.mp4"):
+        (tmp_path / "said" / video.name).symlink_to(video)
+    cuts = {name: {"cuts": entry["cuts"]} for name, entry in NOTES.items()}
+    (tmp_path / "said" / "clips.json").write_text(json.dumps(cuts))
+    return tmp_path / "said"
+
+
 @pytest.fixture(scope="module")
 def some_damages():
     return (replace(BY_NAME["cuts_moved"], strengths=(4,)), replace(BY_NAME["recoloured"], strengths=(180,)))
 
 
-def test_what_was_scored_is_kept_and_the_page_says_what_it_is_of(folder, tmp_path, some_damages):
-    setup, path, steps = Setup((folder,), 2), tmp_path / "values.jsonl", []
+def test_what_was_scored_is_kept_and_the_page_says_what_it_is_of(said, tmp_path, some_damages):
+    setup, path, steps = Setup((said,), 2), tmp_path / "values.jsonl", []
     calibrate_footage(setup, path, damages=some_damages[:1])
     kept = path.read_text()
     path.write_text(kept + '{"scene": 1, "dama')  # stopped while a line was written
@@ -278,6 +289,7 @@ def test_what_was_scored_is_kept_and_the_page_says_what_it_is_of(folder, tmp_pat
     assert by_pair["sca", "cuts_moved"].auc[-1].value == 1
     assert not by_pair["sca", "recoloured"].unwanted
     clips, joined = clips_and_scenes(setup)
+    clips[-1] = replace(clips[-1], known=False)
     other = replace(found, spec="another", reasons={})
     write_footage(tmp_path, clips, joined, [found, other], "a detector")
     text, numbers = (tmp_path / "FOOTAGE.md").read_text(), json.loads((tmp_path / "footage.json").read_text())
@@ -302,8 +314,8 @@ def test_so_few_scenes_would_make_much_of_little(capsys):
     assert (1 + 1 / LEAST_SCENES) / 2 < NOTICED <= (1 + 1 / (LEAST_SCENES - 1)) / 2
 
 
-def test_an_encoder_that_cannot_be_had_is_said_before_anything_is_scored(folder, tmp_path, capsys):
-    command = ["calibrate", "--footage", str(folder), "--out", str(tmp_path)]
+def test_an_encoder_that_cannot_be_had_is_said_before_anything_is_scored(said, tmp_path, capsys):
+    command = ["calibrate", "--footage", str(said), "--out", str(tmp_path)]
     assert main([*command, "--encoders", "nobody/nothing", "--values", str(tmp_path / "values.jsonl")]) == 2
     assert "nobody/nothing" in capsys.readouterr().err
     assert not (tmp_path / "values.jsonl").exists()
