@@ -128,6 +128,18 @@ def recolour(frames: np.ndarray, shots: Sequence[range], strength: float, rng: n
     return changed
 
 
+def relight(scene: FilmScene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> DamagedFilm | None:
+    """The last shot of a clip that is shown more than once is `strength` per cent redder and less blue."""
+    names = [piece.clip.name for piece in scene.pieces]
+    again = [i for i, name in enumerate(names) if name in names[:i]]
+    if not again:
+        return None
+    frames, shot = frames.copy(), scene.shot_ranges[again[-1]]
+    gain = 1 + strength / 100 * np.array((1, 0, -1))
+    frames[shot.start : shot.stop] = (frames[shot.start : shot.stop] * gain).round().clip(0, 255)
+    return frames, scene.request
+
+
 def turned(picture: np.ndarray, degrees: float) -> np.ndarray:
     """A picture uint8 (H, W, 3) in RGB with its hues turned and its luma kept."""
     luma, *chroma = np.moveaxis(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2YCrCb), -1, 0)
@@ -157,6 +169,7 @@ _AS_IN_THEATRE: tuple[tuple[str, str, str, tuple[float, ...], ApplyToFilm], ...]
     ("shots_replaced", "shots of another clip", "shots", (1, 2), exchange_shots),
     ("captions_shuffled", "captions exchanged between shots", "captions", (2, 3), exchange_texts),
 )
+_RELIT = _IN_THEATRE["light_changed"]
 # A box is no character, so nothing has to notice its colours; what is for colours may.
 _MAY_NOTICE_COLOURS = ("look_consistency",)
 
@@ -169,6 +182,13 @@ FILM_DAMAGES: tuple[Damage, ...] = (
         replace(damage, strengths=damage.strengths[:1] + damage.strengths[2:], apply=of_film(damage.change))
         for damage in DAMAGES
         if damage.change is not None
+    ),
+    replace(
+        _RELIT,
+        title="another light when a clip is shown again",
+        unit="% redder and less blue",
+        strengths=(5, 15, 30),
+        apply=relight,
     ),
     Damage(
         name="recoloured",

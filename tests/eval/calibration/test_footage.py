@@ -181,8 +181,8 @@ def test_characters_of_different_clips_are_different_ones(folder, detector):
 def test_damage_to_film_can_be_repeated_and_leaves_the_scene_alone(scenes, damage):
     scene, before = scenes[0], scenes[0].frames.copy()
     found = damaged(scene, damage.name, damage.strengths[0])
-    if damage.name == "captions_shuffled":
-        assert found is None, "there are no captions"
+    if found is None:  # there are no captions, and no clip may be shown again
+        assert damage.name in ("captions_shuffled", "light_changed")
         return
     frames, request = found
     np.testing.assert_array_equal(frames, damaged(scene, damage.name, damage.strengths[0])[0])
@@ -227,6 +227,17 @@ def test_a_recoloured_region_is_not_noticed_by_metrics_of_cuts(scenes, detector)
     frames, _ = damaged(scene, "recoloured", 180)
     touched = (frames != scene.frames).any(-1)
     assert 0.1 < touched.mean() < 0.2  # a quarter of the picture, of about half of the frames
+
+
+def test_light_changes_where_a_clip_is_shown_again(folder, detector):
+    scenes = scenes_of(folder, detector, NOTES, 8)
+    for scene in scenes:
+        names, found = [piece.clip.name for piece in scene.pieces], damaged(scene, "light_changed", 15)
+        assert (found is None) == (len(set(names)) == len(names))
+        if found is not None:
+            changed = [(found[0][list(shot)] != scene.frames[list(shot)]).any() for shot in scene.shot_ranges]
+            assert sum(changed) == 1 and names[changed.index(True)] in names[: changed.index(True)]
+    assert any(damaged(scene, "light_changed", 15) for scene in scenes)
 
 
 def test_turned_hues_keep_their_luma_and_come_round():
