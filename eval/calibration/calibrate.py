@@ -200,6 +200,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--dino", metavar="SPEC", help="DINO model, likewise (default: auto)")
     group.add_argument(
+        "--boxes", metavar="owlv2|DIR", help="OWLv2, to find the characters of clips with captions (default: nobody)"
+    )
+    group.add_argument(
         "--width", type=int, metavar="PIXELS", help=f"clips are reduced to at most this width (default: {WIDTH})"
     )
 
@@ -220,6 +223,7 @@ def run(options: argparse.Namespace) -> None:
                 options.scenes or FOOTAGE_SCENES,
                 options.width or WIDTH,
                 options.dino or "auto",
+                finder=options.boxes,
             ),
             tuple(dict.fromkeys(options.encoders or ("auto",))),
             options.out,
@@ -227,7 +231,7 @@ def run(options: argparse.Namespace) -> None:
             options.jobs,
         )
         return
-    for name in ("encoders", "dino", "width"):
+    for name in ("encoders", "dino", "boxes", "width"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name} goes with --footage: the theatre is scored with its own encoders")
     run_theatre(options.scenes or NUM_SCENES, options.out, options.values or Path("outputs") / VALUES, options.jobs)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from eval.calibration.joining import FilmScene, film_scenes
 from eval.calibration.keeping import Key, Record, arrange, collect_records, keys, score_all
 from eval.calibration.reaction import Reaction, reactions
 from eval.encoders import Encoders, load_encoders
+from eval.encoders.finders import load_owlv2
 from eval.metrics import all_metrics
 from eval.request import Request
 from eval.scorecard import examine, measure
@@ -41,7 +43,8 @@ _DAMAGES = {damage.name: damage for damage in FILM_DAMAGES}
 class Setup:
     """What scenes and models follow from. paths: folders of clips, or clips. width: see `clips.load_clips`.
 
-    clip, dino: as `eval.encoders.load_encoders` takes them.
+    clip, dino: as `eval.encoders.load_encoders` takes them. finder: what looks for characters, "owlv2", its id or a
+    folder; None for nobody.
     """
 
     paths: tuple[Path, ...]
@@ -49,6 +52,7 @@ class Setup:
     width: int = WIDTH
     dino: str = "auto"
     clip: str = "auto"
+    finder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,25 +91,30 @@ def clips_and_scenes(setup: Setup) -> tuple[list[Clip], list[FilmScene]]:
     return _scenes(setup.paths, setup.num_scenes, setup.width)
 
 
-def score_film(scene: FilmScene, key: Key, encoders: Encoders, detector: ShotDetector) -> Record:
-    """Score a scene, undamaged or damaged as `key` says."""
+def score_film(scene: FilmScene, key: Key, encoders: Encoders, detector: ShotDetector, finder: Any = None) -> Record:
+    """Score a scene, undamaged or damaged as `key` says; `finder`: as `eval.scorecard.score` takes boxes."""
     _, name, strength = key
     if name is None:
-        values, reasons = film_values(scene, scene.frames, scene.request, encoders, detector)
+        values, reasons = film_values(scene, scene.frames, scene.request, encoders, detector, finder)
         return Record(key, values, reasons)
     rng = np.random.default_rng((scene.number, *name.encode()))
     damaged = _DAMAGES[name].apply(scene, scene.frames, strength, rng)
-    return Record(key, damaged and film_values(scene, *damaged, encoders, detector)[0])
+    return Record(key, damaged and film_values(scene, *damaged, encoders, detector, finder)[0])
 
 
 def film_values(
-    scene: FilmScene, frames: np.ndarray, request: Request, encoders: Encoders, detector: ShotDetector
+    scene: FilmScene,
+    frames: np.ndarray,
+    request: Request,
+    encoders: Encoders,
+    detector: ShotDetector,
+    finder: Any = None,
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """Every metric of a version of the scene, and the reasons of those that have no value.
 
     What compares with texts has none where nobody said what the scene shows.
     """
-    card, evidence = examine(frames, request, fps=scene.fps, encoders=encoders, detector=detector)
+    card, evidence = examine(frames, request, fps=scene.fps, encoders=encoders, detector=detector, boxes=finder)
     records = dict(card.metrics)
     if not scene.described:
         missing = {**evidence.missing, "text": evidence.missing.get("clip", NO_CAPTIONS)}
@@ -121,14 +130,14 @@ def film_values(
 
 def _score(setup: Setup, key: Key) -> Record:
     scene = clips_and_scenes(setup)[1][key[0]]
-    return score_film(scene, key, _encoders(setup), _detector())
+    return score_film(scene, key, _encoders(setup), _detector(), setup.finder)
 
 
 def _made_with(setup: Setup) -> Callable[[Key], str]:
     """What a kept value depends on: metrics, encoders, detector, the scene, and the version of the damage."""
-    encoders, scenes = _encoders(setup), clips_and_scenes(setup)[1]
+    scenes = clips_and_scenes(setup)[1]
     versions = {name: metric.version for name, metric in all_metrics().items()}
-    models = [_detector().name, *(encoder.sha256 for encoder in _loaded(encoders).values())]
+    models = [_detector().name, *(encoder.sha256 for encoder in _loaded(setup).values())]
     mark = hashlib.sha256(json.dumps([versions, models]).encode()).hexdigest()[:16]
 
     def made_with(key: Key) -> str:
@@ -140,8 +149,10 @@ def _made_with(setup: Setup) -> Callable[[Key], str]:
     return made_with
 
 
-def _loaded(encoders: Encoders) -> dict:
-    roles = {role: getattr(encoders, role) for role in ("clip", "dino", "aesthetic")}
+def _loaded(setup: Setup) -> dict[str, Any]:
+    """The models that look at pictures and texts, by role."""
+    roles = {role: getattr(_encoders(setup), role) for role in ("clip", "dino", "aesthetic")}
+    roles["finder"] = load_owlv2(setup.finder) if setup.finder else None
     return {role: encoder for role, encoder in roles.items() if encoder is not None}
 
 
@@ -166,7 +177,7 @@ def calibrate_footage(
     reasons = {name: reason for record in clean for name, reason in record.reasons.items() if name not in valued}
     return Calibration(
         setup.clip,
-        {role: f"{encoder.id} ({encoder.licence})" for role, encoder in _loaded(_encoders(setup)).items()},
+        {role: f"{encoder.id} ({encoder.licence})" for role, encoder in _loaded(setup).items()},
         reactions(all_metrics(), tuple(damages), arrange(records, damages)),
         reasons,
     )
@@ -181,7 +192,7 @@ def run_footage(setup: Setup, specs: tuple[str, ...], out: Path, values: Path, j
     clips, scenes = clips_and_scenes(setup)
     setups = [replace(setup, clip=spec) for spec in specs]
     for one in setups:
-        _encoders(one)  # what cannot be had is said before anything is scored
+        _loaded(one)  # what cannot be had is said before anything is scored
     with tqdm(total=len(setups) * len(keys(range(len(scenes)), FILM_DAMAGES)), unit="video") as bar:
         calibrations = [calibrate_footage(one, values, jobs, bar.update) for one in setups]
     write_footage(out, clips, scenes, calibrations, _detector().name)

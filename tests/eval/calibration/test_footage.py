@@ -20,6 +20,7 @@ from eval.calibration.reaction import NOTICED
 from eval.encoders import Encoders, load_encoders
 from eval.metrics import all_metrics
 from eval.shots import load_detector, thumbnails
+from eval.sighting import Candidate
 
 BY_NAME = {damage.name: damage for damage in FILM_DAMAGES}
 COLOURS = ((200, 60, 40), (40, 160, 80), (60, 80, 220), (210, 200, 60), (120, 30, 140))
@@ -267,6 +268,29 @@ def test_text_is_only_compared_where_somebody_wrote_it(folder, detector, scenes)
     assert record.values["text_shot"] is not None
 
 
+class SeesEverybody:
+    """A finder to whom the middle of every picture is whoever is asked for."""
+
+    id, sha256, licence, seen_from, sure_from, encoder = "everybody", "0", "none", 0.5, 0.7, None
+
+    def known(self, descriptions):
+        return dict(descriptions)
+
+    def candidates(self, pictures, descriptions):
+        return [[Candidate((24, 16, 72, 48), dict.fromkeys(descriptions, 0.9))] for _ in pictures]
+
+
+def test_characters_are_looked_for_where_somebody_described_them(folder, detector):
+    scene = next(
+        scene
+        for scene in scenes_of(folder, detector, NOTES, 8)
+        if scene.described and any("[character" in caption for caption in scene.request.storyboard.captions)
+    )
+    key, encoders = (scene.number, None, None), load_encoders("puppet")
+    assert score_film(scene, key, encoders, detector).values["character_presence"] is None
+    assert score_film(scene, key, encoders, detector, SeesEverybody()).values["character_presence"] == 1
+
+
 # The command
 
 
@@ -300,7 +324,7 @@ def test_what_was_scored_is_kept_and_the_page_says_what_it_is_of(said, tmp_path,
     assert by_pair["sca", "cuts_moved"].auc[-1].value == 1
     assert not by_pair["sca", "recoloured"].unwanted
     clips, joined = clips_and_scenes(setup)
-    clips[-1] = replace(clips[-1], known=False)
+    clips = [*clips[:-1], replace(clips[-1], known=False)]
     other = replace(found, spec="another", reasons={})
     write_footage(tmp_path, clips, joined, [found, other], "a detector")
     text, numbers = (tmp_path / "FOOTAGE.md").read_text(), json.loads((tmp_path / "footage.json").read_text())
