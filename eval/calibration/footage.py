@@ -20,9 +20,10 @@ import numpy as np
 from eval.calibration.clips import WIDTH, Clip, load_clips
 from eval.calibration.damage import Damage
 from eval.calibration.damage.film import FILM_DAMAGES
+from eval.calibration.footage_page import Calibration, write_footage
 from eval.calibration.joining import FilmScene, film_scenes
 from eval.calibration.keeping import Key, Record, arrange, collect_records, keys, score_all
-from eval.calibration.reaction import Reaction, reactions
+from eval.calibration.reaction import reactions
 from eval.encoders import Encoders, load_encoders
 from eval.encoders.finders import load_owlv2
 from eval.metrics import all_metrics
@@ -53,20 +54,6 @@ class Setup:
     dino: str = "auto"
     clip: str = "auto"
     finder: str | None = None
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What was found with one choice of encoders.
-
-    spec: the CLIP that was asked for. encoders: id and licence of those that were loaded, by role. reasons: why metrics
-    have no value in any undamaged scene, by name.
-    """
-
-    spec: str
-    encoders: dict[str, str]
-    found: list[Reaction]
-    reasons: dict[str, str]
 
 
 @lru_cache(maxsize=1)
@@ -186,8 +173,6 @@ def calibrate_footage(
 def run_footage(setup: Setup, specs: tuple[str, ...], out: Path, values: Path, jobs: int = 1) -> None:
     """`python -m eval calibrate --footage`: a table for every choice of CLIP in `specs`."""
     from tqdm import tqdm
-
-    from eval.calibration.footage_page import write_footage
 
     clips, scenes = clips_and_scenes(setup)
     setups = [replace(setup, clip=spec) for spec in specs]

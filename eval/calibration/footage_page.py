@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eval.calibration.clips import Clip
 from eval.calibration.damage.film import FILM_DAMAGES
@@ -22,11 +23,22 @@ from eval.calibration.tables import (
 from eval.metrics import all_metrics
 from holocine.files import replacing
 
-if TYPE_CHECKING:
-    from eval.calibration.footage import Calibration
-
 FORMAT = "holocine-footage/1"
 PAGE, NUMBERS = "FOOTAGE.md", "footage.json"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was found with one choice of encoders.
+
+    spec: the CLIP that was asked for. encoders: id and licence of those that were loaded, by role. reasons: why metrics
+    have no value in any undamaged scene, by name.
+    """
+
+    spec: str
+    encoders: dict[str, str]
+    found: list[Reaction]
+    reasons: dict[str, str]
 
 
 def write_footage(
