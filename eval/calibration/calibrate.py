@@ -11,18 +11,19 @@ import argparse
 import hashlib
 import json
 import logging
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from eval.boxes import Box, crop
+from eval.calibration.clips import WIDTH
 from eval.calibration.damage import CROPS, DAMAGES, Damage
+from eval.calibration.footage import FOOTAGE_SCENES, FOOTAGE_VALUES, LEAST_SCENES, Setup, run_footage
+from eval.calibration.keeping import Key, Record, arrange, collect_records, keys, score_all
 from eval.calibration.reaction import reactions
 from eval.encoders import Encoders, load_encoders
 from eval.encoders.finders import load_finder
@@ -40,20 +41,10 @@ from holocine.puppet.world import Scene, sample_scene
 logger = logging.getLogger(__name__)
 
 FIRST_SEED = 840_000  # calibration scenes: seeds that neither the models nor the metrics were made with
-NUM_FRAMES, NUM_SHOTS = 97, 5
+NUM_SCENES, NUM_FRAMES, NUM_SHOTS = 40, 97, 5
 HERE = Path(__file__).parents[1]
 VALUES = "calibration_values.jsonl"
 _DAMAGES = {damage.name: damage for damage in DAMAGES}
-
-Key = tuple[int, str | None, float | None]  # scene, damage, strength; no damage for the undamaged scene
-
-
-@dataclass(frozen=True)
-class Record:
-    """The values of all metrics of one video; None for a damage that a scene has no room for."""
-
-    key: Key
-    values: dict[str, float | None] | None
 
 
 def calibration_scenes(count: int, num_frames: int = NUM_FRAMES, num_shots: int = NUM_SHOTS) -> dict[int, Scene]:
@@ -77,12 +68,6 @@ def truth_boxes(scene: Scene, truths: Sequence[FrameTruth]) -> dict[str, dict[in
             if x1 > x0 and y1 > y0 and not puppet.from_behind:
                 boxes[f"[character{puppet.index + 1}]"][frame] = puppet.box
     return boxes
-
-
-def keys(seeds: Iterable[int], damages: Iterable[Damage] = DAMAGES) -> list[Key]:
-    """Everything that is to be scored, scene by scene."""
-    of_a_scene = [(None, None), *((damage.name, strength) for damage in damages for strength in damage.strengths)]
-    return [(seed, *which) for seed in seeds for which in of_a_scene]
 
 
 _rendered = lru_cache(maxsize=1)(render)  # a scene is damaged many times in a row
@@ -173,77 +158,14 @@ def collect(
     progress: Callable[[int], None] | None = None,
 ) -> dict[Key, Record]:
     """The values of all scenes and damages; those that `path` (JSON lines) lacks are scored and added to it."""
-    mark, wanted = fingerprint(), keys(scenes, damages)
-    kept = _read(path, mark)
-    records = {key: kept[key] for key in wanted if key in kept}
-    if progress:
-        progress(len(records))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        _end_line(file)
-        for record in _score_all(scenes, [key for key in wanted if key not in records], jobs):
-            records[record.key] = record
-            scene, damage, strength = record.key
-            line = {"scene": scene, "damage": damage, "strength": strength, "made_with": _made_with(mark, damage)}
-            file.write(json.dumps({**line, "values": record.values}).encode() + b"\n")
-            file.flush()
-            if progress:
-                progress(1)
-    return records
-
-
-def _score_all(scenes: dict[int, Scene], wanted: list[Key], jobs: int) -> Iterator[Record]:
-    if jobs == 1:
-        yield from (_score(scenes[key[0]], key) for key in wanted)
-        return
-    context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        try:
-            for task in as_completed([pool.submit(_score, scenes[key[0]], key) for key in wanted]):
-                yield task.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _end_line(file: BinaryIO) -> None:
-    """Put an end to a last line that was cut off."""
-    if file.seek(0, 2):
-        file.seek(-1, 2)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
-
-
-def _read(path: Path, mark: str) -> dict[Key, Record]:
-    """What was kept and was made in the same way; a last line that was cut off is not there."""
-    if not path.exists():
-        return {}
-    records = {}
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if line.get("made_with") == _made_with(mark, line["damage"]):
-            key = (line["scene"], line["damage"], line["strength"])
-            records[key] = Record(key, line["values"])
-    return records
-
-
-def arrange(records: dict[Key, Record], damages: tuple[Damage, ...] = DAMAGES) -> dict[tuple[str, str], np.ndarray]:
-    """Values by metric and damage as arrays (strengths + 1, scenes), NaN where there is none; see `reaction`."""
-    clean = {key[0]: record.values for key, record in records.items() if key[1] is None}
-    names = list(dict.fromkeys(name for values in clean.values() for name in values))
-    arrays = {}
-    for damage in damages:
-        rows = [[clean[seed] for seed in clean]]
-        for strength in damage.strengths:
-            found = (records.get((seed, damage.name, strength)) for seed in clean)
-            rows.append([(record.values if record else None) or {} for record in found])
-        for name in names:
-            values = [[np.nan if one.get(name) is None else one[name] for one in row] for row in rows]
-            arrays[name, damage.name] = np.array(values, np.float64)
-    return arrays
+    mark = fingerprint()
+    return collect_records(
+        keys(scenes, damages),
+        path,
+        lambda key: _made_with(mark, key[1]),
+        lambda missing: score_all(_score, [(scenes[key[0]], key) for key in missing], jobs),
+        progress,
+    )
 
 
 # The command
@@ -251,50 +173,79 @@ def arrange(records: dict[Key, Record], damages: tuple[Damage, ...] = DAMAGES) -
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `python -m eval calibrate`."""
-    parser.add_argument("--scenes", type=int, default=40, help="how many scenes to damage (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, help="scenes that are scored at a time (default: %(default)s)")
     parser.add_argument(
-        "--out", type=Path, default=HERE, help="folder for CALIBRATION.md, calibration.json and pictures"
+        "--scenes", type=int, help=f"how many scenes to damage (default: {NUM_SCENES}; {FOOTAGE_SCENES} of footage)"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="videos that are scored at a time (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder for the page, its numbers and pictures")
     parser.add_argument(
         "--values",
         type=Path,
-        default=Path("outputs") / VALUES,
-        help="file that keeps the value of every metric of every video (default: %(default)s)",
+        help="file that keeps the value of every metric of every video "
+        f"(default: {Path('outputs') / VALUES}, or {Path('outputs') / FOOTAGE_VALUES})",
     )
-    parser.add_argument(
-        "--footage", nargs="*", type=Path, default=[], metavar="VIDEO", help="filmed or generated videos to report on"
+    group = parser.add_argument_group("on clips of your own, and with the encoders that you score with")
+    group.add_argument(
+        "--footage",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="folder of clips, or clips; clips.json in the folder may say where they are cut and what they show",
     )
-    parser.add_argument("--footage-storyboard", type=Path, metavar="FILE", help="what those videos were asked to show")
+    group.add_argument(
+        "--encoders",
+        nargs="+",
+        metavar="SPEC",
+        help="CLIP models, as `python -m eval score` takes them (default: auto)",
+    )
+    group.add_argument("--dino", metavar="SPEC", help="DINO model, likewise (default: auto)")
+    group.add_argument(
+        "--boxes", metavar="owlv2|DIR", help="OWLv2, to find the characters of clips with captions (default: nobody)"
+    )
+    group.add_argument(
+        "--width", type=int, metavar="PIXELS", help=f"clips are reduced to at most this width (default: {WIDTH})"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Score what is missing, then write the tables and pictures."""
+    if options.scenes is not None and options.scenes < 2:
+        raise ValueError(f"--scenes is {options.scenes}, but intervals need at least 2 scenes")
+    if options.footage:
+        if options.scenes is not None and options.scenes < LEAST_SCENES:
+            raise ValueError(
+                f"--scenes is {options.scenes}, but of footage at least {LEAST_SCENES} are needed: with fewer, "
+                "differences of any size look as if single videos could be told apart"
+            )
+        run_footage(
+            Setup(
+                tuple(options.footage),
+                options.scenes or FOOTAGE_SCENES,
+                options.width or WIDTH,
+                options.dino or "auto",
+                finder=options.boxes,
+            ),
+            tuple(dict.fromkeys(options.encoders or ("auto",))),
+            options.out,
+            options.values or Path("outputs") / FOOTAGE_VALUES,
+            options.jobs,
+        )
+        return
+    for name in ("encoders", "dino", "boxes", "width"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} goes with --footage: the theatre is scored with its own encoders")
+    run_theatre(options.scenes or NUM_SCENES, options.out, options.values or Path("outputs") / VALUES, options.jobs)
+
+
+def run_theatre(num_scenes: int, out: Path, values: Path, jobs: int) -> None:
+    """CALIBRATION.md, calibration.json and their pictures."""
     from tqdm import tqdm
 
     from eval.calibration.page import write_calibration
 
-    if options.scenes < 2:
-        raise ValueError(f"--scenes is {options.scenes}, but intervals need at least 2 scenes")
-    scenes = calibration_scenes(options.scenes)
-    with tqdm(total=len(keys(scenes)), unit="video") as bar:
-        records = collect(scenes, options.values, options.jobs, progress=bar.update)
-    found = reactions(metrics_by_name(), DAMAGES, arrange(records))
-    footage = _look_at(options.footage, options.footage_storyboard)
-    write_calibration(options.out, found, next(iter(scenes.values())), len(scenes), footage)
-    print(
-        f"wrote {options.out / 'CALIBRATION.md'}: {len(found)} reactions of metrics to damage in {len(scenes)} scenes"
-    )
-
-
-def _look_at(videos: Sequence[Path], storyboard: Path | None) -> list[dict[str, Any]]:
-    """What the scorer finds in other videos."""
-    from tqdm import tqdm
-
-    from eval.calibration.footage import CHANGES, observed
-
-    if not videos:
-        return []
-    each = 1 + sum(len(damage.strengths) for damage in CHANGES)
-    with tqdm(total=len(videos) * each, unit="video") as bar:
-        return [observed(video, storyboard, bar.update) for video in videos]
+    scenes = calibration_scenes(num_scenes)
+    with tqdm(total=len(keys(scenes, DAMAGES)), unit="video") as bar:
+        records = collect(scenes, values, jobs, progress=bar.update)
+    found = reactions(metrics_by_name(), DAMAGES, arrange(records, DAMAGES))
+    write_calibration(out, found, next(iter(scenes.values())), len(scenes))
+    print(f"wrote {out / 'CALIBRATION.md'}: {len(found)} reactions of metrics to damage in {len(scenes)} scenes")

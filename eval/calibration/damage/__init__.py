@@ -1,5 +1,7 @@
 """Known damage to rendered truth, in graded strengths: what each metric should notice, and what it should not.
 
+What needs no rendered truth, and can be done to film as well, is in `damage.film`.
+
 A damage is a pure function of a scene of the puppet theatre, its rendered frames, a strength and a random generator. It
 returns the frames and the storyboard to score, or None where a scene has no room for it. Given generators in the same
 state, stronger damage is the weaker one and more, so that scores can be expected to fall from strength to strength.
@@ -7,7 +9,9 @@ state, stronger damage is the weaker one and more, so that scores can be expecte
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from eval.calibration.damage.content import (
     change_action,
@@ -70,7 +74,7 @@ class Damage:
     strengths: tuple[float, ...]
     moves: tuple[str, ...]
     keeps: tuple[str, ...]
-    apply: Apply
+    apply: Callable[..., Any]
     change: Change | None = None
     in_place: bool = False
     version: int = 1

@@ -11,6 +11,7 @@ from eval.calibration.damage.scenes import Apply, Damaged, other_than, retake, s
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.stage import stretch_order
 from holocine.puppet.world import ACTIONS, CAMERAS, COLOURS, LIGHTS, SIZES, Scene, sample_scene
+from holocine.storyboard import Storyboard
 
 
 def _appearances(scene: Scene) -> tuple[int, list[int]]:
@@ -136,11 +137,16 @@ def change_action(scene: Scene, frames: np.ndarray, strength: float, rng: np.ran
 
 def shuffle_captions(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:
     """`strength` captions change places, each to another shot; the video stays as it is."""
-    storyboard = to_storyboard(scene)
-    if storyboard.num_shots < strength:
+    storyboard = exchange_captions(to_storyboard(scene), int(strength), rng)
+    return storyboard and (frames, storyboard)
+
+
+def exchange_captions(storyboard: Storyboard, count: int, rng: np.random.Generator) -> Storyboard | None:
+    """A storyboard with `count` captions moved each to another shot; None if it has fewer shots."""
+    if storyboard.num_shots < count:
         return None
-    chosen = [int(i) for i in rng.permutation(storyboard.num_shots)[: int(strength)]]
+    chosen = [int(i) for i in rng.permutation(storyboard.num_shots)[:count]]
     source = dict(zip(chosen, (*chosen[1:], chosen[0]), strict=True))
     captions = [storyboard.captions[source.get(i, i)] for i in range(storyboard.num_shots)]
     shots = (s.model_copy(update={"caption": c}) for s, c in zip(storyboard.shots, captions, strict=True))
-    return frames, storyboard.model_copy(update={"shots": tuple(shots)})
+    return storyboard.model_copy(update={"shots": tuple(shots)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -65,8 +66,13 @@ def add_cuts(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.G
 
 def dissolve_cuts(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:
     """Every cut becomes a dissolve of `strength` frames; the pictures at its sides stand still in it."""
-    frames, length = frames.copy(), int(strength)
-    for cut in scene.cuts:
+    return dissolved(frames, scene.cuts, int(strength)), to_storyboard(scene)
+
+
+def dissolved(frames: np.ndarray, cuts: Sequence[int], length: int) -> np.ndarray:
+    """Frames uint8 (T, H, W, 3) with a dissolve of `length` frames around every cut."""
+    frames = frames.copy()
+    for cut in cuts:
         start = cut - length // 2
         last, first = frames[cut - 1].astype(np.float32), frames[cut].astype(np.float32)
         for i in range(length):
@@ -74,4 +80,4 @@ def dissolve_cuts(scene: Scene, frames: np.ndarray, strength: float, rng: np.ran
             before = frames[start + i].astype(np.float32) if start + i < cut else last
             after = frames[start + i].astype(np.float32) if start + i >= cut else first
             frames[start + i] = ((1 - share) * before + share * after).round().astype(np.uint8)
-    return frames, to_storyboard(scene)
+    return frames

@@ -12,8 +12,9 @@ import pytest
 from eval.calibration import calibrate
 from eval.calibration.calibrate import Record, arrange, calibration_scenes, collect, keys, metrics_by_name, score_one
 from eval.calibration.damage import DAMAGES, Damage
-from eval.calibration.page import kept_footage, page, trust, write_calibration
+from eval.calibration.page import page, write_calibration
 from eval.calibration.reaction import badness, reactions
+from eval.calibration.tables import trust
 from eval.encoders import load_encoders
 from eval.shots import load_detector
 from holocine.puppet.captions import to_storyboard
@@ -137,33 +138,13 @@ def test_the_page_says_what_does_not_react() -> None:
 
 def test_page_pictures_and_numbers_are_written_together(tmp_path: Path) -> None:
     scene = next(iter(calibration_scenes(1, 33, 2).values()))
-    footage = {
-        "video": {"name": "cliff.mp4", "num_frames": 81, "fps": 16.0, "size": [832, 480]},
-        "detector": "transnetv2",
-        "boundaries": [{"frame": 41, "kind": "cut"}],
-        "requested": [41],
-        "metrics": {
-            "sca": {"value": 1.0, "covered": 1, "of": 1, "reason": None},
-            "sharpness": {"value": 0.5, "covered": 81, "of": 81, "reason": None},
-        },
-        "notes": [],
-        "damaged": {"blur": [{"strength": k, "cuts": [41], "values": {"sharpness": 0.5 / (1 + k)}} for k in (1, 2)]},
-    }
-    write_calibration(tmp_path, made_up(), scene, 10, [footage])
+    write_calibration(tmp_path, made_up(), scene, 10)
     text, numbers = (tmp_path / "CALIBRATION.md").read_text(), json.loads((tmp_path / "calibration.json").read_text())
-    assert "1 cut, at frame 41; asked for: 41, which is exactly what it finds." in text
-    assert "| blur | `sharpness` | 0.5 | 1: 0.25, 2: 0.167 pixels | yes | the same |" in text
     assert numbers["format"] == "holocine-calibration/1"
     assert len(numbers["reactions"]) == len(made_up())
     for name in ("damage", "matrix", "curves"):
         assert f"(calibration/{name}.png)" in text
         assert (tmp_path / "calibration" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_footage_that_was_looked_at_before_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "calibration.json").write_text(json.dumps({"footage": [{"video": "cliff.mp4"}]}))
-    assert kept_footage(tmp_path / "calibration.json") == [{"video": "cliff.mp4"}]
-    assert kept_footage(tmp_path / "nothing.json") == []
 
 
 def test_one_scene_is_too_few_for_intervals() -> None:
