@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -128,10 +129,21 @@ class PuppetLocator:
         found: list[list[Figure]] = []
         for start in range(0, len(pictures), _BATCH):
             batch = pictures[start : start + _BATCH]
-            with torch.inference_mode():
+            with torch.inference_mode(), _one_thread():
                 maps = self.network(prepared(batch))
             found += _read(maps, batch.shape[1], batch.shape[2])
         return found
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order: a video reads the same in a process of any number of threads, and the network is small."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def prepared(pictures: np.ndarray) -> torch.Tensor:
