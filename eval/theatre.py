@@ -2,7 +2,8 @@
 
 Generated videos of storyboards that the model never met are compared with the world's truth. Cuts are found by a shot
 detector at its published threshold, everything else is read by the judge, whose own error on rendered truth stands
-beside each number. Counts are stored and shares derived, so results add up.
+beside each number; how much the pictures are like the truth's is said by `eval.fidelity`. Counts are stored and shares
+derived, so results add up.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eval.cut_accuracy import shot_cut_accuracy
+from eval.fidelity import DISTANCE, SHARPNESS, Pictures, frechet_distance, sharpness, sum_pictures
 from eval.shots import DETECTORS, ShotDetector, load_detector, thumbnails
 from holocine.files import check_writable, replacing
 from holocine.puppet.captions import to_storyboard
@@ -32,6 +34,7 @@ from holocine.puppet.world import Scene, sample_scene
 if TYPE_CHECKING:
     from PIL import Image
 
+    from eval.encoders.models import ClipEncoder
     from holocine.puppet.judge import Judge
 
 FIRST_SEED = 800_000  # measured scenes: seeds that training never uses
@@ -145,8 +148,15 @@ def comparison_sheet(pipeline, scenes: list[Scene], columns: int = 8, **settings
     return sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST)
 
 
-def table(columns: dict[str, Tally]) -> str:
-    """Markdown: one row a question, one column a tally, share and count."""
+def compare_pictures(pictures: dict[str, Pictures]) -> dict[str, dict[str, float | None]]:
+    """How the pictures of every column compare with those of `TRUTH`: measure -> column -> number."""
+    truth = pictures.get(TRUTH, Pictures())
+    measures = {SHARPNESS: sharpness, DISTANCE: frechet_distance}
+    return {name: {c: of(seen, truth) for c, seen in pictures.items()} for name, of in measures.items()}
+
+
+def table(columns: dict[str, Tally], measures: dict[str, dict[str, float | None]] | None = None) -> str:
+    """Markdown: one row a question, one column a tally, share and count; then a row for each of `measures`."""
     questions = list(dict.fromkeys(q for tally in columns.values() for q in tally.asked))
     lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
     for question in questions:
@@ -157,12 +167,20 @@ def table(columns: dict[str, Tally]) -> str:
                 "–" if share is None else f"{100 * share:.1f} % ({tally.right[question]}/{tally.asked[question]})"
             )
         lines.append(f"| {question} | " + " | ".join(cells) + " |")
+    for name, values in (measures or {}).items():
+        cells = ["–" if values.get(column) is None else f"{values[column]:.3f}" for column in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def save_tallies(columns: dict[str, Tally], path: Path) -> None:
-    """The counts as JSON."""
+def save_tallies(
+    columns: dict[str, Tally], path: Path, measures: dict[str, dict[str, float | None]] | None = None
+) -> None:
+    """The counts as JSON, and what else was measured."""
     content = {name: {"right": t.right, "asked": t.asked} for name, t in columns.items()}
+    for name, values in (measures or {}).items():
+        for column, value in values.items():
+            content[column].setdefault("measures", {})[name] = value
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
 
@@ -260,15 +278,16 @@ class _Part:
     settings: dict
 
 
-def _measure_part(part: _Part) -> tuple[_Part, Tally]:
-    pipeline, (judge, detector) = _pipeline(part.model), _observers()
+def _measure_part(part: _Part) -> tuple[_Part, Tally, Pictures]:
+    pipeline, (judge, detector, clip) = _pipeline(part.model), _observers()
     scenes = measured_scenes(part.first + part.count)[part.first :]
-    videos = {
+    make = {
         GENERATED: lambda: generated(pipeline, scenes, first=part.first, **part.settings),
         THROUGH_VAE: lambda: reconstructed(pipeline.vae, scenes),
         TRUTH: lambda: rendered(scenes),
     }
-    return part, measure(videos[part.column](), judge, detector)
+    videos = list(make[part.column]())
+    return part, measure(videos, judge, detector), sum_pictures((frames for _, frames in videos), clip)
 
 
 @lru_cache(maxsize=1)
@@ -282,11 +301,12 @@ def _pipeline(model: str | None):
 
 
 @lru_cache(maxsize=1)
-def _observers() -> tuple[Judge, ShotDetector]:
-    """The judge and the detector of a process."""
+def _observers() -> tuple[Judge, ShotDetector, ClipEncoder]:
+    """The judge, the detector and the CLIP of a process."""
+    from eval.encoders import load_encoders
     from holocine.puppet.judge import load_judge
 
-    return load_judge(), load_detector()
+    return load_judge(), load_detector(), load_encoders("puppet").clip
 
 
 def _measure(options: argparse.Namespace) -> None:
@@ -300,20 +320,23 @@ def _measure(options: argparse.Namespace) -> None:
         for first in range(0, options.scenes, _TOGETHER)
     ]
     columns = {part.column: Tally() for part in parts}
+    pictures = {part.column: Pictures() for part in parts}
     context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
     with (
         ProcessPoolExecutor(options.jobs, context, _prepare, (options.jobs,)) as pool,
         tqdm(total=sum(part.count for part in parts), unit="video") as bar,
     ):
-        for part, tally in pool.map(_measure_part, parts):
+        for part, tally, seen in pool.map(_measure_part, parts):
             columns[part.column] += tally
+            pictures[part.column] += seen
             bar.update(part.count)
-    text = table(columns)
+    measures = compare_pictures(pictures)
+    text = table(columns, measures)
     print(text)
     if options.out:
         with replacing(options.out.with_suffix(".md")) as temporary:
             temporary.write_text(text + "\n")
-        save_tallies(columns, options.out.with_suffix(".json"))
+        save_tallies(columns, options.out.with_suffix(".json"), measures)
 
 
 def _prepare(jobs: int) -> None:

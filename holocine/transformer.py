@@ -97,8 +97,9 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     ):
         """Predict the velocity of `hidden_states`; see `WanTransformer3DModel.forward`.
 
-        hidden_states: (batch, channels, latent frames, latent height, latent width); timestep: (batch,), 0 to 1000;
-        encoder_hidden_states: (batch, text length, text dim), zero rows after the prompt.
+        hidden_states: (batch, channels, latent frames, latent height, latent width); timestep: (batch,), 0 to 1000, or
+        (batch, tokens) where shots differ in noise; encoder_hidden_states: (batch, text length, text dim), zero rows
+        after the prompt.
         Raises ValueError when layouts or windows do not fit these.
         """
         attention_kwargs = dict(attention_kwargs or {})

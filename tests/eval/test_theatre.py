@@ -12,12 +12,14 @@ import pytest
 
 from eval import theatre
 from eval.evidence import Detection
+from eval.fidelity import DISTANCE, SHARPNESS, sum_pictures
 from eval.shots import load_detector
 from eval.theatre import (
     FIRST_SEED,
     CutCheck,
     Tally,
     check_cuts,
+    compare_pictures,
     measure,
     measured_scenes,
     rendered,
@@ -98,6 +100,30 @@ def test_tables_show_shares_with_their_counts_and_files_keep_the_counts(tmp_path
     save_tallies({"generated": one}, tmp_path / "counts.json")
     kept = json.loads((tmp_path / "counts.json").read_text())
     assert kept == {"generated": {"right": {"setting": 3}, "asked": {"setting": 4}}}
+
+
+def test_pictures_are_compared_with_the_truth_in_rows_of_their_own(tmp_path: Path) -> None:
+    class Mean:
+        """Embeds a picture as its mean colour."""
+
+        def embed_images(self, pictures: np.ndarray) -> np.ndarray:
+            return pictures.mean((1, 2))
+
+    frames = [video for _, video in rendered(measured_scenes(2))]
+    pictures = {
+        "generated": sum_pictures([video // 2 for video in frames], Mean()),
+        "truth": sum_pictures(frames, Mean()),
+    }
+    measures = compare_pictures(pictures)
+    assert measures[SHARPNESS]["generated"] == pytest.approx(0.25, abs=0.01)
+    assert measures[SHARPNESS]["truth"] == 1.0
+    assert measures[DISTANCE]["truth"] == pytest.approx(0.0, abs=1e-6) != measures[DISTANCE]["generated"]
+    tallies = {name: Tally({"size": 1}, {"size": 2}) for name in pictures}
+    assert f"| {SHARPNESS} | 0.2" in table(tallies, measures)
+    assert table({"generated": Tally()}, compare_pictures({"generated": pictures["generated"]})).count("–") == 2
+    save_tallies(tallies, tmp_path / "counts.json", measures)
+    kept = json.loads((tmp_path / "counts.json").read_text())
+    assert kept["truth"] == {"right": {"size": 1}, "asked": {"size": 2}, "measures": {SHARPNESS: 1.0, DISTANCE: 0.0}}
 
 
 def test_tallies_add_up() -> None:

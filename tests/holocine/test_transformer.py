@@ -149,6 +149,17 @@ def test_items_of_one_layout_may_have_different_windows_or_none(model, kernel):
     torch.testing.assert_close(together[2:], reference(model, 0, "sparse", False), rtol=0, atol=1e-8)
 
 
+def test_every_token_may_have_a_timestep_of_its_own(model):
+    items = range(len(LAYOUTS))
+    given, tokens = inputs(items), LAYOUTS[0].num_tokens
+    with torch.no_grad():
+        expected = model(**given, attention_kwargs=attention(items))[0]
+        given["timestep"] = given["timestep"][:, None].repeat(1, tokens)
+        torch.testing.assert_close(model(**given, attention_kwargs=attention(items))[0], expected, rtol=0, atol=1e-8)
+        given["timestep"][:, : tokens // 2] = 0
+        assert (model(**given, attention_kwargs=attention(items))[0] - expected).norm() > 1e-3 * expected.norm()
+
+
 def test_every_rule_changes_the_output(model):
     """What the comparisons above tell apart is far larger than their tolerance."""
     outputs = [reference(model, 0, mode, window) for mode in MODES for window in (True, False)]

@@ -85,7 +85,10 @@ def _aligned(mask: torch.Tensor) -> torch.Tensor:
 def run_masked(
     model: HoloCineTransformer3DModel, latents: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor, masks: Masks
 ) -> torch.Tensor:
-    """The velocity that a fused model predicts for a batch of any layouts. text: as `Masks.padded` returns it."""
+    """The velocity that a fused model predicts for a batch of any layouts.
+
+    timestep: (B,) or (B, tokens). text: as `Masks.padded` returns it.
+    """
     with model._attention_context.using(masks):
         return WanTransformer3DModel.forward(model, latents, timestep, text, return_dict=False)[0]
 
@@ -171,7 +174,9 @@ PIECES = (before_video, between, before_text, after_text)
 
 
 def _modulation(block: WanTransformerBlock, temb: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    return (block.scale_shift_table + temb.float()).chunk(6, dim=1)
+    """temb: (B, 6, width), or (B, tokens, 6, width) where each token has a timestep of its own."""
+    temb = temb if temb.ndim == 4 else temb[:, None]
+    return (block.scale_shift_table + temb.float()).unbind(2)
 
 
 def _linear(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,7 @@ _FACT_NAMES = (*(name for name in CAPTION_FACTS if name[:-1] not in TRAITS), "li
 _FACT_NUMBERS = [list(FACTS).index(name) for name in _FACT_NAMES]
 # Choices of each fact of a shot; at last how the stretch of stage faces the light, here, before and after, or no shot.
 SHOT_FACTS = (*(len(FACTS[name]) for name in _FACT_NAMES), *[NUM_STRETCHES + 1] * 3)
+_UNSAID_WEIGHT = 3.0  # of scarf and light, which shots can only learn from one another
 
 
 class Reader(nn.Module):
@@ -67,27 +68,29 @@ def reading_loss(
     shots: torch.Tensor,
     looks: torch.Tensor,
     facts: torch.Tensor,
-    told: torch.Tensor,
+    asked: torch.Tensor,
 ) -> torch.Tensor:
     """Mean cross-entropy of the three kinds of questions, added up.
 
     hidden: (B, tokens, width). who: (B, T, h, w), which puppet a token shows, -1 for none. shots: (B, T), the shot of
-    each latent frame. looks, facts: of the scenes. told: (B,), whether a scene's text was given; without it nothing
-    can be read.
+    each latent frame. looks, facts: of the scenes. asked: (B, T), whether a latent frame is asked about: not where the
+    scene's text was not given or the shot is clean.
     """
     presence, *logits = reader(hidden)
     which = who.flatten(1).long()
-    asked = told[:, None].expand_as(which)
+    tokens = which.shape[1] // shots.shape[1]
+    shot_of_token, asked = shots.repeat_interleave(tokens, 1), asked.repeat_interleave(tokens, 1)
     there = (which >= 0) & asked
     loss = F.binary_cross_entropy_with_logits(presence.squeeze(-1), (which >= 0).float(), reduction="none")
     loss = (loss * asked).sum() / asked.sum().clamp(min=1)
     traits = looks.gather(1, which.clamp(min=0)[..., None].expand(-1, -1, looks.shape[-1]))
-    for number in range(len(LOOKS)):
-        loss = loss + _cross_entropy(logits[number], traits[..., number], there) / len(LOOKS)
-    shot_of_token = shots.repeat_interleave(which.shape[1] // shots.shape[1], 1)
+    for number, look in enumerate(LOOKS):
+        weight = (_UNSAID_WEIGHT if look == "scarf" else 1.0) / len(LOOKS)
+        loss = loss + weight * _cross_entropy(logits[number], traits[..., number], there)
     answers = facts.gather(1, shot_of_token[..., None].expand(-1, -1, facts.shape[-1]))
     for number in range(len(SHOT_FACTS)):
-        loss = loss + _cross_entropy(logits[len(LOOKS) + number], answers[..., number], asked) / len(SHOT_FACTS)
+        weight = (_UNSAID_WEIGHT if number == len(_FACT_NAMES) - 1 else 1.0) / len(SHOT_FACTS)
+        loss = loss + weight * _cross_entropy(logits[len(LOOKS) + number], answers[..., number], asked)
     return loss
 
 

@@ -3,6 +3,9 @@
 Curriculum: scenes of one still a shot first (28 tokens a shot teach pictures and looks cheaply), then more and more
 whole scenes.
 Flow matching with the logit-normal timesteps and shift of the sampler; a tenth of the prompts is empty, for guidance.
+In half of the steps every shot has a noise level of its own, or none at all (diffusion forcing: Chen et al., 2024).
+What no text says but all shots keep is plain to see in a clean shot, and hardly in shots as noisy as one's own: this is
+where shots learn to read one another, and to be made anew beside others that are kept.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ _FRAME_WEIGHT = 15.0
 # How each shot is lit, and so which cuts are seen, is decided between sigma 0.99 and 0.9: in a third of the sampler's
 # steps, but in an eighth of those that a logit-normal draws.
 _NOISIEST, _NOISIEST_SHARE = 0.3, 0.35
+_BY_SHOT_SHARE, _KEPT_SHARE = 0.5, 0.5  # of the steps; of the shots in such a step
 _STILLS_AFTER_START = 0.2
 _LOG_STEPS = 25
 _FUSE_MINUTES = 5  # of training pay for the compiler
@@ -70,17 +74,38 @@ def sample_sigmas(count: int, device: torch.device | None = None) -> torch.Tenso
     return SHIFT * sigmas / (1 + (SHIFT - 1) * sigmas)
 
 
+def sigmas_by_shot(shots: torch.Tensor) -> torch.Tensor:
+    """A noise level for each shot, 0 for those that are kept: (B, T), of the shots (B, T) of latent frames.
+
+    At least one shot of a scene is noisy.
+    """
+    scenes, count = len(shots), int(shots.max()) + 1
+    sigmas = sample_sigmas(scenes * count, shots.device).view(scenes, count)
+    kept = torch.rand_like(sigmas) < _KEPT_SHARE
+    noisy = (torch.rand(scenes, device=shots.device) * (shots.amax(1) + 1)).long()
+    kept[torch.arange(scenes, device=shots.device), noisy] = False
+    return sigmas.masked_fill(kept, 0.0).gather(1, shots.long())
+
+
 def losses(
-    model: HoloCineTransformer3DModel, reader: Reader, batch: Batch, settings: AttentionSettings
+    model: HoloCineTransformer3DModel,
+    reader: Reader,
+    batch: Batch,
+    settings: AttentionSettings,
+    by_shot: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Squared error of the velocity noise - latents, in which puppets count more; that of its mean over each latent
-    frame; and the loss of the reader on the tokens in mid-network.
+    frame; and the loss of the reader on the tokens in mid-network. All of noisy shots only.
+
+    by_shot: whether every shot has a noise level of its own; else all shots of a scene have the same.
     """
     hidden: list[torch.Tensor] = []
     hook = model.blocks[_READ_BLOCK].register_forward_hook(lambda block, inputs, output: hidden.append(output))
-    latents, sigmas = batch.latents, sample_sigmas(len(batch.latents), batch.latents.device)
-    noise, level = torch.randn_like(latents), sigmas.view(-1, 1, 1, 1, 1)
-    noisy, timestep = (1 - level) * latents + level * noise, sigmas * 1000
+    latents, shots = batch.latents, batch.shots
+    sigmas = sigmas_by_shot(shots) if by_shot else sample_sigmas(len(latents), latents.device)[:, None]
+    noise, level = torch.randn_like(latents), sigmas[:, None, :, None, None]
+    noisy, is_noisy = (1 - level) * latents + level * noise, (sigmas > 0).expand_as(shots)
+    timestep = sigmas.repeat_interleave(batch.who[0, 0].numel(), 1) * 1000 if by_shot else sigmas[:, 0] * 1000
     with autocast(latents.device):
         if batch.masks:
             output = run_masked(model, noisy, timestep, batch.text, batch.masks)
@@ -92,10 +117,12 @@ def losses(
             }
             output = model(noisy, timestep, batch.text, attention_kwargs=attention, return_dict=False)[0]
     hook.remove()
-    reading = reading_loss(reader, hidden[0].float(), batch.who, batch.shots, batch.looks, batch.facts, batch.told)
-    weight = velocity_weight(batch.who, batch.shots)
+    asked = is_noisy & batch.told[:, None]
+    reading = reading_loss(reader, hidden[0].float(), batch.who, shots, batch.looks, batch.facts, asked)
+    weight = velocity_weight(batch.who, shots) * is_noisy[:, None, :, None, None]
     error = output.float() - (noise - latents)
-    return (error.square() * weight).mean() / weight.mean(), error.mean((-2, -1)).square().mean(), reading
+    frame_error = (error.mean((-2, -1)).square() * is_noisy[:, None]).mean() / is_noisy.float().mean()
+    return (error.square() * weight).mean() / weight.mean(), frame_error, reading
 
 
 def velocity_weight(who: torch.Tensor, shots: torch.Tensor) -> torch.Tensor:
@@ -149,22 +176,23 @@ def train_transformer(
         trainer.average.copy_to(averaged, prefix="transformer.")
         averaged.save_pretrained(folder / "model")
 
-    history: list[tuple[bool, torch.Tensor]] = []
+    history: list[tuple[tuple[bool, bool], torch.Tensor]] = []
     for step in trainer.steps(save_model):
         stills = trainer.progress < still_share or bank.rng.random() < _mixed_stills(trainer.progress, start)
-        loss, frame_loss, reading = losses(model, reader, bank.next_batch(stills), settings)
+        by_shot = bank.rng.random() < _BY_SHOT_SHARE
+        loss, frame_loss, reading = losses(model, reader, bank.next_batch(stills), settings, by_shot)
         trainer.step(loss + _FRAME_WEIGHT * frame_loss + _READING_WEIGHT * reading)
-        history.append((stills, torch.stack([loss, frame_loss, reading]).detach()))
+        history.append(((stills, by_shot), torch.stack([loss, frame_loss, reading]).detach()))
         if step % _LOG_STEPS == 0:
-            recent = [_mean_of(history, kind) for kind in (True, False)]
             logger.info(
-                "transformer step %d, %.1f min: loss, frame loss and reading on stills %s, on scenes %s (%d shards)",
+                "transformer step %d, %.1f min: loss, frame loss and reading on stills %s, on scenes %s; "
+                "with levels by shot on stills %s, on scenes %s (%d shards)",
                 step,
                 trainer.spent_minutes,
-                *recent,
+                *(_mean_of(history, kind) for kind in ((True, False), (False, False), (True, True), (False, True))),
                 len(bank),
             )
-            del history[:-200]
+            del history[:-400]
 
 
 def _mixed_stills(progress: float, start: Path | None) -> float:
@@ -175,7 +203,7 @@ def _mixed_stills(progress: float, start: Path | None) -> float:
     return _STILLS_AFTER_START if start else max(0.05, 0.6 * (1 - progress / 0.6))
 
 
-def _mean_of(history: list[tuple[bool, torch.Tensor]], stills: bool) -> str:
-    """Mean losses of the last hundred steps of one kind."""
-    recent = [values for kind, values in history[-200:] if kind is stills][-100:]
+def _mean_of(history: list[tuple[tuple[bool, bool], torch.Tensor]], kind: tuple[bool, bool]) -> str:
+    """Mean losses of the last hundred steps of one kind: on stills or not, with levels by shot or not."""
+    recent = [values for found, values in history if found == kind][-100:]
     return " ".join(f"{mean:.4f}" for mean in torch.stack(recent).mean(0)) if recent else "-"

@@ -34,7 +34,7 @@ from holocine.puppet.training.preparation import (
 from holocine.puppet.training.reader import Reader, reading_loss
 from holocine.puppet.training.resident import ResidentBank
 from holocine.puppet.training.text import TEXT_DIM
-from holocine.puppet.training.transformer import build_transformer, losses, train_transformer
+from holocine.puppet.training.transformer import build_transformer, losses, sigmas_by_shot, train_transformer
 from holocine.puppet.training.vae import (
     LATENT_CHANNELS,
     detail_weight,
@@ -126,8 +126,9 @@ def test_openings_owe_nothing_to_the_shot_before_when_they_are_alike_after_diffe
     assert opening_difference(unrelated, 5) == pytest.approx(1, abs=0.15)
 
 
+@pytest.mark.parametrize("by_shot", [False, True], ids=["one level", "levels by shot"])
 @pytest.mark.parametrize("kind", ["stills", "scenes"])
-def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str, by_shot: bool) -> None:
     """Their sums, without the compiler: loss and gradient are those of diffusers' blocks but for rounding."""
     bank = open_bank(folder)
     batch = bank.single_frames(4) if kind == "stills" else bank.whole_scenes(900)
@@ -138,7 +139,7 @@ def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPat
     def learn() -> tuple[float, torch.Tensor]:
         torch.manual_seed(1)
         model.zero_grad()
-        loss, frame_loss, reading = losses(model, questions, batch, AttentionSettings())
+        loss, frame_loss, reading = losses(model, questions, batch, AttentionSettings(), by_shot)
         (loss + frame_loss + reading).backward()
         return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -152,7 +153,10 @@ def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPat
     assert (fused_gradient - gradient).norm() < 0.03 * gradient.norm()
 
 
-def test_masks_say_what_the_plan_of_each_layout_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by_shot", [False, True], ids=["one level", "levels by shot"])
+def test_masks_say_what_the_plan_of_each_layout_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, by_shot: bool
+) -> None:
     """What a GPU trains with: one batch of several layouts, with texts that were prepared for it."""
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
     scenes = [sample_scene(seed, lengths=lengths) for seed, lengths in enumerate([(17, 32), (33, 16), (17, 16, 16)])]
@@ -168,6 +172,9 @@ def test_masks_say_what_the_plan_of_each_layout_says(folder: Path, monkeypatch: 
     text = torch.randn(len(scenes), TEXT_ROWS, TEXT_DIM) * (ids != 0)[..., None]
     latents = torch.randn(len(scenes), LATENT_CHANNELS, 13, 8, 14)
     timestep = torch.tensor([900.0, 500.0, 100.0])
+    if by_shot:
+        levels = [torch.tensor([0.0, 900.0, 500.0])[layout.shot_ids] for layout in layouts]
+        timestep = torch.stack(levels).repeat_interleave(GRID[0] * GRID[1], 1)
     model = build_transformer().eval()
     for block in model.blocks:  # an untrained model's attention hardly matters
         for attention in (block.attn1, block.attn2):
@@ -193,6 +200,45 @@ def test_masks_say_what_the_plan_of_each_layout_says(folder: Path, monkeypatch: 
         assert distance(masked(shots, sees)) < 0.01  # bfloat16
         assert distance(masked(torch.zeros_like(shots), sees)) > 0.03
         assert distance(masked(shots, torch.full_like(sees, 255))) > 0.03
+
+
+def test_every_shot_has_a_noise_level_of_its_own_or_none_and_one_shot_at_least_is_noisy() -> None:
+    torch.manual_seed(0)
+    shots = torch.tensor([[0, 0, 0, 1, 1, 2]] * 200 + [[0, 0, 1, 1, 1, 1]] * 200)
+    sigmas = sigmas_by_shot(shots)
+    assert torch.equal(sigmas[:200, [0, 3]], sigmas[:200, [2, 4]])
+    assert torch.equal(sigmas[200:, [0, 2]], sigmas[200:, [1, 5]])
+    assert (sigmas > 0).any(1).all()
+    assert 0.2 < float((sigmas == 0).float().mean()) < 0.5
+    both = (sigmas[:, 0] > 0) & (sigmas[:, -1] > 0)
+    assert (sigmas[both, 0] != sigmas[both, -1]).all()
+    assert sigmas.max() < 1
+
+
+def test_kept_shots_are_seen_clean_and_nothing_is_asked_of_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = open_bank(folder).whole_scenes(900)
+    kept = (batch.shots == 0)[:, None, :, None, None]
+    seen: dict[str, torch.Tensor] = {}
+
+    class Model(torch.nn.Module):
+        """Right about noisy shots, far off about kept ones."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = torch.nn.ModuleList(torch.nn.Linear(8, 8) for _ in range(4))
+
+        def forward(self, noisy, timestep, text, attention_kwargs, return_dict):
+            seen.update(noisy=noisy, timestep=timestep)
+            self.blocks[3](torch.zeros(*timestep.shape, 8))
+            noise = (noisy - 0.5 * batch.latents) / 0.5
+            return (torch.where(kept, 1e3, noise - batch.latents),)
+
+    monkeypatch.setattr(f"{losses.__module__}.sigmas_by_shot", lambda shots: 0.5 * (shots > 0))
+    loss, frame_loss, _ = losses(Model(), Reader(8), batch, AttentionSettings(), by_shot=True)
+    assert float(loss) == pytest.approx(0, abs=1e-6)
+    assert float(frame_loss) == pytest.approx(0, abs=1e-6)
+    assert torch.equal(seen["noisy"][kept.expand_as(batch.latents)], batch.latents[kept.expand_as(batch.latents)])
+    assert torch.equal(seen["timestep"][0].unique(), torch.tensor([0.0, 500.0]))
 
 
 def test_a_gpu_trains_on_what_processors_have_prepared(folder: Path) -> None:
@@ -258,7 +304,7 @@ def test_the_reader_learns_what_hidden_tokens_know() -> None:
         questions = Reader(hidden.shape[-1])
         optimiser = torch.optim.Adam(questions.parameters(), lr=0.05)
         for _ in range(40):
-            loss = reading_loss(questions, hidden, who, shots, looks, facts, torch.tensor([True] * 4))
+            loss = reading_loss(questions, hidden, who, shots, looks, facts, torch.ones_like(shots, dtype=torch.bool))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
