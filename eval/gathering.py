@@ -118,6 +118,15 @@ def cut_request(
         raise VideoError(f"{source} has no pictures in it")
     rate = fps or _rate(source, None)
     first = round(start * rate)
+    if first >= num_frames:
+        raise StoryboardError(
+            f"the scene was to begin after {start:g} s, but the video ends after {num_frames / rate:.4g} s"
+        )
+    if cuts and first >= cuts[0] > 0:
+        raise StoryboardError(
+            f"the scene begins after {start:g} s, on frame {first}, but the first cut is at frame {cuts[0]}: cuts are "
+            "counted from the first frame of the video, not of the scene"
+        )
     again = Storyboard.from_captions(
         storyboard.global_caption,
         storyboard.captions,

@@ -129,11 +129,11 @@ def place(request: Request, num_frames: int, fps: float, times: np.ndarray | Non
 
     Raises StoryboardError if no shot has a frame.
     """
-    if not request.timed:
-        return Asked(request, None, 0, num_frames, None, 1.0, (UNTIMED,) if len(request.storyboard.shots) > 1 else ())
     times = np.arange(num_frames + 1) / fps if times is None else times
-    policy = _chosen(request, num_frames, fps) if request.policy == "auto" else request.policy
-    if policy == "seconds" and request.fps is None:
+    mean_rate = num_frames / float(times[-1] - times[0])  # a file of variable rate may name another
+    policy = _chosen(request, num_frames, mean_rate) if request.policy == "auto" else request.policy
+    own = request.fps is None  # its frames are those of this very video, which no policy moves
+    if own:
         policy = "frames"
     duration = float(times[-1]) - request.start
     first = _frame_at(request.start, times, fps)
@@ -142,9 +142,15 @@ def place(request: Request, num_frames: int, fps: float, times: np.ndarray | Non
             f"no shot of the storyboard has a frame: the scene was to begin after {request.start:g} s, but the video "
             f"ends after {times[-1]:.4g} s"
         )
+    if not request.timed:
+        notes = (UNTIMED,) if len(request.storyboard.shots) > 1 else ()
+        return Asked(request, None, first, num_frames - first, None, 1.0, notes)
     if policy == "frames":
         scale = 1.0
-        ends = [first + end for end in accumulate(shot.num_frames for shot in request.storyboard.shots)]
+        # `cut_request` counts the frames before the scene at the mean rate: counted so again, its cuts stay in place.
+        before = round(request.start * request.storyboard.fps) if own else first
+        ends = [before + end for end in accumulate(shot.num_frames for shot in request.storyboard.shots)]
+        first = min(first, ends[0] - 1)
     else:
         scale = duration / request.seconds[-1] if policy == "share" else 1.0
         ends = [_frame_at(request.start + scale * end, times, fps) for end in request.seconds]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import numpy as np
 
 from benchmarks.systems import generation
 from benchmarks.systems.models import Models, ModelSettings, model_sha256
+from eval.request import POLICIES
 from holocine.puppet.world import WORLD_VERSION
 
 if TYPE_CHECKING:
@@ -224,8 +226,17 @@ def _video(path: Path, id: str, value: Any) -> dict[str, Any]:
     for key, of in value.items():
         if key not in _HOW:
             raise UnknownSystem(f"{path}, {id}: {key!r} is not known; a video has {', '.join(_HOW)}")
-        whole = key != "cuts" or isinstance(of, list) and all(type(cut) is int for cut in of)
-        if isinstance(of, bool) or not isinstance(of, _HOW[key]) or not whole:
+        good = not isinstance(of, bool) and isinstance(of, _HOW[key])
+        match key:
+            case "cuts":
+                good = good and all(type(cut) is int and cut > 0 for cut in of)
+            case "fps":
+                good = good and 0 < of <= 1000
+            case "start":
+                good = good and 0 <= of < math.inf
+            case "align":
+                good = of in POLICIES
+        if not good:
             raise UnknownSystem(f"{path}, {id}: {key} is {of!r}, but has to be {_SAID[key]}")
     return value
 
@@ -233,8 +244,8 @@ def _video(path: Path, id: str, value: Any) -> dict[str, Any]:
 _SAID = {
     "file": "a file name",
     "cuts": "a list of frame numbers such as [24, 48]",
-    "fps": "a number of frames a second",
-    "start": "a number of seconds",
+    "fps": "a number of frames a second, above 0 and at most 1000",
+    "start": "a number of seconds from 0 up",
     "align": "auto, seconds, frames or share",
 }
 

@@ -158,3 +158,36 @@ def test_a_storyboard_that_was_moved_to_be_run_is_compared_as_it_was_asked():
 def test_what_is_no_way_to_align_is_refused_by_name(how, says):
     with pytest.raises(StoryboardError, match=says):
         Request.of(Storyboard.from_captions("A town.", ["a"]), **how)
+
+
+@pytest.mark.parametrize("policy", ["auto", "seconds", "frames", "share"])
+@pytest.mark.parametrize("start", [0.0, 0.3125, 0.5, 0.5625, 0.8125])
+@pytest.mark.parametrize("varies", [False, True])
+def test_cuts_that_are_frames_of_the_video_itself_stay_where_they_are(tmp_path, policy, start, varies):
+    times = np.arange(97) / 24 if not varies else np.append(0, np.cumsum([2 / 24, 1 / 24, 1 / 24] * 32))
+    frames = np.zeros((96, 16, 16, 3), np.uint8)
+    request = cut_request(
+        Storyboard.from_captions("A town.", ["a", "b", "c"]), [30, 60], frames, 24, start, policy=policy
+    )
+    assert place(request, 96, 24.0, times).cuts == (30, 60)
+
+
+def test_frames_are_counted_at_the_rate_they_are_shown_at_and_not_at_what_a_file_says():
+    times = np.append(0, np.cumsum([2 / 24, 1 / 24, 1 / 24] * 24))  # 72 frames in 4 s
+    board = Storyboard.from_captions("A town.", ["a", "b"], 96, (48,), fps=24)
+    asked = place(Request.of(board), 72, 24.0, times)
+    assert (asked.policy, asked.cuts) == ("seconds", (36,))
+
+
+@pytest.mark.parametrize(
+    ("cuts", "start", "says"),
+    [
+        ([24, 48], 99.0, "the scene was to begin after 99 s, but the video ends after 4 s"),
+        ([24, 48], 1.5, "on frame 36, but the first cut is at frame 24"),
+        (None, 99.0, "was to begin after 99 s, but the video ends after 4 s"),
+    ],
+)
+def test_a_start_that_no_shot_can_follow_is_refused_by_its_own_number(tmp_path, cuts, start, says):
+    write_video(tmp_path / "a.mp4", np.zeros((96, 32, 32, 3), np.uint8), 24)
+    with pytest.raises(StoryboardError, match=says):
+        place(prompt_request(prompt(3), cuts, tmp_path / "a.mp4", start=start), 96, 24.0)

@@ -304,6 +304,23 @@ def test_a_mapping_that_is_none_is_said_at_once(videos, content):
         parse_system(f"folder:{videos / 'map.json'}", ModelSettings())
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("fps", 0, "fps is 0, but has to be a number of frames a second, above 0"),
+        ("fps", -5, "fps is -5"),
+        ("start", float("nan"), "start is nan, but has to be a number of seconds from 0 up"),
+        ("align", "nonsense", "align is 'nonsense', but has to be auto, seconds, frames or share"),
+        ("cuts", [-1], r"cuts is \[-1\], but has to be a list of frame numbers"),
+        ("rate", 3, "'rate' is not known; a video has file, cuts, fps, start, align"),
+    ],
+)
+def test_what_a_mapping_says_of_a_video_is_looked_at_before_anything_runs(videos, key, value, says):
+    (videos / "map.json").write_text(json.dumps({"a": {"file": "b/1.mp4", key: value}}))
+    with pytest.raises(UnknownSystem, match=says):
+        parse_system(f"folder:{videos / 'map.json'}", ModelSettings())
+
+
 def test_another_file_is_another_definition(videos):
     system = parse_system(f"folder:{videos}", ModelSettings())
     before = system.definition(Entry("a", board()), 0)
