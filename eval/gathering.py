@@ -113,7 +113,7 @@ def cut_request(
     fps: frames a second of the video, if it does not say so itself. start: seconds before the first shot. Raises
     `StoryboardError` or `VideoError`.
     """
-    num_frames = len(source) if isinstance(source, np.ndarray) else count_frames(source)
+    num_frames = _num_frames(source)
     if num_frames < 1:
         raise VideoError(f"{source} has no pictures in it")
     rate = fps or _rate(source, None)
@@ -183,8 +183,7 @@ def gather(
     asked = request and place(request, footage.num_frames, footage.fps, times)
     with stopwatch("shots"):
         detection: Detection = detector.detect(footage.thumbnails)
-    if asked is not None and asked.cuts is None:
-        asked = asked.with_found(detection.shot_ranges)
+    asked = asked and asked.with_found(detection.shot_ranges)
     with stopwatch("texts"):
         text, no_text = _texts(encoders, asked)
 
@@ -313,9 +312,13 @@ def _rate(source: Source, request: Request | None) -> float:
         return reader.fps
 
 
+def _num_frames(source: Source) -> int:
+    """How many frames there are, without reading them."""
+    return len(source) if isinstance(source, np.ndarray) else count_frames(source)
+
+
 def _expected_shots(source: Source, request: Request | None, fps: float) -> tuple[range, ...]:
     """Where the shots will lie as far as can be told before the frames are read; some of each are to be embedded."""
     if request is None or not request.timed:
         return ()
-    num_frames = len(source) if isinstance(source, np.ndarray) else count_frames(source)
-    return place(request, max(1, num_frames), fps).shot_ranges
+    return place(request, max(1, _num_frames(source)), fps).shot_ranges

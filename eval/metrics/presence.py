@@ -6,6 +6,8 @@ where it is to be seen, so `character_consistency` counts those pairs of shots a
 
 from __future__ import annotations
 
+from functools import partial
+
 from eval.evidence import Evidence
 from eval.metric import Measured, Metric
 from holocine.prompt import character_tags
@@ -68,25 +70,21 @@ def _intruders(evidence: Evidence) -> Measured:
     return _mean(rows, of, "every character that was looked for is asked for in every shot")
 
 
+_share = partial(Metric, group="inter-shot", range=(0, 1), source=SOURCE)
+
 METRICS: tuple[Metric, ...] = (
-    Metric(
+    _share(
         name="character_presence",
         version=1,
-        group="inter-shot",
         direction="higher",
-        range=(0, 1),
-        source=SOURCE,
         absent_when="no storyboard, no caption with a character's tag, or nothing that finds such characters",
         meaning="Share of the characters asked for, shot by shot, that are seen there.",
         measure=_presence,
     ),
-    Metric(
+    _share(
         name="character_intruders",
         version=1,
-        group="inter-shot",
         direction="lower",
-        range=(0, 1),
-        source=SOURCE,
         absent_when="as character_presence, every character is asked for everywhere, or none is seen as asked",
         meaning="Share of the characters not asked for, shot by shot, that are seen all the same.",
         measure=_intruders,
