@@ -90,7 +90,7 @@ def program() -> NoReturn:
 
 def generate(options: argparse.Namespace) -> None:
     """Generate a video from a storyboard, or again from a video, and write it with a contact sheet beside it."""
-    from holocine.checkpoints import hide_loading_bars, load_pipeline
+    from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.files import check_writable, replacing
     from holocine.video import contact_sheet, visible_size, write_video
 
@@ -104,7 +104,10 @@ def generate(options: argparse.Namespace) -> None:
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
     if changes:
         storyboard = storyboard.model_copy(update=changes)
-    _warn(storyboard.as_run().warnings)
+    doubts = describe(settings["model"]).doubts(storyboard, settings["height"], settings["width"])
+    if doubts and options.strict:
+        raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
+    _warn((*storyboard.as_run().warnings, *doubts))
     size = _size(settings["size"])
     check_writable(out)
     check_writable(sheet)

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+    from holocine.model_card import ModelCard
     from holocine.pipeline import HoloCinePipeline
+    from holocine.storyboard import Storyboard
 
 EMBEDDED = Path(__file__).parent / "puppet" / "weights"
 # What a download of a known repository takes; others are described without a size.
@@ -56,6 +58,8 @@ class ModelFacts:
     pixels_per_token: tuple[int, int]
     max_sequence_length: int
     attention: str
+    max_latent_frames: int = 1024
+    card: ModelCard | None = None  # what it was trained on, if it says so
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
@@ -65,6 +69,12 @@ class ModelFacts:
                 nearest = max(step, round(value / step) * step)
                 raise CheckpointError(f"{name} is {value} pixels, but has to be a multiple of {step}: take {nearest}")
         return height // self.pixels_per_token[0], width // self.pixels_per_token[1]
+
+    def doubts(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> tuple[str, ...]:
+        """What of a storyboard, at a size in pixels or the model's own, lies outside of what the model learnt from."""
+        if self.card is None:
+            return ()
+        return self.card.warnings(storyboard, height or self.height, width or self.width)
 
 
 def load_pipeline(
@@ -128,9 +138,15 @@ def load_pipeline(
 
 def describe(model: str | os.PathLike | None = None) -> ModelFacts:
     """Find a model and read its configs, without its weights; raises `CheckpointError` as `load_pipeline` does."""
+    from holocine.model_card import ModelCard
+
     folder = find_model(model)
     index = _read_json(folder / "model_index.json")
     transformer, vae = (_read_json(folder / name / "config.json") for name in ("transformer", "vae"))
+    try:
+        card = ModelCard.read(folder)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
     scale = vae.get("scale_factor_spatial", 8)
     _, patch_height, patch_width = transformer.get("patch_size", (1, 2, 2))
     return ModelFacts(
@@ -140,6 +156,8 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         pixels_per_token=(scale * patch_height, scale * patch_width),
         max_sequence_length=index.get("max_sequence_length") or 512,
         attention=index.get("default_attention") or "full",
+        max_latent_frames=transformer.get("rope_max_seq_len", 1024),
+        card=card,
     )
 
 

@@ -39,6 +39,9 @@ def _add_generate(commands, run) -> None:
         "-o", "--out", required=True, metavar="OUT.mp4", help="video to write; OUT.png is its contact sheet"
     )
     command.add_argument("--quiet", action="store_true", help="no progress bar")
+    command.add_argument(
+        "--strict", action="store_true", help="make nothing if the storyboard lies outside of what the model learnt"
+    )
 
     sampling = command.add_argument_group("sampling (the model's defaults if not given)")
     sampling.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
@@ -146,7 +149,9 @@ def _add_convert(commands, run) -> None:
 
 def _add_storyboard(command) -> None:
     command.add_argument(
-        "storyboard", metavar="STORYBOARD", help=".yaml or .json file, or a video made by this program"
+        "storyboard",
+        metavar="STORYBOARD",
+        help=".yaml or .json file, HoloCine's prompt in a .txt, or a video made by this program",
     )
     command.add_argument(
         "--fix", action="store_true", help="put right a wrong number in 'This scene contains N shots.'"

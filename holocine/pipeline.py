@@ -25,6 +25,7 @@ from .attention import AttentionSettings
 from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, PromptTooLong, TextWindows, clean, text_windows
 from .scheduler import HoloCineScheduler
 from .storyboard import Storyboard
+from .timeline import check_positions
 from .transformer import HoloCineTransformer3DModel
 
 BOUNDARY_RATIO = 0.875
@@ -182,6 +183,7 @@ class HoloCinePipeline(WanPipeline):
         self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, output_type)
         self._check_shares(below, eta)
         self._guidance_below = below
+        check_positions(storyboards[0].num_frames, self.transformer.config.rope_max_seq_len)
         latents_shape = self._latents_shape(storyboards, height, width)
         _check_tensor("latents", latents, latents_shape)
         text_shape = (len(storyboards), None, self.transformer.config.text_dim)

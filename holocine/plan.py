@@ -7,8 +7,9 @@ from typing import Any
 
 from holocine.attention import AttentionSettings, shot_pattern
 from holocine.checkpoints import ModelFacts, load_tokenizer
-from holocine.prompt import clean, text_windows
+from holocine.prompt import PromptTooLong, clean, text_windows
 from holocine.storyboard import Storyboard
+from holocine.timeline import check_positions
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,17 @@ def make_plan(
     ValueError for an unknown attention.
     """
     storyboard = storyboard.as_run()
+    doubts = facts.doubts(storyboard, height, width)
     settings = AttentionSettings.parse(attention or facts.attention)
+    check_positions(storyboard.num_frames, facts.max_latent_frames)
     rows, columns = facts.token_grid(height, width)
     layout = storyboard.layout(rows, columns)
     tokenizer = load_tokenizer(facts)
     prompt = clean(storyboard.prompt)
-    windows = text_windows(prompt, tokenizer, max_length=facts.max_sequence_length)
+    try:
+        windows = text_windows(prompt, tokenizer, max_length=facts.max_sequence_length)
+    except PromptTooLong as error:
+        raise PromptTooLong("; ".join([str(error), *doubts[:1]])) from None
     pattern = shot_pattern(layout, settings.mode, settings.summary)
     shots = tuple(
         ShotPlan(
@@ -108,7 +114,7 @@ def make_plan(
         attention=settings.mode if settings.mode != "sparse" else f"sparse:{settings.summary}",
         attention_pairs=sum(tokens * (tokens + pattern.num_summary_tokens) for tokens in pattern.group_tokens),
         full_attention_pairs=layout.num_tokens**2,
-        warnings=storyboard.warnings,
+        warnings=(*storyboard.warnings, *doubts),
     )
 
 

@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 import ftfy
@@ -33,6 +34,7 @@ DEFAULT_NEGATIVE_PROMPT = (
 
 _TAG = re.compile(r"\[\s*(global\s+caption|per\s+shot\s+caption|shot\s+cut)\s*\]", re.IGNORECASE)
 _CHARACTER = re.compile(r"\[character\d+\]")
+_NEARLY = 0.75  # of the letters of a tag, in order
 _OPENING, _CLOSING = "[［【〔〖〚", "]］】〕〗〛"
 _BRACKETED = re.compile(rf"[{re.escape(_OPENING)}]([^{re.escape(_OPENING + _CLOSING)}]{{1,40}})[{re.escape(_CLOSING)}]")
 _CHARACTER_WORD = re.compile(r"character\s*(\d+)", re.IGNORECASE)
@@ -215,6 +217,18 @@ def text_windows(
 def character_tags(text: str) -> tuple[str, ...]:
     """Return the character tags in `text`, such as `[character1]`, each once and in order of appearance."""
     return tuple(dict.fromkeys(_CHARACTER.findall(ascii_tags(text))))
+
+
+def misspelt_tags(text: str) -> dict[str, str]:
+    """What in brackets is nearly a character tag, and the tag that is meant: `[charcter1]` -> `[character1]`."""
+    found = {}
+    for match in _BRACKETED.finditer(text):
+        if _CHARACTER.fullmatch(written := ascii_tags(match[0])) or not (number := re.search(r"\d+", written)):
+            continue
+        meant = f"[character{number[0]}]"
+        if SequenceMatcher(None, re.sub(r"\s", "", written.lower()), meant).ratio() > _NEARLY:
+            found[match[0]] = meant
+    return found
 
 
 def character_descriptions(global_caption: str) -> dict[str, str]:

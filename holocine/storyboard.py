@@ -29,6 +29,7 @@ from holocine.prompt import (
     clean,
     format_prompt,
     holds_tag,
+    misspelt_tags,
     state_shots,
     stated_shots,
     tidy_caption,
@@ -198,9 +199,12 @@ class Storyboard(_Frozen):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a storyboard from a .yaml, .yml or .json file. Every StoryboardError names the file."""
+        """Read a storyboard from a .yaml, .yml or .json file, or HoloCine's prompt from a .txt, whose shots are even.
+
+        Every StoryboardError names the file.
+        """
         path = Path(path)
-        readers = {".json": cls.from_json, ".yaml": cls.from_yaml, ".yml": cls.from_yaml}
+        readers = {".json": cls.from_json, ".yaml": cls.from_yaml, ".yml": cls.from_yaml, ".txt": cls.from_prompt}
         if path.suffix.lower() not in readers:
             raise StoryboardError(f"{path}: a storyboard file ends in {', '.join(readers)}")
         try:
@@ -356,6 +360,11 @@ def _doubts(storyboard: Storyboard) -> Iterable[str]:
         for tag in character_tags(caption):
             if tag not in introduced:
                 yield f"shot {shot} of {n}: {tag} is not introduced in the global caption"
+    texts = {"the global caption": storyboard.global_caption}
+    texts |= {f"shot {shot} of {n}": caption for shot, caption in enumerate(storyboard.captions, start=1)}
+    for where, text in texts.items():
+        for written, meant in misspelt_tags(text).items():
+            yield f"{where}: {written} is no character's tag: write {meant}"
     stated = stated_shots(storyboard.global_caption)
     if stated is not None and stated != n:
         yield f"the global caption says that the scene contains {stated} shots, but there are {n}"

@@ -39,6 +39,13 @@ def num_latent_frames(num_frames: int) -> int:
     return (num_frames - 1) // FRAMES_PER_LATENT + 1
 
 
+def check_positions(num_frames: int, most: int) -> None:
+    """Raise ValueError if a video of `num_frames` has more latent frames than a model has positions (`most`)."""
+    if num_latent_frames(num_frames) > most:
+        longest = (most - 1) * FRAMES_PER_LATENT + 1
+        raise ValueError(f"the video has {num_frames:,} frames, but this model has positions for {longest:,} only")
+
+
 def spread_cuts(num_shots: int, num_frames: int) -> tuple[int, ...]:
     """Return the cuts that divide `num_frames` frames evenly into `num_shots` shots, each cut snapped to 4t + 1.
 

@@ -129,9 +129,10 @@ def review(draft: Draft, model: Model, limits: Limits, attention: str | None = N
         plan = make_plan(storyboard, model.facts, attention=attention)
     except (PromptTooLong, ValueError) as error:
         findings.insert(0, _finding("error", str(error)))
+    if model.facts.card is not None:
+        findings += [_finding("warning", doubt.text) for doubt in model.facts.card.doubts(storyboard.as_run())]
     readings: tuple[dict[str, Any] | None, ...] = ()
     if model.theatre:
-        findings += [Finding("warning", text, shot) for shot, text in vocabulary.doubts(storyboard)]
         readings = tuple(vocabulary.read_caption(text) for text in storyboard.captions)
     return Review(tuple(findings), storyboard, plan, characters, readings)
 

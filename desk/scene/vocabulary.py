@@ -1,15 +1,14 @@
 """The words of the puppet theatre, for the embedded model, which knows no others.
 
-Captions are put together from choices, read back into choices, and checked for words that the model never saw.
+Captions are put together from choices, and read back into choices.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from eval.encoders.theatre import vocabulary
 from holocine.puppet import captions as words
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import (
@@ -19,7 +18,6 @@ from holocine.puppet.world import (
     COLOURS,
     FRAMINGS,
     HATS,
-    MIN_SHOT_FRAMES,
     PROPS,
     SETTINGS,
     SIZES,
@@ -27,9 +25,6 @@ from holocine.puppet.world import (
 )
 from holocine.storyboard import Storyboard
 
-FRAMES_TRAINED = (33, 97)  # the shortest and longest scenes that the embedded model learnt from
-MOST_SHOTS = 6
-_WORD = re.compile(r"[^\W\d_]+")
 _TAG = re.compile(r"\[character\d+\]")
 
 
@@ -87,36 +82,6 @@ def _choice(text: str, table: Mapping[str, tuple[str, ...]]) -> str | None:
     """The choice one of whose wordings is in `text`; the longest wording counts, since some contain others."""
     found = [(len(option), choice) for choice, options in table.items() for option in options if option.lower() in text]
     return max(found)[1] if found else None
-
-
-def unknown_words(text: str) -> list[str]:
-    """The words of a caption that the embedded model never saw, each once, as they are written."""
-    found: dict[str, str] = {}
-    for word in _WORD.findall(_TAG.sub(" ", text)):
-        if word.lower() not in vocabulary():
-            found.setdefault(word.lower(), word)
-    return list(found.values())
-
-
-def doubts(storyboard: Storyboard) -> Iterator[tuple[int | None, str]]:
-    """What in a storyboard lies outside the world that the embedded model learnt: shot (from 1) and sentence."""
-    captions = {None: storyboard.global_caption, **dict(enumerate(storyboard.captions, start=1))}
-    for shot, caption in captions.items():
-        if found := unknown_words(caption):
-            shown = ", ".join(f"“{word}”" for word in found[:5]) + (" and others" if len(found) > 5 else "")
-            where = f"Shot {shot}: the" if shot else "The"
-            yield shot, f"{where} puppet theatre has never heard of {shown}; it will show something else."
-    for number, shot in enumerate(storyboard.shots, start=1):
-        if shot.num_frames < MIN_SHOT_FRAMES:
-            yield (
-                number,
-                f"Shot {number} lasts {shot.num_frames} frames; the theatre's shots last at least {MIN_SHOT_FRAMES}.",
-            )
-    if storyboard.num_shots > MOST_SHOTS:
-        yield None, f"{storyboard.num_shots} shots; the theatre's scenes have at most {MOST_SHOTS}."
-    shortest, longest = FRAMES_TRAINED
-    if not shortest <= storyboard.num_frames <= longest:
-        yield None, f"{storyboard.num_frames} frames; the theatre's scenes last {shortest} to {longest}."
 
 
 def surprise(seed: int) -> Storyboard:

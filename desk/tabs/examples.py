@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parents[2] / "examples"
 VIDEOS = FOLDER / "videos"
+CINEMA = FOLDER / "cinema"  # storyboards for other weights
 NOTE = "An example, made earlier by the embedded model. Edit its storyboard, or make it again."
 
 
@@ -42,8 +43,7 @@ class Example:
 def load_examples(theatre: bool) -> tuple[Example, ...]:
     """The examples for the embedded model, or for other models: storyboards for HoloCine's 14B weights."""
     if not theatre:
-        boards = {path.stem: Storyboard.load(path) for path in sorted(FOLDER.glob("*.yaml"))}
-        return tuple(Example(name, board, None) for name, board in boards.items() if board.num_frames > 200)
+        return tuple(Example(path.stem, Storyboard.load(path), None) for path in sorted(CINEMA.glob("*.yaml")))
     examples = []
     for path in sorted(VIDEOS.glob("*.mp4")):
         try:

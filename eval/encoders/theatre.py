@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 from holocine.prompt import clean
-from holocine.puppet.captions import (
-    ACTION_WORDS,
-    CAMERA_WORDS,
-    HAT_WORDS,
-    PROP_WORDS,
-    SETTING_SENTENCES,
-    SETTING_WORDS,
-    SIZE_WORDS,
-)
-from holocine.puppet.world import BODIES, COLOURS
+from holocine.puppet.captions import vocabulary
 from holocine.storyboard import Storyboard
 
 _WORD = re.compile(r"[a-z]+")
 _TAG = re.compile(r"\[character\d+\]")
-_FRAMES_AND_LINKS = """
-    a an the and of in is are with wearing holding puppet puppets this scene contains shot shots string lanterns hangs
-    above light up insert empty stage without nobody view over shoulder seen past
-"""
 _KNOWN_SHARE = 0.8
-
-
-@cache
-def vocabulary() -> frozenset[str]:
-    """Every word that the theatre's captions use, in lower case."""
-    phrases = [_FRAMES_AND_LINKS, *SETTING_SENTENCES, *COLOURS, *BODIES, *HAT_WORDS.values(), *PROP_WORDS.values()]
-    for table in (SETTING_WORDS, SIZE_WORDS, ACTION_WORDS, CAMERA_WORDS):
-        phrases += [phrase for choices in table.values() for phrase in choices]
-    return frozenset(_WORD.findall(" ".join(phrases).lower()))
 
 
 def is_of_the_theatre(storyboard: Storyboard) -> bool:

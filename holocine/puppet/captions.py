@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 import numpy as np
 
-from holocine.puppet.world import FPS, Puppet, Scene, ShotPlan
+from holocine.puppet.world import BODIES, COLOURS, FPS, Puppet, Scene, ShotPlan
 from holocine.storyboard import Shot, Storyboard
 
 SETTING_WORDS = {
@@ -41,6 +44,19 @@ HAT_WORDS = {
     "party hat": "a party hat",
 }
 PROP_WORDS = {"balloon": "a balloon", "flower": "a flower", "umbrella": "an umbrella"}
+_FRAMES_AND_LINKS = """
+    a an the and of in is are with wearing holding puppet puppets this scene contains shot shots string lanterns hangs
+    above light up insert empty stage without nobody view over shoulder seen past
+"""
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Every word that the theatre's captions use, in lower case."""
+    phrases = [_FRAMES_AND_LINKS, *SETTING_SENTENCES, *COLOURS, *BODIES, *HAT_WORDS.values(), *PROP_WORDS.values()]
+    for table in (SETTING_WORDS, SIZE_WORDS, ACTION_WORDS, CAMERA_WORDS):
+        phrases += [phrase for choices in table.values() for phrase in choices]
+    return frozenset(re.findall("[a-z]+", " ".join(phrases).lower()))
 
 
 def _article(word: str) -> str:

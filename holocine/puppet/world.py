@@ -17,6 +17,7 @@ WORLD_VERSION = 2  # raised by every change of what scenes look like: videos of 
 HEIGHT, WIDTH, FPS = 64, 112, 12
 MIN_SHOT_FRAMES = 16  # 1.33 s; shorter shots are not told apart reliably by cut detectors
 NUM_STRETCHES = 4
+MOST_PUPPETS, MOST_SHOTS = 3, 6
 
 COLOURS = {
     "red": (212, 44, 46),
@@ -156,9 +157,9 @@ def sample_scene(
     rng = np.random.default_rng(seed)
     if lengths is None:
         longest = (num_frames - 1) // MIN_SHOT_FRAMES
-        count = num_shots or int(rng.integers(2, max(2, min(longest, 6)) + 1))
+        count = num_shots or int(rng.integers(2, max(2, min(longest, MOST_SHOTS)) + 1))
         lengths = sample_lengths(rng, count, num_frames)
-    puppets = sample_puppets(rng, int(rng.choice((1, 2, 3), p=(0.22, 0.58, 0.2))))
+    puppets = sample_puppets(rng, int(rng.choice((1, 2, MOST_PUPPETS), p=(0.22, 0.58, 0.2))))
     shots: list[ShotPlan] = []
     for length in lengths:
         previous = shots[-1] if shots else None

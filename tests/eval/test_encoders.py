@@ -60,7 +60,7 @@ def pictures():
 
 
 def real_storyboard():
-    return Storyboard.load("examples/night_train.yaml")
+    return Storyboard.load("examples/cinema/night_train.yaml")
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -458,6 +458,6 @@ def test_the_theatres_storyboards_are_recognised_whatever_their_wording():
 
 def test_other_worlds_are_not_the_theatre():
     for name in ("night_train", "clockmaker", "harbour_race"):
-        assert not is_of_the_theatre(Storyboard.load(f"examples/{name}.yaml"))
+        assert not is_of_the_theatre(Storyboard.load(f"examples/cinema/{name}.yaml"))
     marionettes = "An old theatre in Prague, lit by gas lamps. [character1] is a carved wooden puppet with moving jaws."
     assert not is_of_the_theatre(Storyboard.from_captions(marionettes, ["Close-up of [character1] bowing."], 5))

@@ -476,7 +476,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         "missing.yaml": "missing.yaml: cannot be read: No such file or directory",
         "folder.yaml": "folder.yaml: cannot be read: Is a directory",
         "latin.yaml": r"latin.yaml: is not UTF-8 text \(byte 10\)",
-        "film.mp4": "film.mp4: a storyboard file ends in .json, .yaml, .yml",
+        "film.mp4": "film.mp4: a storyboard file ends in .json, .yaml, .yml, .txt",
         "bad.yaml": "bad.yaml: shots is empty",
     }.items():
         with pytest.raises(StoryboardError, match=message):

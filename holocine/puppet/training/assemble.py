@@ -10,10 +10,14 @@ import torch
 from diffusers import AutoencoderKLWan
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
+from holocine.model_card import CARD as CARD_FILE
+from holocine.model_card import ModelCard
 from holocine.pipeline import HoloCinePipeline
+from holocine.puppet.captions import vocabulary
 from holocine.puppet.training.batches import TEXT_LENGTH
+from holocine.puppet.training.data import FRAME_COUNTS
 from holocine.puppet.training.transformer import SHIFT
-from holocine.puppet.world import HEIGHT, WIDTH
+from holocine.puppet.world import FPS, HEIGHT, MIN_SHOT_FRAMES, MOST_PUPPETS, MOST_SHOTS, WIDTH
 from holocine.scheduler import HoloCineScheduler
 from holocine.transformer import HoloCineTransformer3DModel
 
@@ -22,6 +26,16 @@ GUIDANCE = 3.0
 GUIDANCE_BELOW = 0.93
 ETA = 1.0
 MAX_SHARD = "9MB"
+CARD = ModelCard(
+    world="a puppet theatre",
+    sizes=((HEIGHT, WIDTH),),
+    fps=(FPS,),
+    frames=(min(FRAME_COUNTS), max(FRAME_COUNTS)),
+    shots=(1, MOST_SHOTS),
+    shot_frames=MIN_SHOT_FRAMES,
+    characters=MOST_PUPPETS,
+    words=vocabulary(),
+)
 
 
 def assemble(text: Path, vae: Path, transformer: Path, out: Path, attention: str = "sparse") -> None:
@@ -55,8 +69,9 @@ def assemble(text: Path, vae: Path, transformer: Path, out: Path, attention: str
     for config in temporary.glob("*/config.json"):  # where a part was trained is not part of it
         kept = {key: value for key, value in json.loads(config.read_text()).items() if key != "_name_or_path"}
         config.write_text(json.dumps(kept, indent=2) + "\n")
+    CARD.write(temporary)
     for kept in out.glob("*.*"):  # the card, its pictures and its measurements
-        if kept.name != "model_index.json":
+        if kept.name not in ("model_index.json", CARD_FILE):
             shutil.copy2(kept, temporary / kept.name)
     if out.exists():
         shutil.rmtree(out)

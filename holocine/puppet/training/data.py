@@ -13,21 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from holocine.puppet.renderer import render
-from holocine.puppet.world import Scene, sample_lengths, sample_scene
+from holocine.puppet.world import MIN_SHOT_FRAMES, MOST_SHOTS, Scene, sample_lengths, sample_scene
 
 SHARD_SCENES = 16
 TRAINING_SEED = 1_000_000  # scenes with seeds below are never trained on
 STILLS_PER_SHOT = 2
 STILLS_SCENES = 64
 _STILLS_SEED = 1_000_000_000  # scenes of which only stills are drawn
-_FRAME_COUNTS = (33, 49, 65, 65, 65, 65, 81, 97)
+FRAME_COUNTS = (33, 49, 65, 65, 65, 65, 81, 97)
 
 
 def shard_lengths(shard: int) -> tuple[int, ...]:
     """The shot lengths shared by a shard's scenes."""
     rng = np.random.default_rng((9, shard))
-    num_frames = int(rng.choice(_FRAME_COUNTS))
-    longest = min((num_frames - 1) // 16, 6)
+    num_frames = int(rng.choice(FRAME_COUNTS))
+    longest = min((num_frames - 1) // MIN_SHOT_FRAMES, MOST_SHOTS)
     return sample_lengths(rng, int(rng.integers(min(2, longest), longest + 1)), num_frames)
 
 

@@ -17,9 +17,8 @@ from torch import nn
 
 from holocine.puppet.facts import CAPTION_FACTS, FACTS, TRAITS, shot_facts
 from holocine.puppet.stage import stretch_order
-from holocine.puppet.world import NUM_STRETCHES, SCARVES, Scene
+from holocine.puppet.world import MOST_PUPPETS, MOST_SHOTS, NUM_STRETCHES, SCARVES, Scene
 
-MOST_PUPPETS, MOST_SHOTS = 3, 6
 LOOKS = {**TRAITS, "scarf": tuple(SCARVES)}
 _FACT_NAMES = (*(name for name in CAPTION_FACTS if name[:-1] not in TRAITS), "light")
 _FACT_NUMBERS = [list(FACTS).index(name) for name in _FACT_NAMES]

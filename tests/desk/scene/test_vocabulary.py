@@ -1,6 +1,7 @@
 import pytest
 
 from desk.scene import vocabulary
+from holocine.checkpoints import describe
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import sample_scene
 
@@ -17,21 +18,9 @@ def test_captions_of_the_theatre_are_read_back_into_the_choices_behind_them(seed
             assert (read["size"], read["action"]) == (shot.size, shot.action)
 
 
-def test_no_caption_of_the_theatre_has_an_unknown_word():
+def test_a_surprise_holds_nothing_that_the_embedded_model_did_not_learn():
     for seed in range(100, 130):
-        assert not list(vocabulary.doubts(vocabulary.surprise(seed)))
-
-
-def test_unknown_words_are_named_once_as_written():
-    assert vocabulary.unknown_words("[character1] rides a Dragon, a dragon!") == ["rides", "Dragon"]
-
-
-def test_what_the_theatre_never_did_is_doubtful():
-    board = to_storyboard(sample_scene(5, lengths=(13, *[16] * 7)))
-    texts = [text for _, text in vocabulary.doubts(board)]
-    assert any("lasts 13 frames" in text for text in texts)
-    assert any("8 shots" in text for text in texts)
-    assert any("125 frames" in text for text in texts)
+        assert describe().doubts(vocabulary.surprise(seed)) == ()
 
 
 def test_free_text_is_no_choice():

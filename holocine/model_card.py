@@ -1,0 +1,159 @@
+"""What a model learnt from, said in `card.json` beside its weights, and what of a storyboard lies outside of it.
+
+A model shows something for any words and at any size. Where it never saw the like, that is a texture or another scene,
+and nothing tells so but this. Models without a card are taken at their word.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from holocine.files import replacing
+from holocine.prompt import character_tags, clean
+from holocine.storyboard import Storyboard
+
+CARD = "card.json"
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_BRACKETED = re.compile(r"\[[^\]]*\]")
+_SHOWN_WORDS = 5
+_FOREIGN_SHARE = 0.4  # of unknown words, from which a storyboard is of another world
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A sentence about what a model did not learn.
+
+    shot: the one it is about, from 1, or None. word: whether it is about words.
+    """
+
+    text: str
+    shot: int | None = None
+    word: bool = False
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model was trained on.
+
+    world: what it can show, in a few words. sizes: (height, width) in pixels. fps: frames a second. frames, shots: the
+    fewest and the most of a scene. shot_frames: the fewest of a shot. characters: the most of a scene. words: all that
+    its captions used, in lower case; empty for a model that reads any.
+    """
+
+    world: str
+    sizes: tuple[tuple[int, int], ...]
+    fps: tuple[float, ...]
+    frames: tuple[int, int]
+    shots: tuple[int, int]
+    shot_frames: int
+    characters: int
+    words: frozenset[str] = frozenset()
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelCard | None:
+        """The card of a model's folder, None where there is none; raises ValueError for one that is damaged."""
+        path = folder / CARD
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} cannot be read ({error}): put it right, or take it away") from None
+        try:
+            return cls(
+                world=str(plain["world"]),
+                sizes=tuple((int(height), int(width)) for height, width in plain["sizes"]),
+                fps=tuple(map(float, plain["fps"])),
+                frames=_pair(plain["frames"]),
+                shots=_pair(plain["shots"]),
+                shot_frames=int(plain["shot_frames"]),
+                characters=int(plain["characters"]),
+                words=frozenset(map(str, plain["words"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no card of a model ({error!r}): put it right, or take it away") from None
+
+    def write(self, folder: Path) -> None:
+        """Write the card into a model's folder."""
+        plain = asdict(self) | {"words": sorted(self.words)}
+        with replacing(folder / CARD) as path:
+            path.write_text(json.dumps(plain) + "\n", encoding="utf-8")
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of a caption that the model never saw, each once, as they are written."""
+        found = {word.lower(): word for word in reversed(_words(text)) if word.lower() not in self.words}
+        return tuple(reversed(found.values())) if self.words else ()
+
+    def doubts(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> Iterator[Doubt]:
+        """What in a storyboard, at a size in pixels if that is known, the model did not learn."""
+        captions = {None: storyboard.global_caption, **dict(enumerate(storyboard.captions, start=1))}
+        for shot, caption in captions.items():
+            if found := self.unknown_words(caption):
+                where = f"shot {shot} of {storyboard.num_shots}" if shot else "the global caption"
+                text = f"{where}: the model has never heard of {_listed(found)}; it will show something else"
+                yield Doubt(text, shot, word=True)
+        for number, shot in enumerate(storyboard.shots, start=1):
+            if shot.num_frames < self.shot_frames:
+                text = (
+                    f"lasts {_frames(shot.num_frames)}, but the model learnt from shots of {self.shot_frames} and more"
+                )
+                yield Doubt(f"shot {number} of {storyboard.num_shots}: {text}", number)
+        yield from map(Doubt, self._numbers(storyboard, height, width))
+
+    def _numbers(self, storyboard: Storyboard, height: int | None, width: int | None) -> Iterator[str]:
+        least, most = self.shots
+        if not least <= storyboard.num_shots <= most:
+            yield f"the scene has {storyboard.num_shots} shots, but the model learnt from {least} to {most}"
+        least, most = self.frames
+        if not least <= storyboard.num_frames <= most:
+            yield f"the scene has {_frames(storyboard.num_frames)}, but the model learnt from {least} to {most}"
+        if (found := len(character_tags(storyboard.prompt))) > (most := self.characters):
+            yield f"the scene has {found} characters, but the model learnt from at most {most} and mixes them up"
+        if storyboard.fps not in self.fps:
+            known = " or ".join(f"{rate:g}" for rate in self.fps)
+            yield f"the video has {storyboard.fps:g} frames a second, but the model learnt how things move at {known}"
+        if height and width and (height, width) not in self.sizes:
+            known = " or ".join(f"{across}x{down}" for down, across in self.sizes)
+            yield f"the pictures have {width}x{height} pixels, but the model learnt from {known}: expect patterns"
+
+    def foreign(self, storyboard: Storyboard) -> str | None:
+        """A sentence if the storyboard is of another world than the model's, by the share of words it never saw."""
+        text = " ".join((storyboard.global_caption, *storyboard.captions))
+        words = _words(text)
+        unknown = [word for word in words if word.lower() not in self.words] if self.words else []
+        if not words or len(unknown) / len(words) < _FOREIGN_SHARE:
+            return None
+        return (
+            f"this model knows {self.world} only, and {len(unknown)} of the {len(words)} words of this storyboard, "
+            f"such as {_listed(self.unknown_words(text))}, are not of it: it will show something else; name the "
+            "model that it was written for"
+        )
+
+    def warnings(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> tuple[str, ...]:
+        """The doubts as sentences; of a storyboard from another world, that and not every word."""
+        doubts = list(self.doubts(storyboard, height, width))
+        if foreign := self.foreign(storyboard):
+            return foreign, *(doubt.text for doubt in doubts if not doubt.word)
+        return tuple(doubt.text for doubt in doubts)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(_BRACKETED.sub(" ", clean(text)))
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    more = " and others" if len(words) > _SHOWN_WORDS else ""
+    return ", ".join(f"“{word}”" for word in words[:_SHOWN_WORDS]) + more
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'s'[: count != 1]}"
+
+
+def _pair(value: list) -> tuple[int, int]:
+    least, most = value
+    return int(least), int(most)

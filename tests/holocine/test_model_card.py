@@ -1,0 +1,87 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from holocine.__main__ import main
+from holocine.checkpoints import describe
+from holocine.model_card import CARD, ModelCard
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.training.assemble import CARD as THEATRE
+from holocine.puppet.world import sample_scene
+from holocine.storyboard import Storyboard
+
+
+def test_the_embedded_models_card_is_what_its_training_says():
+    assert describe().card == THEATRE
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_scene_of_the_theatre_is_doubtful(seed):
+    assert describe().doubts(to_storyboard(sample_scene(seed))) == ()
+
+
+def test_a_storyboard_of_another_world_is_told_so_in_one_sentence():
+    board = Storyboard.load("examples/cinema/clockmaker.yaml")
+    first, *rest = describe().doubts(board)
+    assert first.startswith("this model knows a puppet theatre only") and "“narrow”" in first
+    assert rest == [
+        "the scene has 241 frames, but the model learnt from 33 to 97",
+        "the video has 15 frames a second, but the model learnt how things move at 12",
+    ]
+
+
+def test_single_words_that_were_never_learnt_are_named_with_their_shot():
+    shots = ["Wide shot of [character1] walking left.", "Close-up of a cat's hat."]
+    board = Storyboard.from_captions("[character1] is a red round puppet with no hat.", shots, 65, fps=12)
+    assert describe().doubts(board) == (
+        "shot 2 of 2: the model has never heard of “cat's”; it will show something else",
+    )
+
+
+def test_other_sizes_more_characters_and_shorter_shots_are_doubtful():
+    caption = " ".join(f"[character{i}] is a red round puppet with no hat." for i in range(1, 5))
+    board = Storyboard.from_captions(caption, ["[character1] jumping."] * 7, 65, fps=12)
+    doubts = "\n".join(describe().doubts(board, 128, 224))
+    assert "4 characters, but the model learnt from at most 3" in doubts
+    assert "7 shots, but the model learnt from 1 to 6" in doubts
+    assert "224x128 pixels, but the model learnt from 112x64" in doubts
+    assert "lasts 8 frames" in doubts
+
+
+def test_a_card_is_read_as_it_was_written(tmp_path):
+    card = replace(THEATRE, words=frozenset(), sizes=((480, 832), (720, 1280)))
+    card.write(tmp_path)
+    assert ModelCard.read(tmp_path) == card
+    assert card.unknown_words("Anything at all.") == ()
+
+
+def test_a_model_without_a_card_is_taken_at_its_word(tmp_path):
+    assert ModelCard.read(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"world": "x"})])
+def test_a_damaged_card_is_named(tmp_path, text):
+    (tmp_path / CARD).write_text(text)
+    with pytest.raises(ValueError, match=r"card\.json .*put it right, or take it away"):
+        ModelCard.read(tmp_path)
+
+
+def test_strict_makes_nothing_of_what_the_model_did_not_learn(tmp_path, capsys):
+    out = tmp_path / "out.mp4"
+    assert main(["generate", "examples/cinema/night_train.yaml", "--strict", "-o", str(out)]) == 2
+    assert "knows a puppet theatre only" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_text_too_long_for_a_model_of_another_world_says_which_world_it_is(capsys):
+    assert main(["plan", "examples/cinema/night_train.yaml"]) == 2
+    assert "580 text tokens" in (said := capsys.readouterr().err) and "puppet theatre only" in said
+
+
+def test_more_frames_than_a_model_has_positions_for_are_one_sentence(tmp_path, capsys):
+    long = tmp_path / "long.yaml"
+    long.write_text("global_caption: A beach.\nfps: 12\nshots:\n- caption: Wide shot.\n  num_frames: 20001\n")
+    for command in (["plan", str(long)], ["generate", str(long), "-o", str(tmp_path / "out.mp4")]):
+        assert main(command) == 2
+        assert "20,001 frames, but this model has positions for 509 only" in capsys.readouterr().err
