@@ -104,13 +104,13 @@ def generate(options: argparse.Namespace) -> None:
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
     if changes:
         storyboard = storyboard.model_copy(update=changes)
+    size = _size(settings["size"])
+    check_writable(out)
+    check_writable(sheet)
     doubts = describe(settings["model"]).doubts(storyboard, settings["height"], settings["width"])
     if doubts and options.strict:
         raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
     _warn((*storyboard.as_run().warnings, *doubts))
-    size = _size(settings["size"])
-    check_writable(out)
-    check_writable(sheet)
 
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()

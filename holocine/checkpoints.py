@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holocine.cost import TransformerShape
+
 if TYPE_CHECKING:
     import torch
 
@@ -50,7 +52,11 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token."""
+    """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token.
+
+    steps, guidance, guidance_below, negative_prompt: the defaults of denoising; shift: of its noise schedule. experts:
+    transformers, of which one runs at a time.
+    """
 
     folder: Path
     height: int
@@ -58,6 +64,13 @@ class ModelFacts:
     pixels_per_token: tuple[int, int]
     max_sequence_length: int
     attention: str
+    steps: int
+    guidance: float
+    guidance_below: float
+    negative_prompt: str
+    shift: float
+    transformer: TransformerShape
+    experts: int = 1
     max_latent_frames: int = 1024
     card: ModelCard | None = None  # what it was trained on, if it says so
 
@@ -75,6 +88,12 @@ class ModelFacts:
         if self.card is None:
             return ()
         return self.card.warnings(storyboard, height or self.height, width or self.width)
+
+    def guided_steps(self, steps: int, guidance: float) -> int:
+        """How many of so many steps are guided: those not noisier than `guidance_below`."""
+        levels = (1 - step / steps for step in range(steps))
+        noise = (self.shift * level / (1 + (self.shift - 1) * level) for level in levels)
+        return sum(sigma <= self.guidance_below for sigma in noise) if guidance > 1 else 0
 
 
 def load_pipeline(
@@ -139,6 +158,7 @@ def load_pipeline(
 def describe(model: str | os.PathLike | None = None) -> ModelFacts:
     """Find a model and read its configs, without its weights; raises `CheckpointError` as `load_pipeline` does."""
     from holocine.model_card import ModelCard
+    from holocine.prompt import DEFAULT_NEGATIVE_PROMPT
 
     folder = find_model(model)
     index = _read_json(folder / "model_index.json")
@@ -156,9 +176,24 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         pixels_per_token=(scale * patch_height, scale * patch_width),
         max_sequence_length=index.get("max_sequence_length") or 512,
         attention=index.get("default_attention") or "full",
+        steps=index.get("default_num_inference_steps") or 50,
+        guidance=5.0 if index.get("default_guidance_scale") is None else index["default_guidance_scale"],
+        guidance_below=1.0 if index.get("default_guidance_below") is None else index["default_guidance_below"],
+        negative_prompt=DEFAULT_NEGATIVE_PROMPT if (text := index.get("default_negative_prompt")) is None else text,
+        shift=_shift_of(folder),
+        transformer=TransformerShape.of(transformer),
+        experts=2 if (index.get("transformer_2") or [None])[0] else 1,
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
         card=card,
     )
+
+
+def _shift_of(folder: Path) -> float:
+    """The shift of a model's noise schedule; a stock Wan folder is run with HoloCine's."""
+    if not (folder / "scheduler" / "scheduler_config.json").is_file():
+        return SHIFT
+    config = _read_json(folder / "scheduler" / "scheduler_config.json")
+    return float(config.get("shift", SHIFT)) if config.get("_class_name") == "HoloCineScheduler" else SHIFT
 
 
 def load_tokenizer(facts: ModelFacts):

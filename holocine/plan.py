@@ -7,6 +7,7 @@ from typing import Any
 
 from holocine.attention import AttentionSettings, shot_pattern
 from holocine.checkpoints import ModelFacts, load_tokenizer
+from holocine.cost import HOPPER_RATE, RunCost, amount, duration, run_cost
 from holocine.prompt import PromptTooLong, clean, text_windows
 from holocine.storyboard import Storyboard
 from holocine.timeline import check_positions
@@ -45,6 +46,7 @@ class Plan:
     attention: str
     attention_pairs: int
     full_attention_pairs: int
+    cost: RunCost
     warnings: tuple[str, ...]
 
     @property
@@ -63,9 +65,12 @@ def make_plan(
     height: int | None = None,
     width: int | None = None,
     attention: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
 ) -> Plan:
-    """Plan `storyboard` as it will be run by the model described by `facts`, at its default size and attention unless
-    given (pixels).
+    """Plan `storyboard` as it will be run by the model described by `facts`, at its defaults unless others are given.
+
+    height, width: pixels. Guidance counts as needed in every step, as HoloCine has it.
 
     Raises `PromptTooLong` if the text does not fit, `CheckpointError` for sizes that make no whole tokens and
     ValueError for an unknown attention.
@@ -97,6 +102,10 @@ def make_plan(
             storyboard.captions, storyboard.shot_ranges, layout.shot_lengths, windows.shot_spans, strict=True
         )
     )
+    pairs = sum(tokens * (tokens + pattern.num_summary_tokens) for tokens in pattern.group_tokens)
+    steps, guidance = facts.steps if steps is None else steps, facts.guidance if guidance is None else guidance
+    negative = clean(storyboard.negative_prompt or facts.negative_prompt)
+    num_text_tokens = len(tokenizer(prompt, verbose=False)["input_ids"])
     return Plan(
         title=storyboard.title,
         height=height or facts.height,
@@ -107,19 +116,39 @@ def make_plan(
         num_latent_frames=layout.num_latent_frames,
         tokens_per_frame=layout.tokens_per_frame,
         num_tokens=layout.num_tokens,
-        num_text_tokens=len(tokenizer(prompt, verbose=False)["input_ids"]),
+        num_text_tokens=num_text_tokens,
         max_text_tokens=facts.max_sequence_length,
         global_text_window=windows.global_span,
         shots=shots,
         attention=settings.mode if settings.mode != "sparse" else f"sparse:{settings.summary}",
-        attention_pairs=sum(tokens * (tokens + pattern.num_summary_tokens) for tokens in pattern.group_tokens),
+        attention_pairs=pairs,
         full_attention_pairs=layout.num_tokens**2,
+        cost=run_cost(
+            facts.transformer,
+            layout,
+            pairs,
+            windows.visible(num_text_tokens + 1),
+            len(tokenizer(negative, verbose=False)["input_ids"]) + 1,
+            steps,
+            facts.guided_steps(steps, guidance),
+        ),
         warnings=(*storyboard.warnings, *doubts),
     )
 
 
 def _shots(plan: Plan) -> str:
     return f"{len(plan.shots)} shot{'s'[: len(plan.shots) != 1]}"
+
+
+def _arithmetic(cost: RunCost) -> str:
+    """What denoising takes, in a sentence."""
+    once = cost.prompted
+    passes = f"{cost.steps} steps" + (f", {cost.guided} of them guided" if cost.guided else "")
+    share = f"{once.self_attention / once.total:.0%} of it self-attention"
+    at = (
+        f"; {duration(cost.seconds())} at {amount(HOPPER_RATE)} a second (an H100)" if cost.seconds() > 1 else ""
+    )
+    return f"denoising: {passes}, {amount(once.total)} a pass ({share}), {amount(cost.total)} in all{at}"
 
 
 def format_plan(plan: Plan) -> str:
@@ -163,6 +192,7 @@ def format_plan(plan: Plan) -> str:
             "",
             f"{plan.attention} attention: {plan.attention_share:.1%} of full self-attention's arithmetic "
             f"({plan.attention_pairs:,} of {plan.full_attention_pairs:,} pairs of tokens)",
+            _arithmetic(plan.cost),
             *(f"warning: {warning}" for warning in plan.warnings),
         ]
     )
