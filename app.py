@@ -15,6 +15,11 @@ from html import escape
 import gradio as gr
 from starlette.middleware import Middleware
 
+from desk.studio.gpu import on_zero_gpu
+
+if on_zero_gpu():
+    import spaces  # noqa: F401 - before anything looks for a GPU
+
 from desk.page.theme import CSS, SCRIPT, theme
 from desk.scene import draft
 from desk.service import service
@@ -23,7 +28,7 @@ from desk.studio.jobs import JobQueue
 from desk.studio.limits import Limits
 from desk.studio.models import find, import_libraries
 from desk.studio.outputs import Outputs
-from desk.studio.studio import Studio
+from desk.studio.studio import Studio, holder
 from desk.tabs import bench, compare, direct, how, score
 from desk.tabs.examples import VIDEOS
 from desk.tabs.shipped import RUNS
@@ -106,5 +111,8 @@ def _keep_few_heaps() -> None:
 
 if __name__ == "__main__":
     _keep_few_heaps()
-    threading.Thread(target=import_libraries, daemon=True).start()
+    if on_zero_gpu():
+        holder.take(find().name)  # once and here: what borrows a GPU is a fork of this process
+    else:
+        threading.Thread(target=import_libraries, daemon=True).start()
     launch(build(), mcp_server=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from desk.studio.models import Model
 from holocine.storyboard import Storyboard
+
+if TYPE_CHECKING:
+    from desk.studio.models import Model
 
 
 class LimitError(ValueError):

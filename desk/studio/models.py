@@ -7,8 +7,10 @@ import json
 import os
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from desk.studio.gpu import load_options
 from holocine.checkpoints import EMBEDDED, ModelFacts, describe, hide_loading_bars, load_pipeline
 
 if TYPE_CHECKING:
@@ -58,6 +60,11 @@ def import_libraries() -> None:
         importlib.import_module("holocine.pipeline")
 
 
+def weight_bytes(folder: Path) -> int:
+    """How large a model's weights are as files."""
+    return sum(path.stat().st_size for path in folder.glob("*/*.safetensors"))
+
+
 class ModelHolder:
     """Holds the one pipeline that is loaded. Used by the worker alone, so it needs no lock."""
 
@@ -75,7 +82,8 @@ class ModelHolder:
             import_libraries()
             self.clear()
             hide_loading_bars()
-            pipeline = load_pipeline(None if name == EMBEDDED_NAME else name)
+            facts = find(name).facts
+            pipeline = load_pipeline(facts.folder, **load_options(weight_bytes(facts.folder)))
             pipeline.set_progress_bar_config(disable=True)
             self._name, self._pipeline = name, pipeline
         return self._pipeline

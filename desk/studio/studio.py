@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desk.studio.cutting import copy_shots
-from desk.studio.gpu import borrowed
+from desk.studio.gpu import borrowed, check_time, expected_seconds, most_seconds, on_zero_gpu
 from desk.studio.jobs import Job, JobQueue, Stopped
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import Model, ModelHolder, find
@@ -101,18 +101,12 @@ def _whole(value: Any, name: str) -> int:
     return int(value)
 
 
-def expected_seconds(storyboard: str, settings: dict[str, Any], stop_file: str) -> float:
-    """How long a GPU is needed, roughly: HoloCine's 14B takes 20 s a step for 241 frames of 480 x 832 on an H100.
-
-    Attention grows with the square of a shot's tokens, the rest of the work with the number of all tokens; this counts
-    tokens only, and adds what loading and decoding take.
-    """
-    frames = Storyboard.from_json(storyboard).as_run().num_frames
-    share = frames * settings["height"] * settings["width"] / (241 * 480 * 832)
-    return 15 + 20 * share * settings["steps"] + 30 * share
+def _borrowed_seconds(storyboard: str, settings: dict[str, Any], stop_file: str) -> float:
+    asked = Settings(**settings)
+    return expected_seconds(Storyboard.from_json(storyboard), asked, find(asked.model).facts)
 
 
-@borrowed(duration=expected_seconds)
+@borrowed(duration=_borrowed_seconds)
 def generate(storyboard: str, settings: dict[str, Any], stop_file: str) -> Iterator[dict[str, Any]]:
     """Make a video: yields {"step", "of", "previews"} at each step and at last {"frames", "storyboard", "timings"}.
 
@@ -195,7 +189,11 @@ class Studio:
         self.outputs, self.jobs, self.scorer = outputs, jobs, Scorer()
 
     def submit(self, visitor: str, storyboard: Storyboard, settings: Settings, score: bool = True) -> Job:
-        """Queue a video, to be scored if `score`; raises QueueFull if there is no room."""
+        """Queue a video, to be scored if `score`; raises QueueFull if there is no room, and LimitError for a video that
+        takes a GPU for longer than this Space may borrow one.
+        """
+        if (seconds := most_seconds()) is not None:
+            check_time(storyboard, settings, find(settings.model).facts, seconds)
         self.outputs.clean()
         limits = Limits.of(find(settings.model))
         return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings, score), limits.job_seconds)
@@ -267,6 +265,13 @@ class Studio:
                     said = {"previews": event["previews"]} if event["previews"] else {}
                     stage = "denoise" if event["step"] < event["of"] else "decode"
                     job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)
+        except (ValueError, OSError, Stopped):
+            raise
+        except Exception as error:
+            if not on_zero_gpu():
+                raise
+            lost = f"The borrowed GPU was taken back ({error}): try again, or take fewer frames."
+            raise InterruptedError(lost) from None
         finally:
             events.close()
             stop_file.unlink(missing_ok=True)

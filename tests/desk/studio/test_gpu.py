@@ -1,7 +1,77 @@
+"""Borrowed GPUs, with a stand-in for `spaces` that forks and kills as ZeroGPU does; in processes of their own."""
+
+import json
+import os
+import re
+import subprocess
 import sys
-from types import SimpleNamespace
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from desk.studio import gpu
+from desk.studio.limits import LimitError
+from desk.studio.models import find
+from desk.studio.studio import Settings
+from holocine.storyboard import Storyboard
+
+LENT = Path(__file__).parent / "lent"
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from desk.studio import models
+from desk.studio.jobs import JobQueue
+from desk.studio.limits import Limits
+from desk.studio.outputs import Outputs
+from desk.studio.studio import Settings, Studio, holder
+from holocine.storyboard import Storyboard
+
+loads, load = [], models.load_pipeline
+def counted(*args, **kwargs):
+    loads.append(1)
+    return load(*args, **kwargs)
+models.load_pipeline = counted
+model = models.find()
+holder.take(model.name)
+models.load_pipeline = None  # a call that loads again fails
+limits = Limits.of(model)
+studio = Studio(Outputs(Path(sys.argv[1]), limits.output_bytes, 3600), JobQueue(4))
+board = Storyboard.load("examples/beach.yaml")
+for steps in map(int, sys.argv[2:]):
+    try:
+        job = studio.submit(f"visitor {steps}", board, Settings.of(model, limits, board, steps=steps), score=False)
+    except ValueError as error:
+        print("refused", error)
+        continue
+    while job.live:
+        time.sleep(0.05)
+    print(job.state, job.message)
+print("loads", len(loads))
+"""
+
+
+def lend(tmp_path, *steps, **environment):
+    """What the script printed, and what `spaces` was asked for."""
+    lent = tmp_path / "lent.jsonl"
+    lent.touch()
+    paths = os.pathsep.join([str(LENT), str(Path.cwd())])
+    own = {"SPACES_ZERO_GPU": "true", "PYTHONPATH": paths, "LENT": str(lent), "OMP_NUM_THREADS": "1", **environment}
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "outputs"), *map(str, steps)]
+    done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines(), [json.loads(line) for line in lent.read_text().splitlines()]
+
+
+def test_the_model_is_loaded_once_however_many_visitors_borrow(tmp_path):
+    said, lent = lend(tmp_path, 2, 3, LENT_SECONDS="240")  # a busy machine is slow
+    assert said == ["done ", "done ", "loads 1"]
+    assert all(10 <= one["seconds"] <= gpu.USUAL and isinstance(one["seconds"], int) for one in lent)
+
+
+def test_a_gpu_that_is_taken_back_is_told_in_a_sentence(tmp_path):
+    said, _ = lend(tmp_path, 40, LENT_SECONDS="0.5")
+    assert said[0].startswith("failed The borrowed GPU was taken back (GPU task aborted): try again")
 
 
 def numbers(count):
@@ -11,23 +81,59 @@ def numbers(count):
 def test_elsewhere_nothing_changes(monkeypatch):
     monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
     assert gpu.borrowed(lambda count: count)(numbers) is numbers
+    assert gpu.most_seconds() is None and gpu.load_options(10**12) == {}
 
 
-def test_on_zero_gpu_a_call_asks_for_its_own_time_within_bounds(monkeypatch):
-    asked = []
-
-    def lend(duration):
-        def decorate(function):
-            def call(*args):
-                asked.append(duration(*args))
-                return function(*args)
-
-            return call
-
-        return decorate
-
+@pytest.fixture
+def zero_gpu(monkeypatch):
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=lend, __spec__=SimpleNamespace()))
+    monkeypatch.syspath_prepend(str(LENT))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", 60), ("240", 240), ("soon", 60), ("0", 60), ("-5", 60)])
+def test_what_may_be_borrowed_is_read_from_the_environment(zero_gpu, monkeypatch, text, seconds):
+    monkeypatch.setenv(gpu.VARIABLE, text)
+    assert gpu.most_seconds() == seconds
+
+
+def test_a_call_never_asks_for_more_than_may_be_borrowed(zero_gpu, monkeypatch, tmp_path):
+    monkeypatch.setenv("LENT", str(tmp_path / "lent.jsonl"))
+    monkeypatch.setenv(gpu.VARIABLE, "120")
+    monkeypatch.delitem(sys.modules, "spaces", raising=False)
     function = gpu.borrowed(lambda count: 1.2 * count)(numbers)
-    assert [list(function(count))[-1] for count in (3, 100, 1000)] == [2, 99, 999]
-    assert asked == [10, 120, gpu.LONGEST]
+    assert [list(function(count))[-1] for count in (3, 51, 1000)] == [2, 50, 999]
+    asked = [json.loads(line)["seconds"] for line in (tmp_path / "lent.jsonl").read_text().splitlines()]
+    assert asked == [10, 62, 120]
+    monkeypatch.delitem(sys.modules, "spaces", raising=False)
+
+
+def test_weights_that_do_not_fit_a_borrowed_gpu_are_kept_in_float8(zero_gpu):
+    assert gpu.load_options(68 * 10**9) == {"layerwise_casting": True}
+    assert gpu.load_options(20 * 10**9) == {}
+
+
+def test_a_video_that_would_not_finish_is_refused_with_what_would_fit():
+    board = Storyboard.load("examples/cinema/clockmaker.yaml")
+    from holocine.cost import TransformerShape
+
+    model = find()
+    facts = replace(model.facts, transformer=TransformerShape.of({}), height=480, width=832, pixels_per_token=(16, 16))
+    asked = dict(model=model.name, attention="sparse", steps=50, guidance=5.0, seed=1, height=480, width=832)
+    with pytest.raises(LimitError) as refused:
+        gpu.check_time(board, Settings(**asked), facts, 60)
+    assert "may borrow one for 60 s" in str(refused.value)
+    assert int(re.search(r"about (\d+) frames in 8 steps would fit", str(refused.value))[1]) < 241
+    gpu.check_time(board, Settings(**asked), facts, 2000)
+    with pytest.raises(LimitError, match=r": \d+ steps would fit") as refused:
+        gpu.check_time(board, Settings(**asked), facts, 300)
+    steps = int(re.search(r"(\d+) steps would fit", str(refused.value))[1])
+    gpu.check_time(board, Settings(**asked | {"steps": steps}), facts, 300)
+    with pytest.raises(LimitError):
+        gpu.check_time(board, Settings(**asked | {"steps": steps + 1}), facts, 300)
+
+
+def test_the_real_spaces_takes_what_it_is_given():
+    decorator = pytest.importorskip("spaces.zero.decorator", reason="the package of Spaces is not installed")
+    import inspect
+
+    assert {"duration", "size"} <= set(inspect.signature(decorator.GPU).parameters)
