@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from desk.studio.cutting import copy_shots
-from desk.studio.gpu import borrowed, check_time, expected_seconds, most_seconds, on_zero_gpu
+from desk.studio.gpu import borrowed, most_seconds, on_zero_gpu
+from desk.studio.gpu_time import check_time, expected_seconds
 from desk.studio.jobs import Job, JobQueue, Stopped
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import Model, ModelHolder, find

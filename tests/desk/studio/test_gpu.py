@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from desk.studio import gpu
+from desk.studio.gpu_time import check_time
 from desk.studio.limits import LimitError
 from desk.studio.models import find
 from desk.studio.studio import Settings
@@ -120,16 +121,16 @@ def test_a_video_that_would_not_finish_is_refused_with_what_would_fit():
     facts = replace(model.facts, transformer=TransformerShape.of({}), height=480, width=832, pixels_per_token=(16, 16))
     asked = dict(model=model.name, attention="sparse", steps=50, guidance=5.0, seed=1, height=480, width=832)
     with pytest.raises(LimitError) as refused:
-        gpu.check_time(board, Settings(**asked), facts, 60)
+        check_time(board, Settings(**asked), facts, 60)
     assert "may borrow one for 60 s" in str(refused.value)
     assert int(re.search(r"about (\d+) frames in 8 steps would fit", str(refused.value))[1]) < 241
-    gpu.check_time(board, Settings(**asked), facts, 2000)
+    check_time(board, Settings(**asked), facts, 2000)
     with pytest.raises(LimitError, match=r": \d+ steps would fit") as refused:
-        gpu.check_time(board, Settings(**asked), facts, 300)
+        check_time(board, Settings(**asked), facts, 300)
     steps = int(re.search(r"(\d+) steps would fit", str(refused.value))[1])
-    gpu.check_time(board, Settings(**asked | {"steps": steps}), facts, 300)
+    check_time(board, Settings(**asked | {"steps": steps}), facts, 300)
     with pytest.raises(LimitError):
-        gpu.check_time(board, Settings(**asked | {"steps": steps + 1}), facts, 300)
+        check_time(board, Settings(**asked | {"steps": steps + 1}), facts, 300)
 
 
 def test_the_real_spaces_takes_what_it_is_given():
