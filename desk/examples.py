@@ -10,7 +10,7 @@ from pathlib import Path
 from desk.studio.limits import Limits
 from desk.studio.models import EMBEDDED_NAME, find
 from desk.studio.scoring import Scorer, shown_scores
-from desk.studio.studio import Settings
+from desk.studio.settings import Settings
 from desk.tabs.examples import FOLDER, VIDEOS
 from holocine.checkpoints import hide_loading_bars, load_pipeline
 from holocine.files import replacing

@@ -16,7 +16,8 @@ from desk.studio import screening
 from desk.studio.jobs import Job
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
-from desk.studio.studio import ATTENTION, Settings, Studio
+from desk.studio.settings import ATTENTION, Settings
+from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs.score import read_request
 

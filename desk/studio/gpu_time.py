@@ -11,7 +11,7 @@ from holocine.plan import Plan, make_plan
 from holocine.storyboard import Storyboard
 
 if TYPE_CHECKING:
-    from desk.studio.studio import Settings
+    from desk.studio.settings import Settings
     from holocine.checkpoints import ModelFacts
 
 _MOVE_SECONDS, _DECODE_SECONDS = 10, 30  # of weights to the GPU; of 241 frames of 480 x 832

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import queue
-import secrets
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +18,12 @@ from desk.studio.cutting import copy_shots
 from desk.studio.gpu import borrowed, most_seconds, on_zero_gpu
 from desk.studio.gpu_time import check_time, expected_seconds
 from desk.studio.jobs import Job, JobQueue, Stopped
-from desk.studio.limits import LimitError, Limits
-from desk.studio.models import Model, ModelHolder, find
+from desk.studio.limits import Limits
+from desk.studio.models import ModelHolder, find
 from desk.studio.outputs import Outputs
 from desk.studio.preview import decode_frames, middle_frames, picture_url
 from desk.studio.scoring import Scorer, shown_scores, write_scorecard
+from desk.studio.settings import Settings
 from holocine.storyboard import Storyboard
 from holocine.video import contact_sheet, visible_size, write_video
 
@@ -33,73 +33,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ATTENTION = ("sparse", "full", "isolated")
 PREVIEW_SHARE = 0.1  # of the time that denoising takes
-MOST_SEED = 2**32 - 1
 
 holder = ModelHolder()  # beside the functions, since ZeroGPU's other process sees what is there when it is forked
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a video is made; complete, with the model's defaults filled in."""
-
-    model: str
-    attention: str
-    steps: int
-    guidance: float
-    seed: int
-    height: int
-    width: int
-
-    @classmethod
-    def of(
-        cls,
-        model: Model,
-        limits: Limits,
-        storyboard: Storyboard,
-        attention: str | None = None,
-        steps: float | None = None,
-        guidance: float | None = None,
-        seed: float | None = None,
-        height: float | None = None,
-        width: float | None = None,
-    ) -> Settings:
-        """Check what was asked for and fill in the rest; a seed is drawn if neither this nor the storyboard has one.
-
-        Raises LimitError or ValueError in one sentence.
-        """
-        attention = attention or model.facts.attention
-        if attention not in (*ATTENTION, model.facts.attention):
-            raise LimitError(f"the attention {attention!r} is unknown; choose one of {', '.join(ATTENTION)}")
-        seed = storyboard.seed if seed is None else seed
-        seed = secrets.randbelow(MOST_SEED) if seed is None else seed
-        settings = cls(
-            model=model.name,
-            attention=attention,
-            steps=_whole(model.steps if steps is None else steps, "steps"),
-            guidance=_number(model.guidance if guidance is None else guidance, "guidance"),
-            seed=_whole(seed, "seed"),
-            height=_whole(height or model.facts.height, "height"),
-            width=_whole(width or model.facts.width, "width"),
-        )
-        if settings.seed < 0:
-            raise LimitError(f"the seed is {settings.seed}, but has to be 0 or more")
-        limits.check_settings(settings.steps, settings.guidance, settings.height, settings.width)
-        model.facts.token_grid(settings.height, settings.width)
-        return settings
-
-
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise LimitError(f"the {name} is {value!r}, but has to be a number")
-    return float(value)
-
-
-def _whole(value: Any, name: str) -> int:
-    if _number(value, name) != int(value):
-        raise LimitError(f"the {name} is {value!r}, but has to be a whole number")
-    return int(value)
 
 
 def _borrowed_seconds(storyboard: str, settings: dict[str, Any], stop_file: str) -> float:

@@ -16,7 +16,8 @@ from desk.studio.jobs import Job
 from desk.studio.limits import Limits
 from desk.studio.models import find, model_names
 from desk.studio.outputs import Record
-from desk.studio.studio import ATTENTION, MOST_SEED, Settings, Studio
+from desk.studio.settings import ATTENTION, MOST_SEED, Settings
+from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs import versions
 from desk.tabs.direct import ATTENTION_WORDS

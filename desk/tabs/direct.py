@@ -15,7 +15,8 @@ from desk.studio.jobs import Job
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import Model, find, model_names
 from desk.studio.outputs import Record
-from desk.studio.studio import ATTENTION, Settings, Studio
+from desk.studio.settings import ATTENTION, Settings
+from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs.examples import Example, load_examples
 from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal, watch

@@ -13,7 +13,8 @@ from desk.studio.jobs import Job, JobQueue
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
 from desk.studio.outputs import Outputs, Record, owner_of
-from desk.studio.studio import Settings, Studio, planned, write_files
+from desk.studio.settings import Settings
+from desk.studio.studio import Studio, planned, write_files
 from desk.studio.wording import sentence
 from holocine.storyboard import Storyboard
 

@@ -11,7 +11,8 @@ from desk.service.serving import CHROMIUM, CHROMIUM_OPTIONS, serving
 from desk.studio.jobs import JobQueue
 from desk.studio.models import find
 from desk.studio.outputs import Outputs
-from desk.studio.studio import Settings, Studio, holder
+from desk.studio.settings import Settings
+from desk.studio.studio import Studio, holder
 
 
 @pytest.fixture

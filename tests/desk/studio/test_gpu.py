@@ -14,7 +14,7 @@ from desk.studio import gpu
 from desk.studio.gpu_time import check_time
 from desk.studio.limits import LimitError
 from desk.studio.models import find
-from desk.studio.studio import Settings
+from desk.studio.settings import Settings
 from holocine.storyboard import Storyboard
 
 LENT = Path(__file__).parent / "lent"
@@ -25,7 +25,8 @@ from desk.studio import models
 from desk.studio.jobs import JobQueue
 from desk.studio.limits import Limits
 from desk.studio.outputs import Outputs
-from desk.studio.studio import Settings, Studio, holder
+from desk.studio.settings import Settings
+from desk.studio.studio import Studio, holder
 from holocine.storyboard import Storyboard
 
 loads, load = [], models.load_pipeline

@@ -6,7 +6,7 @@ from PIL import Image
 
 from desk.studio import studio as module
 from desk.studio.limits import LimitError
-from desk.studio.studio import Settings
+from desk.studio.settings import Settings
 from holocine import Storyboard, read_video
 from holocine.video import read_settings
 

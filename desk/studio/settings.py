@@ -1,0 +1,78 @@
+"""How a video is made, as a visitor asks for it: complete, checked, with the model's defaults filled in."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import Model
+from holocine.storyboard import Storyboard
+
+ATTENTION = ("sparse", "full", "isolated")
+MOST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a video is made; complete, with the model's defaults filled in."""
+
+    model: str
+    attention: str
+    steps: int
+    guidance: float
+    seed: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        limits: Limits,
+        storyboard: Storyboard,
+        attention: str | None = None,
+        steps: float | None = None,
+        guidance: float | None = None,
+        seed: float | None = None,
+        height: float | None = None,
+        width: float | None = None,
+    ) -> Settings:
+        """Check what was asked for and fill in the rest; a seed is drawn if neither this nor the storyboard has one.
+
+        Raises LimitError or ValueError in one sentence.
+        """
+        attention = attention or model.facts.attention
+        if attention not in (*ATTENTION, model.facts.attention):
+            raise LimitError(f"the attention {attention!r} is unknown; choose one of {', '.join(ATTENTION)}")
+        seed = storyboard.seed if seed is None else seed
+        seed = secrets.randbelow(MOST_SEED) if seed is None else seed
+        settings = cls(
+            model=model.name,
+            attention=attention,
+            steps=_whole(model.steps if steps is None else steps, "steps"),
+            guidance=_number(model.guidance if guidance is None else guidance, "guidance"),
+            seed=_whole(seed, "seed"),
+            height=_whole(height or model.facts.height, "height"),
+            width=_whole(width or model.facts.width, "width"),
+        )
+        if settings.seed < 0:
+            raise LimitError(f"the seed is {settings.seed}, but has to be 0 or more")
+        limits.check_settings(settings.steps, settings.guidance, settings.height, settings.width)
+        model.facts.token_grid(settings.height, settings.width)
+        return settings
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise LimitError(f"the {name} is {value!r}, but has to be a number")
+    return float(value)
+
+
+def _whole(value: Any, name: str) -> int:
+    if _number(value, name) != int(value):
+        raise LimitError(f"the {name} is {value!r}, but has to be a whole number")
+    return int(value)
