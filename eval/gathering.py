@@ -19,7 +19,7 @@ from eval.finding import Search
 from eval.footage import MAX_FRAMES, observe, sampled_frames
 from eval.request import Asked, Request, place
 from eval.sighting import given_boxes, looked_at, settle
-from holocine.decoding import VideoError, VideoReader, count_frames
+from holocine.decoding import VideoError, VideoReader
 from holocine.prompt import character_descriptions, character_tags, parse_prompt
 from holocine.storyboard import Shot, Storyboard, StoryboardError
 from holocine.video import embedded_in
@@ -113,10 +113,9 @@ def cut_request(
     fps: frames a second of the video, if it does not say so itself. start: seconds before the first shot. Raises
     `StoryboardError` or `VideoError`.
     """
-    num_frames = _num_frames(source)
+    rate, num_frames = _rate_and_length(source, None, fps)
     if num_frames < 1:
         raise VideoError(f"{source} has no pictures in it")
-    rate = fps or _rate(source, None)
     first = round(start * rate)
     if first >= num_frames:
         raise StoryboardError(
@@ -159,8 +158,8 @@ def gather(
     """
     stopwatch = stopwatch or Stopwatch()
     request = Request.of(request) if isinstance(request, Storyboard) else request
-    rate = fps or _rate(source, request)
-    expected_shots = _expected_shots(source, request, rate)
+    rate, num_frames = _rate_and_length(source, request, fps)
+    expected_shots = _expected_shots(request, num_frames, rate)
     sampled = sampled_frames(MAX_FRAMES, rate, expected_shots)
     lookers = _lookers(encoders, sampled, boxes or {})
     search = None if boxes else _search(finder, request, looked_at(sampled, expected_shots), encoders)
@@ -300,25 +299,24 @@ def _texts(encoders: Any, asked: Asked | None) -> tuple[TextEmbeddings | None, s
     return TextEmbeddings(encoders.clip.id, vectors[0], vectors[1:]), None
 
 
-def _rate(source: Source, request: Request | None) -> float:
-    """Frames a second as the file says, or of the storyboard for bare frames."""
+def _rate_and_length(source: Source, request: Request | None, fps: float | None) -> tuple[float, int]:
+    """Frames a second as said, as the file says, or of the storyboard for bare frames; and how many frames there are.
+
+    The file is opened once, and nothing of it is decoded.
+    """
     if isinstance(source, np.ndarray):
-        if request is None or request.fps is None:
+        fps = fps or (request and request.fps)
+        if not fps:
             raise VideoError("an array of frames does not say how many frames a second it has: give fps")
-        return request.fps
+        return fps, len(source)
     with VideoReader(source) as reader:
-        if not reader.fps:
+        if not (fps or reader.fps):
             raise VideoError(f"{source} does not say how many frames a second it has: give fps")
-        return reader.fps
+        return fps or reader.fps, reader.num_frames or reader.count_packets()
 
 
-def _num_frames(source: Source) -> int:
-    """How many frames there are, without reading them."""
-    return len(source) if isinstance(source, np.ndarray) else count_frames(source)
-
-
-def _expected_shots(source: Source, request: Request | None, fps: float) -> tuple[range, ...]:
+def _expected_shots(request: Request | None, num_frames: int, fps: float) -> tuple[range, ...]:
     """Where the shots will lie as far as can be told before the frames are read; some of each are to be embedded."""
     if request is None or not request.timed:
         return ()
-    return place(request, max(1, _num_frames(source)), fps).shot_ranges
+    return place(request, max(1, num_frames), fps).shot_ranges

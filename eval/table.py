@@ -47,7 +47,8 @@ def format_scorecard(card: Scorecard) -> str:
             cuts = asked.cuts if asked is not None else [shot.start for shot in card.shots[1:]]
             lines.append(f"cuts asked: {_frames(cuts)} ({shots})")
             if asked is not None and asked.policy != "frames":
-                lines.append(f"aligned by {asked.policy}, scale {asked.scale:.4g}")
+                scale = "" if f"{asked.scale:.4g}" == "1" else f", scale {asked.scale:.4g}"
+                lines.append(f"aligned by {asked.policy}{scale}")
     lines += [f"{role}: {encoder.id}" for role, encoder in card.encoders.items()]
     lines += ["", *_metric_lines(card.metrics)]
     if card.notes:
