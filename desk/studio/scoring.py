@@ -120,6 +120,8 @@ def plain_rows(card: Scorecard) -> list[dict[str, Any]]:
         if metric.unit:
             about += f" In {metric.unit}."
         about += f" Looked at {record.covered} of {record.of}."
+        if not missing and record.trust is not None:
+            about += f" {_trust(record)}"
         rows.append(
             {
                 "name": title,
@@ -130,6 +132,7 @@ def plain_rows(card: Scorecard) -> list[dict[str, Any]]:
                 "verdict": _why_not(record) if missing else _verdict(name, card),
                 "meaning": about,
                 "measured": not missing,
+                "trust": None if missing else record.trust,
             }
         )
     return rows
@@ -164,6 +167,13 @@ def _why_not(record: MetricRecord) -> str:
             "--download` gets one and measures this; whoever runs the desk can name one in HOLOCINE_ENCODERS."
         )
     return sentence(reason)
+
+
+def _trust(record: MetricRecord) -> str:
+    """How far calibration found that a score can be trusted."""
+    word = {"good": "can be trusted"}.get(record.trust, f"trust in it is {record.trust}")
+    word = "nobody has tested how far to trust it" if record.trust == "untested" else word
+    return sentence(f"by calibration {word}" if record.limits is None else f"by calibration {word}: {record.limits}")
 
 
 def _share(record: MetricRecord, part: str) -> str:
