@@ -14,7 +14,11 @@ import numpy as np
 
 from eval.boxes import Boxes, crop
 from eval.encoders.texts import describe_texts
+from eval.encoders.theatre import is_of_the_theatre
 from eval.evidence import Detection, Embeddings, Evidence, TextEmbeddings
+from eval.faces import FaceSearch
+from eval.film_terms import asked_angle, asked_scale
+from eval.film_words import ANGLE_WORDS, SIZE_WORDS, Opinion, form_opinion
 from eval.finding import Search
 from eval.footage import MAX_FRAMES, observe, sampled_frames
 from eval.request import Asked, Request, place
@@ -31,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 NO_STORYBOARD = "there is no storyboard: none was given, and the video has none in it"
 
+_FACES = 5  # frames of each shot that are searched for faces
 Source = str | os.PathLike | np.ndarray
 
 
@@ -162,6 +167,7 @@ def gather(
     expected_shots = _expected_shots(request, num_frames, rate)
     sampled = sampled_frames(MAX_FRAMES, rate, expected_shots)
     lookers = _lookers(encoders, sampled, boxes or {})
+    faces = _face_search(request, sampled, expected_shots or (range(num_frames),))
     search = None if boxes else _search(finder, request, looked_at(sampled, expected_shots), encoders)
 
     def frames_done(done: int, expected: int | None) -> None:
@@ -172,12 +178,13 @@ def gather(
 
     with stopwatch("frames"):
         given = rate if isinstance(source, np.ndarray) else fps  # a file's own times go with its own rate
-        footage = observe(source, given, [*lookers.values(), *([search] if search else [])], frames_done)
+        footage = observe(source, given, [*lookers.values(), *filter(None, (search, faces))], frames_done)
     embedding = sum(looker.seconds for looker in lookers.values())
-    stopwatch.add("frames", -embedding - (search.seconds if search else 0.0))
+    found_by = [one for one in (search, faces) if one is not None]
+    stopwatch.add("frames", -embedding - sum(one.seconds for one in found_by))
     stopwatch.add("embeddings", embedding)
-    if search is not None:
-        stopwatch.add("characters", search.seconds)
+    for one in found_by:
+        stopwatch.add("characters", one.seconds)
     times = np.append(footage.times, footage.duration)
     asked = request and place(request, footage.num_frames, footage.fps, times)
     with stopwatch("shots"):
@@ -185,6 +192,7 @@ def gather(
     asked = asked and asked.with_found(detection.shot_ranges)
     with stopwatch("texts"):
         text, no_text = _texts(encoders, asked)
+        words, no_words = _words(encoders, asked)
 
     seen = {name: looker.vectors() for name, looker in lookers.items()}
     sightings, crops = None, {}
@@ -199,6 +207,8 @@ def gather(
         **encoders.missing,
         **({} if asked is not None else {"asked": NO_STORYBOARD}),
         "text": no_text,
+        "words": no_words,
+        "faces": faces and faces.problem,
         "sightings": search.problem if search is not None else no_finder,
         **{name: looker.problem for name, looker in lookers.items()},
     }
@@ -212,6 +222,8 @@ def gather(
         sightings=sightings,
         crops=crops,
         aesthetic=seen.get("aesthetic"),
+        faces=faces and faces.faces(),
+        words=words,
         missing={name: reason for name, reason in reasons.items() if reason},
     )
 
@@ -297,6 +309,41 @@ def _texts(encoders: Any, asked: Asked | None) -> tuple[TextEmbeddings | None, s
         logger.warning("the text encoder failed", exc_info=True)
         return None, f"the text encoder failed: {error or type(error).__name__}"
     return TextEmbeddings(encoders.clip.id, vectors[0], vectors[1:]), None
+
+
+def _face_search(request: Request | None, wanted: np.ndarray, shots: Sequence[range]) -> FaceSearch | None:
+    """The search for faces in shots that are to be of a size; None in the theatre, or if no caption asks for one.
+
+    shots: as far as it is known where they lie, or else the whole video.
+    """
+    if request is None or is_of_the_theatre(request.storyboard):
+        return None
+    sized = [asked_scale(caption) is not None for caption in request.storyboard.captions]
+    if not any(sized):
+        return None
+    if not request.timed:  # where its shots lie is not known yet
+        return FaceSearch(looked_at(wanted, shots, _FACES * len(sized)))
+    asking = [shot for shot, is_sized in zip(shots, sized, strict=True) if is_sized]
+    return FaceSearch(looked_at(wanted, asking, _FACES))
+
+
+def _words(encoders: Any, asked: Asked | None) -> tuple[dict[str, Opinion], str | None]:
+    """What CLIP makes of film's words that captions ask for on real footage; the reason if something is missing."""
+    if asked is None or is_of_the_theatre(asked.storyboard):
+        return {}, None
+    kinds = {"size": (asked_scale, SIZE_WORDS), "angle": (asked_angle, ANGLE_WORDS)}
+    wanted = {
+        kind: phrases
+        for kind, (asks, phrases) in kinds.items()
+        if any(asks(caption) is not None for caption in asked.captions)
+    }
+    if not wanted or encoders.clip is None:
+        return {}, encoders.missing.get("clip")
+    try:
+        return {kind: form_opinion(encoders.clip, phrases) for kind, phrases in wanted.items()}, None
+    except Exception as error:
+        logger.warning("film's words failed", exc_info=True)
+        return {}, f"the encoder failed at film's words: {error or type(error).__name__}"
 
 
 def _rate_and_length(source: Source, request: Request | None, fps: float | None) -> tuple[float, int]:

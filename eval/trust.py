@@ -28,7 +28,10 @@ _HERE = Path(__file__).parent
 _FILES: dict[World, str] = {"theatre": "calibration.json", "film": "footage.json"}
 _NAMED = 3  # damages that limits name
 # Metrics whose values depend on which encoder looked. Of all others a calibration holds whatever the encoders were.
-_BY_ENCODER = ("character_", "different_characters", "subject_", "background_", "text_", "shot_retrieval", "aesthetic")
+_BY_ENCODER = (
+    *("character_", "different_characters", "subject_", "background_"),
+    *("text_", "shot_retrieval", "aesthetic", "camera_angle"),
+)
 
 
 @dataclass(frozen=True)

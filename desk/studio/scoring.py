@@ -92,6 +92,7 @@ _NAMES = {
     "shot_retrieval": "Words",
     "shot_size": "Shot sizes",
     "camera_movement": "Camera",
+    "camera_angle": "Camera angle",
     "subject_consistency": "Steady subject",
     "background_consistency": "Steady picture",
     "motion_smoothness": "Motion",
@@ -114,7 +115,7 @@ def plain_rows(card: Scorecard) -> list[dict[str, Any]]:
     for name, title in _NAMES.items():
         record, metric = card.metrics[name], metrics[name]
         missing = record.value is None
-        if missing and name in ("aesthetic", "character_return"):
+        if missing and name in ("aesthetic", "character_return", "camera_angle"):
             continue
         about = f"{metric.meaning} {_BETTER[metric.direction]}".strip()
         if metric.unit:
@@ -155,6 +156,8 @@ def _verdict(name: str, card: Scorecard) -> str:
         return f"{_share(record, 'sum')} shots as wide or close as asked"
     if name == "camera_movement":
         return f"{_share(record, 'sum')} cameras move as asked"
+    if name == "camera_angle":
+        return f"{_share(record, 'sum')} shots from the angle that was asked for"
     return ""
 
 

@@ -102,7 +102,8 @@ def _limits() -> tuple[str, ...]:
         "that it would on film; that it fails here is a reason not to trust it there.\n"
         "* Text and similarity are measured with the theatre's own CLIP. For another encoder, and for film, "
         "`python -m eval calibrate --footage DIR --encoders SPEC` makes the same table from clips of your own.\n"
-        "* `shot_size` is known to work in the theatre only and is not measured elsewhere.\n"
+        "* `shot_size` is measured in another way on film, by faces and figures in heads, and `camera_angle` on film "
+        "alone: neither is tried here.\n"
         "* No metric is for an arrangement of the background that changes between shots: whoever reacts to it does so "
         "because whole frames are compared.",
     )

@@ -108,8 +108,10 @@ def shot_facts(card: Scorecard, shot: int) -> Iterable[Html]:
         for row in record.detail if record else ():
             if row.get("shot") == shot and row["value"] == wrong:
                 yield chip(row["character"], text, kind)
-    for name, what in (("shot_size", "size"), ("camera_movement", "camera")):
-        if seen := of_shot(card, name, shot):
+    for name, what in (("shot_size", "size"), ("camera_movement", "camera"), ("camera_angle", "angle")):
+        if (seen := of_shot(card, name, shot)) and seen["value"] is None:
+            yield chip(what, seen["why"])
+        elif seen:
             right = seen["value"] == 1
             text = seen["seen"] if right else f"{seen['seen']}, asked {seen['asked']}"
             yield chip(what, text, "good" if right else "bad")
