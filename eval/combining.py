@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from eval.metric import Metric, add_up
 from eval.metrics import all_metrics
-from eval.scorecard import Scorecard, ScorecardError
+from eval.scorecard import MetricRecord, Scorecard, ScorecardError
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Combined:
 
     value: derived from the parts of all videos added up. standard_error: of the mean of the videos' own values, None
     for fewer than two. videos of num_videos have a value; `covered` of `of` things in all videos were looked at.
-    reasons: why the others have none, with the number of videos, the most frequent first.
+    reasons: why the others have none, with the number of videos, the most frequent first. trust, limits: as of the
+    scorecards, None where those do not agree.
     """
 
     metric: str
@@ -32,6 +33,8 @@ class Combined:
     videos: int
     num_videos: int
     reasons: Mapping[str, int] = field(default_factory=dict)
+    trust: str | None = None
+    limits: str | None = None
 
 
 def combine(scorecards: Iterable[Scorecard]) -> dict[str, Combined]:
@@ -69,7 +72,14 @@ def _combine(name: str, known: Mapping[str, Metric], scorecards: list[Scorecard]
         videos=len(values),
         num_videos=len(scorecards),
         reasons=_reasons(record.reason for record in records if record.value is None),
+        **_trust(records),
     )
+
+
+def _trust(records: list[MetricRecord]) -> dict[str, str | None]:
+    """What all scorecards with a value say of how far to trust it."""
+    said = {(record.trust, record.limits) for record in records if record.value is not None}
+    return dict(zip(("trust", "limits"), said.pop(), strict=True)) if len(said) == 1 else {}
 
 
 def _reasons(reasons: Iterable[str | None]) -> dict[str, int]:

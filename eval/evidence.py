@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from eval.boxes import Box
+from eval.film_words import Opinion
 from eval.request import Asked
 from eval.sighting import Sightings
 
@@ -139,6 +142,8 @@ class Evidence:
     sightings: who is seen in which requested shot and where; None where nobody looked.
     crops: embeddings of what is in a character's box, by tag ("[character1]"); empty without boxes.
     aesthetic: LAION predictor's value of sampled frames in [0, 1], as (frames (n,), values (n,)).
+    faces: boxes of the faces in some frames of every shot that is to be of a size, by frame; None where nobody looked.
+    words: what CLIP makes of film's words, by what is asked ("size", "angle"); empty without a CLIP for real footage.
     """
 
     footage: Footage
@@ -150,6 +155,8 @@ class Evidence:
     sightings: Sightings | None = None
     crops: dict[str, Embeddings] = field(default_factory=dict)
     aesthetic: tuple[np.ndarray, np.ndarray] | None = None
+    faces: Mapping[int, Sequence[Box]] | None = None
+    words: Mapping[str, Opinion] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     @property

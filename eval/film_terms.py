@@ -1,4 +1,4 @@
-"""What a caption asks of shot size and camera movement, in the usual words of film.
+"""What a caption asks of shot size, camera movement and camera angle, in the usual words of film.
 
 Only what is said counts: a caption that asks for nothing, for two things, or for a movement that leaves no plain trace
 in the picture (an orbit, a handheld camera, a tracking shot in no direction) asks for None.
@@ -9,16 +9,41 @@ from __future__ import annotations
 import re
 
 SIZES = ("wide", "medium", "close-up")
+SCALE = ("extreme wide", "wide", "medium wide", "medium", "medium close-up", "close-up", "extreme close-up")
+ANGLES = ("eye level", "low angle", "high angle", "overhead", "over the shoulder", "dutch angle")
 CAMERAS = ("static", "pan left", "pan right", "tilt up", "tilt down", "zoom in", "zoom out")
 
 _SHOT = r"[ -]?(?:shot|view|framing|angle)s?\b"
-_SIZE_TERMS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (rf"\bmedium[ -]close[ -]?(?:-?ups?\b|{_SHOT})", ("medium", "close-up")),
-    (rf"\bmedium[ -](?:wide|long|full){_SHOT}", ("wide", "medium")),
-    (r"\b(?:extreme[ -]|big[ -]|tight[ -])?close[ -]?ups?\b|\b(?:\w?cu|macro shot)\b", ("close-up",)),
-    (rf"\b(?:close|tight|detail){_SHOT}", ("close-up",)),
-    (rf"\b(?:medium|mid|waist|cowboy|american){_SHOT}", ("medium",)),
-    (rf"\b(?:extreme[ -]|very[ -])?(?:wide|long|full|full-body|establishing|master){_SHOT}", ("wide",)),
+_SCALE_TERMS: tuple[tuple[str, str], ...] = (
+    (rf"\bmedium[ -]close[ -]?(?:-?ups?\b|{_SHOT})|\bmcu\b", "medium close-up"),
+    (rf"\b(?:medium[ -](?:wide|long|full)|cowboy|american){_SHOT}", "medium wide"),
+    (rf"\bextreme(?:ly)?[ -]close[ -]?(?:-?ups?\b|{_SHOT})|\b(?:[ex]cu|macro shot)\b", "extreme close-up"),
+    (r"\b(?:big[ -]|tight[ -])?close[ -]?ups?\b|\b\w?cu\b", "close-up"),
+    (rf"\b(?:close|tight|detail){_SHOT}", "close-up"),
+    (rf"\b(?:medium|mid|waist){_SHOT}", "medium"),
+    (rf"\b(?:extreme(?:ly)?|very)[ -](?:wide|long){_SHOT}", "extreme wide"),
+    (rf"\b(?:wide|long|full|full-body|establishing|master){_SHOT}", "wide"),
+)
+_SIZES_OF = {  # what lies between two sizes is satisfied by either
+    "extreme wide": ("wide",),
+    "wide": ("wide",),
+    "medium wide": ("wide", "medium"),
+    "medium": ("medium",),
+    "medium close-up": ("medium", "close-up"),
+    "close-up": ("close-up",),
+    "extreme close-up": ("close-up",),
+}
+
+_FILMED = r"\b(?:shot|filmed|framed|viewed|seen)"
+_ANGLE_TERMS: tuple[tuple[str, str], ...] = (
+    (r"\beye[ -]level\b", "eye level"),
+    (rf"\blow[ -]angles?\b|{_FILMED} from (?:far )?below\b|\bworm['’]?s[ -]eye\b", "low angle"),
+    (rf"\bhigh[ -]angles?\b|{_FILMED} from (?:high )?above\b", "high angle"),
+    (rf"\b(?:overhead|top[ -]down|bird['’]?s[ -]eye){_SHOT}|\bbird['’]?s[ -]eye\b", "overhead"),
+    # Whoever looks over her shoulder is no camera.
+    (r"\bover[ -]the[ -]shoulder[ -](?:shot|view|framing|angle)s?\b|\bover-the-shoulder\b", "over the shoulder"),
+    (r"\b(?:shot|view|camera|filmed|framed)\b[^.;!?]{0,24}\bover\b[^.;!?]{0,24}\bshoulders?\b", "over the shoulder"),
+    (r"\b(?:dutch|canted|oblique)[ -](?:angle|tilt|shot|view)s?\b", "dutch angle"),
 )
 
 _HOW = r"(?:\s+(?:very|slowly|slightly|gently|smoothly|quickly|steadily|then|and|back|over|across|around))*"
@@ -71,11 +96,34 @@ def asked_size(caption: str) -> tuple[str, ...] | None:
 
     "Long", "full" and "establishing" are wide; what lies between two sizes ("medium close-up") is satisfied by either.
     """
+    terms = asked_scale(caption)
+    return None if terms is None else _SIZES_OF[terms[0]]
+
+
+def asked_scale(caption: str) -> tuple[str, ...] | None:
+    """The same in the finer terms of `SCALE`, those of one size that a caption names; None likewise."""
     text, found = caption.lower(), []
-    for term, sizes in _SIZE_TERMS:
-        text, count = re.subn(term, " ", text)
-        found += [sizes] * bool(count)
-    return found[0] if len(set(found)) == 1 else None
+    for pattern, term in _SCALE_TERMS:
+        text, count = re.subn(pattern, " ", text)
+        found += [term] * bool(count)
+    return tuple(found) if len({_SIZES_OF[term] for term in found}) == 1 else None
+
+
+def steps_apart(one: str, other: str) -> int:
+    """How far two terms of `SCALE` are apart; neighbours are 1, where film people draw the line differently."""
+    return abs(SCALE.index(one) - SCALE.index(other))
+
+
+def sizes_of(term: str) -> tuple[str, ...]:
+    """The sizes, of `SIZES`, that a term of `SCALE` may be called."""
+    return _SIZES_OF[term]
+
+
+def asked_angle(caption: str) -> str | None:
+    """The camera angle, of `ANGLES`, that a caption asks for; None if it asks for none or for several."""
+    text = re.sub(r"\b(?:no|not|never|without)\b[^.;,!?]{0,24}", " ", caption.lower())
+    found = {angle for pattern, angle in _ANGLE_TERMS if re.search(pattern, text)}
+    return found.pop() if len(found) == 1 else None
 
 
 def asked_camera(caption: str) -> str | None:

@@ -14,12 +14,16 @@ import numpy as np
 
 from eval.boxes import Boxes, crop
 from eval.encoders.texts import describe_texts
+from eval.encoders.theatre import is_of_the_theatre
 from eval.evidence import Detection, Embeddings, Evidence, TextEmbeddings
+from eval.faces import FaceSearch
+from eval.film_terms import asked_angle, asked_scale
+from eval.film_words import ANGLE_WORDS, SIZE_WORDS, Opinion, form_opinion
 from eval.finding import Search
 from eval.footage import MAX_FRAMES, observe, sampled_frames
 from eval.request import Asked, Request, place
 from eval.sighting import given_boxes, looked_at, settle
-from holocine.decoding import VideoError, VideoReader, count_frames
+from holocine.decoding import VideoError, VideoReader
 from holocine.prompt import character_descriptions, character_tags, parse_prompt
 from holocine.storyboard import Shot, Storyboard, StoryboardError
 from holocine.video import embedded_in
@@ -31,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 NO_STORYBOARD = "there is no storyboard: none was given, and the video has none in it"
 
+_FACES = 5  # frames of each shot that are searched for faces
 Source = str | os.PathLike | np.ndarray
 
 
@@ -113,10 +118,9 @@ def cut_request(
     fps: frames a second of the video, if it does not say so itself. start: seconds before the first shot. Raises
     `StoryboardError` or `VideoError`.
     """
-    num_frames = _num_frames(source)
+    rate, num_frames = _rate_and_length(source, None, fps)
     if num_frames < 1:
         raise VideoError(f"{source} has no pictures in it")
-    rate = fps or _rate(source, None)
     first = round(start * rate)
     if first >= num_frames:
         raise StoryboardError(
@@ -159,10 +163,11 @@ def gather(
     """
     stopwatch = stopwatch or Stopwatch()
     request = Request.of(request) if isinstance(request, Storyboard) else request
-    rate = fps or _rate(source, request)
-    expected_shots = _expected_shots(source, request, rate)
+    rate, num_frames = _rate_and_length(source, request, fps)
+    expected_shots = _expected_shots(request, num_frames, rate)
     sampled = sampled_frames(MAX_FRAMES, rate, expected_shots)
     lookers = _lookers(encoders, sampled, boxes or {})
+    faces = _face_search(request, sampled, expected_shots or (range(num_frames),))
     search = None if boxes else _search(finder, request, looked_at(sampled, expected_shots), encoders)
 
     def frames_done(done: int, expected: int | None) -> None:
@@ -173,12 +178,13 @@ def gather(
 
     with stopwatch("frames"):
         given = rate if isinstance(source, np.ndarray) else fps  # a file's own times go with its own rate
-        footage = observe(source, given, [*lookers.values(), *([search] if search else [])], frames_done)
+        footage = observe(source, given, [*lookers.values(), *filter(None, (search, faces))], frames_done)
     embedding = sum(looker.seconds for looker in lookers.values())
-    stopwatch.add("frames", -embedding - (search.seconds if search else 0.0))
+    found_by = [one for one in (search, faces) if one is not None]
+    stopwatch.add("frames", -embedding - sum(one.seconds for one in found_by))
     stopwatch.add("embeddings", embedding)
-    if search is not None:
-        stopwatch.add("characters", search.seconds)
+    for one in found_by:
+        stopwatch.add("characters", one.seconds)
     times = np.append(footage.times, footage.duration)
     asked = request and place(request, footage.num_frames, footage.fps, times)
     with stopwatch("shots"):
@@ -186,6 +192,7 @@ def gather(
     asked = asked and asked.with_found(detection.shot_ranges)
     with stopwatch("texts"):
         text, no_text = _texts(encoders, asked)
+        words, no_words = _words(encoders, asked)
 
     seen = {name: looker.vectors() for name, looker in lookers.items()}
     sightings, crops = None, {}
@@ -200,6 +207,8 @@ def gather(
         **encoders.missing,
         **({} if asked is not None else {"asked": NO_STORYBOARD}),
         "text": no_text,
+        "words": no_words,
+        "faces": faces and faces.problem,
         "sightings": search.problem if search is not None else no_finder,
         **{name: looker.problem for name, looker in lookers.items()},
     }
@@ -213,6 +222,8 @@ def gather(
         sightings=sightings,
         crops=crops,
         aesthetic=seen.get("aesthetic"),
+        faces=faces and faces.faces(),
+        words=words,
         missing={name: reason for name, reason in reasons.items() if reason},
     )
 
@@ -300,25 +311,59 @@ def _texts(encoders: Any, asked: Asked | None) -> tuple[TextEmbeddings | None, s
     return TextEmbeddings(encoders.clip.id, vectors[0], vectors[1:]), None
 
 
-def _rate(source: Source, request: Request | None) -> float:
-    """Frames a second as the file says, or of the storyboard for bare frames."""
+def _face_search(request: Request | None, wanted: np.ndarray, shots: Sequence[range]) -> FaceSearch | None:
+    """The search for faces in shots that are to be of a size; None in the theatre, or if no caption asks for one.
+
+    shots: as far as it is known where they lie, or else the whole video.
+    """
+    if request is None or is_of_the_theatre(request.storyboard):
+        return None
+    sized = [asked_scale(caption) is not None for caption in request.storyboard.captions]
+    if not any(sized):
+        return None
+    if not request.timed:  # where its shots lie is not known yet
+        return FaceSearch(looked_at(wanted, shots, _FACES * len(sized)))
+    asking = [shot for shot, is_sized in zip(shots, sized, strict=True) if is_sized]
+    return FaceSearch(looked_at(wanted, asking, _FACES))
+
+
+def _words(encoders: Any, asked: Asked | None) -> tuple[dict[str, Opinion], str | None]:
+    """What CLIP makes of film's words that captions ask for on real footage; the reason if something is missing."""
+    if asked is None or is_of_the_theatre(asked.storyboard):
+        return {}, None
+    kinds = {"size": (asked_scale, SIZE_WORDS), "angle": (asked_angle, ANGLE_WORDS)}
+    wanted = {
+        kind: phrases
+        for kind, (asks, phrases) in kinds.items()
+        if any(asks(caption) is not None for caption in asked.captions)
+    }
+    if not wanted or encoders.clip is None:
+        return {}, encoders.missing.get("clip")
+    try:
+        return {kind: form_opinion(encoders.clip, phrases) for kind, phrases in wanted.items()}, None
+    except Exception as error:
+        logger.warning("film's words failed", exc_info=True)
+        return {}, f"the encoder failed at film's words: {error or type(error).__name__}"
+
+
+def _rate_and_length(source: Source, request: Request | None, fps: float | None) -> tuple[float, int]:
+    """Frames a second as said, as the file says, or of the storyboard for bare frames; and how many frames there are.
+
+    The file is opened once, and nothing of it is decoded.
+    """
     if isinstance(source, np.ndarray):
-        if request is None or request.fps is None:
+        fps = fps or (request and request.fps)
+        if not fps:
             raise VideoError("an array of frames does not say how many frames a second it has: give fps")
-        return request.fps
+        return fps, len(source)
     with VideoReader(source) as reader:
-        if not reader.fps:
+        if not (fps or reader.fps):
             raise VideoError(f"{source} does not say how many frames a second it has: give fps")
-        return reader.fps
+        return fps or reader.fps, reader.num_frames or reader.count_packets()
 
 
-def _num_frames(source: Source) -> int:
-    """How many frames there are, without reading them."""
-    return len(source) if isinstance(source, np.ndarray) else count_frames(source)
-
-
-def _expected_shots(source: Source, request: Request | None, fps: float) -> tuple[range, ...]:
+def _expected_shots(request: Request | None, num_frames: int, fps: float) -> tuple[range, ...]:
     """Where the shots will lie as far as can be told before the frames are read; some of each are to be embedded."""
     if request is None or not request.timed:
         return ()
-    return place(request, max(1, _num_frames(source)), fps).shot_ranges
+    return place(request, max(1, num_frames), fps).shot_ranges

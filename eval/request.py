@@ -186,10 +186,9 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
         if there < len(shot):
             yield f"shot {number} of {asked.num_shots}: {there} of its {len(shot)} frames are there"
     if asked.policy == "share":
-        yield (
-            "shots were compared by their share of the duration: the video lasts "
-            f"{asked.scale:.4g} times as long as was asked for"
-        )
+        as_long = math.isclose(asked.scale, 1, rel_tol=_SAME_RATE)
+        lasts = "as long as" if as_long else f"{asked.scale:.4g} times as long as"
+        yield f"shots were compared by their share of the duration: the video lasts {lasts} was asked for"
     elif request.fps is not None and not math.isclose(request.fps, fps, rel_tol=_SAME_RATE):
         how = "frame by frame" if asked.policy == "frames" else "by seconds"
         yield (

@@ -35,14 +35,16 @@ def score_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
     video, error (of one that could not be scored, with nothing else in its row), name, sha256, frames, fps, seconds,
     width, height, shots (asked for), cuts (found), detector, encoders, metrics (their versions); then of every metric
-    its value under its name, NAME_covered of NAME_of things that it could look at, and NAME_reason for what is missing.
+    its value under its name, NAME_covered of NAME_of things that it could look at, NAME_reason for what is missing, and
+    NAME_trust, how far its calibration found that it can be trusted.
     """
     import pandas as pd
 
     frame = pd.DataFrame([_row(outcome) for outcome in outcomes], columns=None if outcomes else list(_TYPES))
     types = dict(_TYPES)
     for name in all_metrics():
-        types |= {name: "Float64", f"{name}_covered": "Int64", f"{name}_of": "Int64", f"{name}_reason": "string"}
+        types |= {name: "Float64", f"{name}_covered": "Int64", f"{name}_of": "Int64"}
+        types |= {f"{name}_reason": "string", f"{name}_trust": "string"}
     return frame.astype({name: kind for name, kind in types.items() if name in frame})
 
 
@@ -79,5 +81,5 @@ def _of_card(card: Scorecard) -> dict[str, Any]:
     }
     for name, record in card.metrics.items():
         row |= {name: record.value, f"{name}_covered": record.covered, f"{name}_of": record.of}
-        row[f"{name}_reason"] = record.reason
+        row |= {f"{name}_reason": record.reason, f"{name}_trust": record.trust}
     return row

@@ -16,11 +16,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from eval.boxes import Boxes, read_boxes
+from eval.encoders.theatre import is_of_the_theatre
 from eval.evidence import Boundary, Evidence, Footage
 from eval.gathering import Cancelled, Source, Stopwatch, gather, request_of
 from eval.metric import Measured, Metric
 from eval.metrics import all_metrics
 from eval.request import Request
+from eval.trust import Word, trust_in
 from holocine.files import replacing
 from holocine.storyboard import Storyboard
 
@@ -80,6 +82,10 @@ class MetricRecord(_Record):
     covered: int = Field(description="How many of the things that the metric is about it could look at.")
     of: int = Field(description="How many there are.")
     reason: str | None = Field(description="Why the value is None, or what it leaves out.")
+    trust: Word | None = Field(
+        None, description="How far to trust the value, by the metric's calibration; None of before it was said."
+    )
+    limits: str | None = Field(None, description="Where not to trust it: what else moves it, what it does not notice.")
     detail: tuple[dict[str, Any], ...] = Field(description="Per shot, per pair, per cut or per frame.")
 
 
@@ -255,13 +261,21 @@ def measure_all(
     progress: Callable[[str, int, int | None], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> dict[str, MetricRecord]:
-    """Every metric on the same evidence, by name."""
+    """Every metric on the same evidence, by name, each with how far it can be trusted there."""
     records = {}
     metrics = all_metrics()
+    world = "theatre" if evidence.asked and is_of_the_theatre(evidence.asked.storyboard) else "film"
+    looked = {
+        role: embeddings.encoder
+        for role, embeddings in (("clip", evidence.clip), ("dino", evidence.dino))
+        if embeddings is not None
+    }
     for number, (name, metric) in enumerate(metrics.items()):
         if cancelled is not None and cancelled():
             raise Cancelled("scoring was cancelled")
-        records[name] = measure(metric, evidence)
+        trust = trust_in(metric, world, looked)
+        record = measure(metric, evidence)
+        records[name] = record.model_copy(update={"trust": trust.word, "limits": trust.limits})
         if progress is not None:
             progress("metrics", number + 1, len(metrics))
     return records

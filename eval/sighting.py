@@ -71,8 +71,8 @@ class Sightings:
     vectors: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
-def looked_at(sampled: np.ndarray, shots: Sequence[range]) -> np.ndarray:
-    """Of the sampled frames (n,), at most FRAMES_A_SHOT of each shot, evenly spread from its first to its last.
+def looked_at(sampled: np.ndarray, shots: Sequence[range], of_each: int = FRAMES_A_SHOT) -> np.ndarray:
+    """Of the sampled frames (n,), at most `of_each` of each shot, evenly spread from its first to its last.
 
     Without shots, a third of them.
     """
@@ -82,7 +82,7 @@ def looked_at(sampled: np.ndarray, shots: Sequence[range]) -> np.ndarray:
     for shot in shots:
         inside = sampled[(sampled >= shot.start) & (sampled < shot.stop)]
         if len(inside):
-            places = np.linspace(0, len(inside) - 1, min(FRAMES_A_SHOT, len(inside))).round().astype(int)
+            places = np.linspace(0, len(inside) - 1, min(of_each, len(inside))).round().astype(int)
             chosen |= set(inside[places].tolist())
     return np.array(sorted(chosen), dtype=np.int64)
 

@@ -47,7 +47,8 @@ def format_scorecard(card: Scorecard) -> str:
             cuts = asked.cuts if asked is not None else [shot.start for shot in card.shots[1:]]
             lines.append(f"cuts asked: {_frames(cuts)} ({shots})")
             if asked is not None and asked.policy != "frames":
-                lines.append(f"aligned by {asked.policy}, scale {asked.scale:.4g}")
+                scale = "" if f"{asked.scale:.4g}" == "1" else f", scale {asked.scale:.4g}"
+                lines.append(f"aligned by {asked.policy}{scale}")
     lines += [f"{role}: {encoder.id}" for role, encoder in card.encoders.items()]
     lines += ["", *_metric_lines(card.metrics)]
     if card.notes:
@@ -57,18 +58,21 @@ def format_scorecard(card: Scorecard) -> str:
 
 def format_combined(combined: Mapping[str, Combined], names: Sequence[str]) -> str:
     """A line a metric over several videos, of which `names` are the names, and why values are missing in how many."""
-    rows, reasons = [("metric", "", "value", "± s.e.", "videos", "covered", "")], {}
+    rows, reasons, limits = [("metric", "", "value", "± s.e.", "videos", "covered", "trust", "")], {}, {}
     for metric in _known(combined):
         row = combined[metric.name]
         error = "" if row.standard_error is None else number(row.standard_error)
         videos, covered = f"{row.videos}/{row.num_videos}", _covered(row.covered, row.of)
         missing = (f"[{reasons.setdefault(why, len(reasons) + 1)}] {count}" for why, count in row.reasons.items())
         last = ", ".join(filter(None, [metric.unit if row.value is not None else "", *missing]))
-        rows.append((metric.id, _ARROWS[metric.direction], number(row.value), error, videos, covered, last))
+        trust = row.trust if row.value is not None and row.trust is not None else ""
+        if trust and row.limits:
+            limits.setdefault(f"{trust}: {row.limits}", []).append(metric.name)
+        rows.append((metric.id, _ARROWS[metric.direction], number(row.value), error, videos, covered, trust, last))
     lines = [counted(len(names), "video"), "", *_aligned(rows, (2, 3, 4, 5))]
     if reasons:
         lines += ["", "Without a value, in how many videos and why:", *_footnotes(reasons)]
-    return "\n".join(lines)
+    return "\n".join(lines + _trust_lines(limits))
 
 
 def format_encoders(encoders: Iterable[Mapping[str, Any]]) -> str:
@@ -81,7 +85,7 @@ def format_encoders(encoders: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
-    rows, reasons = [("metric", "", "value", "covered", "")], {}
+    rows, reasons, limits = [("metric", "", "value", "covered", "trust", "")], {}, {}
     group = None
     for metric in _known(records):
         record = records[metric.name]
@@ -92,9 +96,19 @@ def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
         if record.reason:
             last = f"{last} [{reasons.setdefault(record.reason, len(reasons) + 1)}]".lstrip()
         covered = _covered(record.covered, record.of)
-        rows.append((f"  {metric.id}", _ARROWS[metric.direction], number(record.value), covered, last))
+        trust = record.trust if record.value is not None and record.trust is not None else ""
+        if trust and record.limits:
+            limits.setdefault(f"{trust}: {record.limits}", []).append(metric.name)
+        rows.append((f"  {metric.id}", _ARROWS[metric.direction], number(record.value), covered, trust, last))
     lines = _aligned(rows, (2, 3))
-    return [*lines, "", *_footnotes(reasons)] if reasons else lines
+    lines += ["", *_footnotes(reasons)] if reasons else []
+    return lines + _trust_lines(limits)
+
+
+def _trust_lines(limits: Mapping[str, Sequence[str]]) -> list[str]:
+    """How far to trust which metrics, those of which the same is to be said together."""
+    said = [line for limit, names in limits.items() for line in _wrapped(f"{', '.join(names)} {limit}", "      ")]
+    return ["", "How far to trust them, by calibration:", *said] if said else []
 
 
 def _footnotes(reasons: Mapping[str, int]) -> list[str]:

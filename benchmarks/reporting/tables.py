@@ -10,7 +10,9 @@ from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import FEW, calibrated
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
+from eval.encoders.theatre import is_of_the_theatre
 from eval.metric import Metric
+from eval.trust import Trust, trust_in
 
 NONE = "–"
 LIKE_BEST, FOOLED = "≈", "fooled"
@@ -110,6 +112,18 @@ def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
     return found
 
 
+def trusted(summary: Summary, metric: Metric) -> Trust:
+    """How far the values of a metric can be trusted on the storyboards of a run, by its calibration."""
+    in_theatre = all(is_of_the_theatre(entry.storyboard) for entry in summary.results.entries)
+    return trust_in(metric, "theatre" if in_theatre else "film")
+
+
+def trust_note(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
+    """How far to trust these metrics, and where not to, in a sentence; none for no metrics."""
+    named = "; ".join(f"{heading(metric).rstrip(' ↑↓')} {trusted(summary, metric)}" for metric in metrics)
+    return [f"How far to trust them, by calibration: {named}."] if named else []
+
+
 def _why_fooled(summary: Summary, metric: Metric, row: Mapping[str, Cell]) -> list[str]:
     """By which bound a metric was shown to be fooled, by whom, and what its calibration has to say of it."""
     bounds: dict[str, list[str]] = {}
@@ -163,7 +177,7 @@ def main_table(summary: Summary) -> Table:
         "Value ± standard error over storyboards (jackknife); best in bold, runner-up underlined; equal values share "
         "their rank."
     ]
-    notes += legend(summary, summary.main)
+    notes += legend(summary, summary.main) + trust_note(summary, summary.main)
     notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
     notes += _not_measured(summary)
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
@@ -236,7 +250,8 @@ def every_metric(summary: Summary) -> Table:
         if metric.group != group:
             group = lines[len(rows)] = metric.group
         unit = f" ({metric.unit})" if metric.unit else ""
-        name = Text(f"{metric.id} {ARROWS[metric.direction]}".rstrip() + unit, hint=metric.meaning)
+        hint = f"{metric.meaning} Trust: {trusted(summary, metric)}."
+        name = Text(f"{metric.id} {ARROWS[metric.direction]}".rstrip() + unit, hint=hint)
         row = summary.table[metric.name]
         rows.append((name, *(cell_text(row[system], metric) for system in summary.systems)))
     note = " ".join(legend(summary, summary.metrics))

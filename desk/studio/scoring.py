@@ -92,6 +92,7 @@ _NAMES = {
     "shot_retrieval": "Words",
     "shot_size": "Shot sizes",
     "camera_movement": "Camera",
+    "camera_angle": "Camera angle",
     "subject_consistency": "Steady subject",
     "background_consistency": "Steady picture",
     "motion_smoothness": "Motion",
@@ -114,12 +115,14 @@ def plain_rows(card: Scorecard) -> list[dict[str, Any]]:
     for name, title in _NAMES.items():
         record, metric = card.metrics[name], metrics[name]
         missing = record.value is None
-        if missing and name in ("aesthetic", "character_return"):
+        if missing and name in ("aesthetic", "character_return", "camera_angle"):
             continue
         about = f"{metric.meaning} {_BETTER[metric.direction]}".strip()
         if metric.unit:
             about += f" In {metric.unit}."
         about += f" Looked at {record.covered} of {record.of}."
+        if not missing and record.trust is not None:
+            about += f" {_trust(record)}"
         rows.append(
             {
                 "name": title,
@@ -130,6 +133,7 @@ def plain_rows(card: Scorecard) -> list[dict[str, Any]]:
                 "verdict": _why_not(record) if missing else _verdict(name, card),
                 "meaning": about,
                 "measured": not missing,
+                "trust": None if missing else record.trust,
             }
         )
     return rows
@@ -152,6 +156,8 @@ def _verdict(name: str, card: Scorecard) -> str:
         return f"{_share(record, 'sum')} shots as wide or close as asked"
     if name == "camera_movement":
         return f"{_share(record, 'sum')} cameras move as asked"
+    if name == "camera_angle":
+        return f"{_share(record, 'sum')} shots from the angle that was asked for"
     return ""
 
 
@@ -164,6 +170,13 @@ def _why_not(record: MetricRecord) -> str:
             "--download` gets one and measures this; whoever runs the desk can name one in HOLOCINE_ENCODERS."
         )
     return sentence(reason)
+
+
+def _trust(record: MetricRecord) -> str:
+    """How far calibration found that a score can be trusted."""
+    word = {"good": "can be trusted"}.get(record.trust, f"trust in it is {record.trust}")
+    word = "nobody has tested how far to trust it" if record.trust == "untested" else word
+    return sentence(f"by calibration {word}" if record.limits is None else f"by calibration {word}: {record.limits}")
 
 
 def _share(record: MetricRecord, part: str) -> str:

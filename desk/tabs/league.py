@@ -8,7 +8,7 @@ from benchmarks.reporting.charts import distance_lines, intervals, metric_dots, 
 from benchmarks.reporting.published import COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.results import Results, ResultsError
 from benchmarks.reporting.summary import Summary
-from benchmarks.reporting.tables import ARROWS, cell_text, heading, legend, number
+from benchmarks.reporting.tables import ARROWS, cell_text, heading, legend, number, trust_note, trusted
 from desk.page.components import served
 from desk.tabs.shipped import outdated
 from eval.metrics import all_metrics
@@ -73,12 +73,16 @@ def run_table(summary: Summary) -> Value:
     suite = summary.results.suite
     note = "Value ± standard error over storyboards. Grey rows are bounds: they show what the metrics can tell."
     note = " ".join([note, *(text[0].upper() + text[1:] for text in legend(summary, metrics))])
+    note = " ".join([note, *trust_note(summary, metrics)])
     if left_out := outdated(summary.results.info):
         note += f" Left out, since they are measured in another way by now: {', '.join(left_out)}."
     return {
         "title": f"Suite {suite.name} {suite.version}, {len(summary.results.entries)} storyboards",
         "note": note,
-        "columns": [{"name": heading(metric), "hint": metric.meaning} for metric in metrics],
+        "columns": [
+            {"name": heading(metric), "hint": f"{metric.meaning} Trust: {trusted(summary, metric)}."}
+            for metric in metrics
+        ],
         "rows": rows,
     }
 

@@ -31,7 +31,7 @@ from eval.evidence import Embeddings
 from eval.footage import sampled_frames
 from eval.metric import Metric
 from eval.metrics import all_metrics
-from eval.scorecard import examine, measure
+from eval.scorecard import encoder_records, examine, measure
 from eval.shots import ShotDetector, load_detector
 from eval.sighting import given_boxes
 from holocine.puppet.captions import to_storyboard
@@ -247,5 +247,8 @@ def run_theatre(num_scenes: int, out: Path, values: Path, jobs: int) -> None:
     with tqdm(total=len(keys(scenes, DAMAGES)), unit="video") as bar:
         records = collect(scenes, values, jobs, progress=bar.update)
     found = reactions(metrics_by_name(), DAMAGES, arrange(records, DAMAGES))
-    write_calibration(out, found, next(iter(scenes.values())), len(scenes))
+    encoders, _ = _models(FIRST_SEED)
+    finder, _ = load_finder(None, to_storyboard(sample_scene(FIRST_SEED)))
+    ids = {role: record.id for role, record in encoder_records(encoders, finder).items()}
+    write_calibration(out, found, next(iter(scenes.values())), len(scenes), ids)
     print(f"wrote {out / 'CALIBRATION.md'}: {len(found)} reactions of metrics to damage in {len(scenes)} scenes")

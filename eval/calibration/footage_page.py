@@ -11,7 +11,6 @@ from typing import Any
 from eval.calibration.clips import Clip
 from eval.calibration.damage.film import FILM_DAMAGES
 from eval.calibration.joining import FilmScene
-from eval.calibration.reaction import Reaction
 from eval.calibration.tables import (
     HOW_TO_READ,
     plain_damages,
@@ -21,6 +20,7 @@ from eval.calibration.tables import (
     wanted_table,
 )
 from eval.metrics import all_metrics
+from eval.trust import Reaction
 from holocine.files import replacing
 
 FORMAT = "holocine-footage/1"

@@ -6,13 +6,12 @@ Every judgement in the text follows from the numbers by the rules of `eval.calib
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eval.calibration.damage import DAMAGES
 from eval.calibration.pictures import draw_curves, draw_damage, draw_matrix
-from eval.calibration.reaction import Reaction
 from eval.calibration.tables import (
     HOW_TO_READ,
     absent_metrics,
@@ -23,6 +22,7 @@ from eval.calibration.tables import (
     wanted_table,
 )
 from eval.metrics import all_metrics
+from eval.trust import Reaction
 from holocine.files import replacing
 from holocine.puppet.world import Scene
 
@@ -31,23 +31,29 @@ PICTURES = "calibration"
 _CROPS = "* Names that end in **@crops** are measured on true boxes, the others on those that the locator finds."
 
 
-def write_calibration(folder: Path, found: Sequence[Reaction], scene: Scene, num_scenes: int) -> None:
-    """Write CALIBRATION.md, calibration.json and the pictures into `folder`; `scene` is shown with its damage."""
+def write_calibration(
+    folder: Path, found: Sequence[Reaction], scene: Scene, num_scenes: int, encoders: Mapping[str, str] | None = None
+) -> None:
+    """Write CALIBRATION.md, calibration.json and the pictures into `folder`; `scene` is shown with its damage.
+
+    encoders: ids of those that looked, by role.
+    """
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
     draw_damage(pictures / "damage.png", scene)
     draw_matrix(pictures / "matrix.png", found)
     draw_curves(pictures / "curves.png", found)
     with replacing(folder / "calibration.json") as temporary:
-        temporary.write_text(json.dumps(_plain(found, num_scenes), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(_plain(found, num_scenes, encoders or {}), indent=1) + "\n", encoding="utf-8")
     with replacing(folder / "CALIBRATION.md") as temporary:
         temporary.write_text(page(found, num_scenes), encoding="utf-8")
 
 
-def _plain(found: Sequence[Reaction], num_scenes: int) -> dict[str, Any]:
+def _plain(found: Sequence[Reaction], num_scenes: int, encoders: Mapping[str, str]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "scenes": num_scenes,
+        "encoders": dict(encoders),
         "metrics": {name: metric.version for name, metric in all_metrics().items()},
         "damage": plain_damages(DAMAGES),
         "reactions": plain_reactions(found),
@@ -96,7 +102,8 @@ def _limits() -> tuple[str, ...]:
         "that it would on film; that it fails here is a reason not to trust it there.\n"
         "* Text and similarity are measured with the theatre's own CLIP. For another encoder, and for film, "
         "`python -m eval calibrate --footage DIR --encoders SPEC` makes the same table from clips of your own.\n"
-        "* `shot_size` is known to work in the theatre only and is not measured elsewhere.\n"
+        "* `shot_size` is measured in another way on film, by faces and figures in heads, and `camera_angle` on film "
+        "alone: neither is tried here.\n"
         "* No metric is for an arrangement of the background that changes between shots: whoever reacts to it does so "
         "because whole frames are compared.",
     )

@@ -10,8 +10,8 @@ import numpy as np
 
 from eval.calibration.damage import DAMAGES, Damage
 from eval.calibration.damage.scenes import shot_ranges
-from eval.calibration.reaction import CHANCE, NOTICED, Reaction
 from eval.metrics import all_metrics
+from eval.trust import CHANCE, NOTICED, Reaction
 from holocine.files import replacing
 from holocine.puppet.renderer import render
 from holocine.puppet.world import Scene

@@ -7,94 +7,14 @@ there is none. Intervals are percentiles of a bootstrap over scenes, so a clean 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from eval.calibration.damage import Damage
 from eval.metric import Metric
+from eval.trust import Estimate, Reaction
 
 ROUNDS = 1000  # of the bootstrap
-NOTICED = 0.6  # AUC from which a reaction counts, if its interval excludes chance
-RELIABLE = 0.9  # AUC at which single videos can be told apart
-CHANCE = 0.5
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def noticed(self) -> bool:
-        """Worse than chance alone makes it, and by enough to matter."""
-        return self.value >= NOTICED and self.low > CHANCE
-
-    @property
-    def reversed(self) -> bool:
-        """The same, for scores that get better."""
-        return self.value <= 1 - NOTICED and self.high < CHANCE
-
-
-@dataclass(frozen=True)
-class Reaction:
-    """How one metric reacts to one damage.
-
-    wanted: True if the metric is for this, False if it should ignore it, None if either is fine. scenes: how many could
-    be compared. spearman: mean over scenes of the rank correlation between strength and how bad the score is. auc: by
-    strength, how likely a damaged video scores worse than an undamaged one, of whatever scene. paired: the same against
-    the undamaged version of the same scene.
-    """
-
-    metric: str
-    damage: str
-    wanted: bool | None
-    scenes: int
-    strengths: tuple[float, ...]
-    spearman: Estimate
-    auc: tuple[Estimate, ...]
-    paired: tuple[Estimate, ...]
-
-    def detected_from(self, on: Literal["auc", "paired"] = "auc", least: float = NOTICED) -> float | None:
-        """The least strength from which on the damage is noticed at every strength, with at least that AUC."""
-        found = None
-        for strength, estimate in zip(reversed(self.strengths), reversed(getattr(self, on)), strict=True):
-            if not (estimate.noticed and estimate.value >= least):
-                break
-            found = strength
-        return found
-
-    @property
-    def verdict(self) -> str:
-        """What there is to say of it, in a few words."""
-        strongest = self.auc[-1]
-        if self.wanted is False:
-            worst = max(self.auc, key=lambda estimate: abs(estimate.value - CHANCE))
-            if any(estimate.noticed for estimate in self.auc):
-                return f"reacts to what it should ignore (AUC {worst.value:.2f})"
-            if any(estimate.reversed for estimate in self.auc):
-                return f"gets better from what it should ignore (AUC {worst.value:.2f})"
-            return "ignores it, as it should"
-        if strongest.noticed:
-            return "reacts" if strongest.value >= RELIABLE else "reacts weakly"
-        if strongest.reversed:
-            return "gets better where it should get worse"
-        if self.paired[-1].noticed:
-            return "reacts only against the same scene undamaged"
-        return "does not react"
-
-    @property
-    def unwanted(self) -> bool:
-        return self.wanted is False and any(estimate.noticed or estimate.reversed for estimate in self.auc)
-
-    @property
-    def failed(self) -> bool:
-        """The metric is for this damage and does not notice it at its strongest."""
-        return self.wanted is True and not self.auc[-1].noticed
 
 
 def badness(metric: Metric, values: np.ndarray) -> np.ndarray:

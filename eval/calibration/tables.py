@@ -12,8 +12,9 @@ from dataclasses import asdict
 from typing import Any
 
 from eval.calibration.damage import Damage
-from eval.calibration.reaction import NOTICED, RELIABLE, ROUNDS, Estimate, Reaction
+from eval.calibration.reaction import ROUNDS
 from eval.metrics import all_metrics
+from eval.trust import NOTICED, RELIABLE, Estimate, Reaction, judged
 
 _GROUPS = {
     "transitions": "Transitions",
@@ -61,17 +62,6 @@ def _group(name: str) -> str:
     return all_metrics()[name.removesuffix("@crops")].group
 
 
-def trust(reactions: Sequence[Reaction]) -> str:
-    """One word for a metric from its reactions: good, limited, poor, or untested where no damage is for it."""
-    wanted = [r for r in reactions if r.wanted]
-    if not wanted:
-        return "untested"
-    failed = [r for r in wanted if r.failed]
-    if len(failed) == len(wanted):
-        return "poor"
-    return "limited" if failed or any(r.unwanted for r in reactions) else "good"
-
-
 def summary_table(found: Sequence[Reaction], damages: Sequence[Damage]) -> str:
     """A row for every metric: how far to trust it, and why."""
     by_name = {damage.name: damage for damage in damages}
@@ -85,7 +75,7 @@ def summary_table(found: Sequence[Reaction], damages: Sequence[Damage]) -> str:
             missed = [by_name[r.damage].title for r in reactions if r.failed]
             moved = [by_name[r.damage].title for r in reactions if r.unwanted]
             cells = ("; ".join(cell) or "–" for cell in (noticed, missed, moved))
-            lines.append(f"| `{name}` | {trust(reactions)} | {' | '.join(cells)} |")
+            lines.append(f"| `{name}` | {judged(reactions)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from eval.combining import Combined, combine
 from eval.metric import Metric
 from eval.metrics import all_metrics
 from eval.report.html import Html, tag
-from eval.report.video import ARROWS, BETTER, GROUPS, covered, value_of, video_section
+from eval.report.video import ARROWS, BETTER, GROUPS, covered, limits_of, value_of, video_section
 from eval.scorecard import Scorecard, ScorecardError
 from eval.table import counted, number
 from holocine.files import check_writable, replacing
@@ -189,14 +189,15 @@ def _combined_table(combined: Mapping[str, Combined], metrics: Mapping[str, Metr
                     tag("td", error, class_="covered"),
                     tag("td", covered(one.videos, one.num_videos), class_="covered"),
                     tag("td", covered(one.covered, one.of), class_="covered"),
-                    tag("td", metric.meaning),
+                    tag("td", one.trust or "–", class_="covered"),
+                    tag("td", metric.meaning, tag("em", limits) if (limits := limits_of(one)) else None),
                     class_="absent" if one.value is None else None,
                 )
             )
         if rows:
-            head = tag("tr", tag("th", heading, colspan="6", scope="rowgroup"), class_="group")
+            head = tag("tr", tag("th", heading, colspan="7", scope="rowgroup"), class_="group")
             bodies.append(tag("tbody", head, rows))
-    titles = ("Metric", "Value", "Standard error", "Videos", "Covered", "What it says")
+    titles = ("Metric", "Value", "Standard error", "Videos", "Covered", "Trust", "What it says")
     columns = tag("tr", [tag("th", title, scope="col") for title in titles])
     return tag("table", tag("thead", columns), bodies, class_="metrics")
 
@@ -208,4 +209,5 @@ def _footer(cards: list[Scorecard]) -> Html:
     if not encoders:
         lines.append("No encoder looked at these videos: `python -m eval encoders` says which there are.")
     covers = "Covered: how many of the things that a metric is about (frames, shots, pairs, cuts) it could look at."
-    return tag("footer", [tag("p", line) for line in [*lines, covers]])
+    trust = "Trust: how far calibration on known damage (`python -m eval calibrate`) found that a value can be trusted."
+    return tag("footer", [tag("p", line) for line in [*lines, covers, trust]])

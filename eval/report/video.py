@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eval.combining import Combined
 from eval.metric import Metric
 from eval.report.charts import Stills, cut_line, distance_curve, matrix, strip
 from eval.report.html import Html, tag
@@ -107,8 +108,10 @@ def shot_facts(card: Scorecard, shot: int) -> Iterable[Html]:
         for row in record.detail if record else ():
             if row.get("shot") == shot and row["value"] == wrong:
                 yield chip(row["character"], text, kind)
-    for name, what in (("shot_size", "size"), ("camera_movement", "camera")):
-        if seen := of_shot(card, name, shot):
+    for name, what in (("shot_size", "size"), ("camera_movement", "camera"), ("camera_angle", "angle")):
+        if (seen := of_shot(card, name, shot)) and seen["value"] is None:
+            yield chip(what, seen["why"])
+        elif seen:
             right = seen["value"] == 1
             text = seen["seen"] if right else f"{seen['seen']}, asked {seen['asked']}"
             yield chip(what, text, "good" if right else "bad")
@@ -156,15 +159,17 @@ def metric_table(records: Mapping[str, MetricRecord], metrics: Mapping[str, Metr
                 tag("th", tag("code", metric.id), scope="row"),
                 tag("td", value_of(records[name].value, metric), class_="value"),
                 tag("td", covered(records[name].covered, records[name].of), class_="covered"),
-                tag("td", metric.meaning, tag("em", records[name].reason) if records[name].reason else None),
+                tag("td", records[name].trust or "–", class_="covered"),
+                tag("td", metric.meaning, [tag("em", text) for text in _remarks(records[name])]),
             )
             for name, metric in metrics.items()
             if metric.group == group and name in records and records[name].value is not None
         ]
         if rows:
-            head = tag("tr", tag("th", heading, colspan="4", scope="rowgroup"), class_="group")
+            head = tag("tr", tag("th", heading, colspan="5", scope="rowgroup"), class_="group")
             bodies.append(tag("tbody", head, rows))
-    columns = tag("tr", [tag("th", text, scope="col") for text in ("Metric", "Value", "Covered", "What it says")])
+    titles = ("Metric", "Value", "Covered", "Trust", "What it says")
+    columns = tag("tr", [tag("th", title, scope="col") for title in titles])
     table = tag("table", tag("thead", columns), bodies, class_="metrics")
     return tag(
         "details",
@@ -200,6 +205,16 @@ def value_of(value: float | None, metric: Metric) -> list[object]:
         return ["–"]
     arrow = tag("i", ARROWS[metric.direction], title=BETTER[metric.direction], class_="arrow")
     return [tag("b", number(value)), arrow, tag("small", metric.unit) if metric.unit else None]
+
+
+def _remarks(record: MetricRecord) -> list[str]:
+    """What is to be said of a value beside what it means."""
+    return [text for text in (record.reason, limits_of(record)) if text]
+
+
+def limits_of(one: MetricRecord | Combined) -> str | None:
+    """Where not to trust a value, as words that can stand alone."""
+    return one.limits and f"Trust: {one.trust}, {one.limits}"
 
 
 def covered(part: int, whole: int) -> str:

@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from holocine.puppet.training.recipe import Recipe
+    from holocine.puppet.training.amounts import Recipe
 
     parser = argparse.ArgumentParser(prog="python -m holocine.puppet", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -45,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from holocine.puppet.training.recipe import Recipe, run
+    from holocine.puppet.training.amounts import Recipe
+    from holocine.puppet.training.recipe import run
 
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     run(options.folder, recipe, options.out or options.folder / "weights", options.start)

@@ -1,21 +1,29 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eval.encoders.finders import load_finder
 from eval.evidence import Boundary, Detection, Evidence, Footage
 from eval.figure import figure_share
-from eval.film_terms import asked_camera, asked_size
+from eval.film_terms import ANGLES, SCALE, asked_angle, asked_camera, asked_scale, asked_size
+from eval.finding import Search
 from eval.metrics.cinematography import METRICS, camera_of, size_of
 from eval.request import Request, place
+from eval.sighting import Sightings, looked_at, settle
+from holocine.prompt import character_descriptions, character_tags
 from holocine.puppet.captions import CAMERA_WORDS, SIZE_WORDS, to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import Scene, sample_scene
 from holocine.storyboard import Shot, Storyboard
 
-CAMERA, SIZE = METRICS
+CAMERA, SIZE, ANGLE = METRICS
+OF_THE_THEATRE = (CAMERA, SIZE)
 FIRST_SEED = 920_000
 
 
@@ -119,6 +127,53 @@ def test_shot_sizes_are_read_from_the_words_of_film(caption: str, sizes: tuple[s
 
 
 @pytest.mark.parametrize(
+    ("caption", "scale"),
+    [
+        ("Extreme close-up of her eyes", ("extreme close-up",)),
+        ("ECU, then", ("extreme close-up",)),
+        ("A close-up of him", ("close-up",)),
+        ("Medium close-up of [character1]", ("medium close-up",)),
+        ("A mid-shot of him", ("medium",)),
+        ("Cowboy shot", ("medium wide",)),
+        ("Medium long shot", ("medium wide",)),
+        ("Full shot of the dancer", ("wide",)),
+        ("An extreme wide shot of the dunes", ("extreme wide",)),
+        ("A very long shot", ("extreme wide",)),
+        ("Close-up, then an extreme close-up", ("extreme close-up", "close-up")),
+        ("Wide shot that becomes a close-up", None),
+    ],
+)
+def test_the_finer_terms_are_read_too(caption: str, scale: tuple[str, ...] | None) -> None:
+    assert asked_scale(caption) == scale
+    assert scale is None or set(scale) <= set(SCALE)
+
+
+@pytest.mark.parametrize(
+    ("caption", "angle"),
+    [
+        ("Low-angle shot of the tower", "low angle"),
+        ("He is seen from below.", "low angle"),
+        ("A high angle looks down on them", "high angle"),
+        ("Shot from above, the crowd parts", "high angle"),
+        ("An overhead view of the table", "overhead"),
+        ("Bird's-eye view of the square", "overhead"),
+        ("Eye-level close-up", "eye level"),
+        ("Over-the-shoulder shot of [character2]", "over the shoulder"),
+        ("The camera looks over [character1]'s shoulder", "over the shoulder"),
+        ("A Dutch angle of the corridor", "dutch angle"),
+        ("She looks over her shoulder", None),
+        ("An overhead lamp swings", None),
+        ("A low fire, a high wall", None),
+        ("Not a low angle", None),
+        ("A low angle that cranes up into a high angle", None),
+    ],
+)
+def test_camera_angles_are_read_from_the_words_of_film(caption: str, angle: str | None) -> None:
+    assert asked_angle(caption) == angle
+    assert angle is None or angle in ANGLES
+
+
+@pytest.mark.parametrize(
     ("movement", "camera"),
     [
         ((0.3, 0, 0), "pan left"),
@@ -139,7 +194,7 @@ def test_on_rendered_truth_nearly_every_camera_and_most_sizes_are_right() -> Non
     asked = {CAMERA: 0, SIZE: 0}
     for seed in range(FIRST_SEED, FIRST_SEED + 6):
         evidence = staged(sample_scene(seed))
-        for metric in METRICS:
+        for metric in OF_THE_THEATRE:
             measured = metric.measure(evidence)
             right[metric] += measured.parts.get("sum", 0)
             asked[metric] += measured.parts.get("count", 0)
@@ -186,20 +241,50 @@ def test_without_a_storyboard_they_are_absent() -> None:
         assert metric.measure(filmed(np.zeros((9, 64, 112, 3), np.uint8), None)).reason
 
 
-def test_sizes_outside_the_theatre_are_absent_rather_than_guessed() -> None:
+def test_located_figures_tell_every_size_of_the_theatre_even_in_noise_and_blur() -> None:
+    finder, _ = load_finder(None, to_storyboard(sample_scene(FIRST_SEED)))
+    right = asked = 0
+    for seed in range(FIRST_SEED, FIRST_SEED + 4):
+        scene = sample_scene(seed)
+        frames = render(scene)[0]
+        noise = np.random.default_rng(seed).normal(0, 20, frames.shape)
+        spoilt = np.stack([cv2.GaussianBlur(frame, (0, 0), 2) for frame in frames])
+        spoilt = np.clip(spoilt + noise, 0, 255).astype(np.uint8)
+        board = to_storyboard(scene)
+        for pictures in (frames, spoilt):
+            evidence = filmed(pictures, board, scene.cuts)
+            wanted = looked_at(np.arange(len(frames)), evidence.shots)
+            search = Search(finder, character_descriptions(board.global_caption), wanted, None)
+            search(0, pictures)
+            seen = settle(search.look(), evidence.shots, [character_tags(text) for text in board.captions])
+            measured = SIZE.measure(replace(evidence, sightings=seen))
+            right, asked = right + measured.parts["sum"], asked + measured.parts["count"]
+            assert all("width" in shot for shot in measured.detail)
+    assert right >= 0.95 * asked > 0
+
+
+def test_a_size_is_asked_of_somebody_so_a_shot_of_nobody_is_not_as_asked() -> None:
+    scene = sample_scene(FIRST_SEED)
+    evidence = filmed(render(scene)[0], to_storyboard(scene), scene.cuts)
+    nobody = Sightings("locator", (), {}, (None,) * len(evidence.shots), (None,) * len(evidence.shots), {0: []})
+    measured = SIZE.measure(replace(evidence, sightings=nobody))
+    assert SIZE.derive(measured.parts) == 0 and {shot["seen"] for shot in measured.detail} == {"nobody"}
+
+
+def test_sizes_of_film_without_a_face_or_a_figure_are_absent_rather_than_guessed() -> None:
     filmed_world = Storyboard(
         global_caption="A windswept cliff at sunrise. [character1] is a woman with dark curly hair.",
         shots=(Shot(caption="Wide shot of [character1] walking along the edge.", num_frames=33),),
     )
     measured = SIZE.measure(filmed(np.zeros((33, 64, 112, 3), np.uint8), filmed_world))
     assert SIZE.derive(measured.parts) is None
-    assert "puppet theatre only" in measured.reason
+    assert measured.reason.startswith("shot 1: ")
     assert measured.of == 1
 
 
 def test_shots_that_the_video_does_not_reach_are_not_covered() -> None:
     scene = sample_scene(FIRST_SEED)
     frames = render(scene)[0][: scene.cuts[0]]
-    for metric in METRICS:
+    for metric in OF_THE_THEATRE:
         measured = metric.measure(filmed(frames, to_storyboard(scene)))
         assert measured.covered <= 1 < measured.of

@@ -191,3 +191,12 @@ def test_a_start_that_no_shot_can_follow_is_refused_by_its_own_number(tmp_path, 
     write_video(tmp_path / "a.mp4", np.zeros((96, 32, 32, 3), np.uint8), 24)
     with pytest.raises(StoryboardError, match=says):
         place(prompt_request(prompt(3), cuts, tmp_path / "a.mp4", start=start), 96, 24.0)
+
+
+def test_a_scene_of_the_length_that_was_asked_for_is_said_to_be_as_long_and_no_scale_is_shown(detector):
+    board = Storyboard.from_captions("A scene.", ["One.", "Two."], 25, [13], fps=12)
+    frames = np.random.default_rng(0).integers(0, 256, (25, 32, 48, 3), np.uint8)
+    card = score(frames, Request.of(board, policy="share"), encoders=NOTHING, detector=detector)
+    assert any("lasts as long as was asked for" in note for note in card.notes)
+    text = format_scorecard(card)
+    assert "aligned by share\n" in text and "scale" not in text

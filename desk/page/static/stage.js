@@ -155,7 +155,7 @@ function showDownloads(value) {
 function showCard(value) {
   const rows = value.scorecard || [];
   const line = (row) => node('details', { class: row.measured ? 'score' : 'score absent' },
-    node('summary', { title: 'What does this mean?' }, node('span', { class: 'name', text: row.name }), node('span', { class: 'verdict', text: row.verdict }), node('b', { text: row.measured ? row.value : '' })),
+    node('summary', { title: 'What does this mean?' }, node('span', { class: 'name', text: row.name }), node('span', { class: 'verdict', text: row.verdict }), ...(row.trust && row.trust !== 'good' ? [node('span', { class: 'trust', text: `trust: ${row.trust}` })] : []), node('b', { text: row.measured ? row.value : '' })),
     node('p', { text: row.meaning }));
   const lines = rows.filter((row) => row.measured).map(line), absent = rows.filter((row) => !row.measured);
   if (absent.length) lines.push(node('details', { class: 'unmeasured' }, node('summary', { text: `Not measured: ${absent.map((row) => row.name.toLowerCase()).join(', ')}` }), ...absent.map(line)));

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import torch
 from diffusers import AutoencoderKLWan
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
+from holocine.checkpoints import find_device
+from holocine.puppet.training.amounts import Recipe
 from holocine.puppet.training.assemble import assemble
 from holocine.puppet.training.data import render_shard
 from holocine.puppet.training.judge import train_judge
@@ -29,21 +31,6 @@ _FIRST_SHARDS = 150  # that a GPU waits for
 _GPU_TOKENS = 95_000  # of a step: an H100 computes as long as a processor needs to tell it what
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Minutes of computing for every trained part, how much data they are given, and what they run on."""
-
-    scene_shards: int = 300
-    still_shards: int = 80
-    vae: float = 240.0
-    decoder: float = 240.0
-    text: float = 15.0
-    judge: float = 10.0
-    transformer: float = 480.0
-    device: str = "cuda" if torch.cuda.is_available() else "cpu"
-    batch_scale: int = 1
-
-
 def run(
     folder: Path, recipe: Recipe, out: Path, start: Path | None = None, progress: Callable[[str], None] = logger.info
 ) -> None:
@@ -54,6 +41,7 @@ def run(
     start: a pipeline folder to go on from. Its language is taken over, its VAE and transformer are trained further.
     """
     frames = folder / "frames"
+    recipe = replace(recipe, device=str(find_device(None if recipe.device == "auto" else recipe.device)))
     machine = {"device": recipe.device, "batch_scale": recipe.batch_scale}
     if start:
         take_over(start, folder)

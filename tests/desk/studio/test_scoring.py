@@ -134,3 +134,16 @@ def test_a_file_that_is_gone_before_its_turn_is_a_sentence_without_a_path(studio
     with pytest.raises(ValueError, match="no longer kept") as raised:
         screening._examine(studio, job, tmp_path / "gone.mp4", "video.mp4", "gone.mp4", None)
     assert str(tmp_path) not in str(raised.value)
+
+
+def test_how_far_a_score_can_be_trusted_stands_beside_it_and_its_limits_below(scored):
+    _, job, content = scored
+    rows = {row["metric"]: row for row in content["scorecard"]}
+    card = Scorecard.load(scored[0].outputs.files / job.id / content["files"]["scorecard"])
+    measured = [name for name, row in rows.items() if row["measured"]]
+    assert measured
+    for name in measured:
+        record = card.metrics[name]
+        assert rows[name]["trust"] == record.trust
+        assert (record.limits or "can be trusted") in rows[name]["meaning"]
+    assert all(row["trust"] is None for row in rows.values() if not row["measured"])

@@ -14,9 +14,9 @@ from eval.calibration.calibrate import Record, arrange, calibration_scenes, coll
 from eval.calibration.damage import DAMAGES, Damage
 from eval.calibration.page import page, write_calibration
 from eval.calibration.reaction import badness, reactions
-from eval.calibration.tables import trust
 from eval.encoders import load_encoders
 from eval.shots import load_detector
+from eval.trust import judged
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import sample_scene
 
@@ -123,10 +123,10 @@ def test_metrics_are_judged_by_their_numbers() -> None:
     by_metric: dict[str, list] = {}
     for reaction in made_up():
         by_metric.setdefault(reaction.metric, []).append(reaction)
-    assert trust(by_metric["sca"]) == "good"
-    assert trust(by_metric["different_characters"]) == "untested"
+    assert judged(by_metric["sca"]) == "good"
+    assert judged(by_metric["different_characters"]) == "untested"
     for reaction in made_up(effect=0.0):
-        assert trust([reaction]) in ("poor", "untested")
+        assert judged([reaction]) in ("poor", "untested")
 
 
 def test_the_page_says_what_does_not_react() -> None:

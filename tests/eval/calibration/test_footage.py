@@ -16,11 +16,11 @@ from eval.calibration.damage.film import FILM_DAMAGES, turned
 from eval.calibration.footage import LEAST_SCENES, NO_CAPTIONS, Setup, calibrate_footage, clips_and_scenes, score_film
 from eval.calibration.footage_page import write_footage
 from eval.calibration.joining import FilmScene, film_scenes
-from eval.calibration.reaction import NOTICED
 from eval.encoders import Encoders, load_encoders
 from eval.metrics import all_metrics
 from eval.shots import load_detector, thumbnails
 from eval.sighting import Candidate
+from eval.trust import NOTICED
 
 BY_NAME = {damage.name: damage for damage in FILM_DAMAGES}
 COLOURS = ((200, 60, 40), (40, 160, 80), (60, 80, 220), (210, 200, 60), (120, 30, 140))

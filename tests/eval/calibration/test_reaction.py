@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from eval.calibration.damage import DAMAGES
-from eval.calibration.reaction import Reaction, react
+from eval.calibration.reaction import react
 from eval.metrics import all_metrics
+from eval.trust import Reaction
 
 METRICS = all_metrics()
 BLUR = next(damage for damage in DAMAGES if damage.name == "blur")  # sharpness is for it, sca should ignore it
