@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from holocine.timeline import FRAMES_PER_LATENT
 
 if TYPE_CHECKING:
     import torch
-
-    from holocine.pipeline import HoloCineOutput
 
 PARTS = ("whole", "first", "last")
 
@@ -79,8 +77,8 @@ class Placed:
         return frames if len(frames) == len(self.frames) else np.repeat(frames, len(self.frames), axis=0)
 
 
-def keep_shots(source: HoloCineOutput, shots: Sequence[int] | Mapping[int, int], item: int = 0) -> list[Kept]:
-    """Keep shots of what a pipeline made, latents and frames alike.
+def keep_shots(source: Any, shots: Sequence[int] | Mapping[int, int], item: int = 0) -> list[Kept]:
+    """Keep shots of what a pipeline made (a `HoloCineOutput`), latents and frames alike.
 
     shots: their numbers, from 1; or a mapping {number in the new scene: number in `source`}. item: which video of a
     batch. Raises `KeepError` for a shot that is not there or an output without latents.
