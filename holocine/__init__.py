@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from holocine.attention import AttentionSettings
     from holocine.checkpoints import CheckpointError, load_pipeline
     from holocine.conversion import convert
+    from holocine.keeping import KeepError, Kept, keep_picture, keep_shots
     from holocine.pipeline import Cancelled, HoloCineOutput, HoloCinePipeline
     from holocine.prompt import PromptTooLong, TextWindows, text_windows
     from holocine.storyboard import Shot, Storyboard, StoryboardError
@@ -25,6 +26,10 @@ _MODULE_OF = {
     "CheckpointError": "checkpoints",
     "convert": "conversion",
     "load_pipeline": "checkpoints",
+    "KeepError": "keeping",
+    "Kept": "keeping",
+    "keep_picture": "keeping",
+    "keep_shots": "keeping",
     "Cancelled": "pipeline",
     "HoloCineOutput": "pipeline",
     "HoloCinePipeline": "pipeline",
@@ -52,6 +57,8 @@ __all__ = [
     "HoloCineOutput",
     "HoloCinePipeline",
     "HoloCineTransformer3DModel",
+    "KeepError",
+    "Kept",
     "PromptTooLong",
     "Shot",
     "ShotLayout",
@@ -62,6 +69,8 @@ __all__ = [
     "VideoFile",
     "contact_sheet",
     "convert",
+    "keep_picture",
+    "keep_shots",
     "load_pipeline",
     "read_storyboard",
     "read_video",

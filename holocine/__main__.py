@@ -1,4 +1,4 @@
-"""`python -m holocine`: generate, plan, show, convert, schema.
+"""`python -m holocine`: generate, retake, plan, show, convert, schema.
 
 Every failure that the input can cause is one line on stderr and exit code 2; Ctrl-C is exit code 130.
 """
@@ -8,61 +8,25 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from holocine.command_line import parser
 from holocine.program import UsageError, exit_code
 from holocine.program import program as program_of
-
-# What a video remembers of how it was made, and the type that each value has to have when it is read back from a file.
-# The storyboard holds the rest: captions, cuts, frames a second, negative prompt and seed.
-SETTINGS = {
-    "model": str,
-    "height": int,
-    "width": int,
-    "num_inference_steps": int,
-    "guidance_scale": (int, float),
-    "guidance_scale_2": (int, float),
-    "guidance_below": (int, float),
-    "eta": (int, float),
-    "attention": str,
-    "window": bool,
-    "leak_free": bool,
-    "kernel": str,
-    "dtype": str,
-    "vae_dtype": str,
-    "layerwise_casting": bool,
-    "vae_tiling": bool,
-    "lora": list,
-    "size": str,
-    "resample": str,
-}
-CALL_SETTINGS = (
-    "height",
-    "width",
-    "num_inference_steps",
-    "guidance_scale",
-    "guidance_scale_2",
-    "guidance_below",
-    "eta",
-    "attention",
-    "window",
-    "leak_free",
-    "kernel",
-)
-LOAD_SETTINGS = (
-    "dtype",
-    "vae_dtype",
-    "device",
-    "layerwise_casting",
-    "vae_tiling",
-    "model_cpu_offload",
-    "group_offload",
-    "lora",
+from holocine.retake_command import retake
+from holocine.settings import (
+    as_made,
+    call_options,
+    checked,
+    chosen,
+    first_of,
+    load_options,
+    output_size,
 )
 
 
@@ -92,21 +56,23 @@ def generate(options: argparse.Namespace) -> None:
     """Generate a video from a storyboard, or again from a video, and write it with a contact sheet beside it."""
     from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.files import check_writable, replacing
+    from holocine.latents_file import latents_path, write_latents
+    from holocine.making import Making
     from holocine.video import contact_sheet, visible_size, write_video
 
     out = Path(options.out)
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"the output is {str(out)!r}, but has to end in .mp4")
-    sheet = out.with_suffix(".png")
+    sheet, beside = out.with_suffix(".png"), latents_path(out)
     storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
     given = {name: value for name, value in vars(options).items() if value is not None}
-    settings = {name: given.get(name, remembered.get(name)) for name in (*SETTINGS, *LOAD_SETTINGS)}
+    settings = chosen(given, remembered)
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
     if changes:
         storyboard = storyboard.model_copy(update=changes)
-    size = _size(settings["size"])
-    check_writable(out)
-    check_writable(sheet)
+    size = output_size(settings["size"])
+    for path in (out, sheet, *([beside] if options.keep_latents else [])):
+        check_writable(path)
     doubts = describe(settings["model"]).doubts(storyboard, settings["height"], settings["width"])
     if doubts and options.strict:
         raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
@@ -114,27 +80,20 @@ def generate(options: argparse.Namespace) -> None:
 
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()
-    load_options = {name: settings[name] for name in LOAD_SETTINGS if settings[name] is not None}
-    pipeline = load_pipeline(settings["model"], **load_options)
+    pipeline = load_pipeline(settings["model"], **load_options(settings))
     pipeline.set_progress_bar_config(desc="denoising", unit="step", disable=options.quiet)
-    output = pipeline(storyboard, **{name: settings[name] for name in CALL_SETTINGS})
+    output = pipeline(storyboard, **call_options(settings))
     storyboard, frames = output.storyboards[0], output.frames[0]
     if size == "auto":
         size = visible_size(frames)
-    resolved = settings | {
-        "height": frames.shape[1],
-        "width": frames.shape[2],
-        "num_inference_steps": settings["num_inference_steps"] or pipeline.config.default_num_inference_steps,
-        "guidance_scale": _first(settings["guidance_scale"], pipeline.config.default_guidance_scale),
-        "guidance_below": _first(settings["guidance_below"], pipeline.config.default_guidance_below),
-        "eta": _first(settings["eta"], pipeline.config.default_eta),
-        "attention": settings["attention"] or pipeline.config.default_attention,
-        "size": f"{size[0]}x{size[1]}" if size else "native",
-    }
-    embedded = {name: resolved[name] for name in SETTINGS if resolved[name] is not None}
-    with replacing(sheet) as unseen:  # so that there is either both or nothing
-        contact_sheet(frames, storyboard, unseen)
-        write_video(out, frames, storyboard.fps, storyboard, embedded, size, settings["resample"] or "lanczos")
+    embedded = as_made(settings, pipeline.config, frames.shape[1:3], size)
+    making = Making.in_one_go(storyboard.num_shots, storyboard.seed, output.made_by)
+    with ExitStack() as files:  # so that there is either everything or nothing
+        contact_sheet(frames, storyboard, files.enter_context(replacing(sheet)))
+        if options.keep_latents:
+            unseen = files.enter_context(replacing(beside))
+            making = replace(making, latents=write_latents(unseen, output.latents[0], output.made_by))
+        write_video(out, frames, storyboard.fps, storyboard, embedded, size, settings["resample"] or "lanczos", making)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in output.timings.items())
     print(f"wrote {out} and {sheet}: {len(frames)} frames, {storyboard.seconds:.1f} s, seed {output.seed} ({seconds})")
 
@@ -145,25 +104,26 @@ def plan(options: argparse.Namespace) -> None:
     from holocine.plan import format_plan, make_plan
 
     storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
-    settings = {
-        name: _first(getattr(options, name), remembered.get(name)) for name in ("model", "height", "width", "attention")
-    }
+    names = ("model", "height", "width", "attention")
+    settings = {name: first_of(getattr(options, name), remembered.get(name)) for name in names}
     made = make_plan(storyboard, describe(settings.pop("model")), **settings)
     print(json.dumps(made.to_dict(), ensure_ascii=False, indent=2) if options.json else format_plan(made))
 
 
 def show(options: argparse.Namespace) -> None:
     """Print the storyboard inside a video, as YAML with the settings in comments, or as JSON."""
-    from holocine.video import read_settings, read_storyboard
+    from holocine.video import read_embedded, read_storyboard
 
-    storyboard, settings = read_storyboard(options.video), read_settings(options.video)
+    storyboard, embedded = read_storyboard(options.video), read_embedded(options.video)
+    settings, making = embedded.settings or {}, embedded.making
     moved, storyboard = storyboard.moved, storyboard.asked
     if options.json:
-        print(json.dumps({"storyboard": json.loads(storyboard.to_json()), "settings": settings}, ensure_ascii=False))
+        content = {"storyboard": json.loads(storyboard.to_json()), "settings": settings}
+        print(json.dumps(content | ({"making": making.to_plain()} if making else {}), ensure_ascii=False))
         return
     for name, value in settings.items():
         print(f"# {name}: {json.dumps(value, ensure_ascii=False)}")
-    for sentence in moved:
+    for sentence in (*moved, *(making.sentences() if making else ())):
         print(f"# {sentence}")
     print(storyboard.to_yaml(), end="")
 
@@ -197,7 +157,7 @@ def schema(options: argparse.Namespace) -> None:
     print(json.dumps(Storyboard.model_json_schema(), indent=2))
 
 
-COMMANDS = {"generate": generate, "plan": plan, "show": show, "convert": convert, "schema": schema}
+COMMANDS = {"generate": generate, "retake": retake, "plan": plan, "show": show, "convert": convert, "schema": schema}
 
 
 # Their parts
@@ -223,33 +183,9 @@ def _storyboard_in(path: str) -> tuple[Any, dict[str, Any]]:
 
     if Path(path).suffix.lower() != ".mp4":
         return Storyboard.load(path), {}
-    from holocine.video import VideoError, read_settings, read_storyboard
+    from holocine.video import read_settings, read_storyboard
 
-    storyboard = read_storyboard(path).asked
-    settings = {name: value for name, value in read_settings(path).items() if name in SETTINGS}
-    for name, value in settings.items():
-        if not isinstance(value, SETTINGS[name]):
-            raise VideoError(f"the settings in {path} are damaged: {name} is {value!r}")
-    return storyboard, settings
-
-
-def _size(text: str | None) -> tuple[int, int] | str | None:
-    """(width, height) for "WxH", None for "native", and "auto" for the default."""
-    if text is None or text == "auto":
-        return "auto"
-    if text == "native":
-        return None
-    match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text)
-    if not match:
-        raise UsageError(f"size is {text!r}, but has to be WIDTHxHEIGHT as in 784x448, or native, or auto")
-    width, height = int(match[1]), int(match[2])
-    if not (16 <= width <= 8192 and 16 <= height <= 8192):
-        raise UsageError(f"size is {text}, but both have to lie between 16 and 8192 pixels")
-    return width, height
-
-
-def _first(*values):
-    return next((value for value in values if value is not None), None)
+    return read_storyboard(path).asked, checked(read_settings(path), path)
 
 
 def _warn(warnings: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ def parser(run: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_generate(commands, run["generate"])
+    _add_retake(commands, run["retake"])
     _add_plan(commands, run["plan"])
     _add_show(commands, run["show"])
     _add_convert(commands, run["convert"])
@@ -35,15 +36,67 @@ def _add_command(commands, name: str, run, text: str) -> argparse.ArgumentParser
 def _add_generate(commands, run) -> None:
     command = _add_command(commands, "generate", run, "make a video, and a contact sheet beside it, of a storyboard")
     _add_storyboard(command)
-    command.add_argument(
-        "-o", "--out", required=True, metavar="OUT.mp4", help="video to write; OUT.png is its contact sheet"
-    )
+    _add_out(command)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument(
         "--strict", action="store_true", help="make nothing if the storyboard lies outside of what the model learnt"
     )
+    sampling = _add_sampling(command)
+    _add_pixels(sampling)
 
-    sampling = command.add_argument_group("sampling (the model's defaults if not given)")
+    output = command.add_argument_group("output")
+    output.add_argument(
+        "--size",
+        metavar="WxH",
+        help="enlarge the video; native is none, auto (default) enlarges what is too small to see",
+    )
+    output.add_argument(
+        "--resample", choices=("lanczos", "nearest"), help="how to enlarge: smooth (default) or as blocks"
+    )
+    output.add_argument("--fps", type=_fps, help="frames a second, instead of the storyboard's")
+    output.add_argument(
+        "--keep-latents",
+        action="store_true",
+        help="write the latents beside, OUT.latents.safetensors: retakes are exact",
+    )
+    _add_loading(command)
+
+
+def _add_retake(commands, run) -> None:
+    command = _add_command(commands, "retake", run, "make new takes of shots of a video, the others kept")
+    command.add_argument("video", metavar="VIDEO.mp4", help="a video made by this program")
+    command.add_argument(
+        "--shot", action="append", type=whole_number, required=True, metavar="N", help="shot to retake; may be repeated"
+    )
+    command.add_argument(
+        "--caption",
+        action="append",
+        metavar="TEXT",
+        help="what the shot shall show, instead of its caption; one for each --shot, or none",
+    )
+    command.add_argument("--takes", type=whole_number, default=1, metavar="N", help="how many, OUT-1.mp4 to OUT-N.mp4")
+    _add_out(command)
+    command.add_argument("--force", action="store_true", help="replace files that exist")
+    command.add_argument(
+        "--keep-latents",
+        action="store_true",
+        default=None,
+        help="write the latents beside each take; done anyway if the video has them",
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_sampling(command)
+    _add_loading(command)
+
+
+def _add_out(command) -> None:
+    command.add_argument(
+        "-o", "--out", required=True, metavar="OUT.mp4", help="video to write; OUT.png is its contact sheet"
+    )
+
+
+def _add_sampling(command):
+    """The options of one run of a model, but for the size of its pictures."""
+    sampling = command.add_argument_group("sampling (if not given, as remembered in a video, or the model's defaults)")
     sampling.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
     sampling.add_argument(
         "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
@@ -77,19 +130,10 @@ def _add_generate(commands, run) -> None:
         choices=("auto", *KERNEL_NAMES),
         help="how attention is computed; same result",
     )
-    _add_pixels(sampling)
+    return sampling
 
-    output = command.add_argument_group("output")
-    output.add_argument(
-        "--size",
-        metavar="WxH",
-        help="enlarge the video; native is none, auto (default) enlarges what is too small to see",
-    )
-    output.add_argument(
-        "--resample", choices=("lanczos", "nearest"), help="how to enlarge: smooth (default) or as blocks"
-    )
-    output.add_argument("--fps", type=_fps, help="frames a second, instead of the storyboard's")
 
+def _add_loading(command) -> None:
     loading = command.add_argument_group("model and memory")
     _add_model(loading)
     loading.add_argument(

@@ -20,8 +20,12 @@ from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransform
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import get_module_execution_device
+from PIL import Image
 
 from .attention import AttentionSettings
+from .encoding import encode_pictures, vae_fingerprint
+from .keeping import Kept, Placed, check_fits, kept_of_each, placed
+from .locking import LatentLock, check_scheduler, lock_latents, locking
 from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, PromptTooLong, TextWindows, clean, text_windows
 from .scheduler import HoloCineScheduler
 from .storyboard import Storyboard
@@ -46,13 +50,17 @@ class HoloCineOutput(BaseOutput):
     storyboards: the storyboards as run: on frames that can be cut at, with the seed that was used; each knows the one
         that was `asked`.
     seed: the first storyboard's seed; None when noise came from `generator` or `latents`.
-    timings: seconds spent in "text", "denoise" and "decode".
+    timings: seconds spent in "text", "denoise" and "decode", and in "encode" where pictures are kept.
+    latents: (batch, channels, latent frames, latent height, latent width) float32 on the CPU, whatever `frames` is;
+        made_by: the fingerprint of the VAE that they are of. `holocine.keep_shots` makes a `keep` of them.
     """
 
     frames: Any
     storyboards: list[Storyboard]
     seed: int | None
     timings: dict[str, float]
+    latents: torch.Tensor | None = None
+    made_by: str | None = None
 
 
 class HoloCinePipeline(WanPipeline):
@@ -71,6 +79,7 @@ class HoloCinePipeline(WanPipeline):
 
     _optional_components = ["transformer_2"]
     _guidance_below = 1.0
+    _lock: LatentLock | None = None
 
     def __init__(
         self,
@@ -144,6 +153,7 @@ class HoloCinePipeline(WanPipeline):
         prompt_embeds: torch.Tensor | None = None,
         negative_prompt_embeds: torch.Tensor | None = None,
         text_windows: Sequence[TextWindows | None] | None = None,
+        keep: Kept | Sequence[Kept] | Sequence[Sequence[Kept] | None] | None = None,
         output_type: str = "np",
         attention_kwargs: dict[str, Any] | None = None,
         callback_on_step_end: Callable | PipelineCallback | MultiPipelineCallbacks | None = None,
@@ -167,9 +177,13 @@ class HoloCinePipeline(WanPipeline):
             from the generator.
         prompt_embeds, negative_prompt_embeds: (batch, text length, text dim), zero rows after the text. prompt_embeds
             need text_windows, one for each storyboard, as long as the window is on.
+        keep: what is given of the video instead of being made, see `holocine.keeping`; of several storyboards a list
+            for each. Latents are held in place while the others are denoised, pictures are encoded for that, and the
+            frames come back bit for bit (as `output_type` "latent" the latents do).
         callback_on_step_end: called as diffusers does; may return {"cancel": True} or raise `Cancelled`.
 
-        Raises ValueError for bad input, `PromptTooLong` (one too) for too much text, and `Cancelled` when it was
+        Raises ValueError for bad input, `KeepError` (one too) for what cannot be kept, `PromptTooLong` (one too) for
+        too much text, and `Cancelled` when it was
         stopped, with all tensors of the run freed.
         """
         height = self.config.default_height if height is None else height
@@ -184,6 +198,7 @@ class HoloCinePipeline(WanPipeline):
         self._check_shares(below, eta)
         self._guidance_below = below
         check_positions(storyboards[0].num_frames, self.transformer.config.rope_max_seq_len)
+        kept = self._kept(keep, storyboards, height, width)
         latents_shape = self._latents_shape(storyboards, height, width)
         _check_tensor("latents", latents, latents_shape)
         text_shape = (len(storyboards), None, self.transformer.config.text_dim)
@@ -203,7 +218,12 @@ class HoloCinePipeline(WanPipeline):
                 prompt_embeds, negative_prompt_embeds = self._encode(
                     storyboards, negative_prompt, guidance_scale > 1, prompt_embeds, negative_prompt_embeds
                 )
-            with _timed(timings, "denoise"), self._sampling(eta, generator):
+            lock = None
+            if kept is not None:
+                with _timed(timings, "encode"):
+                    lock = lock_latents(kept, latents_shape, lambda places: encode_pictures(self.vae, places))
+                    self.maybe_free_model_hooks()
+            with _timed(timings, "denoise"), self._sampling(eta, generator), self._locking(lock):
                 latents = super().__call__(
                     prompt_embeds=prompt_embeds,
                     negative_prompt_embeds=negative_prompt_embeds,
@@ -223,14 +243,14 @@ class HoloCinePipeline(WanPipeline):
                         "windows": windows,
                         "settings": settings,
                     },
-                    callback_on_step_end=_cancellable(callback_on_step_end),
-                    callback_on_step_end_tensor_inputs=_callback_tensors(
-                        callback_on_step_end, callback_on_step_end_tensor_inputs
-                    ),
+                    **self._step_end(callback_on_step_end, callback_on_step_end_tensor_inputs),
                     max_sequence_length=self.config.max_sequence_length,
                 )[0]
+                latents = latents if lock is None else lock.finished(latents)
             with _timed(timings, "decode"):
                 frames = self.decode(latents, output_type)
+                for item, places in enumerate(kept or ()):
+                    _restore(frames, item, places, output_type)
         except Cancelled:
             cancelled = True
         finally:
@@ -241,7 +261,14 @@ class HoloCinePipeline(WanPipeline):
             raise Cancelled("generation was cancelled")
         if not return_dict:
             return (frames,)
-        return HoloCineOutput(frames=frames, storyboards=storyboards, seed=storyboards[0].seed, timings=timings)
+        return HoloCineOutput(
+            frames=frames,
+            storyboards=storyboards,
+            seed=storyboards[0].seed,
+            timings=timings,
+            latents=latents.to("cpu", torch.float32),
+            made_by=vae_fingerprint(self.vae),
+        )
 
     @property
     def do_classifier_free_guidance(self) -> bool:
@@ -252,6 +279,39 @@ class HoloCinePipeline(WanPipeline):
             else self._current_timestep / self.scheduler.config.num_train_timesteps
         )
         return super().do_classifier_free_guidance and bool(level <= self._guidance_below)
+
+    def prepare_latents(self, *args, **kwargs) -> torch.Tensor:
+        """Draw the noise as `WanPipeline` does, with what is kept at its place."""
+        latents = super().prepare_latents(*args, **kwargs)
+        return latents if self._lock is None else self._lock.begin(latents, float(self.scheduler.sigmas[0]))
+
+    @contextmanager
+    def _locking(self, lock: LatentLock | None) -> Iterator[None]:
+        self._lock = lock
+        try:
+            yield
+        finally:
+            self._lock = None
+
+    def _kept(self, keep, storyboards: list[Storyboard], height: int, width: int) -> list[list[Placed]] | None:
+        """Put what is kept on the storyboards and check that it fits; None where nothing is."""
+        kept = kept_of_each(keep, len(storyboards))
+        if kept is None:
+            return None
+        check_scheduler(self.scheduler)
+        places = [placed(given, board) if given else [] for given, board in zip(kept, storyboards, strict=True)]
+        _, channels, _, *latent_size = self._latents_shape(storyboards, height, width)
+        for given in places:
+            check_fits(given, (channels, *latent_size), (height, width), vae_fingerprint(self.vae))
+        return places
+
+    def _step_end(self, callback: Callable | None, names: list[str] | None) -> dict[str, Any]:
+        """What `WanPipeline` is to call after each step, and with which tensors."""
+        names = _callback_tensors(callback, names)
+        callback = _cancellable(callback)
+        if self._lock is not None:
+            callback, names = locking(self._lock, callback), list(dict.fromkeys([*names, "latents"]))
+        return {"callback_on_step_end": callback, "callback_on_step_end_tensor_inputs": names}
 
     def _sampling(self, eta: float, generator) -> AbstractContextManager[None]:
         ours = isinstance(self.scheduler, HoloCineScheduler)
@@ -421,6 +481,18 @@ def _check_tensor(name: str, tensor: torch.Tensor | None, shape: tuple[int | Non
         raise ValueError(f"{name} has the shape {given} but must have ({wanted})")
     if not torch.isfinite(tensor).all():
         raise ValueError(f"{name} holds values that are not finite")
+
+
+def _restore(frames: Any, item: int, places: Sequence[Placed], output_type: str) -> None:
+    """Put kept pictures back into decoded frames, in place; frames: as `HoloCineOutput.frames`."""
+    if output_type == "latent":
+        return
+    for place in places:
+        for index, picture in zip(place.shown, place.kept.frames if place.shown else (), strict=True):
+            if output_type == "pt":
+                frames[item, index] = torch.from_numpy(picture.copy()).permute(2, 0, 1).to(frames) / 255
+            else:
+                frames[item][index] = Image.fromarray(picture) if output_type == "pil" else picture
 
 
 def _is_number(value: Any) -> bool:

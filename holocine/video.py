@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from av.video.frame import PictureType
 from holocine.decoding import VideoError, VideoReader
 from holocine.files import replacing
 from holocine.lettering import text_width, wrapped, write
+from holocine.making import Making
 from holocine.storyboard import Storyboard, StoryboardError
 
 if TYPE_CHECKING:
@@ -50,12 +52,13 @@ class Embedded:
     """What `write_video` left in a file beside the pictures; all None in videos that others wrote.
 
     size: (width, height) of the pictures, which the file may have padded to even numbers. storyboard: as run, which
-    knows the one that was `asked`.
+    knows the one that was `asked`. making: how it came about, None where it was not told.
     """
 
     size: tuple[int, int] | None = None
     storyboard: Storyboard | None = None
     settings: dict[str, Any] | None = None
+    making: Making | None = None
 
 
 def write_video(
@@ -66,38 +69,51 @@ def write_video(
     settings: dict[str, Any] | None = None,
     size: tuple[int, int] | None = None,
     resample: str = "lanczos",
+    making: Making | None = None,
 ) -> None:
     """Write `frames` (T, H, W, 3) uint8 as H.264 MP4 at `fps`; the file appears complete or not at all.
 
     `size` is the (width, height) in pixels to enlarge or shrink to, with `resample` "lanczos" or "nearest". The
-    storyboard and `settings` (any JSON object) are embedded. Raises `VideoError` for frames or sizes that make no video
-    and `OSError` if the file cannot be written.
+    storyboard, `settings` (any JSON object) and `making` are embedded. Raises `VideoError` for frames or sizes that
+    make no video and `OSError` if the file cannot be written.
     """
     frames = checked_frames(frames)
-    height, width = frames.shape[1:3]
-    out_width, out_height = _checked_size(size) if size is not None else (width, height)
+    out_width, out_height = _checked_size(size) if size is not None else frames.shape[2:0:-1]
     if not (np.isfinite(fps) and 0 < fps <= 1000):
         raise VideoError(f"fps is {fps}, but has to be a number above 0 and at most 1000")
     if resample not in ("lanczos", "nearest"):
         raise VideoError(f"resample is {resample!r}, but has to be 'lanczos' or 'nearest'")
-    cuts = set(storyboard.cuts) if storyboard is not None else set()
+    cuts = storyboard.cuts if storyboard is not None else ()
     try:
         with (
             replacing(path) as temporary,
             av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container,
         ):
-            container.metadata["comment"] = _to_comment(storyboard, settings, (out_width, out_height))
-            stream = add_stream(container, fps, out_width, out_height)
-            for index, picture in enumerate(frames):
-                if (out_width, out_height) == (width, height):
-                    picture = _padded_to_even(picture)
-                frame = to_yuv(picture, stream.width, stream.height, resample)
-                frame.pict_type = PictureType.I if index in cuts else PictureType.NONE
-                frame.pts = index
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
+            container.metadata["comment"] = to_comment(storyboard, settings, (out_width, out_height), making)
+            encode_frames(container, frames, fps, (out_width, out_height), resample, cuts)
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def encode_frames(
+    container: av.container.OutputContainer,
+    frames: np.ndarray,
+    fps: float,
+    size: tuple[int, int],
+    resample: str = "lanczos",
+    cuts: Collection[int] = (),
+) -> None:
+    """Encode frames (T, H, W, 3) uint8 into a container, enlarged or shrunk to `size`, with keyframes on `cuts`."""
+    same_size = tuple(size) == frames.shape[2:0:-1]
+    stream = add_stream(container, fps, *size)
+    for index, picture in enumerate(frames):
+        if same_size:
+            picture = _padded_to_even(picture)
+        frame = to_yuv(picture, stream.width, stream.height, resample)
+        frame.pict_type = PictureType.I if index in cuts else PictureType.NONE
+        frame.pts = index
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode())
 
 
 def visible_size(frames: np.ndarray) -> tuple[int, int] | None:
@@ -127,6 +143,12 @@ def read_storyboard(path: str | os.PathLike) -> Storyboard:
     if storyboard is None:
         raise VideoError(f"{path} has no storyboard in it: only videos written by holocine have one")
     return storyboard
+
+
+def read_embedded(path: str | os.PathLike) -> Embedded:
+    """What `write_video` embedded in a video, without decoding it."""
+    with VideoReader(path) as reader:
+        return embedded_in(reader)
 
 
 def read_settings(path: str | os.PathLike) -> dict[str, Any]:
@@ -181,13 +203,21 @@ def _padded_to_even(picture: np.ndarray) -> np.ndarray:
     return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _to_comment(storyboard: Storyboard | None, settings: dict[str, Any] | None, size: tuple[int, int]) -> str:
+def to_comment(
+    storyboard: Storyboard | None,
+    settings: dict[str, Any] | None,
+    size: tuple[int, int],
+    making: Making | None = None,
+) -> str:
+    """The comment tag of a video, which `embedded_in` reads."""
     content = {
         "format": FORMAT,
         "size": size,
         "storyboard": storyboard and json.loads(storyboard.asked.to_json()),
         "settings": settings,
     }
+    if making is not None:
+        content["making"] = making.to_plain()
     if storyboard is not None and storyboard.moved:
         content["as_run"] = json.loads(storyboard.to_json())
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
@@ -213,7 +243,10 @@ def embedded_in(reader: VideoReader) -> Embedded:
         raise VideoError(f"the settings embedded in {path} are damaged: they are no JSON object")
     if size is not None and not (isinstance(size, list) and len(size) == 2 and all(isinstance(n, int) for n in size)):
         raise VideoError(f"the picture size embedded in {path} is damaged: it is {size!r}")
-    return Embedded(size and tuple(size), storyboard, settings)
+    making = content.get("making")
+    if making is not None:
+        making = Making.from_plain(making, storyboard.num_shots if storyboard else 0, str(path))
+    return Embedded(size and tuple(size), storyboard, settings, making)
 
 
 # The contact sheet

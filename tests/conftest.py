@@ -70,6 +70,23 @@ def build_transformer(seed: int = 0, cls: type = HoloCineTransformer3DModel, **c
         return cls(**config).eval()
 
 
+def build_pipeline(tokenizer, text_encoder, vae, experts: int = 1, **options) -> HoloCinePipeline:
+    options = {
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=5.0),
+        "transformer": build_transformer(3),
+        "transformer_2": build_transformer(4) if experts == 2 else None,
+        "default_height": 32,
+        "default_width": 48,
+        "default_num_inference_steps": 2,
+        "default_negative_prompt": "blurry",
+        "max_sequence_length": TEXT_LENGTH,
+        **options,
+    }
+    pipeline = HoloCinePipeline(tokenizer=tokenizer, text_encoder=text_encoder, vae=vae, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
     return build_tokenizer()
@@ -100,22 +117,19 @@ def make_pipeline(tokenizer, text_encoder, vae):
     """Call with `experts=2` for a high-noise and a low-noise transformer, and with any option of HoloCinePipeline."""
 
     def make(experts: int = 1, **options) -> HoloCinePipeline:
-        options = {
-            "scheduler": FlowMatchEulerDiscreteScheduler(shift=5.0),
-            "transformer": build_transformer(3),
-            "transformer_2": build_transformer(4) if experts == 2 else None,
-            "default_height": 32,
-            "default_width": 48,
-            "default_num_inference_steps": 2,
-            "default_negative_prompt": "blurry",
-            "max_sequence_length": TEXT_LENGTH,
-            **options,
-        }
-        pipeline = HoloCinePipeline(tokenizer=tokenizer, text_encoder=text_encoder, vae=vae, **options)
-        pipeline.set_progress_bar_config(disable=True)
-        return pipeline
+        return build_pipeline(tokenizer, text_encoder, vae, experts, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def model_folder(tokenizer, text_encoder, tmp_path_factory):
+    """A saved pipeline of two experts, for tests that load one by its name; not to be written to."""
+    folder = tmp_path_factory.mktemp("model")
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        build_pipeline(tokenizer, text_encoder, build_vae(), experts=2).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

@@ -1,0 +1,92 @@
+"""`python -m holocine retake`: new takes of shots of a video, the others kept."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from holocine.program import UsageError
+from holocine.settings import as_made, call_options, checked, chosen, load_options
+
+
+def retake(options: argparse.Namespace) -> None:
+    """Make and write takes one after the other: those that are done are there when a later one is interrupted."""
+    from holocine.checkpoints import hide_loading_bars, load_pipeline
+    from holocine.encoding import vae_fingerprint
+    from holocine.retaking import retake, shots_to_retake, with_captions, write_retake
+    from holocine.source import read_source
+    from holocine.video import read_embedded, read_storyboard
+
+    storyboard = read_storyboard(options.video)
+    shots = shots_to_retake(storyboard, options.shot)
+    captions = _captions(options.shot, options.caption)
+    for warning in with_captions(storyboard, captions).warnings:
+        print(f"holocine: warning: {warning}", file=sys.stderr)
+    embedded = read_embedded(options.video)
+    remembered = checked(embedded.settings or {}, options.video)
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = chosen(given, remembered)
+    outs = take_paths(Path(options.out), options.takes)
+    keep_latents = bool(options.keep_latents or (embedded.making and embedded.making.latents))
+    check_new(outs, options.force, keep_latents)
+
+    hide_loading_bars()
+    pipeline = load_pipeline(settings["model"], **load_options(settings))
+    source = read_source(options.video, vae_fingerprint(pipeline.vae))
+    for note in source.notes:
+        print(f"holocine: {note}", file=sys.stderr)
+    call, written = call_options(settings) | {"negative_prompt": options.negative_prompt}, []
+    call |= {"height": source.frames.shape[1], "width": source.frames.shape[2]}
+    made = as_made(settings, pipeline.config, source.frames.shape[1:3], source.size)
+    try:
+        for take, out in enumerate(outs, start=1):
+            desc = "denoising" if len(outs) == 1 else f"take {take} of {len(outs)}"
+            pipeline.set_progress_bar_config(desc=desc, unit="step", disable=options.quiet)
+            seed = None if options.seed is None else options.seed + take - 1
+            output = retake(pipeline, source, shots, captions, seed=seed, **call)
+            for note in write_retake(out, source, shots, output, made, take, keep_latents):
+                print(f"holocine: {note}", file=sys.stderr)
+            written.append(out)
+            seconds = ", ".join(f"{name} {value:.1f} s" for name, value in output.timings.items())
+            print(f"wrote {out}: {_shots(shots)} taken anew, seed {output.seed} ({seconds})", flush=True)
+    except KeyboardInterrupt:
+        names = ", ".join(map(str, written))
+        done = f"{len(written)} of {len(outs)} takes are there: {names}" if written else "nothing was written"
+        raise KeyboardInterrupt(f"interrupted, {done}") from None
+
+
+def take_paths(out: Path, takes: int) -> list[Path]:
+    """Where takes are written: to `out` if there is one, else to OUT-1.mp4, OUT-2.mp4, …"""
+    if out.suffix.lower() != ".mp4":
+        raise UsageError(f"the output is {str(out)!r}, but has to end in .mp4")
+    return [out] if takes == 1 else [out.with_name(f"{out.stem}-{take}{out.suffix}") for take in range(1, takes + 1)]
+
+
+def check_new(outs: Sequence[Path], force: bool, keep_latents: bool) -> None:
+    """Raise before long work if a file cannot be written, or exists and is not to be replaced."""
+    from holocine.files import check_writable
+    from holocine.latents_file import latents_path
+
+    for out in outs:
+        for path in (out, out.with_suffix(".png"), *([latents_path(out)] if keep_latents else [])):
+            check_writable(path)
+            if path.exists() and not force:
+                raise UsageError(f"{path} exists: name another output, or add --force to replace it")
+
+
+def _captions(shots: Sequence[int], captions: Sequence[str] | None) -> dict[int, str]:
+    if captions is None:
+        return {}
+    if len(captions) != len(shots):
+        raise UsageError(
+            f"--caption is given {len(captions)} times and --shot {len(shots)} times: give one for each, or none"
+        )
+    if len(set(shots)) < len(shots):
+        raise UsageError("a shot is named twice: name each once")
+    return dict(zip(shots, captions, strict=True))
+
+
+def _shots(shots: Sequence[int]) -> str:
+    return f"shot{'s'[: len(shots) != 1]} {', '.join(map(str, shots))}"

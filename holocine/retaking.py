@@ -1,0 +1,113 @@
+"""New takes of shots of a finished video, the others kept as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from holocine.files import replacing
+from holocine.keeping import KeepError, check_shot
+from holocine.latents_file import latents_path, write_latents
+from holocine.making import Making
+from holocine.source import Source
+from holocine.splicing import New, SpliceError, Stored, splice
+from holocine.storyboard import Storyboard
+from holocine.video import contact_sheet, to_comment, write_video
+
+if TYPE_CHECKING:
+    from holocine.pipeline import HoloCineOutput
+
+
+def shots_to_retake(storyboard: Storyboard, shots: Sequence[int]) -> list[int]:
+    """The shots in order, each once. Raises `KeepError` for one that is not there, for none and for all of them."""
+    for shot in shots:
+        check_shot(shot, storyboard)
+    found = sorted(set(shots))
+    if not found:
+        raise KeepError("no shot is to be retaken: say which")
+    if len(found) == storyboard.num_shots:
+        which = "the only shot" if storyboard.num_shots == 1 else f"all {storyboard.num_shots} shots"
+        raise KeepError(f"{which} would be retaken, so nothing is kept: generate the video anew with another seed")
+    return found
+
+
+def with_captions(storyboard: Storyboard, captions: Mapping[int, str]) -> Storyboard:
+    """The storyboard with other captions for some shots (from 1), cut where it was."""
+    for shot in captions:
+        check_shot(shot, storyboard)
+    asked = storyboard.asked
+    shots = [dict(shot) for shot in asked.shots]
+    for shot, caption in captions.items():
+        shots[shot - 1]["caption"] = caption
+    return asked.model_copy(update={"shots": shots}).as_run()
+
+
+def retake(
+    pipeline, source: Source, shots: Sequence[int], captions: Mapping[int, str] | None = None, **options: Any
+) -> HoloCineOutput:
+    """Make new takes of `shots` (from 1) of a video, the others kept; options: those of a call of the pipeline.
+
+    captions: new ones, by shot; a new caption for a shot that is kept is an error.
+    """
+    shots = shots_to_retake(source.storyboard, shots)
+    for shot in captions or {}:
+        if shot not in shots:
+            raise KeepError(f"shot {shot} has a new caption but is kept: retake it too, or leave its caption")
+    kept = [shot for shot in range(1, source.storyboard.num_shots + 1) if shot not in shots]
+    storyboard = with_captions(source.storyboard, captions or {}).model_copy(update={"seed": None})
+    return pipeline(storyboard, keep=source.keep(kept), **options)
+
+
+def write_retake(
+    out: str | os.PathLike,
+    source: Source,
+    shots: Sequence[int],
+    output: HoloCineOutput,
+    settings: dict[str, Any],
+    take: int = 1,
+    keep_latents: bool = False,
+) -> list[str]:
+    """Write a take as `retake` returned it, with its contact sheet, and latents beside it where they are kept.
+
+    Kept shots are copied from the source's file. take: how many takes later than the source's this one is. All files
+    are there in the end, or none. Returns a sentence for each thing worth telling.
+    """
+    out, shots = Path(out), shots_to_retake(source.storyboard, shots)
+    seed = output.storyboards[0].seed
+    storyboard = output.storyboards[0].model_copy(update={"seed": source.storyboard.seed})
+    making = replace(source.making.retaken(shots, seed, take), vae=output.made_by)
+    with ExitStack() as files:
+        contact_sheet(output.frames[0], storyboard, files.enter_context(replacing(out.with_suffix(".png"))))
+        if keep_latents:
+            beside = files.enter_context(replacing(latents_path(out)))
+            making = replace(making, latents=write_latents(beside, output.latents[0], output.made_by))
+        return _write(out, source, shots, output.frames[0], storyboard, settings, making)
+
+
+def _write(
+    out: Path,
+    source: Source,
+    shots: Sequence[int],
+    frames: np.ndarray,
+    storyboard: Storyboard,
+    settings: dict[str, Any],
+    making: Making,
+) -> list[str]:
+    spans, resample = storyboard.shot_ranges, settings.get("resample") or "lanczos"
+    parts = [
+        New(frames[span.start : span.stop]) if shot in shots else Stored(source.path, span)
+        for shot, span in enumerate(spans, start=1)
+    ]
+    comment = to_comment(storyboard, settings, source.size, making)
+    try:
+        splice(out, parts, storyboard.fps, source.size, comment, resample)
+    except SpliceError as error:
+        write_video(out, frames, storyboard.fps, storyboard, settings, source.size, resample, making)
+        return [f"{error}, so kept shots lose a little"]
+    return []

@@ -1,0 +1,126 @@
+"""How a video is made, beside its storyboard: settings from the command line, remembered in the MP4, used again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from holocine.program import UsageError
+
+# What a video remembers of how it was made, and the type that each value has to have when it is read back from a file.
+# The storyboard holds the rest: captions, cuts, frames a second, negative prompt and seed.
+SETTINGS = {
+    "model": str,
+    "height": int,
+    "width": int,
+    "num_inference_steps": int,
+    "guidance_scale": (int, float),
+    "guidance_scale_2": (int, float),
+    "guidance_below": (int, float),
+    "eta": (int, float),
+    "attention": str,
+    "window": bool,
+    "leak_free": bool,
+    "kernel": str,
+    "dtype": str,
+    "vae_dtype": str,
+    "layerwise_casting": bool,
+    "vae_tiling": bool,
+    "lora": list,
+    "size": str,
+    "resample": str,
+}
+CALL_SETTINGS = (
+    "height",
+    "width",
+    "num_inference_steps",
+    "guidance_scale",
+    "guidance_scale_2",
+    "guidance_below",
+    "eta",
+    "attention",
+    "window",
+    "leak_free",
+    "kernel",
+)
+LOAD_SETTINGS = (
+    "dtype",
+    "vae_dtype",
+    "device",
+    "layerwise_casting",
+    "vae_tiling",
+    "model_cpu_offload",
+    "group_offload",
+    "lora",
+)
+
+
+def checked(settings: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The known settings that a video remembers; raises `VideoError` if one of them is no such value."""
+    from holocine.video import VideoError
+
+    known = {name: value for name, value in settings.items() if name in SETTINGS}
+    for name, value in known.items():
+        if not isinstance(value, SETTINGS[name]):
+            raise VideoError(f"the settings in {path} are damaged: {name} is {value!r}")
+    return known
+
+
+def chosen(given: Mapping[str, Any], remembered: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting: as given, or else as remembered, or else None."""
+    return {
+        name: first_of(given.get(name), remembered.get(name)) for name in dict.fromkeys((*SETTINGS, *LOAD_SETTINGS))
+    }
+
+
+def load_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What `load_pipeline` is called with beside the model."""
+    return {name: settings[name] for name in LOAD_SETTINGS if settings[name] is not None}
+
+
+def call_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pipeline is called with beside the storyboard."""
+    return {name: settings[name] for name in CALL_SETTINGS}
+
+
+def as_made(
+    settings: Mapping[str, Any], defaults: Any, pixels: tuple[int, int], size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """What a video is to remember: the settings with the model's defaults where none were chosen.
+
+    defaults: the config of the pipeline. pixels: (height, width) of the frames as made; size: (width, height) that the
+    video was enlarged to, None for not at all.
+    """
+    resolved = {
+        **settings,
+        "height": pixels[0],
+        "width": pixels[1],
+        "num_inference_steps": settings["num_inference_steps"] or defaults.default_num_inference_steps,
+        "guidance_scale": first_of(settings["guidance_scale"], defaults.default_guidance_scale),
+        "guidance_below": first_of(settings["guidance_below"], defaults.default_guidance_below),
+        "eta": first_of(settings["eta"], defaults.default_eta),
+        "attention": settings["attention"] or defaults.default_attention,
+        "size": f"{size[0]}x{size[1]}" if size else "native",
+    }
+    return {name: resolved[name] for name in SETTINGS if resolved[name] is not None}
+
+
+def output_size(text: str | None) -> tuple[int, int] | str | None:
+    """(width, height) for "WxH", None for "native", and "auto" for the default."""
+    if text is None or text == "auto":
+        return "auto"
+    if text == "native":
+        return None
+    match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text)
+    if not match:
+        raise UsageError(f"size is {text!r}, but has to be WIDTHxHEIGHT as in 784x448, or native, or auto")
+    width, height = int(match[1]), int(match[2])
+    if not (16 <= width <= 8192 and 16 <= height <= 8192):
+        raise UsageError(f"size is {text}, but both have to lie between 16 and 8192 pixels")
+    return width, height
+
+
+def first_of(*values: Any) -> Any:
+    """The first value that is not None."""
+    return next((value for value in values if value is not None), None)
