@@ -16,7 +16,7 @@ from eval.boxes import Boxes, crop
 from eval.encoders.texts import describe_texts
 from eval.evidence import Detection, Embeddings, Evidence, TextEmbeddings
 from eval.finding import Search
-from eval.footage import MAX_FRAMES, observe, sampled_frames
+from eval.footage import MAX_FRAMES, check_fps, observe, sampled_frames
 from eval.request import Asked, Request, place
 from eval.sighting import given_boxes, looked_at, settle
 from holocine.decoding import VideoError, VideoReader, count_frames
@@ -117,6 +117,7 @@ def cut_request(
     if num_frames < 1:
         raise VideoError(f"{source} has no pictures in it")
     rate = fps or _rate(source, None)
+    check_fps(rate, _called(source))
     first = round(start * rate)
     if first >= num_frames:
         raise StoryboardError(
@@ -160,6 +161,7 @@ def gather(
     stopwatch = stopwatch or Stopwatch()
     request = Request.of(request) if isinstance(request, Storyboard) else request
     rate = fps or _rate(source, request)
+    check_fps(rate, _called(source))
     expected_shots = _expected_shots(source, request, rate)
     sampled = sampled_frames(MAX_FRAMES, rate, expected_shots)
     lookers = _lookers(encoders, sampled, boxes or {})
@@ -310,6 +312,11 @@ def _rate(source: Source, request: Request | None) -> float:
         if not reader.fps:
             raise VideoError(f"{source} does not say how many frames a second it has: give fps")
         return reader.fps
+
+
+def _called(source: Source) -> str:
+    """What errors call a video."""
+    return "an array of frames" if isinstance(source, np.ndarray) else str(source)
 
 
 def _num_frames(source: Source) -> int:
