@@ -82,6 +82,8 @@ def _compared(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     matched = match_histograms(darker, brighter, channel_axis=-1)
     if matched.std() == 0:
         return 2.0, 1.0
-    unlike = 1 - np.corrcoef(matched.ravel(), brighter.ravel())[0, 1]
+    # Without their colours, which matching makes equal, lest flat pictures of different colours look alike.
+    shapes = (picture - picture.mean((0, 1)) for picture in (matched, brighter))
+    unlike = 1 - np.corrcoef(*(shape.ravel() for shape in shapes))[0, 1]
     difference, left = (np.abs(picture.astype(np.float32) - brighter).mean() for picture in (darker, matched))
     return float(unlike), float(left / difference) if difference else 0.0

@@ -386,3 +386,10 @@ def test_a_short_shot_between_two_halves_of_another_stays(places: np.ndarray) ->
     insert = np.concatenate([places[0][:10], places[1][:3], places[0][13:20]])
     both = (Boundary(10, 0.9), Boundary(13, 0.9))
     assert without_changes_of_light(both, insert) == both
+
+
+def test_a_cut_between_flat_pictures_of_different_colours_stays() -> None:
+    rng = np.random.default_rng(0)
+    red, blue = ((rng.normal(size=(10, 27, 48, 1)) * 15 + colour) for colour in ((200, 60, 40), (60, 80, 220)))
+    shots = np.concatenate([red[:1].repeat(10, 0), blue[:1].repeat(10, 0)]).clip(0, 255).round().astype(np.uint8)
+    assert without_changes_of_light((Boundary(10, 0.9),), shots) == (Boundary(10, 0.9),)
