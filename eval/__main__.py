@@ -41,9 +41,9 @@ def program() -> NoReturn:
 
 def score(options: argparse.Namespace) -> int:
     """Score videos and print tables, or JSON lines; with --out, keep scorecards there and resume."""
-    from eval.batch import Options, check, find_videos, score_all
+    from eval.batch import Options, check, score_all
     from eval.score_table import check_table, write_table
-    from eval.table import counted, format_scorecard
+    from eval.table import format_scorecard
 
     asked = Options(
         storyboard=options.storyboard,
@@ -68,9 +68,7 @@ def score(options: argparse.Namespace) -> int:
     check(asked)
     for table in options.table:
         check_table(table)
-    videos, folders = find_videos(options.videos)
-    for folder, number in folders.items():
-        complain("eval", f"{folder}: {counted(number, 'video')}", 0)
+    videos = _all_videos(options.videos)
     jobs = min(options.jobs, len(videos))
     cards, failed, kept, done = [], 0, 0, {}
     with _Bar(videos, jobs, options.quiet) as bar:
@@ -105,8 +103,9 @@ def detect(options: argparse.Namespace) -> int:
     from eval.shots import load_detector
     from holocine.files import check_writable, replacing
 
-    many = len(options.videos) > 1
-    files = _cut_list_files(options)
+    videos = _all_videos(options.videos)
+    many = len(videos) > 1
+    files = _cut_list_files(videos, options)
     if options.format == "edl" and many and options.out is None:
         raise UsageError("an EDL is of one video: give --out DIR for several")
     if options.timeline_rate is not None:
@@ -117,8 +116,8 @@ def detect(options: argparse.Namespace) -> int:
         check_writable(file)
     detector = load_detector(options.detector)
     failed, printed = 0, False
-    with _Bar(options.videos, 1, options.quiet) as bar:
-        for video, file in zip(options.videos, files or [None] * len(options.videos), strict=True):
+    with _Bar(videos, 1, options.quiet) as bar:
+        for video, file in zip(videos, files or [None] * len(videos), strict=True):
             try:
                 footage = observe(video, options.fps, progress=lambda *done: bar.follow("frames", *done))
                 text = cut_list(
@@ -148,24 +147,20 @@ def detect(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _cut_list_files(options: argparse.Namespace) -> list[Path]:
+def _cut_list_files(videos: Sequence[str], options: argparse.Namespace) -> list[Path]:
     """A file for each video, none where they are printed; makes the folder. One video may have a file of any name."""
     if options.out is None:
         return []
     out = Path(options.out)
-    if len(options.videos) == 1 and not out.is_dir():
+    if len(videos) == 1 and not out.is_dir():
         return [out]
     if out.is_file():
-        raise UsageError(
-            f"{out} is a file, but the shots of {len(options.videos)} videos need a folder: name a new one"
-        )
+        raise UsageError(f"{out} is a file, but the shots of {len(videos)} videos need a folder: name a new one")
     out.mkdir(parents=True, exist_ok=True)
-    names = [f"{Path(video).stem}.{options.format}" for video in options.videos]
-    for name, videos in (
-        (name, [v for v, n in zip(options.videos, names, strict=True) if n == name]) for name in names
-    ):
-        if len(videos) > 1:
-            raise UsageError(f"{' and '.join(videos)} would both be written to {out / name}: detect one at a time")
+    names = [f"{Path(video).stem}.{options.format}" for video in videos]
+    for name, alike in ((name, [v for v, n in zip(videos, names, strict=True) if n == name]) for name in names):
+        if len(alike) > 1:
+            raise UsageError(f"{' and '.join(alike)} would both be written to {out / name}: detect one at a time")
     return [out / name for name in names]
 
 
@@ -196,6 +191,17 @@ def schema(options: argparse.Namespace) -> None:
 
 
 # Their parts
+
+
+def _all_videos(places: Sequence[str]) -> list[str]:
+    """The videos that files and folders on the command line stand for; says how many a folder holds."""
+    from eval.batch import find_videos
+    from eval.table import counted
+
+    videos, folders = find_videos(places)
+    for folder, number in folders.items():
+        complain("eval", f"{folder}: {counted(number, 'video')}", 0)
+    return videos
 
 
 def _download() -> None:
@@ -374,7 +380,7 @@ def _add_detect(commands) -> None:
     from eval.cut_list import FORMATS, TIMELINE_RATES
 
     command = _add_command(commands, "detect", detect, "find the shots of videos")
-    command.add_argument("videos", nargs="+", metavar="VIDEO")
+    command.add_argument("videos", nargs="+", metavar="VIDEO|DIR", help="files, or folders with all videos in them")
     command.add_argument("--format", choices=FORMATS, default="json", help="default: json, a line each for several")
     command.add_argument(
         "--timeline-rate",

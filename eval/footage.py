@@ -57,14 +57,14 @@ def observe(
     sha256 = fingerprint(source)
     if isinstance(source, np.ndarray):
         expected, size, notes, timing = len(source), source.shape[2:0:-1], (), {}
-        _check_fps(fps, "an array of frames")
+        check_fps(fps, "an array of frames")
         _check_length(expected, "the array")
         gathered = _watch(_slices(source), watchers, expected, progress)
         gathered.measure_again(_slices(source))
     else:
         with VideoReader(source) as reader:
             given, fps = fps, fps or reader.fps
-            _check_fps(fps, str(source))
+            check_fps(fps, str(source))
             expected = reader.num_frames
             _check_length(expected or 0, str(source))
             gathered = _watch(_stacks(reader, str(source)), watchers, expected, progress)
@@ -270,7 +270,8 @@ def _check_length(num_frames: int, name: str) -> None:
         )
 
 
-def _check_fps(fps: float | None, name: str) -> None:
+def check_fps(fps: float | None, name: str) -> None:
+    """Raise `VideoError` for a rate that is none, in the words of the video that it is of."""
     if not fps:
         raise VideoError(f"{name} does not say how many frames a second it has: give fps")
     if not (math.isfinite(fps) and 0 < fps <= 1000):

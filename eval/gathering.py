@@ -20,7 +20,7 @@ from eval.faces import FaceSearch
 from eval.film_terms import asked_angle, asked_scale
 from eval.film_words import ANGLE_WORDS, SIZE_WORDS, Opinion, form_opinion
 from eval.finding import Search
-from eval.footage import MAX_FRAMES, observe, sampled_frames
+from eval.footage import MAX_FRAMES, check_fps, observe, sampled_frames
 from eval.request import Asked, Request, place
 from eval.sighting import given_boxes, looked_at, settle
 from holocine.decoding import VideoError, VideoReader
@@ -352,14 +352,17 @@ def _rate_and_length(source: Source, request: Request | None, fps: float | None)
     The file is opened once, and nothing of it is decoded.
     """
     if isinstance(source, np.ndarray):
-        fps = fps or (request and request.fps)
-        if not fps:
-            raise VideoError("an array of frames does not say how many frames a second it has: give fps")
-        return fps, len(source)
-    with VideoReader(source) as reader:
-        if not (fps or reader.fps):
-            raise VideoError(f"{source} does not say how many frames a second it has: give fps")
-        return fps or reader.fps, reader.num_frames or reader.count_packets()
+        rate, num_frames = fps or (request and request.fps), len(source)
+    else:
+        with VideoReader(source) as reader:
+            rate, num_frames = fps or reader.fps, reader.num_frames or reader.count_packets()
+    check_fps(rate, _called(source))
+    return rate, num_frames
+
+
+def _called(source: Source) -> str:
+    """What errors call a video."""
+    return "an array of frames" if isinstance(source, np.ndarray) else str(source)
 
 
 def _expected_shots(request: Request | None, num_frames: int, fps: float) -> tuple[range, ...]:

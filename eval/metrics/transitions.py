@@ -2,9 +2,15 @@
 
 The matching is that of `eval.cut_accuracy`. F_total and N are those of the request on the frames of the video, nowhere
 rounded to a model's grid, also where the video is shorter or longer: a cut that the video is too short for is missed, a
-cut in frames that nobody asked for is extra. A gradual change counts as a cut at its boundary frame. With a storyboard
-of one shot no cut is asked for: its accuracy is that of a video without cuts, 1, and falls with every extra one;
-recall, offsets and the gradual share have nothing to look at and are None.
+cut in frames that nobody asked for is extra.
+
+A gradual change is a change of shot: it counts as a cut at its boundary frame, here and in the number of shots, and
+`gradual_share` alone says that it was asked for as a cut. That holds as far as the detector finds it: TransNetV2 finds
+all 40 cuts of 10 scenes of the theatre, but of the same cuts made dissolves of 2, 4, 8 and 12 frames 33, 33, 30 and 23.
+It misses those between moving pictures, and shots that begin so count as shots that are not there.
+
+With a storyboard of one shot no cut is asked for: its accuracy is that of a video without cuts, 1, and falls with every
+extra one; recall, offsets and the gradual share have nothing to look at and are None.
 """
 
 from __future__ import annotations

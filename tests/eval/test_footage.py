@@ -492,6 +492,8 @@ def test_arrays_that_are_no_video_are_refused(three_shots):
 def test_frames_are_counted_without_decoding(tmp_path, video, three_shots, write_file):
     assert count_frames(video) == 33
     assert count_frames(write_file(tmp_path / "a.webm", three_shots, codec="libvpx-vp9")) == 33
+    predicted_from_later_ones = write_file(tmp_path / "a.mkv", three_shots, options={"bf": "3", "b_strategy": "0"})
+    assert count_frames(predicted_from_later_ones) == observe(predicted_from_later_ones).num_frames == 33
 
 
 # Which frames are embedded

@@ -283,6 +283,12 @@ def test_a_folder_stands_for_the_videos_in_it_and_says_how_many_they_are(work, r
     assert code == 0 and err == "eval: clips: 2 videos\n"
     assert [json.loads(line)["video"]["name"] for line in out.splitlines()] == ["a.MP4", "b.mp4", "bare.mp4"]
     assert "clips/more/empty holds no video" in refused(run("score", _made(work / "clips/more/empty"), *QUICK))
+    code, out, err = run("detect", "clips", "bare.mp4", *QUICK)
+    assert code == 0 and err == "eval: clips: 2 videos\n"
+    assert [json.loads(line)["video"] for line in out.splitlines()] == ["a.MP4", "b.mp4", "bare.mp4"]
+    assert run("detect", "clips", "--format", "edl", "--out", "lists", *QUICK)[0] == 0
+    assert sorted(path.name for path in work.glob("lists/*")) == ["a.edl", "b.edl"]
+    assert "clips/more/empty holds no video" in refused(run("detect", "clips/more/empty", *QUICK))
 
 
 def _made(folder: Path) -> str:

@@ -121,6 +121,21 @@ def test_a_scene_that_begins_later_in_the_video_is_scored_from_there(tmp_path, d
     assert card.metrics["sca"].value == 1 and card.metrics["shot_count_error"].value == 0
     own = cut_request(board, [48, 72], tmp_path / "a.mp4", start=1.0)
     assert place(own, 96, 24.0).cuts == (48, 72)
+    untimed = prompt_request(prompt(3), None, tmp_path / "a.mp4", start=1.0)
+    card = score(tmp_path / "a.mp4", untimed, encoders=NOTHING, detector=detector)
+    assert card.shots == (range(24, 48), range(48, 72), range(72, 96)), "what comes before the scene is none of it"
+    assert card.metrics["shot_count_error"].value == 0 and card.notes == (UNTIMED,)
+    amid = prompt_request(prompt(3), None, tmp_path / "a.mp4", start=1.25)
+    assert place(amid, 96, 24.0).with_found((range(24), range(24, 48), range(48, 96))).shot_ranges == (
+        range(30, 48),
+        range(48, 96),
+        range(96, 96),
+    )
+
+
+def test_a_request_is_made_of_a_storyboard_and_of_nothing_else():
+    with pytest.raises(StoryboardError, match="a request is made of a Storyboard, not of 'board.yaml': read a file"):
+        Request.of("board.yaml")
 
 
 def test_only_a_video_that_no_shot_has_a_frame_in_is_refused():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eval import Cancelled, Scorecard, ScorecardError, all_metrics, combine, load_detector, score
 from eval.encoders import Encoders
-from eval.gathering import prompt_request
+from eval.gathering import cut_request, prompt_request
 from eval.metric import Measured, Metric
 from eval.scorecard import BoundaryRecord, MetricRecord, VideoRecord, examine, measure, storyboard_hash
 from holocine import Storyboard, StoryboardError, VideoError, write_video
@@ -222,6 +222,11 @@ def test_what_is_no_video_is_refused(tmp_path, detector, storyboard):
         score(np.zeros((3, 4, 4)), fps=12, encoders=NOTHING, detector=detector)
     with pytest.raises(VideoError, match="give fps"):
         score(np.zeros((3, 4, 4, 3), np.uint8), encoders=NOTHING, detector=detector)
+    for fps in (math.nan, math.inf, -3.0):
+        with pytest.raises(VideoError, match=rf"fps is {fps}, but has to be a number above 0 and at most 1000"):
+            score(np.zeros((3, 64, 96, 3), np.uint8), fps=fps, encoders=NOTHING, detector=detector)
+        with pytest.raises(VideoError, match=rf"fps is {fps}, but has to be a number above 0 and at most 1000"):
+            cut_request(storyboard, (1,), np.zeros((3, 64, 96, 3), np.uint8), fps)
 
 
 # Models and metrics that fail

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from importlib.metadata import version
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eval.calibration.damage.pictures import flicker, overexpose
 from eval.evidence import Boundary
+from eval.second_look import without_changes_of_light
 from eval.shots import (
     DETECTORS,
     ShotDetector,
@@ -55,7 +58,7 @@ def test_both_detectors_find_the_cuts_of_a_scene_and_nothing_else(scene, small: 
         assert found.cuts == scene.cuts, name
         assert {boundary.kind for boundary in found.boundaries} == {"cut"}
         assert found.num_frames == len(small)
-        second_look = " + close cuts/1" if name == "transnetv2" else ""
+        second_look = " + second look/2" if name == "transnetv2" else ""
         assert found.detector == f"{package} {version(package)}{second_look}"
 
 
@@ -288,3 +291,105 @@ def test_a_cut_found_beside_the_one_that_frames_show_is_moved_there(places: np.n
     assert [boundary.frame for boundary in found] == [10]
     there = (Boundary(10, 0.9), Boundary(16, 0.8))
     assert with_close_cuts(there, unsure(20, 10, 16, probability=0.8), cut) == there
+
+
+# Light that changes
+
+
+def halves_lit(frames: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:
+    """A lamp is switched in the middle of every shot: off and on in turn."""
+    lit = frames.astype(float)
+    for number, (start, stop) in enumerate(pairwise((0, *cuts, len(frames)))):
+        lit[start + (stop - start) // 2 : stop] *= 2.0 if number % 2 else 0.5
+    return lit.clip(0, 255).round().astype(np.uint8)
+
+
+def flashed(frames: np.ndarray, cuts: tuple[int, ...], length: int = 2) -> np.ndarray:
+    """A photographer's flash in the middle of every shot."""
+    bright = frames.astype(float)
+    for start, stop in pairwise((0, *cuts, len(frames))):
+        middle = start + (stop - start) // 2
+        bright[middle : middle + length] = 2 * bright[middle : middle + length] + 60
+    return bright.clip(0, 255).round().astype(np.uint8)
+
+
+def flickered(frames: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:
+    return flicker(frames, [], 30, np.random.default_rng(1))
+
+
+def overexposed(frames: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:
+    return overexpose(frames, [], 80, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def photographs() -> tuple[np.ndarray, tuple[int, ...]]:
+    """A camera that moves over three photographs, uint8 (80, 270, 400, 3), and the cuts between them."""
+    from skimage import data
+
+    parts = ((data.astronaut(), 30, 3), (data.coffee(), 30, 3), (data.cat(), 20, 1))
+    shots = [[photo[20:290, 5 + step * i : 405 + step * i] for i in range(count)] for photo, count, step in parts]
+    return np.concatenate(shots), (30, 60)
+
+
+@pytest.mark.parametrize(
+    ("light", "fools"), [(halves_lit, True), (flashed, True), (flickered, True), (overexposed, False)]
+)
+def test_light_that_changes_neither_makes_nor_hides_a_cut_of_rendered_puppets(
+    transnet: TransNetV2Detector, scene, light, fools: bool
+) -> None:
+    small = thumbnails(light(render(scene)[0], scene.cuts))
+    alone = {boundary.frame for boundary in boundaries(*transnet.network(small))}
+    assert bool(alone - set(scene.cuts)) == fools, "otherwise this shows nothing"
+    assert transnet.detect(small).cuts == scene.cuts
+
+
+@pytest.mark.parametrize("light", [halves_lit, flashed])
+def test_light_that_changes_neither_makes_nor_hides_a_cut_of_photographs(
+    transnet: TransNetV2Detector, photographs, light
+) -> None:
+    frames, cuts = photographs
+    small = thumbnails(light(frames, cuts))
+    assert {boundary.frame for boundary in boundaries(*transnet.network(small))} - set(cuts)
+    assert transnet.detect(small).cuts == cuts
+
+
+@pytest.mark.parametrize("how", ["flicker", "light switched on", "flash", "black frames"])
+def test_a_boundary_where_only_light_changes_is_taken_back(places: np.ndarray, how: str) -> None:
+    shot = changed(places[0], how)
+    for frame in {"flicker": (21, 22), "flash": (20, 22), "black frames": (20, 23)}.get(how, (20,)):
+        assert without_changes_of_light((Boundary(frame, 0.9),), shot) == ()
+
+
+@pytest.mark.parametrize("light", [0.4, 0.7, 1.0, 1.5, 3.0])
+def test_a_cut_to_another_picture_stays_whatever_its_light(places: np.ndarray, light: float) -> None:
+    second = (light * places[1].astype(float)).clip(0, 255).round().astype(np.uint8)
+    cut = (Boundary(20, 0.9),)
+    assert without_changes_of_light(cut, np.concatenate([places[0][:20], second[:20]])) == cut
+    flash = np.full_like(second[:2], 255)
+    assert without_changes_of_light(cut, np.concatenate([places[0][:20], flash, second[:20]])) == cut, "a white-out"
+
+
+def test_a_cut_to_a_shot_like_it_stays_if_the_light_does(places: np.ndarray) -> None:
+    jump = np.concatenate([places[0][:20], np.roll(places[0][20:], 1, axis=2)])
+    assert without_changes_of_light((Boundary(20, 0.9),), jump) == (Boundary(20, 0.9),)
+
+
+def test_a_gradual_change_of_light_is_taken_back_and_a_dissolve_is_not(places: np.ndarray) -> None:
+    share = np.clip((np.arange(40) - 15) / 10, 0, 1)[:, None, None, None]
+    fade = ((1 - 0.6 * share) * places[0][:1]).round().astype(np.uint8)
+    change = (Boundary(20, 0.9, "gradual", 16, 25),)
+    assert without_changes_of_light(change, fade) == ()
+    assert without_changes_of_light(change, changed(places[0], "dissolve")) == change
+
+
+def test_a_short_shot_between_two_halves_of_another_stays(places: np.ndarray) -> None:
+    insert = np.concatenate([places[0][:10], places[1][:3], places[0][13:20]])
+    both = (Boundary(10, 0.9), Boundary(13, 0.9))
+    assert without_changes_of_light(both, insert) == both
+
+
+def test_a_cut_between_flat_pictures_of_different_colours_stays() -> None:
+    rng = np.random.default_rng(0)
+    red, blue = ((rng.normal(size=(10, 27, 48, 1)) * 15 + colour) for colour in ((200, 60, 40), (60, 80, 220)))
+    shots = np.concatenate([red[:1].repeat(10, 0), blue[:1].repeat(10, 0)]).clip(0, 255).round().astype(np.uint8)
+    assert without_changes_of_light((Boundary(10, 0.9),), shots) == (Boundary(10, 0.9),)
