@@ -1,4 +1,4 @@
-"""`python -m holocine`: generate, retake, plan, show, convert, schema.
+"""`python -m holocine`: generate, retake, continue, plan, show, convert, schema.
 
 Every failure that the input can cause is one line on stderr and exit code 2; Ctrl-C is exit code 130.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from holocine.command_line import parser
+from holocine.continue_command import continue_
 from holocine.program import UsageError, exit_code
 from holocine.program import program as program_of
 from holocine.retake_command import retake
@@ -157,7 +158,15 @@ def schema(options: argparse.Namespace) -> None:
     print(json.dumps(Storyboard.model_json_schema(), indent=2))
 
 
-COMMANDS = {"generate": generate, "retake": retake, "plan": plan, "show": show, "convert": convert, "schema": schema}
+COMMANDS = {
+    "generate": generate,
+    "retake": retake,
+    "continue": continue_,
+    "plan": plan,
+    "show": show,
+    "convert": convert,
+    "schema": schema,
+}
 
 
 # Their parts

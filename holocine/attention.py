@@ -74,11 +74,14 @@ class ShotPattern:
     summaries: for each group the summary frames it shows to all groups, its own included. A summary frame is a tuple of
         latent frames, counted from the group's first, whose keys and values are averaged.
     tokens_per_frame: tokens of one latent frame.
+    num_outside: keys, after those of all groups, that come from outside the queries' tokens and that all groups see:
+        summaries of shots whose own tokens are not there.
     """
 
     group_lengths: tuple[int, ...]
     summaries: tuple[tuple[tuple[int, ...], ...], ...]
     tokens_per_frame: int
+    num_outside: int = 0
 
     @property
     def group_tokens(self) -> list[int]:
@@ -91,8 +94,8 @@ class ShotPattern:
 
     @property
     def num_summary_tokens(self) -> int:
-        """Tokens of all summaries together."""
-        return sum(map(len, self.summaries)) * self.tokens_per_frame
+        """Tokens of all summaries together, those from outside included."""
+        return sum(map(len, self.summaries)) * self.tokens_per_frame + self.num_outside
 
     @property
     def query_groups(self) -> np.ndarray:

@@ -19,6 +19,7 @@ from .timeline import ShotLayout
 
 if TYPE_CHECKING:
     from .prompt import TextWindows
+    from .summary_reuse import SummaryReuse
 
 
 def collapse_padding(text: torch.Tensor) -> tuple[torch.Tensor, int]:
@@ -100,13 +101,17 @@ class ItemGroup:
 class AttentionPlan:
     """All that the attention processors need to know in one forward pass.
 
-    order: index that sorts the items of the concatenated groups back into the batch.
+    order: index that sorts the items of the concatenated groups back into the batch. num_tokens: of the queries.
+    rotary: the rotary embedding of the queries' tokens where they are not all of the video, None for all. exchange:
+        called in self-attention with the layer and its keys and values, returns those to attend to.
     """
 
     groups: tuple[ItemGroup, ...]
     order: torch.Tensor | None
     num_tokens: int
     kernel: str
+    rotary: tuple[torch.Tensor, torch.Tensor] | None = None
+    exchange: Callable | None = None
 
     def run(self, attend: Callable, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Call attend(group, query, key, value) for the items of each group; put the results in batch order."""
@@ -124,17 +129,24 @@ def make_plan(
     used: int,
     device: torch.device,
     dtype: torch.dtype,
+    reuse: SummaryReuse | None = None,
 ) -> AttentionPlan:
     """Plan one forward pass over a batch.
 
     layouts: one for each item. windows: one for each item, None where all shots see the whole text.
     text_length, used: rows of the text before padding was collapsed, and rows that `collapse_padding` kept.
-    dtype: what scores are computed in. Raises ValueError when a window does not fit its layout.
+    dtype: what scores are computed in. reuse: given, only the shots that it makes are queries, and the summaries of the
+    others are keys from outside. Raises ValueError when a window does not fit its layout.
     """
-    biases = [
-        text_bias(_visible(i, layout, window, settings, text_length), used, dtype)
+    visible = [
+        _visible(i, layout, window, settings, text_length)
         for i, (layout, window) in enumerate(zip(layouts, windows, strict=True))
     ]
+    num_outside = 0
+    if reuse is not None:
+        visible = [sees[list(reuse.made)] for sees in visible]
+        layouts, num_outside = [reuse.made_layout] * len(layouts), reuse.num_shown(settings)
+    biases = [text_bias(sees, used, dtype) for sees in visible]
     members: dict[ShotLayout, list[int]] = {}
     for i, layout in enumerate(layouts):
         members.setdefault(layout, []).append(i)
@@ -146,7 +158,7 @@ def make_plan(
         groups.append(
             ItemGroup(
                 items=None if whole_batch else torch.tensor(items, device=device),
-                pattern=shot_pattern(layout, settings.mode, settings.summary),
+                pattern=replace(shot_pattern(layout, settings.mode, settings.summary), num_outside=num_outside),
                 text=steps(layout, bias, device, dtype),
             )
         )

@@ -20,6 +20,7 @@ def parser(run: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_generate(commands, run["generate"])
     _add_retake(commands, run["retake"])
+    _add_continue(commands, run["continue"])
     _add_plan(commands, run["plan"])
     _add_show(commands, run["show"])
     _add_convert(commands, run["convert"])
@@ -75,17 +76,47 @@ def _add_retake(commands, run) -> None:
         help="what the shot shall show, instead of its caption; one for each --shot, or none",
     )
     command.add_argument("--takes", type=whole_number, default=1, metavar="N", help="how many, OUT-1.mp4 to OUT-N.mp4")
-    _add_out(command)
-    command.add_argument("--force", action="store_true", help="replace files that exist")
+    _add_going_on(command)
     command.add_argument(
         "--keep-latents",
         action="store_true",
         default=None,
         help="write the latents beside each take; done anyway if the video has them",
     )
-    command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_sampling(command)
     _add_loading(command)
+
+
+def _add_continue(commands, run) -> None:
+    command = _add_command(commands, "continue", run, "make more shots after the last of a video, all in one video")
+    command.add_argument("video", metavar="VIDEO.mp4", help="a video made by this program")
+    command.add_argument(
+        "storyboard",
+        metavar="MORE",
+        help=".yaml or .json file of the new shots; its global caption is the video's if it has none",
+    )
+    command.add_argument(
+        "--context",
+        metavar="SHOTS",
+        help="shots of the video that the new ones see: 2 (default) is the last two, 1,4,5 are these, 4, is this one",
+    )
+    _add_going_on(command)
+    _add_sampling(command)
+    _add_loading(command)
+
+
+def _add_going_on(command) -> None:
+    """The options of all commands that keep shots of a video."""
+    _add_out(command)
+    command.add_argument("--force", action="store_true", help="replace files that exist")
+    command.add_argument(
+        "--exact",
+        dest="keep_every",
+        action="store_const",
+        const=1,
+        help="look at kept shots in every step, which takes longer, not only in some",
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_out(command) -> None:

@@ -115,6 +115,30 @@ class VideoReader:
                 f"{self.fps:.4g} a second on average): frames are taken as they come, each at its own time"
             )
 
+    def some_frames(self, span: range, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
+        """Yield the frames of a part of a video of constant rate, as `frames` does, without decoding what is before.
+
+        The container has to say where its keyframes are, as an MP4 does. A reader does this or `frames`, not both; this
+        it may do again. Raises `VideoError` if the file ends before the part does.
+        """
+        clock, found = self._stream.time_base * self._stream.average_rate, 0
+        first = self._stream.start_time or 0
+        try:
+            self._container.seek(first + round(span.start / clock), stream=self._stream)
+            for frame in self._container.decode(self._stream):
+                index = round((frame.pts - first) * clock)
+                if index >= span.stop:
+                    break
+                if index >= span.start:
+                    found += 1
+                    yield self._picture(frame, size)
+        except av.error.FFmpegError as error:
+            raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
+        if found < len(span):
+            raise VideoError(
+                f"{self.path} is damaged or cut short: frames {span.start} to {span.stop - 1} are not all there"
+            )
+
     @property
     def _is_transport_stream(self) -> bool:
         return self._container.format.name == "mpegts"

@@ -1,7 +1,8 @@
 """Kernels for self-attention over a `ShotPattern`: different speeds, one meaning.
 
 All take query, key and value of shape (batch, tokens, heads, head dim), where all items share the pattern, and return
-the same shape. A kernel that cannot run raises; it never computes something else.
+the shape of the query; keys and values are longer where some come from outside (`ShotPattern.num_outside`). A kernel
+that cannot run raises; it never computes something else.
 
 * per_shot: one call of diffusers' attention for each shot, over the shot's keys and all summaries. Needs no compiler.
 * flex: FlexAttention with a BlockMask over keys followed by summaries; compiled on CUDA, unfused elsewhere.
@@ -12,6 +13,7 @@ the same shape. A kernel that cannot run raises; it never computes something els
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -140,10 +142,18 @@ def _block_indices(blocks: np.ndarray, device: torch.device) -> tuple[torch.Tens
     return tuple(torch.from_numpy(x)[None, None].to(device) for x in (counts, columns))
 
 
-def _summaries(shots: tuple[torch.Tensor, ...], pattern: ShotPattern) -> list[torch.Tensor]:
-    """Return the summary frames of all groups; shots: (batch, tokens of the group, heads, head dim) each."""
+def summaries_of(x: torch.Tensor, pattern: ShotPattern, groups: Sequence[int]) -> list[torch.Tensor]:
+    """Return the summary frames that some groups show; x: keys (or values) of all tokens."""
+    shots = x[:, : pattern.num_tokens].split(pattern.group_tokens, dim=1)
+    return _summaries([shots[group] for group in groups], [pattern.summaries[group] for group in groups], pattern)
+
+
+def _summaries(
+    shots: Sequence[torch.Tensor], summaries: Sequence[tuple[tuple[int, ...], ...]], pattern: ShotPattern
+) -> list[torch.Tensor]:
+    """Return the summary frames of groups; shots: (batch, tokens of the group, heads, head dim) each."""
     frames = []
-    for shot, summary in zip(shots, pattern.summaries, strict=True):
+    for shot, summary in zip(shots, summaries, strict=True):
         shot_frames = shot.unflatten(1, (-1, pattern.tokens_per_frame))
         for members in summary:
             frames.append(shot_frames[:, members[0]] if len(members) == 1 else shot_frames[:, list(members)].mean(1))
@@ -152,14 +162,16 @@ def _summaries(shots: tuple[torch.Tensor, ...], pattern: ShotPattern) -> list[to
 
 def _with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
     """Append the summaries to the keys (or values) of all tokens."""
-    return torch.cat([x, *_summaries(x.split(pattern.group_tokens, dim=1), pattern)], dim=1)
+    own, outside = x.tensor_split([pattern.num_tokens], dim=1)
+    return torch.cat([own, *summaries_of(own, pattern, range(len(pattern.summaries))), outside], dim=1)
 
 
 def keys_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[torch.Tensor]:
     """Return the keys (or values) that each group sees: its own, then all summaries."""
-    shots = x.split(pattern.group_tokens, dim=1)
-    summaries = _summaries(shots, pattern)
-    return [torch.cat([shot, *summaries], dim=1) for shot in shots]
+    own, outside = x.tensor_split([pattern.num_tokens], dim=1)
+    shots = own.split(pattern.group_tokens, dim=1)
+    summaries = _summaries(shots, pattern.summaries, pattern)
+    return [torch.cat([shot, *summaries, outside], dim=1) for shot in shots]
 
 
 def _offsets(lengths: np.ndarray, device: torch.device) -> torch.Tensor:

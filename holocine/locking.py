@@ -2,7 +2,8 @@
 
 At every noise level sigma a locked latent frame is (1 - sigma) * clean + sigma * noise, on the straight path that flow
 matching trains on, with one noise for the whole run: the noise that the run began with. So the model sees kept and new
-frames at the same level, as it does in training, and at sigma 0 the kept ones are exact.
+frames at the same level, as it does in training, and at sigma 0 the kept ones are exact. A model that was trained with
+a noise level for each shot may see them clean throughout instead.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 
 from .keeping import KeepError, Placed
 
+LEVELS = ("same", "clean")
+
 
 @dataclass
 class LatentLock:
     """The locked latent frames of a batch.
 
     clean: (batch, channels, latent frames, latent height, latent width), anything where nothing is locked; locked: bool
-    (batch, 1, latent frames, 1, 1).
+    (batch, 1, latent frames, 1, 1). level: "same" noise as all other frames, or "clean".
     """
 
     clean: torch.Tensor
     locked: torch.Tensor
+    level: str = "same"
     noise: torch.Tensor | None = field(default=None, repr=False)
 
     def begin(self, noise: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -36,8 +40,15 @@ class LatentLock:
         return self.at(noise, sigma)
 
     def at(self, latents: torch.Tensor, sigma: float) -> torch.Tensor:
-        """Return `latents` with the locked frames at the noise level sigma."""
+        """Return `latents` with the locked frames at the noise level sigma, or clean."""
+        if self.level == "clean":
+            return self.finished(latents)
         return torch.where(self.locked, ((1 - sigma) * self.clean + sigma * self.noise).to(latents.dtype), latents)
+
+    @property
+    def clean_frames(self) -> torch.Tensor | None:
+        """Which latent frames have no noise: bool (batch, latent frames); None where all have the same."""
+        return self.locked[:, 0, :, 0, 0] if self.level == "clean" else None
 
     def finished(self, latents: torch.Tensor) -> torch.Tensor:
         """Return `latents` with the locked frames as they were given."""
@@ -48,6 +59,7 @@ def lock_latents(
     placed: Sequence[Sequence[Placed]],
     shape: Sequence[int],
     encode: Callable[[Sequence[Placed]], list[torch.Tensor]],
+    level: str = "same",
 ) -> LatentLock:
     """Lock what is kept of each item of a batch.
 
@@ -64,7 +76,7 @@ def lock_latents(
             span = slice(place.latent_frames.start, place.latent_frames.stop)
             clean[item, :, span] = latents.to("cpu", torch.float32)
             locked[item, :, span] = True
-    return LatentLock(clean, locked)
+    return LatentLock(clean, locked, level)
 
 
 def check_scheduler(scheduler) -> None:

@@ -20,15 +20,16 @@ from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransform
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import get_module_execution_device
-from PIL import Image
 
 from .attention import AttentionSettings
 from .encoding import encode_pictures, vae_fingerprint
-from .keeping import Kept, Placed, check_fits, kept_of_each, placed
-from .locking import LatentLock, check_scheduler, lock_latents, locking
+from .keeping import Kept, Placed, check_fits, kept_of_each, placed, whole_shots
+from .locking import LEVELS, LatentLock, check_scheduler, lock_latents, locking
 from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, PromptTooLong, TextWindows, clean, text_windows
+from .restoring import LEAD, decode_with_kept
 from .scheduler import HoloCineScheduler
 from .storyboard import Storyboard
+from .summary_reuse import reuse_of
 from .timeline import check_positions
 from .transformer import HoloCineTransformer3DModel
 
@@ -70,7 +71,8 @@ class HoloCinePipeline(WanPipeline):
 
     default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale,
     default_guidance_below, default_eta, default_negative_prompt, default_attention ("sparse", "full", …; what the
-    weights were trained with): what a call uses for arguments that are None. max_sequence_length: text tokens.
+    weights were trained with), default_keep_every, default_keep_level: what a call uses for arguments that are None.
+    max_sequence_length: text tokens.
 
     Stock components are taken over: a `WanTransformer3DModel` becomes a `HoloCineTransformer3DModel` in place, a
     `FlowMatchEulerDiscreteScheduler` a `HoloCineScheduler` of the same config. boundary_ratio is HoloCine's 0.875
@@ -99,6 +101,8 @@ class HoloCinePipeline(WanPipeline):
         default_eta: float = 0.0,
         default_negative_prompt: str = DEFAULT_NEGATIVE_PROMPT,
         default_attention: str = "sparse",
+        default_keep_every: int = 1,
+        default_keep_level: str = "same",
         max_sequence_length: int = MAX_TEXT_TOKENS,
     ):
         if type(scheduler) is FlowMatchEulerDiscreteScheduler:
@@ -125,6 +129,8 @@ class HoloCinePipeline(WanPipeline):
             default_eta=default_eta,
             default_negative_prompt=default_negative_prompt,
             default_attention=default_attention,
+            default_keep_every=default_keep_every,
+            default_keep_level=default_keep_level,
             max_sequence_length=max_sequence_length,
         )
 
@@ -154,6 +160,8 @@ class HoloCinePipeline(WanPipeline):
         negative_prompt_embeds: torch.Tensor | None = None,
         text_windows: Sequence[TextWindows | None] | None = None,
         keep: Kept | Sequence[Kept] | Sequence[Sequence[Kept] | None] | None = None,
+        keep_every: int | None = None,
+        keep_level: str | None = None,
         output_type: str = "np",
         attention_kwargs: dict[str, Any] | None = None,
         callback_on_step_end: Callable | PipelineCallback | MultiPipelineCallbacks | None = None,
@@ -180,6 +188,11 @@ class HoloCinePipeline(WanPipeline):
         keep: what is given of the video instead of being made, see `holocine.keeping`; of several storyboards a list
             for each. Latents are held in place while the others are denoised, pictures are encoded for that, and the
             frames come back bit for bit (as `output_type` "latent" the latents do).
+        keep_every: in every how many steps kept shots are computed to see what they show the others; 1 is exact. See
+            `holocine.summary_reuse`: several save time in attention "sparse", where shots are kept whole, the same in
+            all storyboards, and decode no more than the new shots need.
+        keep_level: how noisy the model sees what is kept, the "same" as all else or "clean"; clean is for weights that
+            were trained with a noise level for each shot.
         callback_on_step_end: called as diffusers does; may return {"cancel": True} or raise `Cancelled`.
 
         Raises ValueError for bad input, `KeepError` (one too) for what cannot be kept, `PromptTooLong` (one too) for
@@ -199,6 +212,12 @@ class HoloCinePipeline(WanPipeline):
         self._guidance_below = below
         check_positions(storyboards[0].num_frames, self.transformer.config.rope_max_seq_len)
         kept = self._kept(keep, storyboards, height, width)
+        every = self.config.default_keep_every if keep_every is None else keep_every
+        if not _is_count(every):
+            raise ValueError(f"keep_every {every} is not a whole number of 1 or more; 1 is exact")
+        level = self.config.default_keep_level if keep_level is None else keep_level
+        if level not in LEVELS:
+            raise ValueError(f"keep_level {level!r} is unknown; choose one of {', '.join(LEVELS)}")
         latents_shape = self._latents_shape(storyboards, height, width)
         _check_tensor("latents", latents, latents_shape)
         text_shape = (len(storyboards), None, self.transformer.config.text_dim)
@@ -218,10 +237,11 @@ class HoloCinePipeline(WanPipeline):
                 prompt_embeds, negative_prompt_embeds = self._encode(
                     storyboards, negative_prompt, guidance_scale > 1, prompt_embeds, negative_prompt_embeds
                 )
-            lock = None
+            lock = reuse = None
             if kept is not None:
+                reuse = reuse_of(layouts, [whole_shots(places) for places in kept], every)
                 with _timed(timings, "encode"):
-                    lock = lock_latents(kept, latents_shape, lambda places: encode_pictures(self.vae, places))
+                    lock = lock_latents(kept, latents_shape, lambda places: encode_pictures(self.vae, places), level)
                     self.maybe_free_model_hooks()
             with _timed(timings, "denoise"), self._sampling(eta, generator), self._locking(lock):
                 latents = super().__call__(
@@ -242,15 +262,16 @@ class HoloCinePipeline(WanPipeline):
                         "layouts": layouts,
                         "windows": windows,
                         "settings": settings,
+                        **({} if reuse is None else {"reuse": reuse}),
+                        **({} if lock is None or level == "same" else {"clean_frames": lock.clean_frames}),
                     },
                     **self._step_end(callback_on_step_end, callback_on_step_end_tensor_inputs),
                     max_sequence_length=self.config.max_sequence_length,
                 )[0]
                 latents = latents if lock is None else lock.finished(latents)
             with _timed(timings, "decode"):
-                frames = self.decode(latents, output_type)
-                for item, places in enumerate(kept or ()):
-                    _restore(frames, item, places, output_type)
+                lead = None if every == 1 else LEAD
+                frames = decode_with_kept(self.decode, latents, kept or [[]] * len(latents), output_type, lead)
         except Cancelled:
             cancelled = True
         finally:
@@ -481,18 +502,6 @@ def _check_tensor(name: str, tensor: torch.Tensor | None, shape: tuple[int | Non
         raise ValueError(f"{name} has the shape {given} but must have ({wanted})")
     if not torch.isfinite(tensor).all():
         raise ValueError(f"{name} holds values that are not finite")
-
-
-def _restore(frames: Any, item: int, places: Sequence[Placed], output_type: str) -> None:
-    """Put kept pictures back into decoded frames, in place; frames: as `HoloCineOutput.frames`."""
-    if output_type == "latent":
-        return
-    for place in places:
-        for index, picture in zip(place.shown, place.kept.frames if place.shown else (), strict=True):
-            if output_type == "pt":
-                frames[item, index] = torch.from_numpy(picture.copy()).permute(2, 0, 1).to(frames) / 255
-            else:
-                frames[item][index] = Image.fromarray(picture) if output_type == "pil" else picture
 
 
 def _is_number(value: Any) -> bool:

@@ -56,7 +56,9 @@ class ShotSelfAttnProcessor(_PlannedAttnProcessor):
                 "shot layouts do not work with context parallelism, which splits the tokens"
             )
         query, key, value = _project(attn, hidden_states, None)
-        query, key = (rotate(x, *rotary_emb) for x in (query, key))
+        query, key = (rotate(x, *(plan.rotary or rotary_emb)) for x in (query, key))
+        if plan.exchange is not None:
+            key, value = plan.exchange(attn, key, value)
         kernel = choose_kernel(plan.kernel, query, value)
 
         def attend(group: ItemGroup, query, key, value):

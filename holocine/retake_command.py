@@ -38,6 +38,7 @@ def retake(options: argparse.Namespace) -> None:
     for note in source.notes:
         print(f"holocine: {note}", file=sys.stderr)
     call, written = call_options(settings) | {"negative_prompt": options.negative_prompt}, []
+    call |= {"keep_every": options.keep_every}
     call |= {"height": source.frames.shape[1], "width": source.frames.shape[2]}
     made = as_made(settings, pipeline.config, source.frames.shape[1:3], source.size)
     try:

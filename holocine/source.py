@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ class Source:
     settings: dict[str, Any]
     making: Making
     size: tuple[int, int]
-    frames: np.ndarray | None
+    frames: np.ndarray | None = None
     latents: torch.Tensor | None = None
     notes: tuple[str, ...] = ()
 
@@ -43,43 +43,61 @@ class Source:
         """Keep shots of it, see `holocine.keeping.keep_of_video`."""
         return keep_of_video(self.storyboard, shots, self.latents, self.frames, self.making.vae)
 
+    def as_made(self, picture: np.ndarray) -> np.ndarray:
+        """A picture of the file in the size that the model made it in, before it was enlarged."""
+        height, width = self.settings.get("height"), self.settings.get("width")
+        size = (width, height) if isinstance(height, int) and isinstance(width, int) else self.size
+        return _in_size(picture, size, self.settings.get("resample") or "lanczos")
+
+    def frames_of_shot(self, shot: int) -> np.ndarray:
+        """The frames of one shot (from 1), as `frames` holds those of all; only they are decoded."""
+        with VideoReader(self.path) as reader:
+            return np.stack(
+                [self.as_made(f) for f in reader.some_frames(self.storyboard.shot_ranges[shot - 1], self.size)]
+            )
+
+
+def open_source(path: str | os.PathLike) -> Source:
+    """What a video that this program wrote remembers; its frames and latents are not read.
+
+    Raises `VideoError` for a file that is no such video or is not as long as its storyboard.
+    """
+    with VideoReader(path) as reader:
+        found, count, fps = embedded_in(reader), reader.num_frames, reader.fps
+    if found.storyboard is None:
+        raise VideoError(f"{path} has no storyboard in it: only videos written by holocine can be gone on from")
+    storyboard, settings = found.storyboard, found.settings or {}
+    if storyboard != storyboard.as_run():
+        raise VideoError(f"{path} was cut where no model can cut: only videos made by a model can be gone on from")
+    if count != storyboard.num_frames:
+        raise VideoError(
+            f"{path} has {count} frames, but its storyboard {storyboard.num_frames}: it was cut or joined since"
+        )
+    if abs(fps - storyboard.fps) > 0.01 * storyboard.fps:
+        raise VideoError(
+            f"{path} plays {fps:g} frames a second, but its storyboard has {storyboard.fps:g}: "
+            "it was changed since it was made"
+        )
+    making = found.making or Making.in_one_go(storyboard.num_shots, storyboard.seed)
+    return Source(Path(path), storyboard, settings, making, found.size)
+
 
 def read_source(path: str | os.PathLike, fingerprint: str | None = None) -> Source:
     """Read a video that this program wrote, its frames and its latents where they lie beside it.
 
     fingerprint: of the VAE of the model that is to go on (`encoding.vae_fingerprint`): latents of another are left.
-    Raises `VideoError` for a file that is no such video or is not as long as its storyboard.
+    Raises `VideoError` as `open_source` does.
     """
+    source = open_source(path)
     with VideoReader(path) as reader:
-        found = embedded_in(reader)
-        if found.storyboard is None:
-            raise VideoError(f"{path} has no storyboard in it: only videos written by holocine can be gone on from")
-        storyboard, settings = found.storyboard, found.settings or {}
-        height, width = settings.get("height"), settings.get("width")
-        native = (width, height) if isinstance(height, int) and isinstance(width, int) else found.size
-        if storyboard != storyboard.as_run():
-            raise VideoError(f"{path} was cut where no model can cut: only videos made by a model can be gone on from")
-        method = "nearest" if settings.get("resample") == "nearest" else "lanczos"
-        frames = np.stack([_in_size(frame, native, method) for frame in reader.frames(found.size)])
-    if len(frames) != storyboard.num_frames:
-        raise VideoError(
-            f"{path} has {len(frames)} frames, but its storyboard {storyboard.num_frames}: it was cut or joined since"
-        )
-    if reader.fps and abs(reader.fps - storyboard.fps) > 0.01 * storyboard.fps:
-        raise VideoError(
-            f"{path} plays {reader.fps:g} frames a second, but its storyboard has {storyboard.fps:g}: "
-            "it was changed since it was made"
-        )
-    making = found.making or Making.in_one_go(storyboard.num_shots, storyboard.seed)
-    latents, notes = _latents_beside(path, making, fingerprint)
-    return Source(Path(path), storyboard, settings, making, tuple(found.size or native), frames, latents, notes)
+        frames = np.stack([source.as_made(frame) for frame in reader.frames(source.size)])
+    latents, notes = latents_beside(source, fingerprint)
+    return replace(source, frames=frames, latents=latents, notes=notes)
 
 
-def _latents_beside(
-    path: str | os.PathLike, making: Making, fingerprint: str | None
-) -> tuple[torch.Tensor | None, tuple[str, ...]]:
-    """The latents of the video, or None and why."""
-    beside = latents_path(path)
+def latents_beside(source: Source, fingerprint: str | None) -> tuple[torch.Tensor | None, tuple[str, ...]]:
+    """The latents of a video, or None and why."""
+    beside, making = latents_path(source.path), source.making
     if making.latents is None:
         return None, ()
     why = "the frames of the video are encoded instead"

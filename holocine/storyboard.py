@@ -198,17 +198,22 @@ class Storyboard(_Frozen):
         return cls.model_validate(parse_json(text))
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, defaults: Mapping[str, Any] | None = None) -> Self:
         """Read a storyboard from a .yaml, .yml or .json file, or HoloCine's prompt from a .txt, whose shots are even.
 
-        Every StoryboardError names the file.
+        defaults: fields for those that the file does not have. Every StoryboardError names the file.
         """
         path = Path(path)
-        readers = {".json": cls.from_json, ".yaml": cls.from_yaml, ".yml": cls.from_yaml, ".txt": cls.from_prompt}
+        readers = {".json": parse_json, ".yaml": parse_yaml, ".yml": parse_yaml, ".txt": lambda text: {"prompt": text}}
         if path.suffix.lower() not in readers:
             raise StoryboardError(f"{path}: a storyboard file ends in {', '.join(readers)}")
         try:
-            return readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
+            data = readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
+            if isinstance(data, Mapping):
+                said = {"prompt": "global_caption"} if data.get("prompt") is not None else {}
+                missing = {key: value for key, value in (defaults or {}).items() if data.get(key) is None}
+                data = {**data, **{key: value for key, value in missing.items() if key not in said.values()}}
+            return cls.model_validate(data)
         except OSError as error:
             raise StoryboardError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 # diffusers looks up the base class of a saved component in the component's own module, so both names must be here.
 from diffusers import ModelMixin, WanTransformer3DModel
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from torch.utils.checkpoint import checkpoint
 
 from .attention import AttentionSettings
@@ -24,6 +26,7 @@ from .processors import AttentionContext, ShotSelfAttnProcessor, WindowCrossAttn
 
 if TYPE_CHECKING:
     from .prompt import TextWindows
+    from .summary_reuse import SummaryReuse
     from .timeline import ShotLayout
 
 __all__ = ["HoloCineTransformer3DModel", "ModelMixin"]
@@ -37,7 +40,11 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     layouts: a `ShotLayout` for each item of the batch;
     windows: a `TextWindows` for each item, None for an item whose shots all see the whole text. Required while
         `settings.window` is on, and ignored inside `cache_context("uncond")`: the negative prompt has no windows;
-    settings: `AttentionSettings`, HoloCine's own by default.
+    settings: `AttentionSettings`, HoloCine's own by default;
+    reuse: a `SummaryReuse` of shots that are kept: in a step that summaries of an earlier one serve, only the other
+        shots are computed and the velocity of the kept ones is 0. Steps are counted by `cache_context`;
+    clean_frames: bool (batch, latent frames), those that have no noise, for weights trained with a noise level for each
+        shot: the timestep of their tokens is 0.
     """
 
     @functools.wraps(WanTransformer3DModel.__init__)
@@ -57,6 +64,7 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     def _install_processors(self) -> None:
         self._attention_context = AttentionContext()
         self._branch: str | None = None
+        self._step: int | None = None
         for block in self.blocks:
             block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context))
             block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context))
@@ -64,12 +72,13 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     @contextmanager
     def cache_context(self, name: str, **kwargs) -> Iterator[None]:
         """Name the branch of guidance that runs inside: "cond", or "uncond", which turns the text windows off."""
-        previous, self._branch = self._branch, name
+        previous = self._branch, self._step
+        self._branch, self._step = name, kwargs.get("step_index")
         try:
             with super().cache_context(name, **kwargs):
                 yield
         finally:
-            self._branch = previous
+            self._branch, self._step = previous
 
     def enable_gradient_checkpointing(self, gradient_checkpointing_func: Callable | None = None) -> None:
         """Recompute blocks in the backward pass, with the layout that their forward pass had."""
@@ -106,23 +115,40 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         layouts = attention_kwargs.pop("layouts", None)
         windows = attention_kwargs.pop("windows", None)
         settings = attention_kwargs.pop("settings", None) or AttentionSettings()
-        plan = None
+        reuse = attention_kwargs.pop("reuse", None)
+        clean = attention_kwargs.pop("clean_frames", None)
+        plan = frames = None
         if layouts is not None:
             if encoder_hidden_states_image is not None:
                 raise ValueError("encoder_hidden_states_image: text-to-video only with layouts; drop one")
             text_length = encoder_hidden_states.shape[1]
             self._check_layouts(layouts, hidden_states)
             encoder_hidden_states, used = collapse_padding(encoder_hidden_states)
-            plan = self._plan(layouts, windows, settings, text_length, used, hidden_states)
+            at = (self, self._branch, self._step, settings)
+            partly = reuse is not None and reuse.can_reuse(*at)
+            plan = self._plan(layouts, windows, settings, text_length, used, hidden_states, reuse if partly else None)
+            if partly:
+                frames = reuse.made_frames
+                rotary = tuple(_of_frames(x, frames, layouts[0].tokens_per_frame) for x in self.rope(hidden_states))
+                plan = replace(plan, rotary=rotary, exchange=reuse.reusing(self._branch, settings))
+            elif reuse is not None:
+                plan = replace(plan, exchange=reuse.keeping(*at))
+            if clean is not None:
+                timestep = _of_each_token(timestep, clean[:, frames or slice(None)], layouts[0].tokens_per_frame)
         with self._attention_context.using(plan):
-            return super().forward(
-                hidden_states=hidden_states,
+            output = super().forward(
+                hidden_states=hidden_states if frames is None else hidden_states[:, :, frames],
                 timestep=timestep,
                 encoder_hidden_states=encoder_hidden_states,
                 encoder_hidden_states_image=encoder_hidden_states_image,
                 return_dict=return_dict,
                 attention_kwargs=attention_kwargs,
             )
+        if frames is None:
+            return output
+        velocity = hidden_states.new_zeros(hidden_states.shape, dtype=output[0].dtype)
+        velocity[:, :, frames] = output[0]
+        return Transformer2DModelOutput(sample=velocity) if return_dict else (velocity,)
 
     def _plan(
         self,
@@ -132,6 +158,7 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         text_length: int,
         used: int,
         hidden_states: torch.Tensor,
+        reuse: SummaryReuse | None,
     ) -> AttentionPlan:
         if self._branch == "uncond" or not settings.window:
             windows = [None] * len(layouts)
@@ -140,7 +167,7 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         elif len(windows) != len(layouts):
             raise ValueError(f"{len(windows)} text windows for {len(layouts)} layouts; give one for each item")
         return make_plan(
-            layouts, windows, settings, text_length, used, hidden_states.device, compute_dtype(hidden_states)
+            layouts, windows, settings, text_length, used, hidden_states.device, compute_dtype(hidden_states), reuse
         )
 
     def _check_layouts(self, layouts: Sequence[ShotLayout], hidden_states: torch.Tensor) -> None:
@@ -160,3 +187,16 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
                 block.attn2.processor, WindowCrossAttnProcessor
             ):
                 raise ValueError("an attention processor was replaced by one that knows no layouts; restore it")
+
+
+def _of_frames(rotary: torch.Tensor, frames: Sequence[int], tokens_per_frame: int) -> torch.Tensor:
+    """The rows of some latent frames; rotary: (1, tokens, 1, head dim) of the whole video."""
+    return rotary.unflatten(1, (-1, tokens_per_frame))[:, list(frames)].flatten(1, 2)
+
+
+def _of_each_token(timestep: torch.Tensor, clean: torch.Tensor, tokens_per_frame: int) -> torch.Tensor:
+    """The timestep (batch,) as (batch, tokens), 0 in the frames that are clean (batch, latent frames), if any are."""
+    clean = clean.to(timestep.device)
+    if not clean.any():
+        return timestep
+    return (timestep[:, None] * ~clean).repeat_interleave(tokens_per_frame, dim=1)

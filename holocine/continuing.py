@@ -1,0 +1,157 @@
+"""More shots after the last of a finished video, made to fit some of those that are there.
+
+The model sees the context, a few shots of the film that are kept, and the new shots; never the whole film. So time and
+memory of a continuation do not grow with the film, and its memory is the shots that are named.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holocine.files import replacing
+from holocine.keeping import KeepError, Kept, check_shot
+from holocine.latents_file import latents_path, write_latents
+from holocine.source import Source
+from holocine.splicing import New, Stored, splice
+from holocine.storyboard import Shot, Storyboard, StoryboardError
+from holocine.timeline import FRAMES_PER_LATENT
+from holocine.video import contact_sheet, to_comment
+
+if TYPE_CHECKING:
+    import torch
+
+    from holocine.pipeline import HoloCineOutput
+
+DEFAULT_CONTEXT = 2
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What is made of a film and more shots.
+
+    film: the storyboard of all shots, as run. context: the shots of the film, from 1, that the new ones see. scene: the
+    storyboard that the model is given, context first.
+    """
+
+    film: Storyboard
+    context: tuple[int, ...]
+    scene: Storyboard
+
+    @property
+    def num_new(self) -> int:
+        return self.scene.num_shots - len(self.context)
+
+    @property
+    def new(self) -> Storyboard:
+        """The new shots alone."""
+        return self.film.model_copy(update={"shots": self.film.shots[-self.num_new :]})
+
+
+def parse_context(text: str | None, num_shots: int) -> tuple[int, ...]:
+    """The shots that `text` names, in order: "2" is the last two, "1,4,5" these three, "4," this one; None the default.
+
+    Raises `KeepError` for anything else and for more shots than there are.
+    """
+    if text is None:
+        return tuple(range(max(1, num_shots - DEFAULT_CONTEXT + 1), num_shots + 1))
+    if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*,?\s*", text):
+        raise KeepError(f"context {text!r} names no shots: write 2 for the last two, or 1,4,5 for these")
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    if "," in text:
+        return tuple(sorted(set(numbers)))
+    if not 1 <= numbers[0] <= num_shots:
+        raise KeepError(f"context {numbers[0]}: the video has {num_shots} shots; give 1 to {num_shots}")
+    return tuple(range(num_shots - numbers[0] + 1, num_shots + 1))
+
+
+def load_more(path: str | os.PathLike, storyboard: Storyboard) -> Storyboard:
+    """The storyboard of more shots in a file, which may leave out what it has in common with the film's.
+
+    Raises StoryboardError if the file is none, or has another frame rate.
+    """
+    shared = {"global_caption": storyboard.global_caption, "fps": storyboard.fps}
+    more = Storyboard.load(path, {**shared, "negative_prompt": storyboard.negative_prompt})
+    if more.fps != storyboard.fps:
+        raise StoryboardError(
+            f"{path} has {more.fps:g} frames a second and the video {storyboard.fps:g}: "
+            "a film has one rate, leave fps out"
+        )
+    return more
+
+
+def plan_continuation(storyboard: Storyboard, more: Storyboard, context: Sequence[int]) -> Continuation:
+    """Join two storyboards, and make the scene of the context and the new shots.
+
+    storyboard: of the film so far, as run. The first shot of a scene has one frame in its first latent frame, not four,
+    so the first shot of the context is seen without its last three. Raises `KeepError` for shots that are not there,
+    StoryboardError for new shots too short to be cut.
+    """
+    context = tuple(sorted(set(context)))
+    if not context:
+        raise KeepError("no shot is named as context, so nothing would be continued: name at least one")
+    for shot in context:
+        check_shot(shot, storyboard)
+    shots = (*storyboard.asked.shots, *more.asked.shots)
+    update = {"shots": shots, "global_caption": more.global_caption, "negative_prompt": more.negative_prompt}
+    film = storyboard.model_copy(update=update).with_stated_shots().as_run()
+    kept = film.shots[: storyboard.num_shots]
+    if [shot.num_frames for shot in kept] != [shot.num_frames for shot in storyboard.shots]:
+        raise StoryboardError("the video was cut otherwise than its storyboard says: it cannot be continued")
+    scene = [kept[shot - 1] for shot in context]
+    first = scene[0].num_frames
+    opens = FRAMES_PER_LATENT * ((first - 1) // FRAMES_PER_LATENT) + 1
+    scene[0] = Shot(caption=scene[0].caption, num_frames=opens)
+    scene = [Shot(caption=shot.caption, num_frames=shot.num_frames) for shot in (*scene, *film.shots[len(kept) :])]
+    board = film.model_copy(update={"shots": scene, "seed": more.seed}).with_stated_shots()
+    return Continuation(film, context, board)
+
+
+def continue_video(pipeline, source: Source, continuation: Continuation, **options: Any) -> HoloCineOutput:
+    """Make the new shots of a continuation; options: those of a call of the pipeline."""
+    kept = []
+    for number, (shot, given) in enumerate(zip(continuation.context, continuation.scene.shots, strict=False), start=1):
+        frames = source.frames_of_shot(shot)[: given.num_frames]
+        kept.append(Kept(number, frames=frames, fps=source.storyboard.fps))
+    return pipeline(continuation.scene, keep=kept, **options)
+
+
+def write_continuation(
+    out: str | os.PathLike,
+    source: Source,
+    continuation: Continuation,
+    output: HoloCineOutput,
+    settings: dict[str, Any],
+    latents: torch.Tensor | None = None,
+) -> None:
+    """Write the film: the source's file copied, then the new shots; with a contact sheet of the new shots beside it.
+
+    latents: those of the source, with which the film's are written; None for none. All files are there in the end, or
+    none. Raises `SpliceError` if the source was encoded otherwise than new shots are.
+    """
+    out, film, new = Path(out), continuation.film, continuation.new
+    frames = output.frames[0][-new.num_frames :]
+    making = source.making.continued(new.num_shots, output.storyboards[0].seed)
+    making = replace(making, vae=output.made_by)
+    parts = [New(frames[span.start : span.stop]) for span in new.shot_ranges]
+    stored = Stored(source.path, range(source.storyboard.num_frames))
+    with ExitStack() as files:
+        contact_sheet(frames, new, files.enter_context(replacing(out.with_suffix(".png"))))
+        if latents is not None:
+            beside = files.enter_context(replacing(latents_path(out)))
+            made = output.latents[0][:, -(new.num_frames // FRAMES_PER_LATENT) :]
+            making = replace(making, latents=write_latents(beside, latents_joined(latents, made), output.made_by))
+        comment = to_comment(film, settings, source.size, making)
+        splice(out, [stored, *parts], film.fps, source.size, comment, settings.get("resample") or "lanczos")
+
+
+def latents_joined(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """The latents of a film and of the shots after it."""
+    import torch
+
+    return torch.cat([before, after.to(before)], dim=1)
