@@ -26,6 +26,9 @@ _TEXTURE = 100.0  # squared gradient (8-bit luma) above which a flow vector can 
 _OUTLIER = 0.3 / 112  # of the width: a flow vector this far from the camera's belongs to something that moves
 _FIT_ROUNDS = 8
 _FIT_WIDTH = 56  # pixels; the camera needs no finer flow
+_BURNT, _DARK = 250 / 255, 4 / 255  # brightness beyond which a pixel says nothing of how light changes
+_LEAST_SAYING = 0.02  # share of pixels that have to say something of it
+_ROUNDING = 0.5 / 255  # the jump of a whole picture that values rounded to 8 bits can make
 _FASTER = 1.3  # times the asked rate, from which frames may have been repeated to get there
 _REPEATED = 0.5  # mean difference, of 255, below which a compressed frame repeats the one before
 _NEARLY_ALL = 0.95
@@ -173,11 +176,39 @@ def _compare(before: np.ndarray, middle: np.ndarray, after: np.ndarray) -> tuple
     right, down, growth = camera_motion(flow, luma[1])
     first, seen, last = (cv2.GaussianBlur(p.astype(np.float32) / 255, (0, 0), _NOISE) for p in (before, middle, after))
     predicted = (_shifted(first, flow, -0.5) + _shifted(last, flow, 0.5)) / 2
-    jump = np.abs(seen.mean((0, 1)) - predicted.mean((0, 1))).mean()
+    jump = _jump(seen, predicted)
     unexplained = _difference(seen, predicted)
     change = (_difference(seen, first) + _difference(seen, last)) / 2
     speed = np.linalg.norm(flow, axis=-1).mean() / 2 / luma[0].shape[1]
-    return float(speed), (right / 2, down / 2, growth / 2), unexplained, change, float(jump)
+    return float(speed), (right / 2, down / 2, growth / 2), unexplained, change, jump
+
+
+def _jump(seen: np.ndarray, predicted: np.ndarray) -> float:
+    """By how much all of a picture (h, w, 3) is brighter or darker than predicted, mean over its colours.
+
+    The gain of a colour is that of most of its light: the median over pixels of seen to predicted, each weighing as
+    much as it is bright. It has to be larger than that by which pixels deviate from it, or else something other than
+    the light has changed: things moved, came or went, or there is noise. Pixels that are burnt out in either picture
+    say nothing of it. A jump that rounding can make is none.
+    """
+    jumps = []
+    for now, was in zip(*(p[::2, ::2].reshape(-1, 3).T for p in (seen, predicted)), strict=True):
+        says = (now < _BURNT) & (was < _BURNT) & (was > _DARK)
+        if says.mean() < _LEAST_SAYING:  # a flash, or a picture that is black
+            jumps.append(abs(float(now.mean() - was.mean())))
+            continue
+        ratios, weights = now[says] / was[says], was[says]
+        gain = _weighted_median(ratios, weights)
+        of_all = abs(gain - 1) > _weighted_median(np.abs(ratios - gain), weights)
+        jumps.append(abs(gain - 1) * float(was.mean()) if of_all else 0.0)
+    jump = float(np.mean(jumps))
+    return jump if jump >= _ROUNDING else 0.0
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    below = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(below, below[-1] / 2)]])
 
 
 def _shifted(picture: np.ndarray, flow: np.ndarray, share: float) -> np.ndarray:

@@ -87,6 +87,29 @@ def test_flicker_is_seen_whatever_moves(speed: float) -> None:
     assert values[1] > 2 * values[0]
 
 
+@pytest.mark.parametrize("noise", [5, 20])
+@pytest.mark.parametrize("speed", [0.0, 2.0])
+def test_noise_is_no_flicker_and_neither_is_stutter_or_a_thing_that_comes_and_goes(noise: float, speed: float) -> None:
+    steady = pan(speed, 24) // 2 + 60
+    noisy = steady + noise * np.random.default_rng(0).standard_normal(steady.shape)
+    assert value(FLICKER, noisy.round().clip(0, 255).astype(np.uint8)) == 0
+    stutter, popping = steady.copy(), steady.copy()
+    stutter[1::2] = stutter[:-1:2]
+    popping[1::2, 20:50, 30:70] = 235
+    assert value(FLICKER, steady) == value(FLICKER, stutter) == value(FLICKER, popping) == 0
+
+
+def test_a_flash_is_flicker_though_all_of_it_is_burnt_out() -> None:
+    frames = pan(1.0, 9) // 3
+    frames[4] = 255
+    assert value(FLICKER, frames) > 5
+
+
+def test_other_pictures_are_no_flicker_where_a_cut_was_not_found() -> None:
+    joined = np.concatenate([pan(1.0), pan(1.0, seed=1) // 2 + 40])
+    assert value(FLICKER, joined) == 0
+
+
 def test_smooth_motion_at_any_speed_is_smooth_and_repeated_frames_are_not() -> None:
     for speed in (0.7, 1.5, 3.0):
         smooth = pan(speed, 24)
