@@ -76,8 +76,8 @@ METRICS: tuple[Metric, ...] = (
         range=(0, 100),
         source="ours; the question of VBench's temporal flickering",
         absent_when="no shot has three frames in a row",
-        meaning="By how much the brightness or colour of the whole picture jumps from frame to frame, apart from what "
-        "moves, from noise, and from jumps that rounding can make.",
+        meaning="By how much the brightness or colour of the whole picture jumps from frame to frame and back; not "
+        "what moves, nor noise, nor what rounding can do.",
         measure=_flicker,
         unit="% of full brightness",
     ),

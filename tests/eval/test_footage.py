@@ -151,7 +151,7 @@ def test_noise_makes_no_picture_sharp(photo, lines):
 @pytest.mark.parametrize("level", [2, 5, 10, 20])
 def test_the_level_of_noise_is_found_beneath_texture(photo, level):
     noisy = photo + level * np.random.default_rng(1).standard_normal(photo.shape)
-    assert noise_level(noisy.round().clip(0, 255).astype(np.uint8)) == pytest.approx(level, rel=0.15, abs=0.5)
+    assert noise_level(noisy.round().clip(0, 255).astype(np.uint8)) == pytest.approx(level, rel=0.15, abs=0.7)
     assert noise_level(np.kron(photo[::32, ::32], np.ones((32, 32), np.uint8))) == 0, "edges are no noise"
 
 
