@@ -26,6 +26,9 @@ _TEXTURE = 100.0  # squared gradient (8-bit luma) above which a flow vector can 
 _OUTLIER = 0.3 / 112  # of the width: a flow vector this far from the camera's belongs to something that moves
 _FIT_ROUNDS = 8
 _FIT_WIDTH = 56  # pixels; the camera needs no finer flow
+_BURNT, _DARK = 250 / 255, 4 / 255  # brightness beyond which a pixel says nothing of how light changes
+_LEAST_SAYING = 0.02  # share of pixels that have to say something of it
+_ROUNDING = 0.5 / 255  # the jump of a whole picture that values rounded to 8 bits can make
 _FASTER = 1.3  # times the asked rate, from which frames may have been repeated to get there
 _REPEATED = 0.5  # mean difference, of 255, below which a compressed frame repeats the one before
 _NEARLY_ALL = 0.95
@@ -38,7 +41,7 @@ class Motion:
     frames: frame numbers. speed: mean length of the flow to the next frame, in widths. camera: how the background moves
     to the next frame, (n, 3): to the right and down in widths, and log of its growth. unexplained: mean absolute
     detail by which the frame differs from what its neighbours predict; change: the same, against the neighbours as they
-    are. jump: by how much the mean colour of the whole frame differs from its neighbours', motion apart. The last three
+    are. jump: by how much the whole frame is brighter or darker than both its neighbours. The last three
     in [0, 1], the range of a pixel. step: frames of the video from one that was looked at to the next.
     """
 
@@ -172,12 +175,54 @@ def _compare(before: np.ndarray, middle: np.ndarray, after: np.ndarray) -> tuple
     flow = optical_flow(luma[0], luma[2])
     right, down, growth = camera_motion(flow, luma[1])
     first, seen, last = (cv2.GaussianBlur(p.astype(np.float32) / 255, (0, 0), _NOISE) for p in (before, middle, after))
-    predicted = (_shifted(first, flow, -0.5) + _shifted(last, flow, 0.5)) / 2
-    jump = np.abs(seen.mean((0, 1)) - predicted.mean((0, 1))).mean()
+    moved = _shifted(first, flow, -0.5), _shifted(last, flow, 0.5)
+    predicted = (moved[0] + moved[1]) / 2
+    jump = _jump(seen, *moved)
     unexplained = _difference(seen, predicted)
     change = (_difference(seen, first) + _difference(seen, last)) / 2
     speed = np.linalg.norm(flow, axis=-1).mean() / 2 / luma[0].shape[1]
-    return float(speed), (right / 2, down / 2, growth / 2), unexplained, change, float(jump)
+    return float(speed), (right / 2, down / 2, growth / 2), unexplained, change, jump
+
+
+def _jump(seen: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+    """By how much all of a picture (h, w, 3) is brighter or darker than both its neighbours, mean over its colours.
+
+    `before` and `after`: the neighbours, moved to where things are in the middle. Light that comes on, a fade and a
+    change of shot leave a frame like one of its neighbours or between them, and are none. A jump that rounding can make
+    is none either.
+    """
+    channels = zip(*(picture[::2, ::2].reshape(-1, 3).T for picture in (seen, before, after)), strict=True)
+    jump = float(np.mean([_jump_of_colour(*channel) for channel in channels]))
+    return jump if jump >= _ROUNDING else 0.0
+
+
+def _jump_of_colour(seen: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+    to_before = _brighter_by(seen, before)
+    to_after = _brighter_by(seen, after) if to_before else 0.0
+    return min(abs(to_before), abs(to_after)) if to_before * to_after > 0 else 0.0
+
+
+def _brighter_by(now: np.ndarray, was: np.ndarray) -> float:
+    """By how much the light of one colour grew between two pictures (n,); 0 where something other than light changed.
+
+    The gain is that of most of its light: the median over pixels, each weighing as much as it is bright. It has to be
+    larger than that by which pixels deviate from it, or else things moved, came or went, or there is noise. Pixels that
+    are burnt out in either picture say nothing of it.
+    """
+    says = (now < _BURNT) & (was < _BURNT) & (was > _DARK)
+    if says.mean() < _LEAST_SAYING:  # a flash, or a picture that is black
+        return float(now.mean() - was.mean())
+    ratios, weights = now[says] / was[says], was[says]
+    gain = _weighted_median(ratios, weights)
+    if abs(gain - 1) <= _weighted_median(np.abs(ratios - gain), weights):
+        return 0.0
+    return (gain - 1) * float(was.mean())
+
+
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    order = np.argsort(values)
+    below = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(below, below[-1] / 2)]])
 
 
 def _shifted(picture: np.ndarray, flow: np.ndarray, share: float) -> np.ndarray:

@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +30,11 @@ _CHUNK_BYTES, _MAX_CHUNK = 16 * 2**20, 64
 SHARPNESS_LINES = 160
 # Detail finer than this is left to the size of the video and to its noise, in pixels of such a picture.
 _DETAIL = 1.0
+# Noise is told from the quietest blocks of so many details a side, this share of them all. By chance so many blocks of
+# noise of power 1 are quieter than this: scipy.stats.chi2.ppf(0.25, 16) / 16.
+_QUIET_BLOCK, _QUIET_SHARE, _QUIET_POWER = 4, 0.25, 0.745
+_ALONE = 2.0  # times the power of noise up to which a block shows noise alone
+_ENDS = 40  # grey levels from black and white within which noise may be cut off
 _FLAT = 1.0  # grey levels of deviation below which a picture has nothing that could be sharp
 # Luma this close to black (0) or white (255) counts as clipped; compression moves flat areas by a level or two.
 _CLIP_MARGIN = 2
@@ -199,23 +205,58 @@ def sharpness(luma: np.ndarray) -> float:
 
     Deviation of the Laplacian of a Gaussian (Marr and Hildreth, Theory of edge detection, 1980) over that of the
     Gaussian alone, in a picture of SHARPNESS_LINES lines: low where it is blurred, the same for all sizes of one
-    picture down to that one, and for any exposure that clips nothing.
+    picture down to that one, and for any exposure that clips nothing. What noise adds to both is taken off.
     """
     # OpenCV, as this is done for every frame: 0.4 ms at 832 x 480, where scikit-image's resize takes 17 ms and its
     # laplace 1.2 ms; its blur_effect takes 5 ms, and noise moves it more.
-    lines = _of_lines(luma, SHARPNESS_LINES)
-    smooth = cv2.GaussianBlur(lines.astype(np.float32), (0, 0), _DETAIL)
-    contrast = cv2.meanStdDev(smooth)[1][0, 0]
-    if contrast < _FLAT:
-        return math.nan
-    return float(cv2.meanStdDev(cv2.Laplacian(smooth, cv2.CV_32F))[1][0, 0] / contrast)
+    contrast, detail = _contrast_and_detail(luma)
+    noise = noise_level(luma)
+    if noise:
+        of_noise = noise**2 * np.square(_noise_response(*luma.shape))
+        contrast, detail = np.sqrt(np.maximum(0, np.square((contrast, detail)) - of_noise)).tolist()
+    return detail / contrast if contrast >= _FLAT else math.nan
+
+
+def _contrast_and_detail(luma: np.ndarray) -> tuple[float, float]:
+    """Deviation of a picture (H, W) and of its fine detail, at SHARPNESS_LINES lines."""
+    smooth = cv2.GaussianBlur(_of_lines(luma, SHARPNESS_LINES).astype(np.float32), (0, 0), _DETAIL)
+    return tuple(float(cv2.meanStdDev(p)[1][0, 0]) for p in (smooth, cv2.Laplacian(smooth, cv2.CV_32F)))
+
+
+def noise_level(luma: np.ndarray) -> float:
+    """The standard deviation of the noise in uint8 luma (H, W), in grey levels; 0 where there is none to be told.
+
+    As Donoho and Johnstone (Ideal spatial adaptation by wavelet shrinkage, 1994) from the finest diagonal details of
+    Haar wavelets, but in the quietest parts of the picture, since noise is everywhere and texture is not.
+    """
+    # scikit-image's estimate_sigma takes their median over all of a picture, which a textured one has without noise,
+    # and needs another package for it.
+    height, width = (side // 2 for side in luma.shape)
+    if min(height, width) < _QUIET_BLOCK:
+        return 0.0
+    rows = luma[: 2 * height : 2, : 2 * width].astype(np.float32) - luma[1 : 2 * height : 2, : 2 * width]
+    diagonal = (rows[:, ::2] - rows[:, 1::2]) / 2
+    blocks = (max(1, width // _QUIET_BLOCK), max(1, height // _QUIET_BLOCK))
+    power = cv2.resize(diagonal * diagonal, blocks, interpolation=cv2.INTER_AREA)
+    brightness = cv2.resize(luma, blocks, interpolation=cv2.INTER_AREA)
+    whole = (brightness >= _ENDS) & (brightness <= 255 - _ENDS)
+    most = np.quantile(power[whole] if whole.any() else power, _QUIET_SHARE) / _QUIET_POWER
+    return float(np.sqrt(min(most, power[power <= _ALONE * most].mean())))
+
+
+@lru_cache(maxsize=32)
+def _noise_response(height: int, width: int) -> tuple[float, float]:
+    """The deviation and the detail of noise of deviation 1 in pictures of a size; see `_contrast_and_detail`."""
+    return _contrast_and_detail(np.random.default_rng(0).standard_normal((height, width), np.float32))
 
 
 def _of_lines(luma: np.ndarray, lines: int) -> np.ndarray:
     """A picture (H, W) made smaller or larger to so many lines, its proportions kept."""
     height, width = luma.shape
     size = (max(1, round(width * lines / height)), lines)
-    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA if height >= lines else cv2.INTER_CUBIC)
+    if height >= lines:
+        return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(luma.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)  # which overshoots the range
 
 
 def clipped_share(luma: np.ndarray) -> float:

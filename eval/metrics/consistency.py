@@ -3,7 +3,9 @@
 For the embeddings f_0, f_1, … of a shot's sampled frames, the mean over i > 0 of
 ½ [max(0, cos(f_i, f_(i-1))) + max(0, cos(f_i, f_0))]; DINO's for the subject, CLIP's for the background. Frames count
 alike, whatever the length of their shot. Detected shots and not requested ones: a missed cut is not a change of
-subject, which shot cut accuracy already counts. VBench looks at every frame, this at the sampled ones.
+subject, which shot cut accuracy already counts. A cut that was asked for and not found where it should be may still be
+there, in a dissolve too slow to be found: frames across it are not compared, nor those within half a second of it, so
+that a change that was asked for is held against nobody. VBench looks at every frame, this at the sampled ones.
 """
 
 from __future__ import annotations
@@ -14,8 +16,35 @@ from typing import Literal
 
 import numpy as np
 
-from eval.evidence import Embeddings, Evidence
+from eval.evidence import Detection, Embeddings, Evidence
 from eval.metric import Measured, Metric
+
+_AROUND = 0.5  # seconds on either side of a cut that was asked for and not found
+
+
+def compared(evidence: Evidence) -> list[tuple[int, range]]:
+    """The ranges of frames that show one shot and no change that was asked for, with the detected shot that each is of.
+
+    One for every detected shot, its gradual changes left out, or several where cuts that were asked for lie in it.
+    """
+    detection = evidence.detection
+    margin = round(_AROUND * evidence.footage.fps)
+    timed = evidence.asked is not None and evidence.asked.request.timed
+    asked = [shot.start for shot in evidence.shots[1:] if shot] if timed else []
+    ranges = []
+    for index, clear in enumerate(detection.clear_ranges):
+        start = clear.start
+        for cut in asked:
+            if start < cut < clear.stop and _missed(detection, cut, margin):
+                ranges.append((index, range(start, max(start, cut - margin))))
+                start = min(cut + margin, clear.stop)
+        ranges.append((index, range(start, clear.stop)))
+    return ranges
+
+
+def _missed(detection: Detection, cut: int, margin: int) -> bool:
+    """Whether no detected boundary lies within `margin` frames of a cut."""
+    return not any(boundary.start - margin <= cut <= boundary.stop + margin for boundary in detection.boundaries)
 
 
 def _steadiness(vectors: np.ndarray) -> np.ndarray:
@@ -33,16 +62,18 @@ def _consistency(role: Literal["dino", "clip"]) -> Callable[[Evidence], Measured
         usable = np.isfinite(embeddings.vectors).all(-1)
         embeddings = Embeddings(embeddings.encoder, embeddings.frames[usable], embeddings.vectors[usable])
         covered, detail, values = 0, [], []
-        shots = zip(evidence.detection.shot_ranges, evidence.detection.clear_ranges, strict=True)
-        for index, (shot, clear) in enumerate(shots):
-            vectors = embeddings.within(clear).astype(np.float64)
-            if len(vectors) < 2:
+        shots = evidence.detection.shot_ranges
+        parts_of = {index: [clear for i, clear in compared(evidence) if i == index] for index in range(len(shots))}
+        for index, shot in enumerate(shots):
+            pieces = [embeddings.within(clear).astype(np.float64) for clear in parts_of[index]]
+            pieces = [vectors for vectors in pieces if len(vectors) >= 2]
+            if not pieces:
                 continue
-            of_shot = _steadiness(vectors)
+            of_shot = np.concatenate([_steadiness(vectors) for vectors in pieces])
             covered += len(shot)
             values.append(of_shot)
             detail.append(
-                {"shot": index + 1, "start": shot.start, "stop": shot.stop, "frames": len(vectors)}
+                {"shot": index + 1, "start": shot.start, "stop": shot.stop, "frames": sum(map(len, pieces))}
                 | {"value": float(of_shot.mean()), "worst": float(of_shot.min())}
             )
         if not values:
@@ -65,14 +96,14 @@ _of_vbench = partial(
 METRICS: tuple[Metric, ...] = (
     _of_vbench(
         name="subject_consistency",
-        version=1,
+        version=2,
         absent_when="DINO's weights are not at hand, or no shot has two sampled frames",
         meaning="How alike the frames of a shot look to DINO, which sees the main subject; 1 is a still picture.",
         measure=_consistency("dino"),
     ),
     _of_vbench(
         name="background_consistency",
-        version=1,
+        version=2,
         absent_when="no CLIP knows this kind of video, or no shot has two sampled frames",
         meaning="How alike the frames of a shot look to CLIP, which sees the whole scene; 1 is a still picture.",
         measure=_consistency("clip"),

@@ -70,13 +70,14 @@ def _smoothness(evidence: Evidence) -> Measured:
 METRICS: tuple[Metric, ...] = (
     Metric(
         name="flicker",
-        version=1,
+        version=2,
         group="intra-shot",
         direction="lower",
         range=(0, 100),
         source="ours; the question of VBench's temporal flickering",
         absent_when="no shot has three frames in a row",
-        meaning="By how much the brightness or colour of the whole picture jumps from frame to frame, motion apart.",
+        meaning="By how much the brightness or colour of the whole picture jumps from frame to frame and back; not "
+        "what moves, nor noise, nor what rounding can do.",
         measure=_flicker,
         unit="% of full brightness",
     ),

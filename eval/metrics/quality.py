@@ -8,24 +8,30 @@ from eval.evidence import Evidence
 from eval.metric import Measured, Metric
 
 
-def _over_frames(values: np.ndarray) -> Measured:
-    """The mean of what could be measured of each frame, (n,)."""
+def _over_frames(values: np.ndarray, of: int) -> Measured:
+    """The mean of what could be measured of each frame, (n,), in a video of `of`."""
     values = np.asarray(values, np.float64)
-    return Measured.mean_of(values[np.isfinite(values)], "no frame could be measured", of=len(values))
+    return Measured.mean_of(values[np.isfinite(values)], "no frame could be measured", of=of)
 
 
 def _aesthetic(evidence: Evidence) -> Measured:
     if evidence.aesthetic is None:
         return Measured.absent(evidence.why("aesthetic"), of=evidence.footage.num_frames)
-    return _over_frames(evidence.aesthetic[1])
+    return _over_frames(evidence.aesthetic[1], len(evidence.aesthetic[1]))
 
 
 def _sharpness(evidence: Evidence) -> Measured:
-    return _over_frames(evidence.footage.sharpness)
+    return _over_frames(_clear(evidence, evidence.footage.sharpness), evidence.footage.num_frames)
 
 
 def _clipping(evidence: Evidence) -> Measured:
-    return _over_frames(100 * np.asarray(evidence.footage.clipped, np.float64))
+    return _over_frames(100 * _clear(evidence, evidence.footage.clipped), evidence.footage.num_frames)
+
+
+def _clear(evidence: Evidence, values: np.ndarray) -> np.ndarray:
+    """The values (T,) of frames that show one shot; in a dissolve one picture veils the other's lights and edges."""
+    values = np.asarray(values, np.float64)
+    return np.concatenate([values[shot.start : shot.stop] for shot in evidence.detection.clear_ranges])
 
 
 METRICS: tuple[Metric, ...] = (
@@ -42,25 +48,25 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         name="sharpness",
-        version=2,
+        version=3,
         group="quality",
         direction="higher",
         range=(0, None),
         source="ours; deviation of the Laplacian of a Gaussian (Marr and Hildreth, 1980) over that of luma, in the "
-        "picture within its bars at 160 lines, mean over frames",
+        "picture within its bars at 160 lines and without what noise adds, mean over frames outside gradual changes",
         absent_when="no frame has any contrast",
-        meaning="How much of the picture's contrast is fine detail, whatever the size of the video; takes strong noise "
-        "for detail.",
+        meaning="How much of the picture's contrast is fine detail, whatever the size of the video; noise is none.",
         measure=_sharpness,
     ),
     Metric(
         name="clipping",
-        version=2,
+        version=3,
         group="quality",
         direction="lower",
         range=(0, 100),
-        source="ours; pixels at the ends of the range, within letterbox and pillarbox bars, mean over frames",
-        absent_when="the video has no frames",
+        source="ours; pixels at the ends of the range, within letterbox and pillarbox bars, mean over frames outside "
+        "gradual changes",
+        absent_when="the video has no frame that shows one shot",
         meaning="How much of the picture is burnt out or lost in black; black bars around it do not count.",
         measure=_clipping,
         unit="% of pixels",

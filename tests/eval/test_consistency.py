@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from eval.evidence import Boundary, Detection, Embeddings, Evidence, Footage
 from eval.metric import Measured, add_up
 from eval.metrics.consistency import METRICS
+from eval.request import Request, place
+from holocine.storyboard import Storyboard
 
 SUBJECT, BACKGROUND = METRICS
 
@@ -52,6 +56,19 @@ def test_a_cut_is_not_held_against_a_shot() -> None:
 def test_frames_of_a_gradual_change_belong_to_neither_shot() -> None:
     dissolve = (Boundary(3, 0.8, "gradual", 2, 4),)
     assert value(SUBJECT.measure(evidence(turned(0, 0, 40, 50, 90, 90), boundaries=dissolve))) == pytest.approx(1)
+
+
+def test_a_change_that_was_asked_for_and_not_found_is_held_against_no_shot() -> None:
+    """A second of dissolve between two shots of 12 frames at 8 a second, in which the detector finds nothing."""
+    vectors = turned(*[0] * 8, *range(10, 90, 10), *[90] * 8)
+    storyboard = Storyboard.from_captions("Two shots.", ["One.", "Another."], 24, [12], fps=8)
+    seen = evidence(vectors)
+    asked = replace(seen, asked=place(Request.of(storyboard), 24, 8.0))
+    assert value(SUBJECT.measure(asked)) == pytest.approx(1)
+    assert SUBJECT.measure(asked).parts["count"] == 14, "no frame across the cut, nor half a second around it"
+    assert value(SUBJECT.measure(seen)) < 0.8, "nobody asked for this change"
+    found = replace(evidence(vectors, cuts=(13,)), asked=asked.asked)
+    assert SUBJECT.measure(found).parts == SUBJECT.measure(evidence(vectors, cuts=(13,))).parts
 
 
 def test_it_covers_the_frames_of_shots_with_two_sampled_frames() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eval.footage
-from eval.footage import MAX_FRAMES, clipped_share, fingerprint, observe, sampled_frames, sharpness
+from eval.footage import MAX_FRAMES, clipped_share, fingerprint, noise_level, observe, sampled_frames, sharpness
 from holocine import Storyboard, VideoError, write_video
 from holocine.decoding import VideoReader, count_frames
 
@@ -133,6 +133,26 @@ def test_sharpness_falls_with_blur_and_not_with_exposure_or_contrast(photo):
     faint = (photo // 3 + 90).astype(np.uint8)
     assert sharpness(faint) == pytest.approx(values[0], rel=0.02)
     assert np.isnan(sharpness(np.full((90, 160), 77, np.uint8))), "nothing in it could be sharp"
+
+
+@pytest.mark.parametrize("lines", [64, 160, 480])
+def test_noise_makes_no_picture_sharp(photo, lines):
+    from skimage import filters, transform
+
+    sharp = transform.resize(photo, (lines, lines), anti_aliasing=True, preserve_range=True)
+    rng = np.random.default_rng(0)
+    for picture, allowed in ((sharp, 0.05), (filters.gaussian(sharp, lines / 60), 0.25)):
+        clean = sharpness(picture.round().astype(np.uint8))
+        for level in (2, 5, 10, 20):
+            noisy = picture + level * rng.standard_normal(picture.shape)
+            assert sharpness(noisy.round().clip(0, 255).astype(np.uint8)) == pytest.approx(clean, rel=allowed)
+
+
+@pytest.mark.parametrize("level", [2, 5, 10, 20])
+def test_the_level_of_noise_is_found_beneath_texture(photo, level):
+    noisy = photo + level * np.random.default_rng(1).standard_normal(photo.shape)
+    assert noise_level(noisy.round().clip(0, 255).astype(np.uint8)) == pytest.approx(level, rel=0.15, abs=0.7)
+    assert noise_level(np.kron(photo[::32, ::32], np.ones((32, 32), np.uint8))) == 0, "edges are no noise"
 
 
 # Bars

@@ -142,6 +142,8 @@ _IN_PLACE = (
     *("colour_changed", "hat_changed", "body_changed", "character_morphs", "characters_swapped"),
     *("background_rearranged", "light_changed", "noise", "blur", "overexposed", "flicker"),
 )
+# Those that have been changed: an added cut no longer makes what moves in its shot twice as fast.
+_VERSIONS = {"cuts_added": 2}
 # By damage: the metrics that are for it.
 _MOVES: dict[str, tuple[str, ...]] = {
     "cuts_moved": ("sca", "cut_offset", *_NEAR),
@@ -177,7 +179,9 @@ _MOVES: dict[str, tuple[str, ...]] = {
 # By damage: the metrics that should not react to it.
 _KEEPS: dict[str, tuple[str, ...]] = {
     "cuts_moved": ("shot_count_error", "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
-    "cuts_dropped": (*_of("precision"), "gradual_share", "flicker", "motion_smoothness", *PICTURE),
+    # A shot that never comes takes with it what is burnt out in it, and the one before takes longer to pan or walk as
+    # far as it does while gait and jumps keep their pace: clipping and motion_smoothness are of other pictures then.
+    "cuts_dropped": (*_of("precision"), "gradual_share", "flicker", "sharpness"),
     "cuts_added": (*_of("recall"), "gradual_share", *STEADY, "flicker", "motion_smoothness", *PICTURE),
     "cuts_dissolved": ("shot_count_error", "text_video", *STEADY, "flicker", "shot_size", "clipping"),
     "colour_changed": _all_but(CHARACTERS, FIGURES, TEXTS),
@@ -197,11 +201,23 @@ _KEEPS: dict[str, tuple[str, ...]] = {
     "overexposed": _all_but(STEADY, PICTURE, ("flicker",)),
     "flicker": _all_but(STEADY, ("flicker",), PICTURE),
     "frames_repeated": _all_but(("motion_smoothness",), STEADY, _MATCHED),
-    "frozen": _all_but(("dynamic_degree", "camera_movement", "motion_smoothness"), STEADY),
+    # Captions say what characters do and how the camera moves, and a picture that stands still shows neither.
+    "frozen": _all_but(("dynamic_degree", "camera_movement", "motion_smoothness"), STEADY, TEXTS),
 }
 
 DAMAGES: tuple[Damage, ...] = tuple(
-    Damage(name, title, unit, strengths, _MOVES[name], _KEEPS[name], apply, change, in_place=name in _IN_PLACE)
+    Damage(
+        name,
+        title,
+        unit,
+        strengths,
+        _MOVES[name],
+        _KEEPS[name],
+        apply,
+        change,
+        in_place=name in _IN_PLACE,
+        version=_VERSIONS.get(name, 1),
+    )
     for name, title, unit, strengths, apply, change in (
         *((*row, None) for row in _TO_SCENES),
         *((*row, of_a_scene(change), change) for *row, change in _TO_PICTURES),

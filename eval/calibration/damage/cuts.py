@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval.calibration.damage.scenes import Damaged, other_than, with_shots
+from eval.calibration.damage.scenes import Damaged, other_than, shot_ranges, with_shots
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import NUM_STRETCHES, SIZES, Scene, ShotPlan
@@ -41,27 +41,24 @@ def drop_cuts(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.
 
 
 def add_cuts(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:
-    """`strength` of the longest shots cut to another place and size half-way."""
+    """`strength` of the longest shots cut to another place and size half-way; what moves keeps its pace."""
     longest = sorted(range(len(scene.shots)), key=lambda i: -scene.shots[i].num_frames)[: int(strength)]
     if len(longest) < strength or any(scene.shots[i].num_frames < 2 * MIN_FRAMES + 4 for i in longest):
         return None
     seeds = rng.integers(2**31, size=len(scene.shots))
-    shots: list[ShotPlan] = []
-    for index, shot in enumerate(scene.shots):
-        if index not in longest:
-            shots.append(shot)
-            continue
-        own = np.random.default_rng(seeds[index])
+    changed: dict[int, ShotPlan] = {}
+    for index in longest:
+        shot, own = scene.shots[index], np.random.default_rng(seeds[index])
         follows = scene.shots[index + 1].stretch if index + 1 < len(scene.shots) else shot.stretch
         stretch = int(other_than(own, range(NUM_STRETCHES), shot.stretch, follows))
         sizes = {"single": SIZES, "two-shot": SIZES[:2]}.get(shot.framing)
         size = other_than(own, sizes, shot.size) if sizes else shot.size
-        half = shot.num_frames // 2
-        shots += [
-            replace(shot, num_frames=half),
-            replace(shot, num_frames=shot.num_frames - half, stretch=stretch, size=size, lanterns_light_up=False),
-        ]
-    return render(replace(scene, shots=tuple(shots)))[0], to_storyboard(scene)
+        changed[index] = replace(shot, stretch=stretch, size=size, lanterns_light_up=False)
+    halves = (shot_ranges(scene)[index] for index in longest)
+    wanted = sorted(frame for half in halves for frame in half[len(half) // 2 :])
+    frames = frames.copy()
+    frames[wanted] = render(with_shots(scene, changed), only=set(wanted))[0]
+    return frames, to_storyboard(scene)
 
 
 def dissolve_cuts(scene: Scene, frames: np.ndarray, strength: float, rng: np.random.Generator) -> Damaged | None:

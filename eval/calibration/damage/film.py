@@ -169,13 +169,22 @@ _AS_IN_THEATRE: tuple[tuple[str, str, str, tuple[float, ...], ApplyToFilm], ...]
     ("shots_replaced", "shots of another clip", "shots", (1, 2), exchange_shots),
     ("captions_shuffled", "captions exchanged between shots", "captions", (2, 3), exchange_texts),
 )
+# A piece of film that goes on does so at its own pace, as the theatre's shots do not.
+_ALSO_KEEPS = {"cuts_dropped": ("motion_smoothness",)}
 _RELIT = _IN_THEATRE["light_changed"]
 # A box is no character, so nothing has to notice its colours; what is for colours may.
 _MAY_NOTICE_COLOURS = ("look_consistency",)
 
 FILM_DAMAGES: tuple[Damage, ...] = (
     *(
-        replace(_IN_THEATRE[name], title=title, unit=unit, strengths=strengths, apply=apply)
+        replace(
+            _IN_THEATRE[name],
+            title=title,
+            unit=unit,
+            strengths=strengths,
+            keeps=_IN_THEATRE[name].keeps + _ALSO_KEEPS.get(name, ()),
+            apply=apply,
+        )
         for name, title, unit, strengths, apply in _AS_IN_THEATRE
     ),
     *(
