@@ -178,7 +178,7 @@ def trust_in(
         return found
     others = [one for one in at_hand[world] if one not in fits and one.of(metric) is not None]
     if others:
-        names = ", ".join(sorted(set(others[0].encoders.values())))
+        names = ", ".join(id for role, id in others[0].encoders.items() if (encoders or {}).get(role, id) != id)
         return Trust("untested", f"calibrated with other encoders ({names})")
     if world == "film":
         elsewhere = next((trust for one in at_hand["theatre"] if (trust := one.of(metric)) is not None), None)

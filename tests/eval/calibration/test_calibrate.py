@@ -15,8 +15,9 @@ from eval.calibration.damage import DAMAGES, Damage
 from eval.calibration.page import page, write_calibration
 from eval.calibration.reaction import badness, reactions
 from eval.encoders import load_encoders
+from eval.metrics import all_metrics
 from eval.shots import load_detector
-from eval.trust import judged
+from eval.trust import Trust, judged, trust_in
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import sample_scene
 
@@ -138,10 +139,14 @@ def test_the_page_says_what_does_not_react() -> None:
 
 def test_page_pictures_and_numbers_are_written_together(tmp_path: Path) -> None:
     scene = next(iter(calibration_scenes(1, 33, 2).values()))
-    write_calibration(tmp_path, made_up(), scene, 10)
+    write_calibration(tmp_path, made_up(), scene, 10, {"clip": "a clip"})
     text, numbers = (tmp_path / "CALIBRATION.md").read_text(), json.loads((tmp_path / "calibration.json").read_text())
     assert numbers["format"] == "holocine-calibration/1"
     assert len(numbers["reactions"]) == len(made_up())
+    assert numbers["encoders"] == {"clip": "a clip"}
+    assert trust_in(all_metrics()["sca"], "theatre", folder=tmp_path) == Trust("good")
+    told = trust_in(all_metrics()["text_shot"], "theatre", {"clip": "another"}, tmp_path)
+    assert told == Trust("untested", "calibrated with other encoders (a clip)")
     for name in ("damage", "matrix", "curves"):
         assert f"(calibration/{name}.png)" in text
         assert (tmp_path / "calibration" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
