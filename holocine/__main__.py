@@ -90,7 +90,7 @@ def program() -> NoReturn:
 
 def generate(options: argparse.Namespace) -> None:
     """Generate a video from a storyboard, or again from a video, and write it with a contact sheet beside it."""
-    from holocine.checkpoints import hide_loading_bars, load_pipeline
+    from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.files import check_writable, replacing
     from holocine.video import contact_sheet, visible_size, write_video
 
@@ -104,7 +104,8 @@ def generate(options: argparse.Namespace) -> None:
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
     if changes:
         storyboard = storyboard.model_copy(update=changes)
-    _warn(storyboard.as_run().warnings)
+    family = describe(settings["model"]).family
+    _warn(_warnings(storyboard, family))
     size = _size(settings["size"])
     check_writable(out)
     check_writable(sheet)
@@ -118,14 +119,14 @@ def generate(options: argparse.Namespace) -> None:
     storyboard, frames = output.storyboards[0], output.frames[0]
     if size == "auto":
         size = visible_size(frames)
+    defaults = {
+        name: _first(settings[name], pipeline.config.get(f"default_{name}"))
+        for name in ("num_inference_steps", "guidance_scale", "guidance_below", "eta", "attention")
+    }
     resolved = settings | {
         "height": frames.shape[1],
         "width": frames.shape[2],
-        "num_inference_steps": settings["num_inference_steps"] or pipeline.config.default_num_inference_steps,
-        "guidance_scale": _first(settings["guidance_scale"], pipeline.config.default_guidance_scale),
-        "guidance_below": _first(settings["guidance_below"], pipeline.config.default_guidance_below),
-        "eta": _first(settings["eta"], pipeline.config.default_eta),
-        "attention": settings["attention"] or pipeline.config.default_attention,
+        **defaults,
         "size": f"{size[0]}x{size[1]}" if size else "native",
     }
     embedded = {name: resolved[name] for name in SETTINGS if resolved[name] is not None}
@@ -139,13 +140,21 @@ def generate(options: argparse.Namespace) -> None:
 def plan(options: argparse.Namespace) -> None:
     """Print what a storyboard will be for a model."""
     from holocine.checkpoints import describe
-    from holocine.plan import format_plan, make_plan
 
     storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
     settings = {
         name: _first(getattr(options, name), remembered.get(name)) for name in ("model", "height", "width", "attention")
     }
-    made = make_plan(storyboard, describe(settings.pop("model")), **settings)
+    facts = describe(settings.pop("model"))
+    if facts.family is not None:
+        from holocine.families.plan import format_family_plan as format_plan
+        from holocine.families.plan import make_family_plan as make_plan
+
+        if settings.pop("attention") is not None:
+            raise UsageError(f"{facts.family} has no attention to choose: leave it out")
+    else:
+        from holocine.plan import format_plan, make_plan
+    made = make_plan(storyboard, facts, **settings)
     print(json.dumps(made.to_dict(), ensure_ascii=False, indent=2) if options.json else format_plan(made))
 
 
@@ -169,22 +178,37 @@ def convert(options: argparse.Namespace) -> None:
     """Turn released files into a folder in diffusers layout."""
     import torch
 
-    from holocine.conversion import convert
-
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("holocine").setLevel(logging.INFO)
-    out = convert(
-        options.high,
-        options.low,
-        options.vae,
-        options.text_encoder,
-        options.out,
-        tokenizer=options.tokenizer,
-        dtype=options.dtype and getattr(torch, options.dtype),
-        attention_head_dim=options.attention_head_dim,
-        attention=options.attention,
-    )
+    _check_convert(options)
+    files = (options.vae, options.text_encoder, options.out)
+    how = {
+        "tokenizer": options.tokenizer,
+        "dtype": options.dtype and getattr(torch, options.dtype),
+        "attention_head_dim": options.attention_head_dim,
+    }
+    if options.family is not None:
+        from holocine.families.conversion import convert_family
+
+        out = convert_family(options.family, options.weights, *files, base=options.base, **how)
+    else:
+        from holocine.conversion import convert
+
+        out = convert(options.high, options.low, *files, attention=options.attention, **how)
     print(f"wrote {out}: use it with `python -m holocine generate STORYBOARD --model {out} -o OUT.mp4`")
+
+
+def _check_convert(options: argparse.Namespace) -> None:
+    """Raise UsageError unless the files that were named are those of one kind of model."""
+    ours, theirs = ("high", "low"), ("weights",)
+    needed, foreign = (theirs, (*ours, "attention")) if options.family else (ours, (*theirs, "base"))
+    which = f"--family {options.family}" if options.family else "HoloCine's own files (there is no --family)"
+    for name in needed:
+        if getattr(options, name) is None:
+            raise UsageError(f"--{name} is missing, which {which} needs (see `python -m holocine convert --help`)")
+    for name in foreign:
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name} has no meaning with {which}: leave it out")
 
 
 def schema(options: argparse.Namespace) -> None:
@@ -243,6 +267,15 @@ def _size(text: str | None) -> tuple[int, int] | str | None:
     if not (16 <= width <= 8192 and 16 <= height <= 8192):
         raise UsageError(f"size is {text}, but both have to lie between 16 and 8192 pixels")
     return width, height
+
+
+def _warnings(storyboard: Any, family: str | None) -> Sequence[str]:
+    """What in a storyboard probably is a mistake, and what the model makes otherwise."""
+    if family is None:
+        return storyboard.as_run().warnings
+    from holocine.families import find_family
+
+    return (*storyboard.warnings, *find_family(family).translate(storyboard).notes)
 
 
 def _first(*values):

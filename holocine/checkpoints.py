@@ -30,7 +30,7 @@ VAE_TILES = {
     "tile_sample_stride_width": 208,
 }
 SHIFT = 5.0  # of the noise schedule, as HoloCine's experts were run
-PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline")
+PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline", "FamilyPipeline")
 COMPONENT_CLASSES = {
     "transformer": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
     "transformer_2": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
@@ -48,7 +48,10 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token."""
+    """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token.
+
+    family: of another model than HoloCine's or Wan's, else None.
+    """
 
     folder: Path
     height: int
@@ -56,6 +59,7 @@ class ModelFacts:
     pixels_per_token: tuple[int, int]
     max_sequence_length: int
     attention: str
+    family: str | None = None
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
@@ -140,6 +144,7 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         pixels_per_token=(scale * patch_height, scale * patch_width),
         max_sequence_length=index.get("max_sequence_length") or 512,
         attention=index.get("default_attention") or "full",
+        family=index.get("family"),
     )
 
 
@@ -302,13 +307,14 @@ def _load_folder(folder: Path, dtype: torch.dtype, vae_dtype: torch.dtype) -> Ho
     from holocine.pipeline import HoloCinePipeline
     from holocine.scheduler import HoloCineScheduler
 
-    ours = {}
-    if _read_json(folder / "model_index.json")["_class_name"] == "WanPipeline":
+    ours, kind = {}, HoloCinePipeline
+    name = _read_json(folder / "model_index.json")["_class_name"]
+    if name == "WanPipeline":
         ours = {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full"}
+    elif name == "FamilyPipeline":
+        from holocine.families.pipeline import FamilyPipeline as kind
     try:
-        return HoloCinePipeline.from_pretrained(
-            folder, dtype={"default": dtype, "vae": vae_dtype}, local_files_only=True, **ours
-        )
+        return kind.from_pretrained(folder, dtype={"default": dtype, "vae": vae_dtype}, local_files_only=True, **ours)
     except (OSError, ValueError, TypeError, NotImplementedError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {first_line(error)}") from error
 

@@ -37,7 +37,9 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     layouts: a `ShotLayout` for each item of the batch;
     windows: a `TextWindows` for each item, None for an item whose shots all see the whole text. Required while
         `settings.window` is on, and ignored inside `cache_context("uncond")`: the negative prompt has no windows;
-    settings: `AttentionSettings`, HoloCine's own by default.
+    settings: `AttentionSettings`, HoloCine's own by default;
+    planner: in place of these, a function from the branch of guidance and the latents to an `AttentionPlan`, for models
+        with rules of their own (`holocine.families`).
     """
 
     @functools.wraps(WanTransformer3DModel.__init__)
@@ -57,9 +59,9 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     def _install_processors(self) -> None:
         self._attention_context = AttentionContext()
         self._branch: str | None = None
-        for block in self.blocks:
-            block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context))
-            block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context))
+        for layer, block in enumerate(self.blocks):
+            block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context, layer))
+            block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context, layer))
 
     @contextmanager
     def cache_context(self, name: str, **kwargs) -> Iterator[None]:
@@ -106,7 +108,8 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         layouts = attention_kwargs.pop("layouts", None)
         windows = attention_kwargs.pop("windows", None)
         settings = attention_kwargs.pop("settings", None) or AttentionSettings()
-        plan = None
+        planner = attention_kwargs.pop("planner", None)
+        plan = None if planner is None else planner(self._branch, hidden_states)
         if layouts is not None:
             if encoder_hidden_states_image is not None:
                 raise ValueError("encoder_hidden_states_image: text-to-video only with layouts; drop one")
