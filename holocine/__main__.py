@@ -74,10 +74,13 @@ def generate(options: argparse.Namespace) -> None:
     size = output_size(settings["size"])
     for path in (out, sheet, *([beside] if options.keep_latents else [])):
         check_writable(path)
-    doubts = describe(settings["model"]).doubts(storyboard, settings["height"], settings["width"])
+    facts = describe(settings["model"])
+    doubts = facts.doubts(storyboard, settings["height"], settings["width"])
     if doubts and options.strict:
         raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
-    _warn((*storyboard.as_run().warnings, *doubts))
+    if options.keep_latents and facts.family is not None:
+        raise UsageError(f"--keep-latents is for retakes, which {facts.family} cannot make: leave it out")
+    _warn((*_warnings(storyboard, facts.family), *doubts))
 
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()
@@ -102,12 +105,20 @@ def generate(options: argparse.Namespace) -> None:
 def plan(options: argparse.Namespace) -> None:
     """Print what a storyboard will be for a model."""
     from holocine.checkpoints import describe
-    from holocine.plan import format_plan, make_plan
 
     storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
     names = ("model", "height", "width", "attention")
     settings = {name: first_of(getattr(options, name), remembered.get(name)) for name in names}
-    made = make_plan(storyboard, describe(settings.pop("model")), **settings)
+    facts = describe(settings.pop("model"))
+    if facts.family is not None:
+        from holocine.families.plan import format_family_plan as format_plan
+        from holocine.families.plan import make_family_plan as make_plan
+
+        if settings.pop("attention") is not None:
+            raise UsageError(f"{facts.family} has no attention to choose: leave it out")
+    else:
+        from holocine.plan import format_plan, make_plan
+    made = make_plan(storyboard, facts, **settings)
     print(json.dumps(made.to_dict(), ensure_ascii=False, indent=2) if options.json else format_plan(made))
 
 
@@ -133,22 +144,37 @@ def convert(options: argparse.Namespace) -> None:
     """Turn released files into a folder in diffusers layout."""
     import torch
 
-    from holocine.conversion import convert
-
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("holocine").setLevel(logging.INFO)
-    out = convert(
-        options.high,
-        options.low,
-        options.vae,
-        options.text_encoder,
-        options.out,
-        tokenizer=options.tokenizer,
-        dtype=options.dtype and getattr(torch, options.dtype),
-        attention_head_dim=options.attention_head_dim,
-        attention=options.attention,
-    )
+    _check_convert(options)
+    files = (options.vae, options.text_encoder, options.out)
+    how = {
+        "tokenizer": options.tokenizer,
+        "dtype": options.dtype and getattr(torch, options.dtype),
+        "attention_head_dim": options.attention_head_dim,
+    }
+    if options.family is not None:
+        from holocine.families.conversion import convert_family
+
+        out = convert_family(options.family, options.weights, *files, base=options.base, **how)
+    else:
+        from holocine.conversion import convert
+
+        out = convert(options.high, options.low, *files, attention=options.attention, **how)
     print(f"wrote {out}: use it with `python -m holocine generate STORYBOARD --model {out} -o OUT.mp4`")
+
+
+def _check_convert(options: argparse.Namespace) -> None:
+    """Raise UsageError unless the files that were named are those of one kind of model."""
+    ours, theirs = ("high", "low"), ("weights",)
+    needed, foreign = (theirs, (*ours, "attention")) if options.family else (ours, (*theirs, "base"))
+    which = f"--family {options.family}" if options.family else "HoloCine's own files (there is no --family)"
+    for name in needed:
+        if getattr(options, name) is None:
+            raise UsageError(f"--{name} is missing, which {which} needs (see `python -m holocine convert --help`)")
+    for name in foreign:
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name} has no meaning with {which}: leave it out")
 
 
 def schema(options: argparse.Namespace) -> None:
@@ -195,6 +221,15 @@ def _storyboard_in(path: str) -> tuple[Any, dict[str, Any]]:
     from holocine.video import read_settings, read_storyboard
 
     return read_storyboard(path).asked, checked(read_settings(path), path)
+
+
+def _warnings(storyboard: Any, family: str | None) -> Sequence[str]:
+    """What in a storyboard probably is a mistake, and what the model makes otherwise."""
+    if family is None:
+        return storyboard.as_run().warnings
+    from holocine.families import find_family
+
+    return (*storyboard.warnings, *find_family(family).translate(storyboard).notes)
 
 
 def _warn(warnings: Sequence[str]) -> None:

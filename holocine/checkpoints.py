@@ -34,7 +34,7 @@ VAE_TILES = {
     "tile_sample_stride_width": 208,
 }
 SHIFT = 5.0  # of the noise schedule, as HoloCine's experts were run
-PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline")
+PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline", "FamilyPipeline")
 COMPONENT_CLASSES = {
     "transformer": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
     "transformer_2": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
@@ -56,6 +56,7 @@ class ModelFacts:
 
     steps, guidance, guidance_below, negative_prompt: the defaults of denoising; shift: of its noise schedule. experts:
     transformers, of which one runs at a time.
+    family: of another model than HoloCine's or Wan's, else None.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class ModelFacts:
     transformer: TransformerShape
     experts: int = 1
     max_latent_frames: int = 1024
+    family: str | None = None
     card: ModelCard | None = None  # what it was trained on, if it says so
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
@@ -184,6 +186,7 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         transformer=TransformerShape.of(transformer),
         experts=2 if (index.get("transformer_2") or [None])[0] else 1,
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
+        family=index.get("family"),
         card=card,
     )
 
@@ -355,13 +358,14 @@ def _load_folder(folder: Path, dtype: torch.dtype, vae_dtype: torch.dtype) -> Ho
     from holocine.pipeline import HoloCinePipeline
     from holocine.scheduler import HoloCineScheduler
 
-    ours = {}
-    if _read_json(folder / "model_index.json")["_class_name"] == "WanPipeline":
+    ours, kind = {}, HoloCinePipeline
+    name = _read_json(folder / "model_index.json")["_class_name"]
+    if name == "WanPipeline":
         ours = {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full"}
+    elif name == "FamilyPipeline":
+        from holocine.families.pipeline import FamilyPipeline as kind
     try:
-        return HoloCinePipeline.from_pretrained(
-            folder, dtype={"default": dtype, "vae": vae_dtype}, local_files_only=True, **ours
-        )
+        return kind.from_pretrained(folder, dtype={"default": dtype, "vae": vae_dtype}, local_files_only=True, **ours)
     except (OSError, ValueError, TypeError, NotImplementedError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {first_line(error)}") from error
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from holocine.attention import KERNEL_NAMES
 from holocine.checkpoints import DTYPES
+from holocine.families import NAMES as FAMILIES
 from holocine.program import Parser, whole_number
 
 
@@ -202,9 +203,14 @@ def _add_show(commands, run) -> None:
 
 
 def _add_convert(commands, run) -> None:
-    command = _add_command(commands, "convert", run, "turn released HoloCine and Wan files into a model folder")
-    command.add_argument("--high", required=True, metavar="FILE", help="full_ or sparse_high_noise.safetensors")
-    command.add_argument("--low", required=True, metavar="FILE", help="full_ or sparse_low_noise.safetensors")
+    command = _add_command(commands, "convert", run, "turn released files of HoloCine or others into a model folder")
+    command.add_argument("--high", metavar="FILE", help="HoloCine's full_ or sparse_high_noise.safetensors")
+    command.add_argument("--low", metavar="FILE", help="HoloCine's full_ or sparse_low_noise.safetensors")
+    command.add_argument("--family", choices=FAMILIES, help="another model, in place of HoloCine")
+    command.add_argument("--weights", metavar="FILE", help="what that family publishes")
+    command.add_argument(
+        "--base", metavar="FILE", help="Wan2.1-T2V-1.3B's diffusion_pytorch_model.safetensors, for cinetrans's LoRA"
+    )
     command.add_argument("--vae", required=True, metavar="FILE", help="Wan2.1_VAE.pth")
     command.add_argument("--text-encoder", required=True, metavar="FILE", help="models_t5_umt5-xxl-enc-bf16.pth")
     command.add_argument("out", metavar="OUT", help="folder to make")

@@ -11,12 +11,12 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKLWan
+from diffusers import AutoencoderKLWan, WanPipeline
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
@@ -69,8 +69,7 @@ def convert(
     if a file is not what its argument says, and `OSError` if `out` cannot be written; then nothing is left behind.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CheckpointError(f"{out} already exists: give a new folder, or remove it first")
+    check_new(out)
     tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
     experts = [open_tensors(high), open_tensors(low)]
     vae_file, text_file = open_tensors(vae), open_tensors(text_encoder)
@@ -84,41 +83,63 @@ def convert(
         )
     with torch.device("meta"):
         transformers = [HoloCineTransformer3DModel(**config) for config in configs]
-        vae_model = AutoencoderKLWan(**vae_config(vae_file))
-        text_model = UMT5EncoderModel(UMT5Config(**text_encoder_config(text_file)))
-    tokenizer_model = load_tokenizer(tokenizer_folder, text_model.config.vocab_size)
-    if text_model.config.d_model != configs[0]["text_dim"]:
-        raise CheckpointError(
-            f"{text_file.path} gives text of width {text_model.config.d_model}, "
-            f"but {experts[0].path} takes width {configs[0]['text_dim']}"
-        )
-
     parts = [
         Part("transformer", experts[0], transformers[0], rename_transformer, "diffusion_pytorch_model"),
         Part("transformer_2", experts[1], transformers[1], rename_transformer, "diffusion_pytorch_model"),
+        *wan_parts(vae_file, text_file),
+    ]
+    models = {part.name: part.model for part in parts}
+    tokenizer_model = load_tokenizer(tokenizer_folder, models["text_encoder"].config.vocab_size)
+    pipeline = HoloCinePipeline(
+        tokenizer=tokenizer_model,
+        scheduler=HoloCineScheduler(shift=SHIFT),
+        boundary_ratio=BOUNDARY_RATIO,
+        default_attention=attention or attention_of(experts),
+        **models,
+    )
+    write_pipeline(out, pipeline, parts, dtype, shard_bytes)
+    return out
+
+
+def check_new(out: Path) -> None:
+    """Raise `CheckpointError` unless `out` is a new or an empty folder."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CheckpointError(f"{out} already exists: give a new folder, or remove it first")
+
+
+def wan_parts(vae_file: TensorFile, text_file: TensorFile) -> list[Part]:
+    """Wan's video autoencoder and text encoder, which all models here have in common."""
+    with torch.device("meta"):
+        vae_model = AutoencoderKLWan(**vae_config(vae_file))
+        text_model = UMT5EncoderModel(UMT5Config(**text_encoder_config(text_file)))
+    return [
         Part("vae", vae_file, vae_model, rename_vae, "diffusion_pytorch_model"),
         Part("text_encoder", text_file, text_model, rename_text_encoder, "model"),
     ]
+
+
+def write_pipeline(
+    out: Path, pipeline: WanPipeline, parts: Sequence[Part], dtype: torch.dtype | None, shard_bytes: int
+) -> None:
+    """Write a pipeline of empty models to the new folder `out`, with the tensors of its parts; all or nothing.
+
+    Raises `CheckpointError`, naming the first missing or misshapen tensors, before anything is written.
+    """
+    text, first = (next(part for part in parts if part.name == name) for name in ("text_encoder", "transformer"))
+    width, takes = text.model.config.d_model, first.model.config.text_dim
+    if width != takes:
+        raise CheckpointError(
+            f"{text.file.path} gives text of width {width}, but {first.file.path} takes width {takes}"
+        )
     renamed = [part.names() for part in parts]
-    pipeline = HoloCinePipeline(
-        tokenizer=tokenizer_model,
-        text_encoder=text_model,
-        vae=vae_model,
-        scheduler=HoloCineScheduler(shift=SHIFT),
-        transformer=transformers[0],
-        transformer_2=transformers[1],
-        boundary_ratio=BOUNDARY_RATIO,
-        default_attention=attention or attention_of(experts),
-    )
     _check_space(out, sum(part.num_bytes(dtype) for part in parts))
     with replacing(out) as folder:
         folder.mkdir()
         pipeline.save_config(folder)
         pipeline.scheduler.save_pretrained(folder / "scheduler")
-        tokenizer_model.save_pretrained(folder / "tokenizer")
+        pipeline.tokenizer.save_pretrained(folder / "tokenizer")
         for part, names in zip(parts, renamed, strict=True):
             part.write(folder / part.name, names, dtype, shard_bytes)
-    return out
 
 
 @dataclass(frozen=True)

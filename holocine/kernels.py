@@ -13,8 +13,9 @@ that cannot run raises; it never computes something else.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ def flash(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor
     batch = query.shape[0]
     key, value = (torch.cat(keys_of_each_group(x, pattern), dim=1) for x in (key, value))
     query_lengths = np.tile(pattern.group_tokens, batch)
-    key_lengths = query_lengths + pattern.num_summary_tokens
+    key_lengths = np.tile(pattern.key_counts, batch)
     output = attend(
         *(x.flatten(0, 1).to(value.dtype) for x in (query, key, value)),
         *(_offsets(lengths, query.device) for lengths in (query_lengths, key_lengths)),
@@ -94,8 +95,8 @@ def choose_kernel(name: str, query: torch.Tensor, value: torch.Tensor):
 
 def may_see(pattern: ShotPattern) -> np.ndarray:
     """Return the pattern as a dense mask over keys followed by summaries: bool (num_tokens, num_tokens + summaries)."""
-    keys = pattern.key_groups
-    return (pattern.query_groups[:, None] == keys) | (keys == EVERY_GROUP)
+    queries, keys = pattern.query_groups[:, None], pattern.key_groups
+    return (queries == keys) | ((keys == EVERY_GROUP) & (pattern.own_twice | (pattern.key_owners != queries)))
 
 
 @lru_cache(maxsize=64)
@@ -109,15 +110,25 @@ def block_mask(pattern: ShotPattern, device: torch.device) -> BlockMask:
     query_first, query_last, query_whole = _block_ranges(queries)
     key_first, key_last, key_whole = _block_ranges(np.where(keys == EVERY_GROUP, len(pattern.group_lengths), keys))
     has_summary = key_last == len(pattern.group_lengths)
+    all_summary = (key_first == len(pattern.group_lengths))[None]
+    if not pattern.own_twice:  # a summary is not full where its own group looks on, and empty where nobody else does
+        owner_first, owner_last, _ = _block_ranges(pattern.key_owners)
+        meets = (query_first[:, None] <= owner_last) & (owner_first <= query_last[:, None])
+        alone = (query_first == query_last)[:, None] & (owner_first == owner_last) & meets
+        has_summary = has_summary & ~(all_summary & alone)
+        all_summary = all_summary & ~meets
     overlap = (query_first[:, None] <= key_last) & (key_first <= query_last[:, None])
     one_group = (query_first == query_last)[:, None] & (key_first == key_last) & (query_first[:, None] == key_first)
-    full = (one_group | (key_first == len(pattern.group_lengths))) & query_whole[:, None] & key_whole
+    full = (one_group | all_summary) & query_whole[:, None] & key_whole
     partial_blocks = (overlap | has_summary) & ~full
-    query_groups, key_groups = (torch.from_numpy(groups).to(device) for groups in (queries, keys))
+    query_groups, key_groups, owners = (
+        torch.from_numpy(groups).to(device) for groups in (queries, keys, pattern.key_owners)
+    )
+    own_twice = pattern.own_twice
 
     def sees(batch, head, query, key):
-        group = key_groups[key]
-        return (query_groups[query] == group) | (group == EVERY_GROUP)
+        group, own = key_groups[key], query_groups[query]
+        return (own == group) | ((group == EVERY_GROUP) & (own_twice | (owners[key] != own)))
 
     return BlockMask.from_kv_blocks(
         *_block_indices(partial_blocks, device),
@@ -145,19 +156,20 @@ def _block_indices(blocks: np.ndarray, device: torch.device) -> tuple[torch.Tens
 def summaries_of(x: torch.Tensor, pattern: ShotPattern, groups: Sequence[int]) -> list[torch.Tensor]:
     """Return the summary frames that some groups show; x: keys (or values) of all tokens."""
     shots = x[:, : pattern.num_tokens].split(pattern.group_tokens, dim=1)
-    return _summaries([shots[group] for group in groups], [pattern.summaries[group] for group in groups], pattern)
+    chosen = _summaries([shots[group] for group in groups], [pattern.summaries[group] for group in groups], pattern)
+    return list(chain.from_iterable(chosen))
 
 
 def _summaries(
     shots: Sequence[torch.Tensor], summaries: Sequence[tuple[tuple[int, ...], ...]], pattern: ShotPattern
-) -> list[torch.Tensor]:
-    """Return the summary frames of groups; shots: (batch, tokens of the group, heads, head dim) each."""
-    frames = []
-    for shot, summary in zip(shots, summaries, strict=True):
-        shot_frames = shot.unflatten(1, (-1, pattern.tokens_per_frame))
-        for members in summary:
-            frames.append(shot_frames[:, members[0]] if len(members) == 1 else shot_frames[:, list(members)].mean(1))
-    return frames
+) -> list[list[torch.Tensor]]:
+    """Return the summary frames of each group; shots: (batch, tokens of the group, heads, head dim) each."""
+
+    def frames_of(shot: torch.Tensor, summary: tuple[tuple[int, ...], ...]) -> list[torch.Tensor]:
+        frames = shot.unflatten(1, (-1, pattern.tokens_per_frame))
+        return [frames[:, one[0]] if len(one) == 1 else frames[:, list(one)].mean(1) for one in summary]
+
+    return [frames_of(shot, summary) for shot, summary in zip(shots, summaries, strict=True)]
 
 
 def _with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
@@ -171,7 +183,13 @@ def keys_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[torch.Tens
     own, outside = x.tensor_split([pattern.num_tokens], dim=1)
     shots = own.split(pattern.group_tokens, dim=1)
     summaries = _summaries(shots, pattern.summaries, pattern)
-    return [torch.cat([shot, *summaries, outside], dim=1) for shot in shots]
+
+    def shown_to(group: int) -> Iterable[torch.Tensor]:
+        return chain.from_iterable(
+            frames for owner, frames in enumerate(summaries) if pattern.own_twice or owner != group
+        )
+
+    return [torch.cat([shot, *shown_to(group), outside], dim=1) for group, shot in enumerate(shots)]
 
 
 def _offsets(lengths: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -445,15 +445,27 @@ class HoloCinePipeline(WanPipeline):
         """Turn the latents of one or more videos into what `HoloCineOutput.frames` holds for `output_type`."""
         if output_type == "latent":
             return latents
+        return self.as_output(self.decode_video(latents), output_type)
+
+    def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
+        """Turn latents into pixels (batch, 3, frames, height, width), about -1 to 1."""
         latents = latents.to(get_module_execution_device(self.vae), dtype=self.vae.dtype)
+        mean, std = self._latent_statistics(latents)
+        return self.vae.decode(latents * std + mean, return_dict=False)[0]
+
+    def as_output(self, video: torch.Tensor, output_type: str):
+        """Pixels of `decode_video` as `HoloCineOutput.frames` holds them for `output_type`."""
+        if output_type == "np":
+            return list(_to_uint8(video))
+        return self.video_processor.postprocess_video(video, output_type=output_type)
+
+    def _latent_statistics(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of the VAE's latents, on the device and in the type of `latents`."""
         mean, std = (
             torch.tensor(values).view(1, -1, 1, 1, 1).to(latents.device, latents.dtype)
             for values in (self.vae.config.latents_mean, self.vae.config.latents_std)
         )
-        video = self.vae.decode(latents * std + mean, return_dict=False)[0]
-        if output_type == "np":
-            return list(_to_uint8(video))
-        return self.video_processor.postprocess_video(video, output_type=output_type)
+        return mean, std
 
 
 def _with_layouts(transformer: WanTransformer3DModel | None) -> WanTransformer3DModel | None:
@@ -485,6 +497,7 @@ def _storyboards(
 
 
 def _with_seed(storyboard: Storyboard, seed: int | None) -> Storyboard:
+    """The storyboard with this seed, else its own, else one that is drawn."""
     if seed is None:
         seed = storyboard.seed
     if seed is None:
@@ -534,9 +547,10 @@ def _callback_tensors(callback: Callable | None, names: list[str] | None) -> lis
 
 @contextmanager
 def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds that the block takes to those of `name`."""
     start = time.perf_counter()
     yield
-    timings[name] = time.perf_counter() - start
+    timings[name] = timings.get(name, 0.0) + time.perf_counter() - start
 
 
 def _to_uint8(video: torch.Tensor) -> np.ndarray:

@@ -33,11 +33,11 @@ class AttentionContext:
 
 
 class _PlannedAttnProcessor(WanAttnProcessor):
-    """Wan's attention, or the plan's while `context` holds a plan."""
+    """Wan's attention, or the plan's while `context` holds a plan; layer: the block that it belongs to, from 0."""
 
-    def __init__(self, context: AttentionContext):
+    def __init__(self, context: AttentionContext, layer: int = 0):
         super().__init__()
-        self.context = context
+        self.context, self.layer = context, layer
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None):
         plan = self.context.plan
@@ -59,19 +59,24 @@ class ShotSelfAttnProcessor(_PlannedAttnProcessor):
         query, key = (rotate(x, *(plan.rotary or rotary_emb)) for x in (query, key))
         if plan.exchange is not None:
             key, value = plan.exchange(attn, key, value)
+        if plan.memory is not None:
+            key, value = plan.memory.join(self.layer, key, value, plan.remember)
         kernel = choose_kernel(plan.kernel, query, value)
 
         def attend(group: ItemGroup, query, key, value):
             return kernel(query, key, value, group.pattern, self._attention_backend)
 
-        return _output(attn, plan.run(attend, query, key, value))
+        return _output(attn, plan.run(attend, query, key, value, self.layer))
 
 
 class WindowCrossAttnProcessor(_PlannedAttnProcessor):
     """Cross-attention through the plan's text windows."""
 
     def follow(self, plan: AttentionPlan, attn, hidden_states, encoder_hidden_states, rotary_emb):
-        return _output(attn, plan.run(attend_to_text, *_project(attn, hidden_states, encoder_hidden_states)))
+        query, key, value = _project(attn, hidden_states, encoder_hidden_states)
+        if plan.text_rotary is not None:
+            query, key = (rotate(x, *table) for x, table in zip((query, key), plan.text_rotary, strict=True))
+        return _output(attn, plan.run(attend_to_text, query, key, value, self.layer))
 
 
 def attend_to_text(

@@ -29,13 +29,16 @@ class TensorFile:
     read: Callable[[str], Tensor]
 
 
-def open_tensors(path: str | os.PathLike) -> TensorFile:
-    """Open a `.safetensors` or `.pth` file; raises `CheckpointError` if it is missing, damaged or anything else."""
+def open_tensors(path: str | os.PathLike, inside: Iterable[str] = ()) -> TensorFile:
+    """Open a `.safetensors` or `.pth` file; raises `CheckpointError` if it is missing, damaged or anything else.
+
+    inside: names that the tensors may lie under in a file of a training run; the first that is there is taken.
+    """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} is a folder, a file is needed" if path.is_dir() else f"{path} does not exist")
     try:
-        return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path)
+        return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path, inside)
     except (SafetensorError, EOFError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path} is damaged or cut short, download it again ({first_line(error)})") from None
 
@@ -61,13 +64,15 @@ _SAFETENSORS_DTYPES = {
 }
 
 
-def _open_pickle(path: Path) -> TensorFile:
+def _open_pickle(path: Path, inside: Iterable[str]) -> TensorFile:
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path} is not a file of tensors only, so it was not opened: it could run code; use the published file"
         ) from None
+    if isinstance(tensors, dict):
+        tensors = next((tensors[name] for name in inside if name in tensors), tensors)
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise CheckpointError(f"{path} holds something else than named tensors")
     return TensorFile(

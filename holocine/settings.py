@@ -92,15 +92,12 @@ def as_made(
     defaults: the config of the pipeline. pixels: (height, width) of the frames as made; size: (width, height) that the
     video was enlarged to, None for not at all.
     """
+    names = ("num_inference_steps", "guidance_scale", "guidance_below", "eta", "attention")
     resolved = {
         **settings,
+        **{name: first_of(settings[name], defaults.get(f"default_{name}")) for name in names},
         "height": pixels[0],
         "width": pixels[1],
-        "num_inference_steps": settings["num_inference_steps"] or defaults.default_num_inference_steps,
-        "guidance_scale": first_of(settings["guidance_scale"], defaults.default_guidance_scale),
-        "guidance_below": first_of(settings["guidance_below"], defaults.default_guidance_below),
-        "eta": first_of(settings["eta"], defaults.default_eta),
-        "attention": settings["attention"] or defaults.default_attention,
         "size": f"{size[0]}x{size[1]}" if size else "native",
     }
     return {name: resolved[name] for name in SETTINGS if resolved[name] is not None}

@@ -255,21 +255,42 @@ class Storyboard(_Frozen):
         run._asked = self.shots
         return run
 
+    def run_on(self, lengths: Sequence[int], fps: float | None = None) -> Storyboard:
+        """The storyboard on the frames that some model makes of it: `lengths` for its shots, at `fps` (None: its own).
+
+        `asked` of it is this one; at another rate every shot of that has the seconds that it has here. Raises
+        StoryboardError if a shot is shorter than a frame at that rate.
+        """
+        asked = self
+        if fps is not None and fps != self.fps:
+            shots = [{"caption": s.caption, "seconds": t} for s, t in zip(self.shots, self.shot_seconds, strict=True)]
+            asked = self.model_copy(update={"fps": fps, "shots": shots})
+        shots = tuple(Shot(caption=s.caption, num_frames=n) for s, n in zip(self.shots, lengths, strict=True))
+        run = asked.model_copy(update={"shots": shots})
+        if run.shots != asked.shots:
+            run._asked = asked.shots
+        return run
+
     @property
     def asked(self) -> Storyboard:
-        """The storyboard as it was asked for, of one that `as_run` made; any other is itself."""
+        """The storyboard as it was asked for, of one that `as_run` or `run_on` made; any other is itself."""
         return self if self._asked is None else self.model_copy(update={"shots": self._asked})
 
     @property
     def moved(self) -> tuple[str, ...]:
-        """What `as_run` moved, a sentence each."""
+        """What `as_run` or `run_on` moved, a sentence each."""
         asked, changes = self.asked, []
+
+        def why(old: int, new: int) -> str:
+            return "the nearest 4t + 1" if new == snap(old) else "what the model can make"
+
         for shot, (old, new) in enumerate(zip(asked.cuts, self.cuts, strict=True), start=2):
             if old != new:
                 where = f"shot {shot} of {self.num_shots}"
-                changes.append(f"{where}: cut at frame {old} was moved to frame {new} (the nearest 4t + 1)")
+                changes.append(f"{where}: cut at frame {old} was moved to frame {new} ({why(old, new)})")
         if asked.num_frames != self.num_frames:
-            changes.append(f"num_frames {asked.num_frames} was changed to {self.num_frames} (the nearest 4t + 1)")
+            counts = asked.num_frames, self.num_frames
+            changes.append(f"num_frames {counts[0]} was changed to {counts[1]} ({why(*counts)})")
         return tuple(changes)
 
     @classmethod

@@ -45,6 +45,8 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         shots are computed and the velocity of the kept ones is 0. Steps are counted by `cache_context`;
     clean_frames: bool (batch, latent frames), those that have no noise, for weights trained with a noise level for each
         shot: the timestep of their tokens is 0.
+    planner: in place of these, a function from the branch of guidance and the latents to an `AttentionPlan`, for models
+        with rules of their own (`holocine.families`).
     """
 
     @functools.wraps(WanTransformer3DModel.__init__)
@@ -65,9 +67,9 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         self._attention_context = AttentionContext()
         self._branch: str | None = None
         self._step: int | None = None
-        for block in self.blocks:
-            block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context))
-            block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context))
+        for layer, block in enumerate(self.blocks):
+            block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context, layer))
+            block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context, layer))
 
     @contextmanager
     def cache_context(self, name: str, **kwargs) -> Iterator[None]:
@@ -117,7 +119,8 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         settings = attention_kwargs.pop("settings", None) or AttentionSettings()
         reuse = attention_kwargs.pop("reuse", None)
         clean = attention_kwargs.pop("clean_frames", None)
-        plan = frames = None
+        planner = attention_kwargs.pop("planner", None)
+        plan, frames = None if planner is None else planner(self._branch, hidden_states), None
         if layouts is not None:
             if encoder_hidden_states_image is not None:
                 raise ValueError("encoder_hidden_states_image: text-to-video only with layouts; drop one")

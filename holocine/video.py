@@ -235,8 +235,9 @@ def embedded_in(reader: VideoReader) -> Embedded:
     try:
         storyboard = storyboard and Storyboard.from_json(json.dumps(storyboard))
         if storyboard and content.get("as_run"):
-            run, storyboard = Storyboard.from_json(json.dumps(content["as_run"])), storyboard.as_run()
-            storyboard = storyboard if storyboard == run else run
+            run = Storyboard.from_json(json.dumps(content["as_run"]))
+            same_scene = (storyboard.captions, storyboard.fps) == (run.captions, run.fps)
+            storyboard = storyboard.run_on([shot.num_frames for shot in run.shots]) if same_scene else run
     except StoryboardError as error:
         raise VideoError(f"the storyboard embedded in {path} is damaged: {error}") from None
     if not isinstance(settings, dict | None):

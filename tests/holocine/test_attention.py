@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holocine import AttentionSettings, ShotLayout, kernels
-from holocine.attention import shot_pattern
+from holocine.attention import first_frame_pattern, shot_pattern
 from holocine.attention_plan import collapse_padding, padding_bias, text_bias
 from holocine.processors import AttentionContext
 
@@ -128,6 +128,50 @@ def test_a_shot_counts_its_own_first_frame_twice():
     value = torch.tensor([1.0, 0.0], dtype=torch.float64).view(1, 2, 1, 1)
     output = kernels.per_shot(query, key, value, shot_pattern(layout, "sparse", "first"))
     torch.testing.assert_close(output.flatten(), torch.full((2,), 2 / 3, dtype=torch.float64))
+
+
+def first_frame_reference(query, key, value, layout: ShotLayout) -> torch.Tensor:
+    """Every shot sees itself and the first latent frame of the video, nothing twice."""
+    shots = torch.from_numpy(np.repeat(layout.shot_ids, layout.tokens_per_frame))
+    sees = shots[:, None] == shots
+    sees[:, : layout.tokens_per_frame] = True
+    scores = torch.einsum("bqhd,bkhd->bhqk", query, key) * query.shape[-1] ** -0.5
+    return torch.einsum("bhqk,bkhd->bqhd", scores.masked_fill(~sees, -math.inf).softmax(-1), value)
+
+
+@pytest.mark.parametrize("kernel", ["per-shot", "dense", "flex"])
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(layout=layouts)
+def test_a_kernel_shows_the_first_frame_of_the_video_once(kernel, layout):
+    qkv = random_qkv(layout)
+    output = kernels.KERNELS[kernel](*qkv, first_frame_pattern(layout))
+    torch.testing.assert_close(output, first_frame_reference(*qkv, layout), rtol=0, atol=1e-10)
+
+
+def test_the_flash_kernel_shows_the_first_frame_of_the_video_once(monkeypatch):
+    monkeypatch.setattr(kernels, "_flash_varlen", lambda: varlen_reference)
+    layout = ShotLayout((2, 4, 1), 2, 3)
+    qkv = random_qkv(layout, dtype=torch.float16)
+    output = kernels.flash(*qkv, first_frame_pattern(layout))
+    expected = first_frame_reference(*(x.double() for x in qkv), layout)
+    torch.testing.assert_close(output.double(), expected, rtol=0, atol=2e-3)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5).map(tuple), height=st.integers(3, 9))
+def test_the_block_mask_of_a_shared_first_frame_leaves_nothing_out_and_fills_nothing_in(lengths, height):
+    pattern = first_frame_pattern(ShotLayout(lengths, height, 11))
+    sees = kernels.may_see(pattern)
+    size = kernels.FLEX_BLOCK
+    rows, columns = (math.ceil(n / size) for n in sees.shape)
+    padded = np.zeros((rows * size, columns * size), dtype=bool)
+    padded[: sees.shape[0], : sees.shape[1]] = sees
+    blocks = padded.reshape(rows, size, columns, size)
+    mask = kernels.block_mask(pattern, torch.device("cpu"))
+    assert not (blocks.any(axis=(1, 3)) & ~mask.to_dense()[0, 0].numpy().astype(bool)).any()
+    for row in range(rows):
+        full = mask.full_kv_indices[0, 0, row, : int(mask.full_kv_num_blocks[0, 0, row])]
+        assert blocks[row][:, full].all()
 
 
 def test_isolated_shots_do_not_touch_one_another():

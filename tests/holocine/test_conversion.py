@@ -14,7 +14,21 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from holocine import AttentionSettings, CheckpointError, ShotLayout, TextWindows, convert, load_pipeline
+from holocine import (
+    AttentionSettings,
+    CheckpointError,
+    ShotLayout,
+    TextWindows,
+    convert,
+    load_pipeline,
+    read_video,
+)
+from holocine.__main__ import main
+from holocine.checkpoints import describe
+from holocine.families import find_family
+from holocine.families.conversion import convert_family
+from holocine.families.planning import Frames, planner
+from holocine.families.text import join
 from holocine.released import attention_of, open_tensors
 
 GOLDEN = Path(os.environ.get("HOLOCINE_GOLDEN", Path(__file__).parents[1] / "golden")) / "three_shots.safetensors"
@@ -344,3 +358,129 @@ def test_a_full_disk_is_said_and_leaves_nothing(released, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, previous)
     assert list(tmp_path.iterdir()) == []
+
+
+# Other families
+
+
+@pytest.fixture(scope="module")
+def make_family_files(released, tmp_path_factory):
+    """Call with a family to get its published file, around golden weights, beside Wan's text encoder and VAE."""
+
+    def make(family: str) -> dict[str, Path]:
+        folder = tmp_path_factory.mktemp(family)
+        golden = load_file(GOLDEN.parent / family / "two_shots.safetensors")
+        weights = {name.removeprefix("model."): t for name, t in golden.items() if name.startswith("model.")}
+        width = weights["text_embedding.0.weight"].shape[1]
+        config = UMT5Config(vocab_size=64, d_model=width, d_kv=8, d_ff=80, num_layers=1, num_heads=4)
+        text = dict(UMT5EncoderModel(config).state_dict())
+        text.pop("encoder.embed_tokens.weight", None)
+        torch.save({old: text[new] for new, old in wan_text_encoder_names(text).items()}, folder / "t5.pth")
+        files = {"vae": released["vae"], "text_encoder": folder / "t5.pth", "weights": folder / "published.pt"}
+        if family == "echoshot":
+            torch.save(weights, files["weights"])
+        elif family == "shotstream":
+            torch.save({"generator": {f"model.{name}": t for name, t in weights.items()}, "step": 7}, files["weights"])
+        else:
+            files["base"] = folder / "base.safetensors"
+            save_file(weights, files["base"])
+            lora = {name.removeprefix("lora."): t for name, t in golden.items() if name.startswith("lora.")}
+            name = "blocks.0.self_attn.q"
+            lora |= {f"{name}.orig.weight": weights[f"{name}.weight"], "unknown": torch.zeros(2)}
+            torch.save({"ema": lora, "model": {}}, files["weights"])
+        shutil.copytree(released["text_encoder"].parent / "google", folder / "google")
+        return files
+
+    return make
+
+
+def family_pipeline(files, family, out, **options):
+    head_dim = {"cinetrans": 20}.get(family, 24)
+    return load_pipeline(convert_family(family, **files, out=out, attention_head_dim=head_dim, **options))
+
+
+@pytest.mark.parametrize("family", ["echoshot", "shotstream"])
+def test_a_familys_whole_transformer_comes_back_and_the_folder_says_which_family_it_is(
+    make_family_files, tmp_path, family
+):
+    pipeline = family_pipeline(make_family_files(family), family, tmp_path / family)
+    golden = load_file(GOLDEN.parent / family / "two_shots.safetensors")
+    assert torch.equal(pipeline.transformer.proj_out.weight, golden["model.head.head.weight"])
+    assert torch.equal(pipeline.transformer.blocks[1].attn2.to_k.weight, golden["model.blocks.1.cross_attn.k.weight"])
+    assert describe(tmp_path / family).family == family
+    assert (pipeline.config.default_height, pipeline.config.default_width) == (480, 832)
+    assert pipeline.scheduler.config.shift == {"echoshot": 5, "shotstream": 8}[family]
+
+
+def test_cinetrans_with_its_lora_merged_reproduces_the_references_numbers(make_family_files, tmp_path):
+    pipeline = family_pipeline(make_family_files("cinetrans"), "cinetrans", tmp_path / "out")
+    golden = load_file(GOLDEN.parent / "cinetrans" / "two_shots.safetensors")
+    rules = find_family("cinetrans").rules
+    text = join([golden[f"context.{i}"] for i in (0, 1, "general")], 512, "each", torch.float32)
+
+    def error(rules):
+        plan = planner(rules, Frames.of((4, 3), 4, 4), {"cond": text}, 20, common=2)
+        with torch.no_grad():
+            output = pipeline.transformer(
+                golden["latents"][None], torch.tensor([937.0]), text.rows, attention_kwargs={"planner": plan}
+            ).sample[0]
+        return float((output - golden["out.lora.t937"]).norm() / golden["out.lora.t937"].norm())
+
+    assert error(rules) < 1e-4
+    unmerged = load_file(GOLDEN.parent / "cinetrans" / "two_shots.safetensors")["out.positive.t937"]
+    dropped = float((unmerged - golden["out.lora.t937"]).norm() / golden["out.lora.t937"].norm())
+    with safe_open(GOLDEN.parent / "cinetrans" / "two_shots.safetensors", "pt") as file:
+        assert dropped == pytest.approx(json.loads(file.metadata()["sensitivity"])["no LoRA"], rel=0.02)
+
+
+def test_a_lora_without_its_base_and_a_base_without_a_lora_are_refused(make_family_files, tmp_path):
+    files = make_family_files("cinetrans")
+    base = files.pop("base")
+    with pytest.raises(CheckpointError, match=r"holds a LoRA: give .* of Wan-AI/Wan2.1-T2V-1.3B, as base"):
+        convert_family("cinetrans", **files, out=tmp_path / "out", attention_head_dim=20)
+    with pytest.raises(CheckpointError, match="whole transformer: leave base out"):
+        convert_family("echoshot", **make_family_files("echoshot"), base=base, out=tmp_path / "out")
+    with pytest.raises(CheckpointError, match=r"is not a LoRA for .*: blocks\.\d+\..* is \(96, 96\) there"):
+        other = make_family_files("echoshot")["weights"]
+        convert_family("cinetrans", **files, base=other, out=tmp_path / "out", attention_head_dim=24)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("family", ["echoshot", "cinetrans", "shotstream"])
+def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
+    make_family_files, tmp_path, family, capsys
+):
+    files = make_family_files(family)
+    options = [f"--{name.replace('_', '-')}={path}" for name, path in files.items()]
+    head_dim = {"cinetrans": "20"}.get(family, "24")
+    model = tmp_path / "model"
+    convert_command = ["convert", "--family", family, *options, "--attention-head-dim", head_dim, str(model)]
+    assert main(convert_command) == 0
+    index = json.loads((model / "model_index.json").read_text())
+    tiny = {"default_height": 16, "default_width": 16}
+    if family != "shotstream":
+        tiny["default_num_inference_steps"] = 2
+    (model / "model_index.json").write_text(json.dumps(index | tiny))
+    storyboard = tmp_path / "s.yaml"
+    shots = [{"caption": "b c", "num_frames": 40}, {"caption": "d", "num_frames": 45}]
+    storyboard.write_text(json.dumps({"global_caption": "a", "fps": 16, "seed": 1, "shots": shots}))
+    assert main(["plan", str(storyboard), "--model", str(model)]) == 0
+    assert find_family(family).title in capsys.readouterr().out
+    assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "o.mp4"), "--quiet"]) == 0
+    video = read_video(tmp_path / "o.mp4")
+    assert video.fps == 16
+    assert len(video.frames) == {"echoshot": 90, "cinetrans": 81, "shotstream": 85}[family]
+    assert video.storyboard.num_frames == len(video.frames)
+    assert video.storyboard.asked.cuts == (40,)
+    assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "p.mp4"), "--eta", "1"]) == 2
+    assert f"{find_family(family).title} has no eta: leave it out" in capsys.readouterr().err
+
+
+def test_convert_names_the_file_that_a_family_needs(capsys):
+    files = ["--vae", "v", "--text-encoder", "t", "out"]
+    assert main(["convert", *files]) == 2
+    assert "--high is missing" in capsys.readouterr().err
+    assert main(["convert", "--family", "echoshot", *files]) == 2
+    assert "--weights is missing, which --family echoshot needs" in capsys.readouterr().err
+    assert main(["convert", "--high", "h", "--low", "l", "--base", "b", *files]) == 2
+    assert "--base has no meaning" in capsys.readouterr().err

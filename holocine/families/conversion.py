@@ -1,0 +1,135 @@
+"""A family's published file, with Wan's own, -> one folder in diffusers layout that says which family it is.
+
+EchoShot and ShotStream publish whole transformers, CineTrans a LoRA on Wan2.1-T2V-1.3B that is merged here, one tensor
+at a time: W + up · down.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from holocine.checkpoints import CheckpointError
+from holocine.conversion import (
+    SHARD_BYTES,
+    Part,
+    check_new,
+    find_tokenizer,
+    load_tokenizer,
+    wan_parts,
+    write_pipeline,
+)
+from holocine.families import find_family
+from holocine.families.pipeline import FamilyPipeline
+from holocine.families.samplers import scheduler_of
+from holocine.released import TensorFile, open_tensors, rename_transformer, transformer_config
+from holocine.transformer import HoloCineTransformer3DModel
+
+# What the weights lie under in files that training wrote, and what their names begin with.
+_INSIDE = {"echoshot": (), "cinetrans": ("ema", "model"), "shotstream": ("generator",)}
+_PREFIX = {"shotstream": "model."}
+_DOWN, _UP, _ORIGINAL = ".lora_down.weight", ".lora_up.weight", ".orig."
+
+
+def convert_family(
+    family: str,
+    weights: str | os.PathLike,
+    vae: str | os.PathLike,
+    text_encoder: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    base: str | os.PathLike | None = None,
+    tokenizer: str | os.PathLike | None = None,
+    dtype: torch.dtype | None = None,
+    attention_head_dim: int = 128,
+    shard_bytes: int = SHARD_BYTES,
+) -> Path:
+    """Write the pipeline of a family to the new folder `out`, and return it.
+
+    weights: the file that the family publishes. base: the transformer that a LoRA is for, Wan2.1-T2V-1.3B's
+    `diffusion_pytorch_model.safetensors`; needed for cinetrans and for it alone. The rest, and what is raised, as
+    `holocine.conversion.convert`.
+    """
+    known, out = find_family(family), Path(out)
+    check_new(out)
+    tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
+    published = open_tensors(weights, _INSIDE[family])
+    published = _without_prefix(published, _PREFIX.get(family, ""))
+    is_lora = any(name.endswith(_DOWN) for name in published.shapes)
+    if is_lora and base is None:
+        raise CheckpointError(
+            f"{published.path} holds a LoRA: give the transformer that it is for, diffusion_pytorch_model.safetensors "
+            f"of {known.origin.base}, as base"
+        )
+    if base is not None and not is_lora:
+        raise CheckpointError(f"{published.path} holds a whole transformer: leave base out")
+    transformer_file = merged(open_tensors(base), published) if is_lora else published
+    with torch.device("meta"):
+        transformer = HoloCineTransformer3DModel(**transformer_config(transformer_file, attention_head_dim))
+    parts = [
+        Part("transformer", transformer_file, transformer, rename_transformer, "diffusion_pytorch_model"),
+        *wan_parts(open_tensors(vae), open_tensors(text_encoder)),
+    ]
+    models = {part.name: part.model for part in parts}
+    pipeline = FamilyPipeline(
+        tokenizer=load_tokenizer(tokenizer_folder, models["text_encoder"].config.vocab_size),
+        scheduler=scheduler_of(family),
+        family=family,
+        **models,
+    )
+    write_pipeline(out, pipeline, parts, dtype, shard_bytes)
+    return out
+
+
+def _without_prefix(file: TensorFile, prefix: str) -> TensorFile:
+    """The same tensors, with `prefix` taken off the names that begin with it."""
+    names = {name.removeprefix(prefix): name for name in file.shapes}
+    return replace(
+        file,
+        shapes={new: file.shapes[old] for new, old in names.items()},
+        dtypes={new: file.dtypes[old] for new, old in names.items()},
+        read=lambda name: file.read(names[name]),
+    )
+
+
+def merged(base: TensorFile, lora: TensorFile) -> TensorFile:
+    """A transformer with a LoRA of scale 1 added to it: tensors are merged in float32 when they are read.
+
+    Tensors that the LoRA's file holds itself (`….q.orig.weight`, or under the base's own name) take the place of the
+    base's. Raises `CheckpointError` where the two do not fit.
+    """
+    targets = {name.removesuffix(_DOWN): name for name in lora.shapes if name.endswith(_DOWN)}
+    for target in targets:
+        weight, down, up = f"{target}.weight", target + _DOWN, target + _UP
+        if weight not in base.shapes:
+            raise CheckpointError(f"{lora.path} is not a LoRA for {base.path}, which has no {weight}")
+        if up not in lora.shapes:
+            raise CheckpointError(f"{lora.path} is not complete: {up} is missing")
+        expected = (lora.shapes[up][0], lora.shapes[down][-1])
+        if expected != base.shapes[weight] or lora.shapes[up][-1] != lora.shapes[down][0]:
+            raise CheckpointError(
+                f"{lora.path} is not a LoRA for {base.path}: {target} is {base.shapes[weight]} there, and "
+                f"{lora.shapes[up]} times {lora.shapes[down]} here"
+            )
+    own = {name.replace(_ORIGINAL, "."): name for name in lora.shapes if not re.search(r"\.lora_(down|up)\.", name)}
+    replaced = {name: old for name, old in own.items() if name in base.shapes}
+    for name, old in replaced.items():
+        if lora.shapes[old] != base.shapes[name]:
+            raise CheckpointError(
+                f"{lora.path} is not a LoRA for {base.path}: {name} is {base.shapes[name]} there and "
+                f"{lora.shapes[old]} here"
+            )
+
+    def read(name: str) -> torch.Tensor:
+        tensor = lora.read(replaced[name]) if name in replaced else base.read(name)
+        target = name.removesuffix(".weight")
+        if not name.endswith(".weight") or target not in targets:
+            return tensor
+        down, up = (lora.read(target + end).float() for end in (_DOWN, _UP))
+        return (tensor.float() + up @ down).to(base.dtypes[name])
+
+    return TensorFile(base.path, base.shapes, base.dtypes, read)

@@ -1,0 +1,54 @@
+"""What there is to know of a family before any weights are loaded: rules, limits, defaults, and where it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from holocine.families.rules import Rules
+from holocine.families.translation import Translation
+from holocine.storyboard import Storyboard
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a family comes from, and on what terms.
+
+    paper: arXiv number. code, commit: repository and the commit that was read. weights: hub id; file: in it. base: the
+    hub id that the rest of the model comes from. licence: what was found, in words, of code and weights.
+    """
+
+    paper: str
+    code: str
+    commit: str
+    weights: str
+    file: str
+    base: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of multi-shot model on Wan's transformer.
+
+    title: as its authors write it. translate: a storyboard into what the model can make of it. height, width: pixels
+    that it was trained at; fps: of its videos. steps, guidance: its defaults; fixed_steps: whether it was distilled for
+    these alone. causal: whether shots are made one after the other, each from what is finished. decodes: whether the
+    video autoencoder sees the "whole" video or "each" shot by itself.
+    """
+
+    name: str
+    title: str
+    rules: Rules
+    translate: Callable[[Storyboard], Translation]
+    origin: Origin
+    steps: int
+    guidance: float
+    negative_prompt: str
+    decodes: Literal["whole", "each"]
+    fixed_steps: bool = False
+    causal: bool = False
+    height: int = 480
+    width: int = 832
+    fps: float = 16.0

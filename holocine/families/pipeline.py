@@ -1,0 +1,351 @@
+"""Storyboard in, video out, by a model of any family: translate, encode every caption, denoise, decode.
+
+What differs between families is data (`Family`, `Rules`), and for ShotStream its sampler; components, checks and
+outputs are `HoloCinePipeline`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import WanPipeline
+
+import holocine.families.samplers  # noqa: F401  diffusers loads only classes of modules that are imported
+from holocine.attention_plan import compute_dtype
+from holocine.families import find_family
+from holocine.families.family import Family
+from holocine.families.planning import Frames, planner
+from holocine.families.shotstream.context import context_frames
+from holocine.families.shotstream.sampling import (
+    FRAMES_PER_BLOCK,
+    NUM_BLOCKS,
+    NUM_CONTEXT,
+    NUM_FRAMES,
+    STEPS,
+    denoise_shot,
+    frames_of,
+)
+from holocine.families.text import join
+from holocine.families.translation import Translation
+from holocine.pipeline import (
+    Cancelled,
+    HoloCineOutput,
+    HoloCinePipeline,
+    _cancellable,
+    _check_tensor,
+    _timed,
+    _with_layouts,
+    _with_seed,
+)
+from holocine.prompt import PromptTooLong, clean
+from holocine.storyboard import Storyboard
+from holocine.timeline import FRAMES_PER_LATENT
+
+OPTIONS = ("height", "width", "num_inference_steps", "guidance_scale")
+
+
+@dataclass
+class FamilyOutput(HoloCineOutput):
+    """What a run of `FamilyPipeline` made; notes: what the model could not express, a sentence each."""
+
+    notes: list[tuple[str, ...]] = field(default_factory=list)
+
+
+class FamilyPipeline(HoloCinePipeline):
+    """Generates multi-shot videos from storyboards with a model of another family.
+
+    family: its name. Defaults are those of the family and part of the saved config; so is the size, the only one that
+    the model is run at.
+    """
+
+    def __init__(
+        self,
+        tokenizer,
+        text_encoder,
+        vae,
+        scheduler,
+        transformer,
+        transformer_2=None,
+        boundary_ratio: float | None = None,
+        expand_timesteps: bool = False,
+        family: str = "echoshot",
+        default_height: int | None = None,
+        default_width: int | None = None,
+        default_num_inference_steps: int | None = None,
+        default_guidance_scale: float | None = None,
+        default_negative_prompt: str | None = None,
+        max_sequence_length: int = 512,
+    ):
+        known = find_family(family)
+
+        def given(value: Any, default: Any) -> Any:
+            return default if value is None else value
+
+        # Not HoloCine's: its defaults would become part of the config, where they mean nothing.
+        WanPipeline.__init__(
+            self,
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+            vae=vae,
+            scheduler=scheduler,
+            transformer=_with_layouts(transformer),
+            transformer_2=transformer_2,
+            boundary_ratio=boundary_ratio,
+            expand_timesteps=expand_timesteps,
+        )
+        self.register_to_config(
+            family=family,
+            default_height=given(default_height, known.height),
+            default_width=given(default_width, known.width),
+            default_num_inference_steps=given(default_num_inference_steps, known.steps),
+            default_guidance_scale=given(default_guidance_scale, known.guidance),
+            default_negative_prompt=given(default_negative_prompt, known.negative_prompt),
+            max_sequence_length=max_sequence_length,
+        )
+
+    @property
+    def family(self) -> Family:
+        return find_family(self.config.family)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        storyboard: Storyboard | Sequence[Storyboard],
+        negative_prompt: str | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        seed: int | None = None,
+        latents: torch.Tensor | None = None,
+        caption_embeds: Sequence[torch.Tensor] | None = None,
+        negative_embeds: torch.Tensor | None = None,
+        output_type: str = "np",
+        callback_on_step_end: Callable | None = None,
+        **others: Any,
+    ) -> FamilyOutput:
+        """Generate a video for each storyboard, one after the other; None means the model's default.
+
+        height, width: pixels; only the model's own. guidance_scale: above 1 the negative prompt is denoised too.
+        seed: draws all noise, on the CPU. latents: noise to begin with, in place of the first that the seed draws: (1,
+        channels, latent frames, height / 8, width / 8), of ShotStream that of all shots, one after the other.
+        caption_embeds, negative_embeds: text-encoder output (tokens, text dim) without padding, of each of the captions
+        that the model reads and of the negative prompt. callback_on_step_end: as diffusers calls it, with "latents";
+        may return {"cancel": True} or raise `Cancelled`. others: options of HoloCine's, which have to be None here.
+
+        Raises ValueError for bad input and for what the family cannot do, `PromptTooLong` for too much text.
+        """
+        self._check_options(others, height, width, num_inference_steps, guidance_scale)
+        steps = num_inference_steps or self.config.default_num_inference_steps
+        scale = self.config.default_guidance_scale if guidance_scale is None else guidance_scale
+        self._check_settings(self.config.default_height, self.config.default_width, steps, scale, None, output_type)
+        storyboards = [storyboard] if isinstance(storyboard, Storyboard) else list(storyboard)
+        if not storyboards:
+            raise ValueError("the list of storyboards is empty")
+        storyboards = [_with_seed(board, seed) for board in storyboards]
+        translations = [self.family.translate(board) for board in storyboards]
+        timings: dict[str, float] = {"text": 0.0, "denoise": 0.0, "decode": 0.0}
+        videos, cancelled = [], False
+        try:
+            for translation in translations:
+                with _timed(timings, "text"):
+                    captions = self._captions(translation, caption_embeds)
+                    negative = self._negative(translation, negative_prompt, negative_embeds) if scale > 1 else None
+                how = (latents, output_type, callback_on_step_end, timings)
+                if self.family.causal:
+                    videos.append(self._one_after_the_other(translation, captions, *how))
+                else:
+                    videos.append(self._together(translation, captions, negative, steps, scale, *how))
+        except Cancelled:
+            cancelled = True
+        finally:
+            self.maybe_free_model_hooks()
+        if cancelled:
+            del videos
+            raise Cancelled("generation was cancelled")
+        if output_type in ("pt", "latent") and len({video.shape for video in videos}) == 1:
+            videos = torch.stack(videos)
+        return FamilyOutput(
+            frames=videos,
+            storyboards=[translation.storyboard for translation in translations],
+            seed=storyboards[0].seed,
+            timings=timings,
+            notes=[translation.notes for translation in translations],
+        )
+
+    def _check_options(self, others: dict[str, Any], height, width, steps, scale) -> None:
+        title = self.family.title
+        for name, value in others.items():
+            if value is not None:
+                raise ValueError(f"{title} has no {name}: leave it out; its options are {', '.join(OPTIONS)}")
+        for name, value, own in (
+            ("height", height, self.config.default_height),
+            ("width", width, self.config.default_width),
+        ):
+            if value not in (None, own):
+                raise ValueError(f"{title} was trained at one size: {name} is {value}, but has to be {own}")
+        if self.family.fixed_steps:
+            if steps not in (None, self.family.steps):
+                raise ValueError(f"{title} takes {self.family.steps} steps, not {steps}: leave num_inference_steps out")
+            if scale not in (None, 1):
+                raise ValueError(f"{title} has no guidance (guidance_scale is {scale}): leave it out")
+
+    # Text
+
+    def _captions(self, translation: Translation, embeds: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
+        if embeds is None:
+            embeds = [self._encode_alone(text, which) for text, which in _named(translation)]
+        elif len(embeds) != len(translation.captions):
+            count = len(translation.captions)
+            raise ValueError(f"{len(embeds)} caption_embeds for {count} captions; give one for each")
+        for embed in embeds:
+            _check_tensor("caption_embeds", embed, (None, self.transformer.config.text_dim))
+        return list(embeds)
+
+    def _negative(self, translation: Translation, text: str | None, embeds: torch.Tensor | None) -> list[torch.Tensor]:
+        """The negative prompt, once for each caption."""
+        if embeds is None:
+            embeds = self._encode_alone(self._negative_prompt(translation.storyboard, text), "the negative prompt")
+        _check_tensor("negative_embeds", embeds, (None, self.transformer.config.text_dim))
+        return [embeds] * len(translation.captions)
+
+    def _encode_alone(self, text: str, which: str) -> torch.Tensor:
+        """Text-encoder output of one text, without padding: (tokens, text dim)."""
+        most = self.config.max_sequence_length
+        tokens = len(self.tokenizer(clean(text), verbose=False)["input_ids"])
+        if tokens > most:
+            raise PromptTooLong(f"{which} takes {tokens} text tokens and the model reads {most}; shorten it")
+        embeds = self._get_t5_prompt_embeds(clean(text), max_sequence_length=most, dtype=self.transformer.dtype)
+        return embeds[0, :tokens]
+
+    # All shots together
+
+    def _together(
+        self, translation: Translation, captions, negative, steps, scale, latents, output_type, callback, timings
+    ):
+        rules = self.family.rules
+        height, width = self.config.default_height, self.config.default_width
+        frames = Frames.of(translation.latent_lengths, *self._tokens_of_frame(height, width))
+        dtype = compute_dtype(captions[0])
+        try:
+            texts = {"cond": join(captions, rules.text_length, rules.padded, dtype)}
+        except ValueError as error:
+            raise PromptTooLong(str(error)) from None
+        if negative is not None:
+            texts["uncond"] = join(negative, rules.text_length, rules.padded, dtype)
+        total = sum(translation.latent_lengths)
+        shape = self._noise_shape(total)
+        _check_tensor("latents", latents, shape)
+        generator = torch.Generator("cpu").manual_seed(translation.storyboard.seed)
+        plan = planner(rules, frames, texts, self.transformer.config.attention_head_dim, translation.common)
+        with _timed(timings, "denoise"), self._sampling(0.0, generator):
+            latents = WanPipeline.__call__(
+                self,
+                prompt_embeds=texts["cond"].rows,
+                negative_prompt_embeds=texts["uncond"].rows if negative is not None else None,
+                height=height,
+                width=width,
+                num_frames=FRAMES_PER_LATENT * (total - 1) + 1,
+                num_inference_steps=steps,
+                guidance_scale=scale,
+                generator=generator,
+                latents=latents,
+                output_type="latent",
+                return_dict=False,
+                attention_kwargs={"planner": plan},
+                callback_on_step_end=_cancellable(callback),
+                max_sequence_length=self.config.max_sequence_length,
+            )[0]
+        if output_type == "latent":
+            return latents[0]
+        parts = latents.split(list(translation.latent_lengths), dim=2) if self.family.decodes == "each" else [latents]
+        with _timed(timings, "decode"):
+            return _joined([self.decode(part, output_type)[0] for part in parts])
+
+    # One shot after the other
+
+    def _one_after_the_other(self, translation: Translation, captions, latents, output_type, callback, timings):
+        num_shots = translation.storyboard.num_shots
+        shape = self._noise_shape(NUM_FRAMES)
+        _check_tensor("latents", latents, (*shape[:2], NUM_FRAMES * num_shots, *shape[3:]))
+        size = self.config.default_height, self.config.default_width
+        device = self._execution_device
+        generator = torch.Generator("cpu").manual_seed(translation.storyboard.seed)
+        report = _cancellable(callback)
+
+        def draw(num_frames: int) -> torch.Tensor:
+            return torch.randn((*shape[:2], num_frames, *shape[3:]), generator=generator).to(device)
+
+        made, finished, pixels = [], [], []
+        with self.progress_bar(total=num_shots * NUM_BLOCKS * len(STEPS)) as bar:
+
+            def step_end(step: int, timestep: float, current: torch.Tensor) -> None:
+                bar.update()
+                if report is not None:
+                    report(self, step, torch.tensor(timestep), {"latents": current})
+
+            for shot in range(num_shots):
+                begun = slice(NUM_FRAMES * shot, NUM_FRAMES * (shot + 1))
+                noise = draw(NUM_FRAMES) if latents is None else latents[:, :, begun].to(device)
+                with _timed(timings, "denoise"):
+                    made.append(
+                        denoise_shot(
+                            self.transformer,
+                            self.family.rules,
+                            frames_of(shot, *self._tokens_of_frame(*size)),
+                            captions[: shot + 1],
+                            self._context(pixels, shape, device),
+                            noise,
+                            lambda block, step: draw(FRAMES_PER_BLOCK),
+                            self.scheduler.config.shift,
+                            step_end,
+                        )
+                    )
+                with _timed(timings, "decode"):
+                    if shot + 1 < num_shots or output_type != "latent":
+                        video = self.decode_video(made[-1]).clamp(-1, 1)
+                        pixels.append(video.to("cpu"))
+                        kept = video[:, :, : translation.storyboard.shots[shot].num_frames]
+                        finished.append(self.as_output(kept, output_type))
+        return torch.cat(made, dim=2)[0] if output_type == "latent" else _joined([one[0] for one in finished])
+
+    def _context(self, pixels: list[torch.Tensor], shape: tuple[int, ...], device) -> torch.Tensor:
+        """Latents of the frames that the next shot sees: each encoded by itself; zeros for the first shot.
+
+        pixels: every finished shot (1, 3, 81, height, width) in [-1, 1].
+        """
+        if not pixels:
+            return torch.zeros((*shape[:2], NUM_CONTEXT, *shape[3:]), device=device)
+        frames = [pixels[shot][:, :, frame : frame + 1] for shot, frame in context_frames(len(pixels))]
+        return torch.cat([self.encode_video(frame.to(device)) for frame in frames], dim=2)
+
+    def encode_video(self, video: torch.Tensor) -> torch.Tensor:
+        """Latents of a video (batch, 3, frames, height, width) in [-1, 1], float32."""
+        latents = self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode()
+        mean, std = self._latent_statistics(latents)
+        return ((latents - mean) / std).float()
+
+    def _noise_shape(self, num_latent_frames: int) -> tuple[int, ...]:
+        scale = self.vae_scale_factor_spatial
+        size = (self.config.default_height // scale, self.config.default_width // scale)
+        return (1, self.transformer.config.in_channels, num_latent_frames, *size)
+
+
+def _named(translation: Translation):
+    """Every caption with the words that an error names it by."""
+    for number, text in enumerate(translation.captions):
+        shots = f"shot {number + 1} of {translation.storyboard.num_shots}"
+        yield text, "the global caption" if number == translation.common else f"the text of {shots}"
+
+
+def _joined(parts: list):
+    """One video of its parts: arrays (frames, …), tensors (frames, …) or lists of pictures."""
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    if isinstance(parts[0], torch.Tensor):
+        return torch.cat(parts)
+    return [picture for part in parts for picture in part]

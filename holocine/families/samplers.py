@@ -1,0 +1,18 @@
+"""The scheduler that each family's folder is written with."""
+
+from __future__ import annotations
+
+from diffusers import SchedulerMixin
+
+from holocine.families.cinetrans.scheduler import CineTransScheduler
+from holocine.families.echoshot.scheduler import EchoShotScheduler
+from holocine.scheduler import HoloCineScheduler
+
+SHOTSTREAM_SHIFT = 8.0
+
+
+def scheduler_of(family: str) -> SchedulerMixin:
+    """A new scheduler as the family was sampled with; of ShotStream only its shift is used."""
+    if family == "shotstream":
+        return HoloCineScheduler(shift=SHOTSTREAM_SHIFT)
+    return {"echoshot": EchoShotScheduler, "cinetrans": CineTransScheduler}[family]()

@@ -1,0 +1,68 @@
+"""A storyboard in the terms of a model that knows less of it: what it will make, and what it cannot express."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from holocine.storyboard import Storyboard
+from holocine.timeline import FRAMES_PER_LATENT
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What a model is given for a storyboard.
+
+    storyboard: as it will be run, at the model's rate; it knows the one that was asked for. captions: the texts that
+    the model reads, in its order; common: the one among them that all shots read, None if there is none. prompt: the
+    same as its authors write it down. latent_lengths: latent frames of each shot. notes: what the model cannot express,
+    a sentence each.
+    """
+
+    storyboard: Storyboard
+    captions: tuple[str, ...]
+    common: int | None
+    prompt: str
+    latent_lengths: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def frames_at(storyboard: Storyboard, fps: float) -> tuple[float, ...]:
+    """The frame at which each shot was to end, at another rate; not rounded."""
+    return tuple(fps * end for end in accumulate(storyboard.shot_seconds))
+
+
+def nearest_lengths(ends: Sequence[float], total: int) -> tuple[int, ...]:
+    """Whole lengths of at least 1, `total` together, whose ends lie as near as can be to those in `ends`.
+
+    The last shot takes what is left. Raises ValueError if there are more shots than `total`.
+    """
+    if len(ends) > total:
+        raise ValueError(f"{len(ends)} shots do not fit into {total} latent frames")
+    bounds = [0]
+    for number, end in enumerate(ends[:-1], start=1):
+        after = len(ends) - number
+        bounds.append(min(max(bounds[-1] + 1, round(end)), total - after))
+    return tuple(b - a for a, b in pairwise((*bounds, total)))
+
+
+def latent_frames(frames: float) -> float:
+    """Latent frames of a run of frames that the video autoencoder sees by itself; not rounded."""
+    return (frames + FRAMES_PER_LATENT - 1) / FRAMES_PER_LATENT
+
+
+def timeline_notes(title: str, run: Storyboard, seconds: float, makes: str) -> Iterator[str]:
+    """What is different about the times of shots; seconds: what the scene was to last; makes: what the model can do.
+
+    Differences of less than a frame are none.
+    """
+    frame = 1 / run.fps
+    if abs(run.seconds - seconds) > frame:
+        yield f"{title} makes {makes}: the video lasts {run.seconds:.2f} s where {seconds:.2f} s were asked for"
+    asked = tuple(accumulate(run.asked.shot_seconds))[:-1]
+    begun = tuple(cut / run.fps for cut in run.cuts)
+    if any(abs(one - other) > frame for one, other in zip(asked, begun, strict=True)):
+        listed = (", ".join(f"{time:.2f}" for time in times) for times in (begun, asked))
+        there, wanted = listed
+        yield f"{title} cuts after {there} s where {wanted} s were asked for"

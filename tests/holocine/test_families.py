@@ -1,0 +1,488 @@
+"""Numbers that other multi-shot models' own code produced from tiny random weights, reproduced to 1e-4 relative L2.
+
+Runs every `FAMILY/*.safetensors` below the folder named by the environment variable HOLOCINE_GOLDEN, by default
+tests/golden. What a rule is worth is in the files, too: a rule that is dropped moves the output by as much as it moved
+the reference's.
+"""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from holocine import HoloCineTransformer3DModel, Storyboard
+from holocine.families import NAMES, find_family
+from holocine.families.cinetrans.scheduler import CineTransScheduler
+from holocine.families.echoshot.prompt import decoded_frames, parse, split
+from holocine.families.echoshot.scheduler import EchoShotScheduler
+from holocine.families.pipeline import FamilyPipeline
+from holocine.families.planning import Frames, planner
+from holocine.families.shotstream.context import context_frames, flags
+from holocine.families.shotstream.sampling import NUM_FRAMES, denoise_shot, frames_of, sigmas
+from holocine.families.text import join
+from holocine.scheduler import HoloCineScheduler
+
+FOLDER = Path(os.environ.get("HOLOCINE_GOLDEN") or Path(__file__).parents[1] / "golden")
+FILES = {name: sorted((FOLDER / name).glob("*.safetensors")) for name in NAMES}
+TOLERANCE = 1e-4
+# Of what the reference moved by when a rule was dropped; the files round it to five places.
+SENSITIVITY_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One file: its tensors, and its metadata read from JSON where it is JSON."""
+
+    path: Path
+    tensors: dict[str, torch.Tensor]
+    facts: dict
+
+    @classmethod
+    @lru_cache(maxsize=6)
+    def load(cls, path: Path) -> "Golden":
+        def read(value):
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value
+
+        with safe_open(path, "pt") as file:
+            facts = {name: read(value) for name, value in file.metadata().items()}
+        return cls(path, load_file(path), facts)
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self.tensors[name]
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        return {k.removeprefix("model."): v for k, v in self.tensors.items() if k.startswith("model.")}
+
+    def transformer(self, weights: dict[str, torch.Tensor] | None = None) -> HoloCineTransformer3DModel:
+        original = self.facts["config"]
+        model = HoloCineTransformer3DModel(
+            patch_size=tuple(original["patch_size"]),
+            num_attention_heads=original["num_heads"],
+            attention_head_dim=original["dim"] // original["num_heads"],
+            in_channels=original["in_dim"],
+            out_channels=original["out_dim"],
+            text_dim=original["text_dim"],
+            freq_dim=original["freq_dim"],
+            ffn_dim=original["ffn_dim"],
+            num_layers=original["num_layers"],
+            eps=original["eps"],
+        )
+        model.load_state_dict(convert_wan_transformer_to_diffusers(weights or self.weights), strict=True)
+        return model.eval()
+
+    @property
+    def captions(self) -> list[torch.Tensor]:
+        """The text of every shot."""
+        shots = self.facts.get("num_shots") or len(self.facts["shot_lengths"])
+        return [self[f"context.{shot}"] for shot in range(shots)]
+
+    @property
+    def frames(self) -> Frames:
+        height, width = self["latents"].shape[-2:]
+        _, down, across = self.facts["config"]["patch_size"]
+        return Frames.of(self.facts["shot_lengths"], height // down, width // across)
+
+
+def goldens(family: str):
+    return pytest.mark.parametrize("golden", [Golden.load(p) for p in FILES[family]], ids=lambda g: g.path.stem)
+
+
+def relative_error(output: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((output - expected).norm() / expected.norm())
+
+
+def forward(model, latents, timestep, rules, frames, text, common=None, branch="cond"):
+    """One forward pass without the batch dimension."""
+    plan = planner(rules, frames, {branch: text}, model.config.attention_head_dim, common)
+    with torch.no_grad(), model.cache_context(branch):
+        return model(
+            latents[None], torch.tensor([float(timestep)]), text.rows, attention_kwargs={"planner": plan}
+        ).sample[0]
+
+
+def assert_moved_as_much_as_the_reference(golden, name, output, expected):
+    assert relative_error(output, expected) == pytest.approx(
+        golden.facts["sensitivity"][name], rel=SENSITIVITY_TOLERANCE
+    )
+
+
+def storyboard_of(num_shots: int, fps: float = 16.0) -> Storyboard:
+    captions = [f"shot {i}" for i in range(num_shots)]
+    return Storyboard.from_captions("scene", captions, num_frames=16 * num_shots, fps=fps)
+
+
+@pytest.fixture
+def make_family_pipeline(tokenizer, text_encoder, vae):
+    """A pipeline of a family around golden weights, at the size of the golden latents."""
+
+    def make(family: str, golden: Golden, scheduler, height: int, width: int) -> FamilyPipeline:
+        pipeline = FamilyPipeline(
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+            vae=vae,
+            scheduler=scheduler,
+            transformer=golden.transformer(),
+            family=family,
+            default_height=8 * height,
+            default_width=8 * width,
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    return make
+
+
+@pytest.fixture
+def with_latent_lengths(monkeypatch):
+    """Make a family's translation return the shot lengths of golden latents, which its published lengths forbid."""
+
+    def set_lengths(family: str, lengths, captions: int):
+        known = find_family(family)
+
+        def translate(storyboard):
+            made = known.translate(storyboard)
+            return replace(
+                made,
+                latent_lengths=tuple(lengths),
+                captions=("",) * captions,
+                common=None if made.common is None else captions - 1,
+            )
+
+        monkeypatch.setattr("holocine.families.pipeline.find_family", lambda name: replace(known, translate=translate))
+
+    return set_lengths
+
+
+def test_there_are_golden_files_of_every_family():
+    assert all(len(FILES[name]) >= 2 for name in NAMES), f"no golden files of {NAMES} below {FOLDER}"
+
+
+# EchoShot
+
+
+ECHOSHOT = find_family("echoshot")
+
+
+def echoshot_text(golden, rules=ECHOSHOT.rules, negative=False):
+    captions = [golden["negative_context"]] * len(golden.captions) if negative else golden.captions
+    return join(captions, rules.text_length, rules.padded, torch.float32)
+
+
+@goldens("echoshot")
+def test_echoshot_every_forward_pass_agrees(golden):
+    model = golden.transformer()
+    for sign in ("positive", "negative"):
+        for timestep in golden.facts["timesteps"]:
+            text = echoshot_text(golden, negative=sign == "negative")
+            output = forward(model, golden["latents"], timestep, ECHOSHOT.rules, golden.frames, text)
+            assert relative_error(output, golden[f"out.{sign}.t{timestep}"]) <= TOLERANCE
+
+
+@goldens("echoshot")
+def test_echoshot_the_pipeline_samples_the_golden_latents(golden, make_family_pipeline, with_latent_lengths):
+    lengths = golden.facts["shot_lengths"]
+    with_latent_lengths("echoshot", lengths, len(lengths))
+    pipeline = make_family_pipeline("echoshot", golden, EchoShotScheduler(), *golden["latents"].shape[-2:])
+    output = pipeline(
+        storyboard_of(len(lengths)),
+        num_inference_steps=golden.facts["num_inference_steps"],
+        latents=golden["latents"][None],
+        caption_embeds=golden.captions,
+        negative_embeds=golden["negative_context"],
+        output_type="latent",
+    )
+    assert relative_error(output.frames[0], golden["out.sampled.dpmpp"]) <= TOLERANCE
+    assert torch.equal(pipeline.scheduler.timesteps, golden["timesteps"])
+    torch.testing.assert_close(pipeline.scheduler.sigmas, golden["sigmas"], rtol=0, atol=1e-7)
+
+
+def _echoshot_dropped(golden):
+    last = len(golden.captions) - 1
+    return {
+        "no temporal phase shift (self-attention)": {"frames_per_shot": 0},
+        "temporal shift 3 instead of 4": {"frames_per_shot": 3},
+        "no cross-attention phase at all": {"text_phase": None},
+        "no shot phase in cross-attention (padding phase kept)": {"text_phase": 0},
+        "cross shift 3 instead of 4": {"text_phase": 3},
+        "padding at phase 0": {"padding_phase": -last},
+        "padding at phase 4*last+10": {"padding_phase": 3 * last + 10},
+        "padding masked": {"text_length": sum(golden.facts["text_lengths"])},
+        "padded to 512 instead of 2048": {"text_length": 512},
+    }
+
+
+@goldens("echoshot")
+def test_echoshot_a_rule_that_is_dropped_breaks_the_numbers(golden):
+    model, timestep = golden.transformer(), golden.facts["timesteps"][0]
+    dropped = _echoshot_dropped(golden)
+    assert set(dropped) == set(golden.facts["sensitivity"])
+    for name, change in dropped.items():
+        rules = replace(ECHOSHOT.rules, **change)
+        text = echoshot_text(golden, rules)
+        output = forward(model, golden["latents"], timestep, rules, golden.frames, text)
+        assert_moved_as_much_as_the_reference(golden, name, output, golden[f"out.positive.t{timestep}"])
+
+
+@pytest.mark.parametrize(
+    "case", json.loads((FOLDER / "echoshot" / "shot_lengths.json").read_text()), ids=lambda c: c["prompt"][:12]
+)
+def test_echoshot_prompts_and_lengths_are_divided_as_the_reference_does(case):
+    ratios = [float(ratio) for ratio in case["shot_len"].split(",")] if case["shot_len"] else None
+    if case.get("error"):
+        with pytest.raises(ValueError, match="shot"):
+            split(case["latent_frames"], len(parse(case["prompt"])), ratios)
+        return
+    captions = parse(case["prompt"])
+    lengths = split(case["latent_frames"], len(captions), ratios)
+    assert list(captions) == case["captions"]
+    assert list(lengths) == case["shot_lengths"]
+    assert [decoded_frames(length) for length in lengths] == case["decoded_frames"]
+
+
+# CineTrans
+
+
+CINETRANS = find_family("cinetrans")
+
+
+def cinetrans_captions(golden, negative=False):
+    captions = [*golden.captions, golden["context.general"]]
+    return [golden["negative_context"]] * len(captions) if negative else captions
+
+
+def cinetrans_forward(golden, model, timestep, rules=CINETRANS.rules, captions=None, branch="cond", **options):
+    captions = captions or cinetrans_captions(golden, negative=branch == "uncond")
+    text = options.pop("text", None) or join(captions, rules.text_length, rules.padded, torch.float32)
+    common = options.get("common", len(golden.facts["shot_lengths"]))
+    return forward(model, golden["latents"], timestep, rules, golden.frames, text, common, branch)
+
+
+@goldens("cinetrans")
+def test_cinetrans_every_forward_pass_agrees(golden):
+    model = golden.transformer()
+    for sign, branch in (("positive", "cond"), ("negative", "uncond")):
+        for timestep in golden.facts["timesteps"]:
+            output = cinetrans_forward(golden, model, timestep, branch=branch)
+            assert relative_error(output, golden[f"out.{sign}.t{timestep}"]) <= TOLERANCE
+
+
+@goldens("cinetrans")
+def test_cinetrans_without_a_general_caption_agrees(golden):
+    output = cinetrans_forward(golden, golden.transformer(), 937, captions=golden.captions, common=None)
+    assert relative_error(output, golden["out.no_general.t937"]) <= TOLERANCE
+
+
+@goldens("cinetrans")
+def test_cinetrans_the_pipeline_samples_the_golden_latents(golden, make_family_pipeline, with_latent_lengths):
+    lengths = golden.facts["shot_lengths"]
+    with_latent_lengths("cinetrans", lengths, len(lengths) + 1)
+    pipeline = make_family_pipeline("cinetrans", golden, CineTransScheduler(), *golden["latents"].shape[-2:])
+    output = pipeline(
+        storyboard_of(len(lengths)),
+        num_inference_steps=golden.facts["num_inference_steps"],
+        latents=golden["latents"][None],
+        caption_embeds=cinetrans_captions(golden),
+        negative_embeds=golden["negative_context"],
+        output_type="latent",
+    )
+    assert relative_error(output.frames[0], golden["out.sampled.unipc"]) <= TOLERANCE
+    assert torch.equal(pipeline.scheduler.timesteps, golden["timesteps"])
+    torch.testing.assert_close(pipeline.scheduler.sigmas, golden["sigmas"], rtol=0, atol=1e-7)
+
+
+def _cinetrans_dropped(golden, model):
+    rules, shots = CINETRANS.rules, len(golden.facts["shot_lengths"])
+    padded = join(cinetrans_captions(golden), rules.text_length, rules.padded, torch.float32)
+    own = [row for row, padding in enumerate(padded.padding) if not padding]
+    bare = replace(
+        padded,
+        rows=padded.rows[:, own],
+        captions=tuple(padded.captions[row] for row in own),
+        padding=(0,) * len(own),
+    )
+
+    def run(timestep=937, **options):
+        changes = {key: options.pop(key) for key in list(options) if key in rules.__dataclass_fields__}
+        return cinetrans_forward(golden, model, timestep, replace(rules, **changes), **options)
+
+    captions = cinetrans_captions(golden)
+    return {
+        "no masks at all": lambda: run(sees="all", reads="all"),
+        "no self-attention mask": lambda: run(sees="all"),
+        "no text mask": lambda: run(reads="all"),
+        "first latent frame not shared": lambda: run(sees="own"),
+        "general prompt hidden in masked layers": lambda: run(common=None),
+        "general prompt first instead of last (encoded order)": lambda: run(
+            captions=[captions[-1], *captions[:-1]], common=shots
+        ),
+        "negative pass with no masks (change of the negative output)": lambda: run(
+            masks_negative=False, branch="uncond"
+        ),
+        "mask in all 30 layers": lambda: run(masked_layers=None),
+        "mask from layer 7": lambda: run(masked_layers=(7, 27)),
+        "mask from layer 5": lambda: run(masked_layers=(5, 27)),
+        "mask to layer 26": lambda: run(masked_layers=(6, 26)),
+        "mask to layer 28": lambda: run(masked_layers=(6, 28)),
+        "text padding hidden": lambda: run(text=bare),
+    }
+
+
+@goldens("cinetrans")
+def test_cinetrans_a_rule_that_is_dropped_breaks_the_numbers(golden):
+    dropped = _cinetrans_dropped(golden, golden.transformer())
+    assert set(golden.facts["sensitivity"]) - set(dropped) <= {"no LoRA"}  # tests/holocine/test_conversion.py
+    for name, run in dropped.items():
+        expected = golden["out.negative.t937" if "negative" in name else "out.positive.t937"]
+        assert_moved_as_much_as_the_reference(golden, name, run(), expected)
+
+
+# ShotStream
+
+
+SHOTSTREAM = find_family("shotstream")
+
+
+def shot_of(golden, shot, model, rules=SHOTSTREAM.rules, context=..., **options):
+    """The latents of a golden shot, without the batch dimension."""
+    frames = options.pop("frames", None) or frames_of(shot, *(n // 2 for n in golden["shot0.noise"].shape[-2:]))
+    return denoise_shot(
+        model,
+        rules,
+        frames,
+        golden.captions[: shot + 1],
+        golden[f"shot{shot}.condition_latents"][None] if context is ... else context,
+        golden[f"shot{shot}.noise"][None],
+        lambda block, step: golden[f"shot{shot}.renoise"][block, step][None],
+        golden.facts["shift"],
+        **options,
+    )[0]
+
+
+@goldens("shotstream")
+def test_shotstream_every_shot_agrees(golden):
+    model = golden.transformer()
+    for shot in range(golden.facts["num_shots"]):
+        assert relative_error(shot_of(golden, shot, model), golden[f"out.shot{shot}.latents"]) <= TOLERANCE
+
+
+@goldens("shotstream")
+def test_shotstream_every_golden_step_agrees(golden):
+    model = golden.transformer()
+    for shot in range(golden.facts["num_shots"]):
+        seen = []
+        hook = model.register_forward_hook(
+            lambda module, given, made, seen=seen: seen.append((given[0][0], made[0][0])),
+        )
+        shot_of(golden, shot, model)
+        hook.remove()
+        seen.pop(0)  # the context; then four steps and the clean pass of each block
+        for block in (0, 2):
+            for step in (0, 3):
+                given, velocity = seen[5 * block + step]
+                assert relative_error(given, golden[f"shot{shot}.block{block}.step{step}.input"]) <= TOLERANCE
+                assert relative_error(velocity, golden[f"out.shot{shot}.block{block}.step{step}.flow"]) <= TOLERANCE
+
+
+@goldens("shotstream")
+def test_shotstream_steps_flags_and_context_frames_are_the_reference_s(golden):
+    levels = sigmas(golden.facts["shift"])
+    np.testing.assert_allclose(levels, golden["sigmas"].numpy(), atol=1e-7)
+    np.testing.assert_allclose(1000 * levels[:-1], golden["timesteps"].numpy(), atol=1e-4)
+    for shot in range(golden.facts["num_shots"]):
+        assert list(frames_of(shot, 2, 3).shots) == golden[f"shot{shot}.flags"].tolist()
+        chosen = [81 * one + frame for one, frame in context_frames(shot)] or [-1] * 6
+        assert chosen == golden[f"shot{shot}.condition_frames"].tolist()
+
+
+@pytest.mark.parametrize("case", json.loads((FOLDER / "shotstream" / "context_frames.json").read_text())["shots"])
+def test_shotstream_context_of_nine_shots_is_the_reference_s(case):
+    assert [81 * shot + frame for shot, frame in context_frames(case["shot"])] == (case["condition_frames"] or [])
+    assert flags(case["shot"]) == (tuple(case["condition_flags"]), case["new_frame_flag"])
+
+
+def teacher_forward(golden, model, timestep, latents, negative=False, rules=SHOTSTREAM.rules, captions=None):
+    """The bidirectional model over context and new frames of the last shot."""
+    shot = golden.facts["num_shots"] - 1
+    frames = frames_of(shot, *(n // 2 for n in latents.shape[-2:]))
+    if captions is not None:
+        frames = replace(frames, captions=captions)
+    texts = [golden["negative_context"]] * (shot + 1) if negative else golden.captions
+    return forward(model, latents, timestep, rules, frames, join(texts, 512, "each", torch.float32))
+
+
+@goldens("shotstream")
+def test_shotstream_its_teacher_agrees_and_samples_the_golden_latents(golden):
+    model, shot = golden.transformer(), golden.facts["num_shots"] - 1
+    context, noise = golden[f"shot{shot}.condition_latents"], golden[f"shot{shot}.noise"]
+    for sign in ("positive", "negative"):
+        for timestep in golden.facts["teacher_timesteps"]:
+            latents = torch.cat([context, noise], dim=1)
+            output = teacher_forward(golden, model, timestep, latents, negative=sign == "negative")
+            assert relative_error(output, golden[f"out.teacher.{sign}.t{timestep}"]) <= TOLERANCE
+    scheduler = HoloCineScheduler(shift=golden.facts["shift"])
+    scheduler.set_timesteps(4)
+    torch.testing.assert_close(scheduler.timesteps, golden["teacher.timesteps"], rtol=0, atol=1e-3)
+    latents = noise[None]
+    for timestep in scheduler.timesteps:
+        both = torch.cat([context, latents[0]], dim=1)
+        positive, negative = (teacher_forward(golden, model, timestep, both, negative=n) for n in (False, True))
+        velocity = (negative + golden.facts["teacher_guidance"] * (positive - negative))[None, :, -NUM_FRAMES:]
+        latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+    assert relative_error(latents[0], golden["out.teacher.sampled"]) <= TOLERANCE
+
+
+def _shotstream_dropped(golden, model):
+    """Name -> the output without a rule, and the one with it."""
+    rules, last = SHOTSTREAM.rules, golden.facts["num_shots"] - 1
+    frames, first = (frames_of(n, *(n // 2 for n in golden["shot0.noise"].shape[-2:])) for n in (last, 0))
+    from_zero = (*frames.positions[:6], *range(NUM_FRAMES))
+    flagged_0 = replace(first, shots=(0,) * 27)
+    one_caption = (last,) * 27
+    latents = torch.cat([golden[f"shot{last}.condition_latents"], golden[f"shot{last}.noise"]], dim=1)
+    timestep = golden.facts["teacher_timesteps"][0]
+
+    def run(shot=last, **options):
+        changes = {key: options.pop(key) for key in list(options) if key in rules.__dataclass_fields__}
+        return shot_of(golden, shot, model, replace(rules, **changes), **options), golden[f"out.shot{shot}.latents"]
+
+    def teach(**changes):
+        captions = changes.pop("captions", None)
+        output = teacher_forward(golden, model, timestep, latents, rules=replace(rules, **changes), captions=captions)
+        return output, golden[f"out.teacher.positive.t{timestep}"]
+
+    return {
+        "no shot phase (last shot)": lambda: run(radians_per_shot=0.0),
+        "shot phase 1/5 rad instead of 1/6 (last shot)": lambda: run(radians_per_shot=0.2),
+        "phase as an offset of flag/6 frames instead of flag/6 radians on every temporal channel": lambda: run(
+            radians_per_shot=0.0, frames_per_shot=1 / 6
+        ),
+        "new frames start at position 0 instead of 6": lambda: run(frames=replace(frames, positions=from_zero)),
+        "no context keys (last shot)": lambda: run(context=None),
+        "zero context of the FIRST shot dropped (shot 0)": lambda: run(shot=0, context=None),
+        "first shot flagged 0 instead of 1 (shot 0)": lambda: run(shot=0, frames=flagged_0),
+        "all frames read the new shot's caption": lambda: run(frames=replace(frames, captions=one_caption)),
+        "no clean pass at t=0 (noisy last step kept in the cache)": lambda: run(clean_pass=False),
+        "teacher: no shot phase": lambda: teach(radians_per_shot=0.0),
+        "teacher: one caption for all frames": lambda: teach(captions=one_caption),
+    }
+
+
+@goldens("shotstream")
+def test_shotstream_a_rule_that_is_dropped_breaks_the_numbers(golden):
+    dropped = _shotstream_dropped(golden, golden.transformer())
+    # That context frames see one another is no rule here but how the pass over them is made.
+    assert set(golden.facts["sensitivity"]) - set(dropped) == {"context frames do not attend to one another"}
+    for name, run in dropped.items():
+        assert_moved_as_much_as_the_reference(golden, name, *run())
