@@ -311,7 +311,7 @@ def test_scores_are_written_as_csv_and_parquet_with_coverage_and_reasons(work, r
         assert pd.isna(bare["error"]) and (bare["frames"], bare["fps"], bare["width"]) == (33, 12, 96)
         assert (a["shots"], a["cuts"]) == (3, 2) and pd.isna(bare["shots"])
         assert "text.mp4 is not a video" in text["error"] and pd.isna(text["sharpness"]) and pd.isna(text["frames"])
-        assert "sharpness/2" in a["metrics"].split() and "scenedetect" in a["detector"]
+        assert "sharpness/3" in a["metrics"].split() and "scenedetect" in a["detector"]
     assert "scores.txt: a table of scores is called .csv or .parquet" in refused(
         run("score", "a.mp4", "--table", "scores.txt", *QUICK)
     )
@@ -325,4 +325,4 @@ def test_a_summary_of_many_videos_says_why_values_are_missing(work, run):
     why = " ".join(out.split("Without a value, in how many videos and why:")[1].split())
     assert f"[{number}] there is no storyboard, so no cuts were asked for" in why
     assert re.search(r"0/3 .*\[\d+\] 3$", rows["aesthetic/1"]), "one reason for all"
-    assert "[" not in rows["sharpness/2"]
+    assert "[" not in rows["sharpness/3"]
