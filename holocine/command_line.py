@@ -39,6 +39,7 @@ def _add_generate(commands, run) -> None:
     _add_storyboard(command)
     _add_out(command)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
+    command.add_argument("--first-frame", metavar="PICTURE", help="begin the first shot from this picture")
     sampling = _add_sampling(command)
     _add_pixels(sampling)
 

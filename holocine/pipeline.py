@@ -23,7 +23,7 @@ from diffusers.utils.torch_utils import get_module_execution_device
 
 from .attention import AttentionSettings
 from .encoding import encode_pictures, vae_fingerprint
-from .keeping import Kept, Placed, check_fits, kept_of_each, placed, whole_shots
+from .keeping import KeepError, Kept, Placed, check_fits, kept_of_each, placed, whole_shots
 from .locking import LEVELS, LatentLock, check_scheduler, lock_latents, locking
 from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, PromptTooLong, TextWindows, clean, text_windows
 from .restoring import LEAD, decode_with_kept
@@ -476,6 +476,11 @@ def _storyboards(
     storyboards = [board.as_run() for board in ([storyboard] if isinstance(storyboard, Storyboard) else storyboard)]
     if not storyboards:
         raise ValueError("the list of storyboards is empty")
+    if any(board.has_pictures for board in storyboards):
+        raise KeepError(
+            "the storyboard names picture files, which a pipeline does not open: open them with "
+            "holocine.from_pictures.open_pictures and call run_with_pictures"
+        )
     lengths = [board.num_frames for board in storyboards]
     if len(set(lengths)) > 1:
         raise ValueError(f"storyboards of one batch must have the same num_frames, not {lengths}; run them one by one")
