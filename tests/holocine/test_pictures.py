@@ -94,7 +94,7 @@ def test_other_kinds_of_pixels_become_8_bit_colours(work, mode, told):
     image.save(path)
     picture, notes = read_picture(path, SIZE)
     assert picture.shape == (*SIZE, 3)
-    assert picture[:, 0].mean() > 50
+    assert picture[:, 0].mean() > 40
     assert (notes == [f"{path} has more than 8 bits of brightness: they were reduced to 8"]) == told
 
 
@@ -168,7 +168,7 @@ seed: 5
 references: {character1: hero.png}
 shots:
   - {caption: "Medium shot of [character1].", num_frames: 5, image: still.png}
-  - {caption: "Close-up of her hand.", num_frames: 8, image: still.png, last_image: end.png}
+  - {caption: "Close-up of her hand.", num_frames: 12, image: still.png, last_image: end.png}
   - {caption: "A clip.", num_frames: 8, clip: clip.mp4}
   - {caption: "Wide shot of the studio at night.", num_frames: 4}
 """
@@ -267,12 +267,12 @@ def test_a_video_is_made_of_pictures_and_made_again_of_itself(scene, run, model_
     )
     assert (code, err) == (0, "")
     video, embedded = read_video("a.mp4"), read_embedded("a.mp4")
-    assert len(video.frames) == 25
+    assert len(video.frames) == 29
     still, _ = read_picture(scene / "still.png", SIZE)
     assert np.abs(video.frames[0].astype(int) - still).mean() < 8
     assert np.abs(video.frames[5].astype(int) - still).mean() < 8
-    assert np.abs(video.frames[12].astype(int) - read_picture(scene / "end.png", SIZE)[0]).mean() < 8
-    assert np.abs(video.frames[13:21].astype(int) - read_clip(scene / "clip.mp4", 8, 12, SIZE)[0]).mean() < 8
+    assert np.abs(video.frames[16].astype(int) - read_picture(scene / "end.png", SIZE)[0]).mean() < 8
+    assert np.abs(video.frames[17:25].astype(int) - read_clip(scene / "clip.mp4", 8, 12, SIZE)[0]).mean() < 8
     assert set(embedded.pictures) == {str(scene / name) for name in ("still.png", "end.png", "hero.png", "clip.mp4")}
     for name in ("still", "hero"):
         (scene / f"{name}.png").unlink()
