@@ -73,7 +73,8 @@ class SummaryReuse:
 
         def keep(layer: object, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             shown = (torch.cat(summaries_of(x, pattern, sorted(self.kept)), dim=1) for x in (key, value))
-            self._shown[branch, id(layer)] = tuple(shown)
+            # In main memory: those of a large model are gigabytes, and moved in a small part of the time of a pass.
+            self._shown[branch, id(layer)] = tuple(x.to("cpu") for x in shown)
             return key, value
 
         return keep
@@ -84,9 +85,8 @@ class SummaryReuse:
             return None
 
         def reuse(layer: object, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return tuple(
-                torch.cat(pair, dim=1) for pair in zip((key, value), self._shown[branch, id(layer)], strict=True)
-            )
+            shown = self._shown[branch, id(layer)]
+            return tuple(torch.cat([own, other.to(own)], dim=1) for own, other in zip((key, value), shown, strict=True))
 
         return reuse
 

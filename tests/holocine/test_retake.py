@@ -332,3 +332,22 @@ def test_a_video_that_was_encoded_otherwise_is_encoded_again_and_it_is_said(made
     assert code == 0 and "it has to be encoded again, so kept shots lose a little" in err
     before, after = read_video(other).frames.astype(float), read_video("x.mp4").frames
     assert np.abs(before[:5] - after[:5]).mean() < 8
+
+
+def test_a_lora_of_the_video_is_used_again(model_folder, made, work, run):
+    from safetensors.torch import save_file
+
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    save_file(
+        {f"{layer}.lora_A.weight": torch.ones(1, 24), f"{layer}.lora_B.weight": torch.full((24, 1), 0.5)},
+        "style.safetensors",
+    )
+    options = ("--lora", "style.safetensors", "--model", model_folder, "--quiet")
+    assert run("generate", made / "board.yaml", "-o", "styled.mp4", *options)[0] == 0
+    code, _, err = run("retake", "styled.mp4", "--shot", "2", "--seed", "1", "-o", "again.mp4", "--quiet")
+    assert (code, err) == (0, "")
+    styled, again = read_video("styled.mp4").frames, read_video("again.mp4").frames
+    assert np.array_equal(styled[:5], again[:5]) and np.array_equal(styled[13:], again[13:])
+    assert read_embedded("again.mp4").settings["lora"] == ["style.safetensors"]
+    (work / "style.safetensors").unlink()
+    assert "style.safetensors" in run("retake", "styled.mp4", "--shot", "2", "-o", "x.mp4", "--quiet")[2]
