@@ -50,7 +50,7 @@ class CheckpointError(ValueError):
 class ModelFacts:
     """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token.
 
-    family: of another model than HoloCine's or Wan's, else None.
+    family: of another model than HoloCine's or Wan's, else None. pipeline: the class that the folder names.
     """
 
     folder: Path
@@ -60,6 +60,7 @@ class ModelFacts:
     max_sequence_length: int
     attention: str
     family: str | None = None
+    pipeline: str = "HoloCinePipeline"
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
@@ -145,6 +146,7 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         max_sequence_length=index.get("max_sequence_length") or 512,
         attention=index.get("default_attention") or "full",
         family=index.get("family"),
+        pipeline=str(index.get("_class_name")),
     )
 
 

@@ -34,7 +34,7 @@ def translate(storyboard: Storyboard) -> Translation:
         latent_lengths=lengths,
         notes=tuple(
             timeline_notes(
-                "CineTrans", run, storyboard.seconds, f"{NUM_FRAMES} frames a scene at {FPS:g} frames a second"
+                "CineTrans", run, sum(storyboard.shot_seconds), f"{NUM_FRAMES} frames a scene at {FPS:g} frames a second"
             )
         ),
     )
