@@ -45,7 +45,7 @@ def as_wan_runs(storyboard: Storyboard) -> tuple[Storyboard, Storyboard, tuple[s
     one = as_one_shot(storyboard)
     told = one.model_copy(update={"fps": WAN_FPS, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})
     makes = f"at most {WAN_FRAMES} frames at {WAN_FPS:g} frames a second"
-    notes = [note for note in timeline_notes("Wan", run, sum(storyboard.shot_seconds), makes) if " makes " in note]
+    notes = [note for note in timeline_notes("Wan", run, makes) if " makes " in note]
     if storyboard.num_shots > 1:
         notes.insert(0, "Wan is told of no cut: it reads the captions of all shots as one text")
     return told, run, tuple(notes)
