@@ -104,11 +104,10 @@ def generate(options: argparse.Namespace) -> None:
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
     if changes:
         storyboard = storyboard.model_copy(update=changes)
-    family = describe(settings["model"]).family
-    _warn(_warnings(storyboard, family))
     size = _size(settings["size"])
     check_writable(out)
     check_writable(sheet)
+    _warn(_warnings(storyboard, describe(settings["model"]).family))
 
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()
