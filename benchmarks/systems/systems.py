@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from benchmarks.systems import generation
+from benchmarks.systems import generation, locked
 from benchmarks.systems.models import Models, ModelSettings, model_sha256
 from eval.request import POLICIES
 from holocine.puppet.world import WORLD_VERSION
@@ -258,6 +258,8 @@ _GENERATED = {
     "single-prompt": generation.single_prompt,
     "independent-shots": generation.independent_shots,
     "keyframe": generation.keyframe,
+    "retake": locked.retaken,
+    "continue": locked.continued,
 }
 _WORLD = {"truth": whole, "still": frozen, "shuffled": shuffled}
 KINDS = (*_GENERATED, "folder:PATH", *_WORLD)
