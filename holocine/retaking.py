@@ -43,7 +43,7 @@ def with_captions(storyboard: Storyboard, captions: Mapping[int, str]) -> Storyb
     for shot in captions:
         check_shot(shot, storyboard)
     asked = storyboard.asked
-    shots = [dict(shot) for shot in asked.shots]
+    shots = [shot.model_dump(exclude={"num_frames"} if shot.seconds else {"seconds"}) for shot in asked.shots]
     for shot, caption in captions.items():
         shots[shot - 1]["caption"] = caption
     return asked.model_copy(update={"shots": shots}).as_run()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from benchmarks.systems import generation
+from benchmarks.systems import generation, locked
 from benchmarks.systems.baselines import BASELINES, SHELF, missing, settings_for
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, model_sha256
@@ -252,6 +252,8 @@ GENERATED = {
     "single-prompt": generation.single_prompt,
     "independent-shots": generation.independent_shots,
     "keyframe": generation.keyframe,
+    "retake": locked.retaken,
+    "continue": locked.continued,
     **BASELINES,
 }
 WORLDS = {"truth": whole, "still": frozen, "shuffled": shuffled}

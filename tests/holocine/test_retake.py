@@ -13,6 +13,7 @@ from holocine.decoding import VideoError
 from holocine.encoding import vae_fingerprint
 from holocine.latents_file import LatentsError, digest, latents_path, read_latents, write_latents
 from holocine.making import Making, Take
+from holocine.retaking import with_captions
 from holocine.source import read_source
 from holocine.splicing import New, SpliceError, Stored, splice
 from holocine.video import read_embedded
@@ -106,6 +107,15 @@ def test_a_new_caption_goes_into_the_storyboard(made, work, run):
     assert "# shot 3: take 2, seed " in text and "caption: A cat." in text
     _, text, _ = run("show", "cat.mp4", "--json")
     assert json.loads(text)["making"]["takes"][2]["number"] == 2
+
+
+def test_a_new_caption_leaves_the_lengths_as_they_were_asked_for():
+    board = Storyboard.from_yaml(
+        "global_caption: A.\nfps: 12\nshots:\n- {caption: a., seconds: 0.8}\n- {caption: b., num_frames: 7}\n"
+    )
+    changed = with_captions(board.as_run(), {2: "c."})
+    assert changed.captions == ("a.", "c.") and changed.cuts == board.as_run().cuts
+    assert changed.asked.shot_seconds == board.shot_seconds and changed.asked.shots[1].num_frames == 7
 
 
 def test_the_same_seed_and_caption_make_the_same_take(made, work, run):
