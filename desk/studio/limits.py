@@ -24,6 +24,7 @@ class Limits:
     steps: int
     job_seconds: int
     shots: int = 13
+    film_shots: int = 40  # of a video that was continued
     guidance: float = 20.0
     caption_characters: int = 2_000
     text_characters: int = 100_000  # of a storyboard that is pasted or opened
@@ -33,6 +34,11 @@ class Limits:
     waiting: int = 24
     output_bytes: int = 4 * 2**30  # kept on disk for all visitors together; as much again of what they bring
     output_hours: float = 24.0
+
+    @property
+    def film_frames(self) -> int:
+        """The most frames of a video that was continued."""
+        return 4 * self.frames
 
     @classmethod
     def of(cls, model: Model) -> Limits:
