@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holocine.storyboard import Storyboard
@@ -24,7 +24,6 @@ class Limits:
     steps: int
     job_seconds: int
     shots: int = 13
-    film_shots: int = 40  # of a video that was continued
     guidance: float = 20.0
     caption_characters: int = 2_000
     text_characters: int = 100_000  # of a storyboard that is pasted or opened
@@ -36,9 +35,9 @@ class Limits:
     output_hours: float = 24.0
 
     @property
-    def film_frames(self) -> int:
-        """The most frames of a video that was continued."""
-        return 4 * self.frames
+    def of_film(self) -> Limits:
+        """The limits of a video that was continued, which the model never sees whole."""
+        return replace(self, frames=4 * self.frames, shots=40)
 
     @classmethod
     def of(cls, model: Model) -> Limits:

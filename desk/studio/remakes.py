@@ -36,7 +36,7 @@ class Remake:
     source: it, as `holocine.source.open_source` found it. film: the storyboard of the video that comes out, as run.
     kept: {shot of the film: shot of the source} that is taken over as it is; retaken: the same for shots that are made
     anew. scene: the storyboard that the model is given; seen: {shot of the scene: shot of the source} that it is given
-    finished. All from 1.
+    finished. All from 1. anew: whether it is a scene of its own, with its own seed, and not the source's.
     """
 
     source: Source
@@ -45,6 +45,7 @@ class Remake:
     retaken: Mapping[int, int]
     scene: Storyboard
     seen: Mapping[int, int]
+    anew: bool = False
 
     @property
     def continues(self) -> bool:
@@ -60,8 +61,7 @@ def open_video(path: Path, limits: Limits) -> Source:
         source = open_source(path)
     except VideoError as error:
         raise VideoError(str(error).replace(str(path), "the video")) from None
-    most = replace(limits, frames=limits.film_frames, shots=limits.film_shots)
-    most.check_storyboard(source.storyboard)
+    limits.of_film.check_storyboard(source.storyboard)
     return source
 
 
@@ -127,7 +127,7 @@ def around_locked(
                 "unlock it, or give it its length back"
             )
     found = {shot: origin for shot, origin in known.items() if 1 <= origin <= source.storyboard.num_shots}
-    return Remake(source, film, locked, found, film, locked)
+    return Remake(source, film, locked, found, film, locked, anew=True)
 
 
 def continuation(source: Source, more: Storyboard, limits: Limits, context: int = CONTEXT) -> Remake:
@@ -142,9 +142,21 @@ def continuation(source: Source, more: Storyboard, limits: Limits, context: int 
         raise KeepError(f"context is {context}, but the new shots have to see at least one shot: give 1 or more")
     plan = plan_continuation(source.storyboard, more, range(max(1, count - context + 1), count + 1))
     limits.check_storyboard(plan.scene)
-    replace(limits, frames=limits.film_frames, shots=limits.film_shots).check_storyboard(plan.film)
+    limits.of_film.check_storyboard(plan.film)
     kept = {shot: shot for shot in range(1, count + 1)}
     return Remake(source, plan.film, kept, {}, plan.scene, dict(enumerate(plan.context, start=1)))
+
+
+def check_same(source: Source, settings: Settings) -> None:
+    """Raise LimitError if a scene is to be made by another model, or in another size, than the shots that are kept."""
+    before, unlock = settings_of(source), "unlock the shots, or choose"
+    if before.model != settings.model:
+        raise LimitError(f"the locked shots are of the model {before.model}, not {settings.model}: {unlock} that")
+    if (before.width, before.height) != (settings.width, settings.height):
+        raise LimitError(
+            f"the locked shots have {before.width} x {before.height} pixels, not {settings.width} x {settings.height}: "
+            f"{unlock} that size"
+        )
 
 
 def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Settings], score: bool = True) -> Job:
@@ -203,6 +215,7 @@ def _several(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settin
         studio.outputs.drop(job.id)
         raise
     content = planned(remake.film) | {"kind": "takes", "retaken": sorted(remake.retaken), "takes": rows, "note": note}
+    content["source"] = remake.source.path.parent.name
     studio.outputs.keep(job.id, job.visitor, content)
     return content
 
@@ -217,14 +230,18 @@ def _with_pictures(remake: Remake) -> Remake:
 def _make(
     studio: Studio, job: Job, remake: Remake, settings: Settings, folder: Path, take: int
 ) -> tuple[Made, dict[str, Any]]:
-    made = studio.denoise(job, remake.scene, settings, folder / "stop", _kept(remake))
+    context = len(remake.seen) if remake.continues else 0
+    job.say(first_preview=1 + (remake.source.storyboard.num_shots if remake.continues else 0))
+    made = studio.denoise(job, remake.scene, settings, folder / "stop", _kept(remake), context)
     job.say(stage="files")
     made = _whole(remake, made)
     told = {**asdict(settings), "seconds": round(sum(made.timings.values()), 2)}
+    if not remake.anew:
+        told["seed"] = remake.source.settings.get("seed", remake.source.storyboard.seed)
     making = _write(remake, made, settings, told, folder, take)
     content = describe(folder, made, told)
     for shot, one in zip(content["shots"], making.takes, strict=True):
-        shot["take"] = one.number
+        shot |= {"take": one.number, "seed": one.seed}
     return made, content | {"retaken": sorted(set(range(1, made.storyboard.num_shots + 1)) - set(remake.kept))}
 
 

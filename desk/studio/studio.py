@@ -239,8 +239,12 @@ class Studio:
         settings: Settings,
         stop_file: Path,
         kept: Sequence[dict[str, Any]] = (),
+        context: int = 0,
     ) -> Made:
-        """Make a video with the model, around shots that are `kept` as `generate` takes them; the job says how far."""
+        """Make a video with the model, around shots that are `kept` as `generate` takes them; the job says how far.
+
+        context: how many shots at the beginning are no part of what is made, and not shown.
+        """
         begun = None
         events = generate(storyboard.to_json(), asdict(settings), str(stop_file), kept)
         try:
@@ -252,7 +256,7 @@ class Studio:
                     begun = begun or (event["step"], now)
                     steps_timed = event["step"] - begun[0]
                     left = (now - begun[1]) / steps_timed * (event["of"] - event["step"] + 1.5) if steps_timed else None
-                    said = {"previews": event["previews"]} if event["previews"] else {}
+                    said = {"previews": event["previews"][context:]} if event["previews"] else {}
                     stage = "denoise" if event["step"] < event["of"] else "decode"
                     job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)
         except (ValueError, OSError, Stopped):

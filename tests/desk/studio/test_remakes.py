@@ -66,7 +66,8 @@ def _limits():
 def test_several_takes_lie_side_by_side_until_one_is_used(studio, source, finish, wait):
     job, folder = finish(remakes.retake(source, [3]), 5, 6)
     rows = job.result["takes"]
-    assert [row["settings"]["seed"] for row in rows] == [5, 6]
+    assert [row["shots"][2]["seed"] for row in rows] == [5, 6]
+    assert {row["settings"]["seed"] for row in rows} == {11}
     first, second = (read_video(folder / f"take_{n}" / "video.mp4").frames for n in (1, 2))
     assert np.array_equal(first[:13], second[:13]) and not np.array_equal(first[13:], second[13:])
     kinds = [record.content["kind"] for record in studio.outputs.of("me")]
