@@ -1,4 +1,4 @@
-"""Uses a running desk from a program: a scene of the puppet theatre becomes a video, and the video a scorecard.
+"""Uses a running desk from a program: a scene becomes a video, one shot of it is taken anew, and it gets a scorecard.
 
 python app.py &
 python examples/client.py http://127.0.0.1:7860
@@ -18,6 +18,7 @@ def main() -> None:
     )
     parser.add_argument("--storyboard", type=Path, help="a YAML or JSON file; a surprise if it is left out")
     parser.add_argument("--steps", type=int, help="denoising steps; the model's own number if left out")
+    parser.add_argument("--retake", type=int, metavar="SHOT", help="a shot, counted from 1, to make anew afterwards")
     parser.add_argument("-o", "--out", type=Path, default=Path("video.mp4"))
     options = parser.parse_args()
 
@@ -30,6 +31,11 @@ def main() -> None:
     video, made = desk.predict(storyboard, steps=options.steps, api_name="/storyboard_to_video")
     shutil.copyfile(video, options.out)
     print(f"{options.out}: {made['num_frames']} frames, seed {made['seed']}, cuts at {made['cuts']}")
+
+    if options.retake is not None:
+        video, made = desk.predict(handle_file(str(options.out)), shot=options.retake, api_name="/retake")
+        shutil.copyfile(video, options.out)
+        print(f"shot {options.retake} was taken anew with seed {made['seed']}; takes: {made['takes']}")
 
     card = desk.predict(handle_file(str(options.out)), api_name="/video_to_scorecard")
     for name, metric in card["metrics"].items():

@@ -21,13 +21,18 @@ def editor(value: dict[str, Any], world: dict[str, Any], model: str, functions: 
 
     world: what the guided picker offers and the limits that the editor keeps by itself. model: the name that the draft
     is reviewed for. Its script calls the functions `review_draft`, `parse_text`, `write_texts` and `surprise_me`.
-    Events: change, and submit for Ctrl+Enter.
+    An update of `made` says which finished video its shots may be kept of (see `tabs.own_scenes.linked`).
+    Events: change, submit for Ctrl+Enter, and retake and continue_video for what goes on from that video.
     """
-    return _component("editor", value, server_functions=functions, world=world, model=model)
+    return _component("editor", value, server_functions=functions, world=world, model=model, made=None)
 
 
 def stage(value: dict[str, Any]) -> gr.HTML:
-    """Shows a video that is waited for, made, or there; its value is what `desk.page.stage` describes."""
+    """Shows a video that is waited for, made, or there; its value is what `desk.page.stage` describes.
+
+    Events: retake, with the video's `id`, a `shot` and how many `takes`; use, with the `id` of takes and one `take`, 0
+    for none of them.
+    """
     return _component("stage", value)
 
 
@@ -54,7 +59,8 @@ def reel(value: dict[str, Any]) -> gr.HTML:
     return _component("reel", value)
 
 
-_PARTS = {"editor": ("editor_buttons", "editor_guide", "editor_dialogs")}  # scripts in files of their own
+# Scripts in files of their own
+_PARTS = {"editor": ("editor_buttons", "editor_guide", "editor_dialogs", "editor_link")}
 
 
 def _component(name: str, value: dict[str, Any], **options: Any) -> gr.HTML:

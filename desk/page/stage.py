@@ -47,7 +47,9 @@ def _plan(job: Job) -> Value:
 
 
 def finished(content: Value, folder: Path, note: str = "") -> Value:
-    """A video that is there: `content` as `studio.write_files` returned it, with its files served."""
+    """What is there: `content` as `studio.write_files` returned it, with its files served; or takes to choose from."""
+    if content.get("kind") == "takes":
+        return _takes(content, folder)
     stem = "".join(letter if letter.isalnum() else "_" for letter in content["title"]).strip("_")[:40] or "scene"
     shots = [
         {**shot, "video": served(folder / shot["video"], f"{stem}_{shot['video']}")} if shot.get("video") else shot
@@ -59,6 +61,7 @@ def finished(content: Value, folder: Path, note: str = "") -> Value:
     }
     return {
         **content,
+        "id": folder.name if content.get("kind") == "made" else None,
         "state": "done",
         "message": "",
         "note": note or content.get("note", ""),
@@ -67,13 +70,36 @@ def finished(content: Value, folder: Path, note: str = "") -> Value:
     }
 
 
-def scene_card(record: Record) -> Value:
-    """A finished video in a list of scenes."""
-    content = record.content
-    when = time.strftime("%H:%M", time.localtime(record.created))
+def _takes(content: Value, folder: Path) -> Value:
+    """Takes side by side: of each the shot that is new, or the whole video where several are."""
+    new, rows = content["retaken"], []
+    for number, take in enumerate(content["takes"], start=1):
+        file = take["shots"][new[0] - 1]["video"] if len(new) == 1 else take["files"]["video"]
+        video = served(folder / f"take_{number}" / file, f"take_{number}.mp4")
+        shot = take["shots"][new[0] - 1]
+        name = shot["take"] if len(new) == 1 else number
+        rows.append({"take": number, "name": name, "seed": shot["seed"], "video": video})
     return {
-        "id": record.id,
-        "name": content["title"],
-        "when": f"{when}, seed {content['settings']['seed']}",
-        "picture": content["shots"][0]["picture"],
+        "state": "done",
+        "id": folder.name,
+        "title": content["title"],
+        "note": content["note"],
+        "aspect": content["takes"][0]["aspect"],
+        "retaken": new,
+        "takes": rows,
     }
+
+
+def scene_card(record: Record) -> Value:
+    """A finished video, or takes to choose from, in a list of scenes."""
+    content, new = record.content, record.content.get("retaken")
+    when, of = time.strftime("%H:%M", time.localtime(record.created)), new and _shots(new)
+    if content["kind"] == "takes":
+        told, picture = f"{len(content['takes'])} takes of {of}", content["takes"][0]["shots"][new[0] - 1]["picture"]
+    else:
+        told, picture = f"{of} anew" if new else f"seed {content['settings']['seed']}", content["shots"][0]["picture"]
+    return {"id": record.id, "name": content["title"], "when": f"{when}, {told}", "picture": picture}
+
+
+def _shots(numbers: list[int]) -> str:
+    return f"shot{'s'[: len(numbers) > 1]} {', '.join(map(str, numbers))}"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from desk.scene import vocabulary
@@ -52,6 +54,25 @@ def to_storyboard(draft: Draft, limits: Limits) -> Storyboard:
     return storyboard
 
 
+@dataclass(frozen=True)
+class Link:
+    """How a draft goes with a finished video: its id, {shot of the draft: shot of the video} and which are locked."""
+
+    video: str | None
+    shots: dict[int, int]
+    locked: tuple[int, ...]
+
+
+def link_of(draft: Draft) -> Link:
+    """What a draft says about the finished video that it goes with; anything may be in it."""
+    shots = draft.get("shots") if isinstance(draft, dict) else None
+    rows = [shot if isinstance(shot, dict) else {} for shot in (shots if isinstance(shots, list) else [])]
+    origins = {number: row.get("origin") for number, row in enumerate(rows, start=1)}
+    origins = {number: origin for number, origin in origins.items() if type(origin) is int and origin >= 1}
+    locked = tuple(number for number in origins if rows[number - 1].get("locked") is True)
+    return Link(draft.get("made") if isinstance(draft, dict) else None, origins, locked)
+
+
 def parse(text: str, limits: Limits) -> Storyboard:
     """A storyboard from pasted text: YAML, JSON, or HoloCine's prompt string, whose cuts are then spread evenly.
 
@@ -68,6 +89,26 @@ def parse(text: str, limits: Limits) -> Storyboard:
         storyboard = Storyboard.from_yaml(text)
     limits.check_storyboard(storyboard)
     return storyboard
+
+
+def parse_more(text: str, film: Storyboard, limits: Limits) -> Storyboard:
+    """The storyboard of more shots after those of a film, which may leave out what it has in common with the film's.
+
+    Raises StoryboardError or LimitError in one sentence.
+    """
+    from holocine.continuing import load_more
+
+    if len(text) > limits.text_characters:
+        raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
+    with TemporaryDirectory() as folder:
+        prompt = ascii_tags(text).lstrip().lower().startswith("[global caption]")
+        path = Path(folder) / ("more.txt" if prompt else "more.yaml")
+        path.write_text(text, encoding="utf-8", errors="replace")
+        try:
+            return load_more(path, film)
+        except StoryboardError as error:
+            plain = str(error).replace(f"{path}: ", "").replace(str(path), "the storyboard")
+            raise StoryboardError(plain) from None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The desk for programs: storyboard to video and video to scorecard, for `gradio_client` and for MCP.
+"""The desk for programs: storyboard to video, retakes, continuations, video to scorecard; for `gradio_client` and MCP.
 
 Every function is an endpoint under its own name; its docstring is what programs, and models that use tools, are told.
 """
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from desk.scene import draft, vocabulary
-from desk.studio import screening
+from desk.studio import remakes, screening
 from desk.studio.jobs import Job
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
@@ -44,6 +44,18 @@ def build(studio: Studio) -> None:
     )
     gr.Button(**files).click(
         video_to_scorecard(studio), [video, asked], card, api_name="video_to_scorecard", concurrency_limit=None
+    )
+    shot, context = (gr.Number(value, label=label, **files) for value, label in ((1, "shot"), (2, "context")))
+    caption = gr.Textbox(None, label="caption", **files)
+    gr.Button(**files).click(
+        retake(studio), [video, shot, caption, seed, score], [made, facts], api_name="retake", concurrency_limit=None
+    )
+    gr.Button(**files).click(
+        continue_video(studio),
+        [video, storyboard, context, seed, score],
+        [made, facts],
+        api_name="continue_video",
+        concurrency_limit=None,
     )
     gr.api(plan_storyboard, api_name="plan_storyboard", concurrency_limit=None)
     gr.api(surprise, api_name="surprise", concurrency_limit=None)
@@ -82,12 +94,107 @@ def storyboard_to_video(studio: Studio):
             settings = Settings.of(model, limits, board, attention, steps, guidance, seed)
             job = studio.submit(secrets.token_urlsafe(24), board, settings, score)
             result = await _finished(studio, job, progress)
-        folder = studio.outputs.files / job.id
-        scores = {row["metric"]: row["number"] for row in result.get("scorecard", ()) if row["measured"]}
-        known = {name: result.get(name) for name in ("storyboard", "settings", "num_frames", "fps", "cuts", "detected")}
-        return str(folder / result["files"]["video"]), {**known, "seed": settings.seed, "scores": scores}
+        return _video(studio, job, result, settings)
 
     return storyboard_to_video
+
+
+def retake(studio: Studio):
+    """The endpoint that makes one shot of a video anew."""
+
+    async def retake(
+        video: str,
+        shot: float,
+        caption: str | None = None,
+        seed: float | None = None,
+        score: bool = True,
+        progress=gr.Progress(),  # noqa: B008  gradio finds the progress bar in the default
+    ) -> tuple[str, dict[str, Any]]:
+        """Make one shot of a finished video anew and keep all other shots as they are, frame for frame.
+
+        Args:
+            video: An MP4 that was made here or by the same model; it carries its storyboard and its settings inside.
+            shot: The number of the shot, counted from 1.
+            caption: New words for the shot; if left out, it is made from the same words with another seed.
+            seed: A whole number for the noise of the new take; drawn if left out.
+            score: Whether to look at the video, for detected cuts and scores, too.
+
+        Returns:
+            The MP4 with the new take, and what is known of it: seed of the take, takes of all shots, cuts, scores.
+        """
+        with _sentences():
+            source = _source(video)
+            number = _whole(shot, "shot")
+            captions = {number: caption} if caption and caption.strip() else {}
+            settings = remakes.settings_of(source, seed)
+            job = remakes.submit(
+                studio, secrets.token_urlsafe(24), remakes.retake(source, [number], captions), [settings], score
+            )
+            result = await _finished(studio, job, progress)
+        return _video(studio, job, result, settings)
+
+    return retake
+
+
+def continue_video(studio: Studio):
+    """The endpoint that makes more shots after the last of a video."""
+
+    async def continue_video(
+        video: str,
+        storyboard: str,
+        context: float = remakes.CONTEXT,
+        seed: float | None = None,
+        score: bool = True,
+        progress=gr.Progress(),  # noqa: B008  gradio finds the progress bar in the default
+    ) -> tuple[str, dict[str, Any]]:
+        """Make more shots after the last of a finished video; they see its last shots, which stay as they are.
+
+        Args:
+            video: An MP4 that was made here or by the same model; it carries its storyboard and its settings inside.
+            storyboard: The new shots as YAML or JSON (shots with caption and num_frames); the global caption and the
+                frames a second are those of the video if they are left out.
+            context: How many of the last shots the new ones see.
+            seed: A whole number for the noise of the new shots; drawn if left out.
+            score: Whether to look at the video, for detected cuts and scores, too.
+
+        Returns:
+            The MP4 of all shots, the old and the new, and what is known of it: seed, cuts, detected cuts, scores.
+        """
+        with _sentences():
+            source = _source(video)
+            settings = remakes.settings_of(source, seed)
+            limits = Limits.of(find(settings.model))
+            more = draft.parse_more(storyboard or "", source.storyboard, limits)
+            remake = remakes.continuation(source, more, limits, _whole(context, "context"))
+            job = remakes.submit(studio, secrets.token_urlsafe(24), remake, [settings], score)
+            result = await _finished(studio, job, progress)
+        return _video(studio, job, result, settings)
+
+    return continue_video
+
+
+def _source(video: str | None):
+    """A video that a program brought, to go on from; raises LimitError or `VideoError` in one sentence."""
+    if not video:
+        raise LimitError("there is no video; give one")
+    limits = Limits.of(find())
+    screening.check_upload(Path(video), limits)
+    return remakes.open_video(Path(video), limits)
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:
+        raise LimitError(f"the {name} is {value!r}, but has to be a whole number")
+    return int(value)
+
+
+def _video(studio: Studio, job: Job, result: dict[str, Any], settings: Settings) -> tuple[str, dict[str, Any]]:
+    """A finished video, and what is known of it."""
+    scores = {row["metric"]: row["number"] for row in result.get("scorecard", ()) if row["measured"]}
+    known = {name: result.get(name) for name in ("storyboard", "settings", "num_frames", "fps", "cuts", "detected")}
+    takes = [shot.get("take", 1) for shot in result["shots"]]
+    path = studio.outputs.files / job.id / result["files"]["video"]
+    return str(path), {**known, "seed": settings.seed, "takes": takes, "scores": scores}
 
 
 def video_to_scorecard(studio: Studio):

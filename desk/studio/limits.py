@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holocine.storyboard import Storyboard
@@ -33,6 +33,11 @@ class Limits:
     waiting: int = 24
     output_bytes: int = 4 * 2**30  # kept on disk for all visitors together; as much again of what they bring
     output_hours: float = 24.0
+
+    @property
+    def of_film(self) -> Limits:
+        """The limits of a video that was continued, which the model never sees whole."""
+        return replace(self, frames=4 * self.frames, shots=40)
 
     @classmethod
     def of(cls, model: Model) -> Limits:

@@ -7,8 +7,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,14 @@ from desk.studio.outputs import Outputs
 from desk.studio.preview import decode_frames, middle_frames, picture_url
 from desk.studio.scoring import Scorer, shown_scores, write_scorecard
 from desk.studio.settings import Settings
+from holocine.making import Making
 from holocine.storyboard import Storyboard
 from holocine.video import contact_sheet, visible_size, write_video
 
 if TYPE_CHECKING:
     from eval.evidence import Evidence
     from eval.request import Request
+    from holocine.keeping import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +40,39 @@ PREVIEW_SHARE = 0.1  # of the time that denoising takes
 holder = ModelHolder()  # beside the functions, since ZeroGPU's other process sees what is there when it is forked
 
 
-def _borrowed_seconds(storyboard: str, settings: dict[str, Any], stop_file: str) -> float:
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What a model made: frames (T, H, W, 3) uint8, its storyboard as run, and how many seconds what took.
+
+    latents: float32 (channels, latent frames, latent height, latent width); made_by: the fingerprint of their VAE.
+    """
+
+    frames: np.ndarray
+    storyboard: Storyboard
+    timings: dict[str, float]
+    latents: np.ndarray | None = None
+    made_by: str | None = None
+
+
+def _borrowed_seconds(
+    storyboard: str, settings: dict[str, Any], stop_file: str, kept: Sequence[dict[str, Any]] = ()
+) -> float:
     asked = Settings(**settings)
     return expected_seconds(Storyboard.from_json(storyboard), asked, find(asked.model).facts)
 
 
 @borrowed(duration=_borrowed_seconds)
-def generate(storyboard: str, settings: dict[str, Any], stop_file: str) -> Iterator[dict[str, Any]]:
-    """Make a video: yields {"step", "of", "previews"} at each step and at last {"frames", "storyboard", "timings"}.
+def generate(
+    storyboard: str, settings: dict[str, Any], stop_file: str, kept: Sequence[dict[str, Any]] = ()
+) -> Iterator[dict[str, Any]]:
+    """Make a video: yields {"step", "of", "previews"} at each step and at last the fields of `Made`.
 
-    storyboard: as JSON. settings: as of `Settings`. Stops after the running step, with `Stopped`, once `stop_file`
-    exists. Only plain data goes in and out, so this may run in another process.
+    storyboard: as JSON. settings: as of `Settings`. kept: shots that are given, each as `keeping.Kept` with arrays for
+    tensors. Stops after the running step, with `Stopped`, once `stop_file` exists. Only plain data goes in and out, so
+    this may run in another process.
     """
     events: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
-    thread = threading.Thread(target=_denoise, args=(storyboard, settings, Path(stop_file), events), daemon=True)
+    thread = threading.Thread(target=_denoise, args=(storyboard, settings, Path(stop_file), kept, events), daemon=True)
     thread.start()
     event = {}
     try:
@@ -65,7 +86,13 @@ def generate(storyboard: str, settings: dict[str, Any], stop_file: str) -> Itera
         thread.join()
 
 
-def _denoise(storyboard: str, settings: dict[str, Any], stop_file: Path, events: queue.SimpleQueue) -> None:
+def _denoise(
+    storyboard: str,
+    settings: dict[str, Any],
+    stop_file: Path,
+    kept: Sequence[dict[str, Any]],
+    events: queue.SimpleQueue,
+) -> None:
     try:
         pipeline = holder.take(settings["model"])
         from holocine.pipeline import Cancelled
@@ -88,16 +115,30 @@ def _denoise(storyboard: str, settings: dict[str, Any], stop_file: Path, events:
                 guidance_scale=settings["guidance"],
                 attention=settings["attention"],
                 seed=settings["seed"],
+                keep=[_given(shot, pipeline.vae) for shot in kept] or None,
                 callback_on_step_end=step_end,
             )
         except Cancelled:
             raise Stopped("Cancelled.") from None
         made = {"storyboard": output.storyboards[0].asked.to_json(), "timings": output.timings}
+        made |= {"latents": output.latents[0].float().cpu().numpy(), "made_by": output.made_by}
         events.put({"frames": output.frames[0], **made})
     except Exception as error:
         events.put(error)
     finally:
         events.put(None)
+
+
+def _given(shot: dict[str, Any], vae) -> Kept:
+    """A shot that is kept; its latents are left where another VAE made them, and its frames are encoded instead."""
+    import torch
+
+    from holocine.encoding import vae_fingerprint
+    from holocine.keeping import Kept
+
+    if shot["latents"] is None or shot["made_by"] != vae_fingerprint(vae):
+        return Kept(**{**shot, "latents": None, "made_by": None})
+    return Kept(**{**shot, "latents": torch.from_numpy(shot["latents"])})
 
 
 class _Previews:
@@ -129,26 +170,30 @@ class Studio:
         """Queue a video, to be scored if `score`; raises QueueFull if there is no room, and LimitError for a video that
         takes a GPU for longer than this Space may borrow one.
         """
+        self.check(storyboard, settings)
+        limits = Limits.of(find(settings.model))
+        return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings, score), limits.job_seconds)
+
+    def check(self, storyboard: Storyboard, settings: Settings) -> None:
+        """Make room for a video; raises LimitError for one that takes a GPU for longer than it may be borrowed."""
         if (seconds := most_seconds()) is not None:
             check_time(storyboard, settings, find(settings.model).facts, seconds)
         self.outputs.clean()
-        limits = Limits.of(find(settings.model))
-        return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings, score), limits.job_seconds)
 
     def _make(self, job: Job, storyboard: Storyboard, settings: Settings, score: bool) -> dict[str, Any]:
         """The work of a job; what it returns and leaves on disk is what `stage.finished` describes."""
         folder = self.outputs.new_folder(job.id)
         try:
             job.say(stage="model", **planned(storyboard.as_run()))
-            frames, board, timings = self.denoise(job, storyboard, settings, folder / "stop")
+            made = self.denoise(job, storyboard, settings, folder / "stop")
             job.say(stage="files")
-            content = write_files(folder, frames, board, settings, timings)
+            content = write_files(folder, made, settings)
         except BaseException:
             self.outputs.drop(job.id)
             raise
         self.outputs.keep(job.id, job.visitor, content)
         if score:
-            content |= self.score(job, folder, board, content)
+            content |= self.score(job, folder, made.storyboard, content)
             self.outputs.keep(job.id, job.visitor, content)
         return content
 
@@ -187,19 +232,31 @@ class Studio:
         card, evidence = self.scorer.score(video, request, stopped)
         return {"files": write_scorecard(folder, card, evidence), **shown_scores(card)}, evidence
 
-    def denoise(self, job: Job, storyboard: Storyboard, settings: Settings, stop_file: Path):
+    def denoise(
+        self,
+        job: Job,
+        storyboard: Storyboard,
+        settings: Settings,
+        stop_file: Path,
+        kept: Sequence[dict[str, Any]] = (),
+        context: int = 0,
+    ) -> Made:
+        """Make a video with the model, around shots that are `kept` as `generate` takes them; the job says how far.
+
+        context: how many shots at the beginning are no part of what is made, and not shown.
+        """
         begun = None
-        events = generate(storyboard.to_json(), asdict(settings), str(stop_file))
+        events = generate(storyboard.to_json(), asdict(settings), str(stop_file), kept)
         try:
             with job.stopped_by(stop_file.touch):
                 for event in events:
                     if "frames" in event:
-                        return event["frames"], Storyboard.from_json(event["storyboard"]).as_run(), event["timings"]
+                        return Made(**event | {"storyboard": Storyboard.from_json(event["storyboard"]).as_run()})
                     now = time.monotonic()
                     begun = begun or (event["step"], now)
                     steps_timed = event["step"] - begun[0]
                     left = (now - begun[1]) / steps_timed * (event["of"] - event["step"] + 1.5) if steps_timed else None
-                    said = {"previews": event["previews"]} if event["previews"] else {}
+                    said = {"previews": event["previews"][context:]} if event["previews"] else {}
                     stage = "denoise" if event["step"] < event["of"] else "decode"
                     job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)
         except (ValueError, OSError, Stopped):
@@ -231,27 +288,46 @@ def planned(storyboard: Storyboard) -> dict[str, Any]:
     }
 
 
-def write_files(
-    folder: Path, frames: np.ndarray, storyboard: Storyboard, settings: Settings, timings: dict[str, float]
-) -> dict[str, Any]:
-    """Write all that a visitor may take along, and return what the stage shows of it, files by their names.
+def write_files(folder: Path, made: Made, settings: Settings) -> dict[str, Any]:
+    """Write all that a visitor may take along, and return what the stage shows of it, files by their names."""
+    from holocine.latents_file import latents_path
 
-    storyboard: as run.
+    video, board = folder / "video.mp4", made.storyboard
+    told = {**asdict(settings), "seconds": round(sum(made.timings.values()), 2)}
+    making = Making.in_one_go(board.num_shots, settings.seed, made.made_by)
+    making = replace(making, latents=keep_latents(latents_path(video), made))
+    write_video(video, made.frames, board.fps, board, told, size=visible_size(made.frames), making=making)
+    return describe(folder, made, told)
+
+
+def keep_latents(path: Path, made: Made) -> str | None:
+    """Write the latents of a video beside it, for retakes and continuations; returns their digest."""
+    if made.latents is None:
+        return None
+    import torch
+
+    from holocine.latents_file import write_latents
+
+    return write_latents(path, torch.from_numpy(made.latents), made.made_by)
+
+
+def describe(folder: Path, made: Made, told: dict[str, Any]) -> dict[str, Any]:
+    """Write what goes with the video that lies in `folder`, and return what the stage shows of it.
+
+    told: the settings that made it, and the seconds that it took.
     """
-    size = visible_size(frames)
-    made = {**asdict(settings), "seconds": round(sum(timings.values()), 2)}
-    write_video(folder / "video.mp4", frames, storyboard.fps, storyboard, made, size=size)
-    contact_sheet(frames, storyboard, folder / "contact_sheet.png")
-    (folder / "storyboard.yaml").write_text(storyboard.asked.to_yaml(), encoding="utf-8")
-    content = planned(storyboard) | {"kind": "made"}
-    for number, (shot, span) in enumerate(zip(content["shots"], storyboard.shot_ranges, strict=True), start=1):
+    frames, board = made.frames, made.storyboard
+    contact_sheet(frames, board, folder / "contact_sheet.png")
+    (folder / "storyboard.yaml").write_text(board.asked.to_yaml(), encoding="utf-8")
+    content = planned(board) | {"kind": "made"}
+    for number, (shot, span) in enumerate(zip(content["shots"], board.shot_ranges, strict=True), start=1):
         shot["video"] = f"shot_{number:02d}.mp4"
         shot["picture"] = picture_url(frames[span[len(span) // 2]])
-    copy_shots(folder / "video.mp4", storyboard.shot_ranges, [folder / shot["video"] for shot in content["shots"]])
+    copy_shots(folder / "video.mp4", board.shot_ranges, [folder / shot["video"] for shot in content["shots"]])
     return {
         **content,
         "aspect": frames.shape[2] / frames.shape[1],
         "files": {"video": "video.mp4", "sheet": "contact_sheet.png", "storyboard": "storyboard.yaml"},
-        "storyboard": json.loads(storyboard.asked.to_json()),
-        "settings": made,
+        "storyboard": json.loads(board.asked.to_json()),
+        "settings": told,
     }

@@ -11,15 +11,14 @@ import gradio as gr
 
 from desk.page import components, stage
 from desk.scene import draft, vocabulary
-from desk.studio.jobs import Job
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import Model, find, model_names
-from desk.studio.outputs import Record
 from desk.studio.settings import ATTENTION, Settings
 from desk.studio.studio import Studio
 from desk.studio.wording import sentence
+from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
-from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal, watch
+from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal
 from holocine.storyboard import StoryboardError
 
 ATTENTION_WORDS = {
@@ -65,11 +64,16 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
             shown = components.scene_list(
                 {"title": "Examples", "scenes": [_example_card(example) for example in examples]}
             )
-            history = components.scene_list(_history([]))
+            history = components.scene_list(own_scenes.listed([]))
 
     asked = [editor, settings["model"], *(settings[name] for name in _SETTINGS), visitor]
-    seen = [screen, history, run, stop]
-    gr.on([run.click, editor.submit], _generate(studio), asked, seen, concurrency_limit=None, **QUIET)
+    seen = [screen, history, run, stop, editor]
+    lasting = {"concurrency_limit": None, **QUIET}
+    gr.on([run.click, editor.submit], _generate(studio), asked, seen, **lasting)
+    screen.retake(going_on.retake(studio), visitor, seen, **lasting)
+    screen.use(going_on.use_take(studio), visitor, seen, **lasting)
+    editor.retake(going_on.retake_changed(studio), [editor, visitor], seen, **lasting)
+    editor.continue_video(going_on.continue_video(studio), [editor, visitor], seen, **lasting)
     stop.click(cancel(studio), visitor, None, queue=False, **QUIET)
     shown.choose(_choose_example(examples), None, [editor, screen], **QUIET)
     restored = [editor, screen, *(settings[name] for name in _SETTINGS)]
@@ -195,21 +199,15 @@ def _generate(studio: Studio):
             review = draft.review(written, model, limits, attention)
             if not review.valid:
                 raise StoryboardError(review.findings[0].text)
-            job = studio.submit(known(visitor), storyboard, settings)
+            job = going_on.locked_job(studio, known(visitor), written, storyboard, settings)
+            job = job or studio.submit(visitor, storyboard, settings)
         except (ValueError, OSError) as error:
-            yield refusal(error), gr.skip(), gr.skip(), gr.skip()
+            yield refusal(error), *going_on.NOTHING
             return
-        async for update in _watch(studio, job, visitor):
+        async for update in own_scenes.follow(studio, job, visitor):
             yield update
 
     return generate
-
-
-async def _watch(studio: Studio, job: Job, visitor: str) -> AsyncIterator[tuple]:
-    """Updates of stage, history and the two buttons while a job goes on."""
-    async for value, buttons in watch(studio, job):
-        mine = gr.skip() if job.live else _history(studio.outputs.of(visitor))
-        yield value, mine, buttons["run"], buttons["stop"]
 
 
 # Examples, history and coming back
@@ -236,31 +234,23 @@ def _choose_example(examples: tuple[Example, ...]):
         example = known.get(str(event._data.get("id")))
         if example is None:
             return gr.skip(), gr.skip()
-        return draft.from_storyboard(example.storyboard), example.stage_value()
+        return {**gr.update(made=None), "value": draft.from_storyboard(example.storyboard)}, example.stage_value()
 
     return choose
-
-
-def _made(records: list[Record]) -> list[Record]:
-    return [record for record in records if record.content["kind"] == "made"]
-
-
-def _history(records: list[Record]) -> dict[str, Any]:
-    scenes = [stage.scene_card(record) for record in _made(records)]
-    return {"title": "Your scenes", "empty": "What you make is listed here, for you alone.", "scenes": scenes}
 
 
 def _choose_own(studio: Studio):
     def choose(visitor: str, event: gr.EventData) -> tuple:
         record = studio.outputs.find(event._data.get("id"), known(visitor))
-        if record is None or record.content["kind"] != "made":
+        if record is None or record.content["kind"] not in own_scenes.KINDS:
             gr.Warning("This scene is no longer kept.")
             return (gr.skip(),) * (2 + len(_SETTINGS))
-        storyboard, made = record.content["storyboard"], record.content["settings"]
+        content = record.content["takes"][0] if record.content["kind"] == "takes" else record.content
+        storyboard, made = content["storyboard"], content["settings"]
         restored = (made["attention"], made["steps"], made["guidance"], str(made["seed"]))
         size = f"{made['width']} x {made['height']}"
         return (
-            {"shots": [], **storyboard},
+            {**own_scenes.linked(record.id, record.content), "value": {"shots": [], **storyboard}},
             stage.finished(record.content, studio.outputs.files / record.id),
             *restored,
             size,
@@ -279,11 +269,12 @@ def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, se
             token = secrets.token_urlsafe(24)
         studio.outputs.clean()
         job = studio.jobs.of(token)
-        mine = _made(studio.outputs.of(token))
+        mine = own_scenes.own(studio.outputs.of(token))
         value = stage.finished(mine[0].content, studio.outputs.files / mine[0].id) if mine else gr.skip()
-        yield token, value, _history(mine), IDLE["run"], IDLE["stop"]
+        linked = own_scenes.linked(mine[0].id, mine[0].content) if mine else gr.skip()
+        yield token, value, own_scenes.listed(mine), IDLE["run"], IDLE["stop"], linked
         if job is not None and job.kind == "video":
-            async for update in _watch(studio, job, token):
+            async for update in own_scenes.follow(studio, job, token):
                 yield token, *update
 
     gr.context.Context.root_block.load(arrive, visitor, [visitor, *seen], concurrency_limit=None, **QUIET)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,10 @@ def _make(studio: Studio, job: Job, storyboard: Storyboard, versions: list[Setti
 
 
 def _make_one(studio: Studio, job: Job, folder: Path, storyboard: Storyboard, settings: Settings) -> dict[str, Any]:
-    frames, board, timings = studio.denoise(job, storyboard, settings, folder / "stop")
+    made = studio.denoise(job, storyboard, settings, folder / "stop")
     job.say(stage="files")
-    content = write_files(folder, frames, board, settings, timings)
-    return content | studio.score(job, folder, board, content)
+    content = write_files(folder, replace(made, latents=None), settings)
+    return content | studio.score(job, folder, made.storyboard, content)
 
 
 def vote(outputs: Outputs, record: Record, visitor: str, choice: Any) -> Record:

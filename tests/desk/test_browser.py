@@ -2,11 +2,13 @@
 
 import re
 from contextlib import suppress
+from io import BytesIO
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from holocine import Storyboard, read_storyboard, write_video
+from holocine import Storyboard, read_storyboard, read_video, write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
@@ -186,6 +188,78 @@ def test_an_edited_storyboard_becomes_a_video_with_its_cuts(visit, tmp_path):
     page.evaluate("document.querySelector('.stage video').pause()")
     stage_of(page).locator(".planned .segment").nth(2).click()
     page.wait_for_function(f"document.querySelector('.stage video').currentTime >= {29 / 12}")
+
+
+def video_frames(page):
+    """The frames of the video on the stage, as its file has them."""
+    url = stage_of(page).locator(".downloads a", has_text="Video").get_attribute("href")
+    return read_video(BytesIO(page.request.get(url).body())).frames
+
+
+def test_a_shot_gets_a_new_take_of_old_words_and_of_new_ones_and_locked_shots_stay(visit):
+    page = visit()
+    open_scene(page)
+    set_steps(page, 1)
+    generate(page)
+    first, before = video_frames(page), page.locator(".stage video").first.get_attribute("src")
+    page.get_by_role("button", name="Retake shot 2").click()
+    until_new_video(page, [before])
+    expect(stage_of(page).locator(".thumb").nth(1)).to_contain_text("take 2")
+    second = video_frames(page)
+    assert np.array_equal(first[:17], second[:17]) and not np.array_equal(first[17:], second[17:])
+    expect(page.locator(".scene-list").last.locator("button")).to_have_count(2)
+
+    page.locator(".editor .caption").nth(1).fill("Close-up of [character1] jumping. The camera is static.")
+    before = page.locator(".stage video").first.get_attribute("src")
+    expect(page.get_by_role("button", name="Make all anew")).to_be_visible()
+    page.get_by_role("button", name="Retake this shot").click()
+    until_new_video(page, [before])
+    expect(stage_of(page).locator(".thumb").nth(1)).to_have_attribute("title", re.compile("jumping"))
+    expect(page.get_by_role("button", name="Retake this shot")).to_have_count(0)
+
+    third = video_frames(page)
+    page.get_by_role("button", name="Lock shot 2", exact=True).click()
+    expect(page.get_by_role("button", name="Unlock shot 2")).to_have_attribute("aria-pressed", "true")
+    page.locator(".editor .caption").first.fill("Wide shot of [character1] standing still. The camera is static.")
+    generate(page)
+    fourth = video_frames(page)
+    assert np.array_equal(third[17:], fourth[17:]) and not np.array_equal(third[:17], fourth[:17])
+    page.get_by_role("button", name="Lock shot 1", exact=True).click()
+    page.locator("#generate").click()
+    expect(stage_of(page).locator(".status p")).to_contain_text("All shots are locked")
+
+
+def test_takes_lie_side_by_side_one_is_used_and_the_video_goes_on(visit):
+    page = visit()
+    open_scene(page)
+    set_steps(page, 1)
+    generate(page)
+    first = video_frames(page)
+    page.get_by_role("radio", name="Four takes").click()
+    page.get_by_role("button", name="Retake shot 1").click()
+    takes = stage_of(page).locator(".take")
+    expect(takes).to_have_count(4, timeout=LONG)
+    assert all(box["height"] >= 44 for box in (b.bounding_box() for b in takes.get_by_role("button").all()))
+    page.reload()
+    until_ready(page)
+    expect(takes).to_have_count(4)
+    page.locator(".scene-list").last.locator("button").first.click()
+    expect(page.locator(".editor .title")).to_have_value("A short walk")
+    page.get_by_role("button", name="Use take 3").click()
+    expect(takes).to_have_count(0)
+    until_done(page)
+    expect(stage_of(page).locator(".thumb").first).to_contain_text("take 3")
+    used = video_frames(page)
+    assert np.array_equal(first[17:], used[17:]) and not np.array_equal(first[:17], used[:17])
+
+    before = page.locator(".stage video").first.get_attribute("src")
+    page.locator(".editor .add").click()
+    page.locator(".editor .caption").last.fill("Insert shot of the empty stage. The camera is static.")
+    page.get_by_role("button", name="Continue this video").click()
+    until_new_video(page, [before])
+    expect(stage_of(page).locator(".thumb")).to_have_count(3)
+    film = video_frames(page)
+    assert len(film) == 53 and np.array_equal(film[:33], used)
 
 
 def test_cancel_stops_and_the_next_video_is_made(visit):

@@ -1,5 +1,5 @@
 // The storyboard editor. Its value is a draft {title, global_caption, fps, seed, negative_prompt, shots: [{caption,
-// num_frames}]}; the server only hears of it and reviews it, so that typing and dragging never wait.
+// num_frames, origin, locked}], made}; the server only hears of it and reviews it, so that typing and dragging never wait.
 // Inside, a shot's length is in latent frames: a scene of n of them has 4n - 3 frames, and every cut falls on 4t + 1.
 
 const root = element.querySelector('.editor');
@@ -15,6 +15,7 @@ let review = null;
 let notices = [];
 let lastCaption = null;
 let openGuide = null;
+let made = props.made || null; // the finished video that shots may be kept of, see editor_link.js
 
 function read(draft) {
   const shots = (draft && draft.shots) || [];
@@ -23,6 +24,7 @@ function read(draft) {
     fps: (draft && draft.fps) || 12, seed: draft ? draft.seed : null, negative_prompt: draft ? draft.negative_prompt : null,
     shots: shots.map((shot) => ({
       key: nextKey++, caption: shot.caption || '', length: Math.max(1, Math.ceil((shot.num_frames || FRAMES * NEW_SHOT) / FRAMES)),
+      origin: shot.origin || null, locked: Boolean(shot.locked),
     })),
   };
 }
@@ -36,8 +38,10 @@ const seconds = (frames) => (frames / scene.fps).toFixed(1) + ' s';
 function draft() {
   return {
     title: scene.title, global_caption: scene.global_caption, fps: scene.fps, seed: scene.seed,
-    negative_prompt: scene.negative_prompt,
-    shots: scene.shots.map((shot, index) => ({ caption: shot.caption, num_frames: framesOf(index) })),
+    negative_prompt: scene.negative_prompt, ...(made ? { made: made.id } : {}),
+    shots: scene.shots.map(({ caption, origin, locked }, index) => ({
+      caption, num_frames: framesOf(index), ...(made && origin ? { origin } : {}), ...(made && origin && locked ? { locked } : {}),
+    })),
   };
 }
 
@@ -45,6 +49,7 @@ let pause = null;
 function commit() {
   clearTimeout(pause);
   pause = null;
+  showLinks();
   const now = draft();
   if (JSON.stringify(now) === JSON.stringify(props.value)) return;
   props.value = now;
@@ -62,6 +67,7 @@ function remember() {
 }
 function replace(value, said = []) {
   scene = read(value);
+  link();
   notices = said;
   openGuide = null;
   show();
@@ -115,6 +121,7 @@ function takeBack() {
   if (!undo.length) return;
   const before = JSON.parse(undo.pop());
   scene = read(before);
+  link();
   show();
   commit();
 }
@@ -180,11 +187,12 @@ function shotRow(shot, index) {
           iconButton('Longer', 'plus', () => lengthen(index, 1), { class: 'icon-button longer' })),
         theatre ? button('Guide', 'guide', () => { openGuide = openGuide === shot.key ? null : shot.key; showGuides(); }, { class: 'quiet guide-toggle', 'aria-expanded': 'false' }) : null,
         node('span', { class: 'spring' }),
+        iconButton(`Lock shot ${n}`, 'unlocked', () => toggleLock(index), { class: 'icon-button lock', hidden: true, 'aria-pressed': 'false' }),
         iconButton(`Move shot ${n} up`, 'up', () => moveShot(index, -1), { class: 'icon-button move-up', disabled: index === 0 }),
         iconButton(`Move shot ${n} down`, 'down', () => moveShot(index, 1), { class: 'icon-button move-down', disabled: index === last }),
         iconButton(`Duplicate shot ${n}`, 'copy', () => copyShot(index), { class: 'icon-button duplicate', disabled: scene.shots.length >= mostShots }),
         iconButton(`Delete shot ${n}`, 'bin', () => removeShot(index), { class: 'icon-button delete', disabled: scene.shots.length === 1 })),
-      node('div', { class: 'guide' })));
+      node('div', { class: 'guide' }), node('div', { class: 'offer' })));
 }
 
 // The timeline: segments to scale, a slider on every cut
@@ -207,6 +215,7 @@ function showLengths() {
     row.querySelector('.longer').disabled = numFrames() + FRAMES > mostFrames;
   });
   root.querySelector('.undo').disabled = !undo.length;
+  showLinks();
 }
 
 function cutHandle(cut, at, total) {
@@ -311,8 +320,15 @@ watch('value', () => {
   scene = read(props.value);
   notices = [];
   openGuide = null;
+  link();
   show();
+  commit();
   askForReview();
+});
+watch('made', () => {
+  made = props.made || null;
+  link();
+  commit();
 });
 watch('model', askForReview);
 watch('world', () => {

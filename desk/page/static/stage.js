@@ -1,9 +1,11 @@
 // The stage: what is being made or was made. Its value comes from the server; files in it have a `url`.
-// {state, message, title, fps, num_frames, cuts, shots, aspect, files, progress, detected, scorecard, settings, note}
+// {state, id, message, title, fps, num_frames, cuts, shots, aspect, files, progress, detected, scorecard, settings, note}
+// A video with an `id` can be gone on from. Takes to choose from are {state, id, title, aspect, note, retaken, takes}.
 
 const root = element.querySelector('.stage');
-const parts = partsOf(root, ['screen', 'status', 'lanes', 'shots', 'facts', 'downloads', 'card']);
+const parts = partsOf(root, ['screen', 'status', 'lanes', 'shots', 'again', 'facts', 'downloads', 'card']);
 let video = null, loaded = null, drawn = '', playhead = null;
+let takes = 1; // of the next retake
 
 const seconds = (frames, fps) => (frames / fps).toFixed(1) + ' s';
 const percent = (frame, total) => (100 * frame) / total;
@@ -15,11 +17,12 @@ function show() {
   root.style.setProperty('--aspect', value.aspect || 1.75);
   showScreen(value);
   showStatus(value);
-  const layout = JSON.stringify([value.shots, value.detected, value.num_frames, value.fps, value.files, value.scorecard, value.settings, value.note]);
+  const layout = JSON.stringify([value.state === 'done', value.id, value.shots, value.detected, value.num_frames, value.fps, value.files, value.scorecard, value.settings, value.note]);
   if (layout !== drawn) {
     drawn = layout;
     showLanes(value);
     showShots(value);
+    showAgain(value);
     showFacts(value);
     showDownloads(value);
     showCard(value);
@@ -28,6 +31,8 @@ function show() {
 }
 
 function showScreen(value) {
+  root.classList.toggle('choosing', Boolean(value.takes));
+  if (value.takes) { showTakes(value); return; }
   const url = value.files && value.files.video && value.files.video.url;
   if (url) {
     if (loaded === url) return;
@@ -39,6 +44,7 @@ function showScreen(value) {
     return;
   }
   loaded = video = null;
+  const first = (value.progress && value.progress.first_preview) || 1;
   const pictures = (value.progress && value.progress.previews) || [];
   if (pictures.length) {
     const images = [...parts.screen.querySelectorAll('.previews img')];
@@ -46,7 +52,7 @@ function showScreen(value) {
     else {
       const columns = pictures.length < 3 ? pictures.length : Math.ceil(Math.sqrt(pictures.length));
       parts.screen.replaceChildren(node('div', { class: 'previews', style: `--columns:${columns}` },
-        ...pictures.map((src, index) => node('figure', {}, node('img', { src, alt: `Preview of shot ${index + 1}` }), node('figcaption', { text: index + 1 })))));
+        ...pictures.map((src, index) => node('figure', {}, node('img', { src, alt: `Preview of shot ${first + index}` }), node('figcaption', { text: first + index })))));
     }
     return;
   }
@@ -61,17 +67,19 @@ function statusText({ state, message, progress = {} }) {
     return left ? `${turn}, about ${duration(left)}.` : `${turn}.`;
   }
   if (state === 'running') {
-    const { stage, step, of, seconds_left: left } = progress;
+    const { stage, step, of, seconds_left: left, take, takes: count } = progress;
     if (progress.stopping) return 'Stopping after this step.';
-    if (stage === 'denoise') return `Step ${step} of ${of}${left ? `, about ${duration(left)} left` : ''}.`;
-    return { model: 'Loading the model and reading the text.', decode: 'Turning latents into pictures.', files: 'Writing the files.', score: 'Looking at the video: cuts, characters and text.' }[stage] || 'Starting.';
+    const which = take ? `Take ${take} of ${count}: ` : '', forIt = take ? ' for it' : '';
+    if (stage === 'denoise') return `${which}${take ? 's' : 'S'}tep ${step} of ${of}${left ? `, about ${duration(left)} left${forIt}` : ''}.`;
+    return which + { model: 'Loading the model and reading the text.', decode: 'Turning latents into pictures.', files: 'Writing the files.', score: 'Looking at the video: cuts, characters and text.' }[stage] || 'Starting.';
   }
   return message || '';
 }
 
 function showStatus(value) {
   const { progress = {} } = value;
-  const share = value.state === 'running' ? { model: 0.02, decode: 0.95, files: 0.98, score: 0.99 }[progress.stage] ?? (0.02 + (0.93 * (progress.step || 0)) / (progress.of || 1)) : 0;
+  const part = { model: 0.02, decode: 0.95, files: 0.98, score: 0.99 }[progress.stage] ?? (0.02 + (0.93 * (progress.step || 0)) / (progress.of || 1));
+  const share = value.state === 'running' ? ((progress.take || 1) - 1 + part) / (progress.takes || 1) : 0;
   if (!parts.status.firstChild) parts.status.append(node('i', { class: 'bar' }, node('b')), node('p'));
   parts.status.querySelector('b').style.width = `${100 * share}%`;
   const text = statusText(value), line = parts.status.querySelector('p');
@@ -118,15 +126,52 @@ function follow(value) {
 }
 
 function showShots(value) {
-  const { shots = [], fps } = value;
-  parts.shots.replaceChildren(...shots.filter((shot) => shot.picture).map((shot, index) => node('button', {
+  const { shots = [], fps } = value, retakes = canRetake(value);
+  const thumb = (shot, index) => node('button', {
     type: 'button', class: 'thumb', onclick: () => jump(shot.first, fps), title: shot.caption, 'aria-label': `Play shot ${index + 1}: ${shot.caption}`,
-  }, node('img', { src: shot.picture, alt: '' }), node('span', {}, node('b', { text: index + 1 }), ` ${seconds(shot.last + 1 - shot.first, fps)}`))));
+  }, node('img', { src: shot.picture, alt: '' }), node('span', {}, node('b', { text: index + 1 }), ` ${seconds(shot.last + 1 - shot.first, fps)}${shot.take > 1 ? `, take ${shot.take}` : ''}`));
+  const again = (index) => node('button', { type: 'button', class: 'outlined retake', text: 'Retake', 'aria-label': `Retake shot ${index + 1}`, onclick: () => trigger('retake', { id: value.id, shot: index + 1, takes }) });
+  parts.shots.replaceChildren(...shots.filter((shot) => shot.picture).map((shot, index) => node('div', {}, thumb(shot, index), retakes ? again(index) : null)));
+}
+
+// Retakes, and takes to choose from
+
+const canRetake = (value) => value.state === 'done' && Boolean(value.id) && (value.shots || []).length > 1;
+const COUNTS = { 1: 'One take', 4: 'Four takes' };
+
+function showAgain(value) {
+  if (!canRetake(value)) { parts.again.replaceChildren(); return; }
+  const choose = (count) => { takes = count; showAgain(value); parts.again.querySelector('[aria-checked=true]').focus(); };
+  const move = (event) => { if (/^Arrow/.test(event.key)) { event.preventDefault(); choose(takes === 1 ? 4 : 1); } };
+  const choices = Object.entries(COUNTS).map(([count, text]) => node('button', {
+    type: 'button', role: 'radio', 'aria-checked': String(takes === +count), tabindex: takes === +count ? 0 : -1, text, onclick: () => choose(+count), onkeydown: move,
+  }));
+  parts.again.replaceChildren(
+    node('div', { class: 'segmented', role: 'radiogroup', 'aria-label': 'Takes of a shot' }, ...choices),
+    node('p', { text: 'A retake makes one shot anew from the same words. The other shots stay as they are.' }));
+}
+
+function showTakes(value) {
+  const key = `takes ${value.id}`;
+  if (loaded === key) return;
+  loaded = key;
+  video = null;
+  const use = (take, text, kind, name) => node('button', { type: 'button', class: kind, text, 'aria-label': name ? `Use take ${name}` : text, onclick: () => trigger('use', { id: value.id, take }) });
+  const box = ({ take, name, seed, video: file }) => {
+    const shown = node('video', { src: file.url, controls: true, loop: true, muted: true, autoplay: true, playsinline: true, 'aria-label': `Take ${name}` });
+    shown.muted = true;
+    return node('div', { class: 'take' }, shown, node('p', {}, node('b', { text: `Take ${name}` }), ` seed ${seed}`), use(take, 'Use this one', 'outlined first', name));
+  };
+  const shots = value.retaken, which = `shot${shots.length > 1 ? 's' : ''} ${shots.join(', ')}`;
+  parts.screen.replaceChildren(
+    node('div', { class: 'takes-head' }, node('h3', { text: `Which take of ${which}?` }), use(0, 'Keep it as it was', 'outlined')),
+    node('div', { class: 'takes' }, ...value.takes.map(box)));
 }
 
 function showFacts(value) {
   const made = value.settings;
   const facts = made ? [['Seed', made.seed], ['Steps', made.steps], ['Guidance', made.guidance], ['Attention', made.attention], ['Size', `${made.width} × ${made.height}`], ['Made in', `${made.seconds} s`]] : [];
+  (value.shots || []).forEach((shot, index) => { if (shot.take > 1) facts.push([`Shot ${index + 1}`, `take ${shot.take}, seed ${shot.seed}`]); });
   parts.facts.replaceChildren(...(value.note ? [node('p', { class: 'note', text: value.note })] : []), ...facts.filter(([, fact]) => fact != null).map(([name, fact]) => node('span', {}, `${name} `, node('b', { text: fact }))));
 }
 

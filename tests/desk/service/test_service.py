@@ -12,7 +12,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from desk.load import load
-from holocine import Storyboard, read_storyboard, write_video
+from holocine import Storyboard, read_storyboard, read_video, write_video
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,17 +25,18 @@ def client(quick_desk):
 def test_the_example_client_makes_and_scores_a_video(quick_desk, storyboard, tmp_path):
     (tmp_path / "scene.yaml").write_text(storyboard.to_yaml())
     script = [sys.executable, ROOT / "examples" / "client.py", quick_desk.url, "-o", tmp_path / "x.mp4"]
-    ran = subprocess.run(
-        [*script, "--storyboard", tmp_path / "scene.yaml", "--steps", "2"], capture_output=True, text=True, timeout=300
-    )
+    options = ["--storyboard", tmp_path / "scene.yaml", "--steps", "2", "--retake", "2"]
+    ran = subprocess.run([*script, *options], capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
     assert "17 frames, seed 11, cuts at [5, 13]" in ran.stdout and "sca " in ran.stdout
+    assert "shot 2 was taken anew" in ran.stdout and "takes: [1, 2, 1]" in ran.stdout
     assert read_storyboard(tmp_path / "x.mp4") == storyboard
 
 
 def test_endpoints_have_names_types_and_descriptions(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/storyboard_to_video", "/video_to_scorecard", "/plan_storyboard", "/surprise"}
+    videos = {"/storyboard_to_video", "/retake", "/continue_video"}
+    assert set(endpoints) == videos | {"/video_to_scorecard", "/plan_storyboard", "/surprise"}
     assert all(endpoint["description"] for endpoint in endpoints.values())
     parameters = {p["parameter_name"]: p for p in endpoints["/storyboard_to_video"]["parameters"]}
     assert list(parameters) == ["storyboard", "attention", "steps", "guidance", "seed", "score"]
@@ -48,6 +49,24 @@ def test_models_that_use_tools_find_them(quick_desk):
     made = next(tool for name, tool in named.items() if name.endswith("storyboard_to_video"))
     assert "all shots together" in made["description"]
     assert "storyboard" in made["inputSchema"]["properties"]
+
+
+def test_a_video_is_continued_and_what_cannot_be_gone_on_from_is_a_sentence(client, storyboard, tmp_path):
+    video, _ = client.predict(storyboard.to_json(), score=False, api_name="/storyboard_to_video")
+    more = "shots: [{caption: A door., num_frames: 8}]"
+    film, made = client.predict(handle_file(video), storyboard=more, score=False, api_name="/continue_video")
+    assert made["num_frames"] == 25 and made["cuts"] == [5, 13, 17]
+    assert np.array_equal(read_video(film).frames[:17], read_video(video).frames)
+    write_video(tmp_path / "foreign.mp4", read_video(video).frames, 16)
+    for file, name, options, says in [
+        (video, "/retake", {"shot": 9}, "There is no shot 9: the scene has 3"),
+        (video, "/retake", {"shot": 1.5}, "The shot is 1.5"),
+        (tmp_path / "foreign.mp4", "/retake", {"shot": 1}, "The video has no storyboard in it"),
+        (video, "/continue_video", {"storyboard": "shots: 3"}, "^Shots should be a list"),
+        (video, "/continue_video", {"storyboard": more, "context": 0}, "see at least one shot"),
+    ]:
+        with pytest.raises(AppError, match=says):
+            client.predict(handle_file(str(file)), **options, api_name=name)
 
 
 def test_a_surprise_is_a_storyboard_and_a_plan_says_what_it_costs(client, storyboard):

@@ -1,0 +1,340 @@
+"""Goes on from a finished video: new takes of some of its shots, the scene anew around locked ones, more shots."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from desk.studio.jobs import Job, Stopped
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import find, model_names
+from desk.studio.outputs import Record
+from desk.studio.settings import MOST_SEED, Settings
+from desk.studio.studio import Made, Studio, describe, keep_latents, planned
+from holocine.decoding import VideoError
+from holocine.keeping import KeepError, check_shot
+from holocine.making import Making, Take
+from holocine.storyboard import Storyboard
+
+if TYPE_CHECKING:
+    from holocine.source import Source
+
+MOST_TAKES = 4
+CONTEXT = 2  # shots that a continuation sees
+
+
+@dataclass(frozen=True, eq=False)
+class Remake:
+    """What is to be made of a finished video.
+
+    source: it, as `holocine.source.open_source` found it. film: the storyboard of the video that comes out, as run.
+    kept: {shot of the film: shot of the source} that is taken over as it is; retaken: the same for shots that are made
+    anew. scene: the storyboard that the model is given; seen: {shot of the scene: shot of the source} that it is given
+    finished. All from 1. anew: whether it is a scene of its own, with its own seed, and not the source's.
+    """
+
+    source: Source
+    film: Storyboard
+    kept: Mapping[int, int]
+    retaken: Mapping[int, int]
+    scene: Storyboard
+    seen: Mapping[int, int]
+    anew: bool = False
+
+    @property
+    def continues(self) -> bool:
+        """Whether the model makes shots after the last, and is not given the whole film."""
+        return self.scene is not self.film
+
+
+def open_video(path: Path, limits: Limits) -> Source:
+    """A video to go on from; raises `VideoError` or LimitError in one sentence that does not name the file."""
+    from holocine.source import open_source
+
+    try:
+        source = open_source(path)
+    except VideoError as error:
+        raise VideoError(str(error).replace(str(path), "the video")) from None
+    limits.of_film.check_storyboard(source.storyboard)
+    return source
+
+
+def settings_of(source: Source, seed: int | None = None) -> Settings:
+    """How a video was made, to go on in the same way, with another seed: drawn if it is None.
+
+    Raises LimitError for a video of another model than those of this desk, or of a size that it does not make.
+    """
+    told = source.settings
+    name = told.get("model", model_names()[0])
+    if name not in model_names():
+        raise LimitError(
+            f"the video was made by the model {str(name)[:80]!r}, which is not offered here: "
+            f"go on from a video of {' or '.join(model_names())}"
+        )
+    model = find(name)
+    return Settings.of(
+        model,
+        Limits.of(model),
+        source.storyboard,
+        attention=told.get("attention"),
+        steps=told.get("steps", told.get("num_inference_steps")),
+        guidance=told.get("guidance", told.get("guidance_scale")),
+        seed=secrets.randbelow(MOST_SEED) if seed is None else seed,
+        height=told.get("height", source.size[1]),
+        width=told.get("width", source.size[0]),
+    )
+
+
+def retake(source: Source, shots: Sequence[int], captions: Mapping[int, str] | None = None) -> Remake:
+    """New takes of shots (from 1), with other captions if so wished; raises `KeepError` or StoryboardError."""
+    from holocine.retaking import shots_to_retake, with_captions
+
+    chosen = shots_to_retake(source.storyboard, shots)
+    film = with_captions(source.storyboard, captions or {})
+    kept = {shot: shot for shot in range(1, film.num_shots + 1) if shot not in chosen}
+    return Remake(source, film, kept, {shot: shot for shot in chosen}, film, kept)
+
+
+def around_locked(
+    source: Source, storyboard: Storyboard, locked: Mapping[int, int], known: Mapping[int, int]
+) -> Remake:
+    """The scene anew, but for locked shots: {shot of the storyboard: shot of the source}, from 1.
+
+    known: the same for shots that are not locked but were in the source. Raises `KeepError` in one sentence.
+    """
+    film = storyboard.as_run()
+    if not locked:
+        raise KeepError("no shot is locked, so nothing of the video is kept")
+    if len(locked) == film.num_shots:
+        raise KeepError("all shots are locked, so there is nothing to make: unlock one")
+    if film.fps != source.storyboard.fps:
+        raise KeepError(
+            f"locked shots have {source.storyboard.fps:g} frames a second and the scene {film.fps:g}: unlock them, or "
+            f"give the scene {source.storyboard.fps:g}"
+        )
+    for shot, origin in locked.items():
+        check_shot(origin, source.storyboard)
+        before, now = source.storyboard.shots[origin - 1].num_frames, film.shots[shot - 1].num_frames
+        if before != now:
+            raise KeepError(
+                f"shot {shot} of {film.num_shots}: it is locked with {before} frames, but has {now} now: "
+                "unlock it, or give it its length back"
+            )
+    found = {shot: origin for shot, origin in known.items() if 1 <= origin <= source.storyboard.num_shots}
+    return Remake(source, film, locked, found, film, locked, anew=True)
+
+
+def continuation(source: Source, more: Storyboard, limits: Limits, context: int = CONTEXT) -> Remake:
+    """More shots after the last, which see the last `context` shots.
+
+    Raises `KeepError`, StoryboardError or LimitError in one sentence.
+    """
+    from holocine.continuing import plan_continuation
+
+    count = source.storyboard.num_shots
+    if context < 1:
+        raise KeepError(f"context is {context}, but the new shots have to see at least one shot: give 1 or more")
+    plan = plan_continuation(source.storyboard, more, range(max(1, count - context + 1), count + 1))
+    limits.check_storyboard(plan.scene)
+    limits.of_film.check_storyboard(plan.film)
+    kept = {shot: shot for shot in range(1, count + 1)}
+    return Remake(source, plan.film, kept, {}, plan.scene, dict(enumerate(plan.context, start=1)))
+
+
+def check_same(source: Source, settings: Settings) -> None:
+    """Raise LimitError if a scene is to be made by another model, or in another size, than the shots that are kept."""
+    before, unlock = settings_of(source), "unlock the shots, or choose"
+    if before.model != settings.model:
+        raise LimitError(f"the locked shots are of the model {before.model}, not {settings.model}: {unlock} that")
+    if (before.width, before.height) != (settings.width, settings.height):
+        raise LimitError(
+            f"the locked shots have {before.width} x {before.height} pixels, not {settings.width} x {settings.height}: "
+            f"{unlock} that size"
+        )
+
+
+def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Settings], score: bool = True) -> Job:
+    """Queue takes, one for each of the settings; raises QueueFull or LimitError in one sentence.
+
+    One take becomes a video of the visitor's. Of several the visitor chooses; they are scored when they are chosen.
+    """
+    if not 1 <= len(settings) <= MOST_TAKES:
+        raise LimitError(f"{len(settings)} takes are asked for, but this desk makes 1 to {MOST_TAKES}")
+    for one in settings:
+        studio.check(remake.scene, one)
+    seconds = len(settings) * Limits.of(find(settings[0].model)).job_seconds
+    work = _one if len(settings) == 1 else _several
+    return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds)
+
+
+def takes(settings: Settings, count: int) -> list[Settings]:
+    """Settings of so many takes: the same with seeds that follow one another."""
+    return [replace(settings, seed=settings.seed + take) for take in range(count)]
+
+
+def _one(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settings], score: bool) -> dict[str, Any]:
+    folder = studio.outputs.new_folder(job.id)
+    try:
+        job.say(stage="model", **planned(remake.film))
+        made, content = _make(studio, job, _with_pictures(remake), settings[0], folder, 1)
+    except BaseException:
+        studio.outputs.drop(job.id)
+        raise
+    studio.outputs.keep(job.id, job.visitor, content)
+    if score:
+        content |= studio.score(job, folder, made.storyboard, content)
+        studio.outputs.keep(job.id, job.visitor, content)
+    return content
+
+
+def _several(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settings], score: bool) -> dict[str, Any]:
+    """Takes to choose from, each in a folder of its own; those that are there when the job is cancelled are kept."""
+    folder, rows, note = studio.outputs.new_folder(job.id), [], ""
+    try:
+        job.say(stage="model", takes=len(settings), **planned(remake.film))
+        remake = _with_pictures(remake)
+        for number, one in enumerate(settings, start=1):
+            try:
+                job.say(stage="model", take=number, step=0)
+                own = folder / f"take_{number}"
+                own.mkdir()
+                rows.append(_make(studio, job, remake, one, own, number)[1])
+            except Stopped:
+                if not rows:
+                    raise
+                shutil.rmtree(folder / f"take_{number}", ignore_errors=True)
+                note = f"Cancelled: {len(rows)} of {len(settings)} takes are there."
+                break
+    except BaseException:
+        studio.outputs.drop(job.id)
+        raise
+    content = planned(remake.film) | {"kind": "takes", "retaken": sorted(remake.retaken), "takes": rows, "note": note}
+    content["source"] = remake.source.path.parent.name
+    studio.outputs.keep(job.id, job.visitor, content)
+    return content
+
+
+def _with_pictures(remake: Remake) -> Remake:
+    """The same with the source's frames and, where they are kept, latents."""
+    from holocine.source import read_source
+
+    return replace(remake, source=read_source(remake.source.path))
+
+
+def _make(
+    studio: Studio, job: Job, remake: Remake, settings: Settings, folder: Path, take: int
+) -> tuple[Made, dict[str, Any]]:
+    context = len(remake.seen) if remake.continues else 0
+    job.say(first_preview=1 + (remake.source.storyboard.num_shots if remake.continues else 0))
+    made = studio.denoise(job, remake.scene, settings, folder / "stop", _kept(remake), context)
+    job.say(stage="files")
+    made = _whole(remake, made)
+    told = {**asdict(settings), "seconds": round(sum(made.timings.values()), 2)}
+    if not remake.anew:
+        told["seed"] = remake.source.settings.get("seed", remake.source.storyboard.seed)
+    making = _write(remake, made, settings, told, folder, take)
+    content = describe(folder, made, told)
+    for shot, one in zip(content["shots"], making.takes, strict=True):
+        shot |= {"take": one.number, "seed": one.seed}
+    return made, content | {"retaken": sorted(set(range(1, made.storyboard.num_shots + 1)) - set(remake.kept))}
+
+
+def _kept(remake: Remake) -> list[dict[str, Any]]:
+    """What the model is given of the source, as `studio.generate` takes it.
+
+    A continuation sees frames alone: its first shot begins a scene, and what it was before is no latent frame of that.
+    """
+    source, found = remake.source, []
+    layout = source.storyboard.layout(1, 1)
+    for shot, origin in remake.seen.items():
+        span, wanted = source.storyboard.shot_ranges[origin - 1], remake.scene.shots[shot - 1].num_frames
+        start, length = layout.shot_starts[origin - 1], layout.shot_lengths[origin - 1]
+        usable = source.latents is not None and not remake.continues
+        latents = source.latents[:, start : start + length].numpy() if usable else None
+        frames = source.frames[span.start : span.start + wanted]
+        made_by = source.making.vae if usable else None
+        found.append({"shot": shot, "latents": latents, "frames": frames, "made_by": made_by, "fps": remake.scene.fps})
+    return found
+
+
+def _whole(remake: Remake, made: Made) -> Made:
+    """What was made, as the whole film: a continuation's new shots after the source's."""
+    if not remake.continues:
+        return replace(made, storyboard=remake.film)
+    from holocine.timeline import FRAMES_PER_LATENT
+
+    source, new = remake.source, remake.film.num_frames - remake.source.storyboard.num_frames
+    latents = None
+    if source.latents is not None and made.latents is not None and source.making.vae == made.made_by:
+        latents = np.concatenate([source.latents.numpy(), made.latents[:, -(new // FRAMES_PER_LATENT) :]], axis=1)
+    return replace(
+        made, frames=np.concatenate([source.frames, made.frames[-new:]]), storyboard=remake.film, latents=latents
+    )
+
+
+def _write(remake: Remake, made: Made, settings: Settings, told: dict[str, Any], folder: Path, take: int) -> Making:
+    """Write the video, kept shots copied as they are, and its latents; returns how it came about."""
+    from holocine.latents_file import latents_path
+    from holocine.splicing import New, SpliceError, Stored, splice
+    from holocine.video import to_comment, write_video
+
+    source, film, video = remake.source, remake.film, folder / "video.mp4"
+    before = source.storyboard.shot_ranges
+    parts = [
+        Stored(source.path, before[remake.kept[shot] - 1])
+        if shot in remake.kept
+        else New(made.frames[span.start : span.stop])
+        for shot, span in enumerate(film.shot_ranges, start=1)
+    ]
+    making = Making(tuple(_takes(remake, settings.seed, take)), made.made_by, keep_latents(latents_path(video), made))
+    resample = source.settings.get("resample") or "lanczos"
+    try:
+        splice(video, parts, film.fps, source.size, to_comment(film, told, source.size, making), resample)
+    except SpliceError:  # of another encoder: kept shots are encoded anew
+        write_video(video, made.frames, film.fps, film, told, source.size, resample, making)
+    return making
+
+
+def _takes(remake: Remake, seed: int, take: int) -> list[Take]:
+    """Which take each shot of the film is; one made anew is `take` takes later than it was."""
+    before = remake.source.making.takes
+    numbers = range(1, remake.film.num_shots + 1)
+    return [
+        before[remake.kept[shot] - 1]
+        if shot in remake.kept
+        else Take(before[remake.retaken[shot] - 1].number + take if shot in remake.retaken else 1, seed)
+        for shot in numbers
+    ]
+
+
+def use(studio: Studio, visitor: str, record: Record, take: Any, score: bool = True) -> Job:
+    """Make a take a video of the visitor's own, as a job that scores it; raises LimitError for a take that is none."""
+    rows = record.content["takes"]
+    if not isinstance(take, int) or not 1 <= take <= len(rows):
+        raise LimitError(f"there is no take {take!r}; choose one of 1 to {len(rows)}")
+    return studio.jobs.submit(
+        visitor,
+        lambda job: _use(studio, job, studio.outputs.files / record.id / f"take_{take}", rows[take - 1], score),
+        Limits.of(find(rows[take - 1]["settings"]["model"])).job_seconds,
+    )
+
+
+def _use(studio: Studio, job: Job, take: Path, content: dict[str, Any], score: bool) -> dict[str, Any]:
+    folder = studio.outputs.new_folder(job.id)
+    try:
+        shutil.copytree(take, folder, dirs_exist_ok=True)
+    except FileNotFoundError:
+        studio.outputs.drop(job.id)
+        raise LimitError("these takes are no longer kept; make them again") from None
+    studio.outputs.keep(job.id, job.visitor, content)
+    if score:
+        board = Storyboard.model_validate(content["storyboard"]).as_run()
+        content = content | studio.score(job, folder, board, content)
+        studio.outputs.keep(job.id, job.visitor, content)
+    return content

@@ -1,0 +1,157 @@
+"""Retakes, locked shots and continuations, of videos that the desk made with a tiny model of the real classes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from desk.studio import remakes
+from desk.studio.limits import LimitError
+from holocine import Storyboard, read_video, write_video
+from holocine.decoding import VideoError
+from holocine.keeping import KeepError
+from holocine.storyboard import StoryboardError
+from holocine.video import read_embedded
+
+SPANS = (slice(0, 5), slice(5, 13), slice(13, 17))
+
+
+@pytest.fixture
+def made(studio, storyboard, settings, wait):
+    """The path of a finished video of three shots."""
+    job = wait(studio.submit("me", storyboard, settings, score=False))
+    return studio.outputs.files / job.id / "video.mp4"
+
+
+@pytest.fixture
+def source(made, limits):
+    return remakes.open_video(made, limits)
+
+
+@pytest.fixture
+def finish(studio, source, wait):
+    """Call with a remake and seeds to make it; returns the job and the folder of its video."""
+
+    def run(remake, *seeds, **options):
+        settings = [remakes.settings_of(source, seed) for seed in seeds]
+        job = wait(remakes.submit(studio, "me", remake, settings, score=False, **options))
+        assert job.state == "done", job.message
+        return job, studio.outputs.files / job.id
+
+    return run
+
+
+def test_a_retake_changes_one_shot_keeps_the_others_bit_for_bit_and_remembers_it(made, source, finish):
+    job, folder = finish(remakes.retake(source, [2], {2: "Close-up of her brush."}), 99)
+    before, after = read_video(made).frames, read_video(folder / "video.mp4")
+    same = [np.array_equal(before[span], after.frames[span]) for span in SPANS]
+    assert same == [True, False, True]
+    assert after.storyboard.captions[1] == "Close-up of her brush." and after.storyboard.seed == 11
+    takes = read_embedded(folder / "video.mp4").making.takes
+    assert [(take.number, take.seed) for take in takes] == [(1, 11), (2, 99), (1, 11)]
+    assert [shot["take"] for shot in job.result["shots"]] == [1, 2, 1] and job.result["retaken"] == [2]
+    assert job.result["kind"] == "made" and made.is_file()
+    assert [len(read_video(folder / shot["video"]).frames) for shot in job.result["shots"]] == [5, 8, 4]
+    again, _ = finish(remakes.retake(remakes.open_video(folder / "video.mp4", _limits()), [2]), 100)
+    assert [shot["take"] for shot in again.result["shots"]] == [1, 3, 1]
+
+
+def _limits():
+    from desk.studio.limits import Limits
+    from desk.studio.models import find
+
+    return Limits.of(find())
+
+
+def test_several_takes_lie_side_by_side_until_one_is_used(studio, source, finish, wait):
+    job, folder = finish(remakes.retake(source, [3]), 5, 6)
+    rows = job.result["takes"]
+    assert [row["shots"][2]["seed"] for row in rows] == [5, 6]
+    assert {row["settings"]["seed"] for row in rows} == {11}
+    first, second = (read_video(folder / f"take_{n}" / "video.mp4").frames for n in (1, 2))
+    assert np.array_equal(first[:13], second[:13]) and not np.array_equal(first[13:], second[13:])
+    kinds = [record.content["kind"] for record in studio.outputs.of("me")]
+    assert kinds == ["takes", "made"]
+    used = wait(remakes.use(studio, "me", studio.outputs.of("me")[0], 2, score=False))
+    chosen = read_video(studio.outputs.files / used.id / "video.mp4").frames
+    assert used.result["kind"] == "made" and np.array_equal(chosen, second)
+    assert [record.content["kind"] for record in studio.outputs.of("me")] == ["made", "takes", "made"]
+    with pytest.raises(LimitError, match="take 3"):
+        remakes.use(studio, "me", studio.outputs.of("me")[1], 3)
+
+
+def test_takes_that_are_there_when_it_is_cancelled_are_kept(studio, source, wait, monkeypatch):
+    from desk.studio import studio as module
+
+    after, seen = module._Previews.after, []
+
+    def third(self, step):
+        seen.append(step)
+        if len(seen) == 5:  # of two steps a take
+            studio.jobs.of("me").stop()
+        return after(self, step)
+
+    monkeypatch.setattr(module._Previews, "after", third)
+    settings = remakes.takes(remakes.settings_of(source, 1), 4)
+    job = wait(remakes.submit(studio, "me", remakes.retake(source, [1]), settings))
+    assert job.state == "done" and len(job.result["takes"]) == 2
+    assert job.result["note"] == "Cancelled: 2 of 4 takes are there."
+
+
+def test_locked_shots_are_kept_when_the_scene_is_made_again(made, source, storyboard, finish):
+    words = storyboard.model_copy(update={"shots": [{**dict(shot), "caption": "Anew."} for shot in storyboard.shots]})
+    remake = remakes.around_locked(source, words, {1: 1, 3: 3}, {2: 2})
+    _, folder = finish(remake, 50)
+    before, after = read_video(made).frames, read_video(folder / "video.mp4").frames
+    assert [np.array_equal(before[span], after[span]) for span in SPANS] == [True, False, True]
+
+
+def test_a_video_is_continued_by_shots_that_see_the_last_two(made, source, limits, finish):
+    more = Storyboard.from_captions(source.storyboard.global_caption, ["A door.", "A cat."], 16, [8])
+    remake = remakes.continuation(source, more, limits)
+    assert remake.scene.captions == ("Close-up of her hand.", "Wide shot of the studio at night.", "A door.", "A cat.")
+    job, folder = finish(remake, 7)
+    before, film = read_video(made).frames, read_video(folder / "video.mp4")
+    assert len(film.frames) == 33 and np.array_equal(film.frames[:17], before)
+    assert [shot["caption"] for shot in job.result["shots"]][3:] == ["A door.", "A cat."]
+    assert job.result["retaken"] == [4, 5]
+    longer, _ = finish(remakes.retake(remakes.open_video(folder / "video.mp4", limits), [4]), 8)
+    assert [shot["take"] for shot in longer.result["shots"]] == [1, 1, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("remake", "says"),
+    [
+        (lambda source, *_: remakes.retake(source, [9]), "no shot 9: the scene has 3"),
+        (lambda source, *_: remakes.retake(source, [1, 2, 3]), "all 3 shots would be retaken"),
+        (lambda source, *_: remakes.retake(source, []), "no shot is to be retaken"),
+        (lambda source, *_: remakes.retake(source, [1], {1: " "}), "caption"),
+        (lambda source, board, _: remakes.around_locked(source, board, {1: 1, 2: 2, 3: 3}, {}), "all shots are locked"),
+        (lambda source, board, _: remakes.around_locked(source, board, {}, {}), "no shot is locked"),
+        (lambda source, board, _: remakes.around_locked(source, board, {2: 1}, {}), "locked with 5 frames, but has 8"),
+        (lambda source, board, _: remakes.around_locked(source, board, {2: 7}, {}), "no shot 7"),
+        (lambda source, board, limits: remakes.continuation(source, board, limits, 0), "context is 0"),
+        (lambda source, board, limits: remakes.continuation(source, board, replace(limits, frames=20)), "at most 20"),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_a_sentence(source, storyboard, limits, remake, says):
+    with pytest.raises((KeepError, LimitError, StoryboardError), match=says):
+        remake(source, storyboard, limits)
+
+
+def test_videos_of_others_are_refused_in_a_sentence(source, made, storyboard, limits, tmp_path):
+    frames = read_video(made).frames
+    write_video(tmp_path / "foreign.mp4", frames, 16)
+    with pytest.raises(VideoError, match=r"^the video has no storyboard in it"):
+        remakes.open_video(tmp_path / "foreign.mp4", limits)
+    with pytest.raises(LimitError, match=r"made by the model 'elsewhere/big', which is not offered here"):
+        remakes.settings_of(replace(source, settings=source.settings | {"model": "elsewhere/big"}))
+    with pytest.raises(LimitError, match="pixels are asked for"):
+        remakes.settings_of(replace(source, settings=source.settings | {"height": 4096, "width": 4096}))
+
+
+def test_without_latents_beside_it_a_video_is_retaken_from_its_frames(made, source, finish):
+    made.with_suffix(".latents.safetensors").unlink()
+    _, folder = finish(remakes.retake(source, [2]), 99)
+    before, after = read_video(made).frames, read_video(folder / "video.mp4").frames
+    assert [np.array_equal(before[span], after[span]) for span in SPANS] == [True, False, True]
