@@ -57,8 +57,8 @@ class ShotSelfAttnProcessor(_PlannedAttnProcessor):
             )
         query, key, value = _project(attn, hidden_states, None)
         query, key = (rotate(x, *(plan.rotary or rotary_emb)) for x in (query, key))
-        if plan.memory is not None:
-            key, value = plan.memory.join(self.layer, key, value, plan.remember)
+        if plan.exchange is not None:
+            key, value = plan.exchange(attn, key, value)
         kernel = choose_kernel(plan.kernel, query, value)
 
         def attend(group: ItemGroup, query, key, value):
