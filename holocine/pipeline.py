@@ -34,8 +34,7 @@ from .timeline import check_positions
 from .transformer import HoloCineTransformer3DModel
 
 BOUNDARY_RATIO = 0.875
-# Of five shots, one made anew takes 43 % of the arithmetic of all; pictures as in docs/locked_shots.md.
-KEEP_EVERY = 4
+KEEP_EVERY = 6  # of five shots, one made anew takes 40 % of the arithmetic of all: docs/locked_shots.md
 OUTPUT_TYPES = ("np", "pt", "pil", "latent")
 
 
@@ -190,7 +189,8 @@ class HoloCinePipeline(WanPipeline):
         keep: what is given of the video instead of being made, see `holocine.keeping`; of several storyboards a list
             for each. Latents are held in place while the others are denoised, pictures are encoded for that, and the
             frames come back bit for bit (as `output_type` "latent" the latents do).
-        keep_every: in every how many steps kept shots are computed to see what they show the others; 1 is exact. See
+        keep_every: in every how many steps, on average, kept shots are computed to see what they show the others, more
+            often in the noisiest; 1 is exact. See
             `holocine.summary_reuse`: several save time in attention "sparse", where shots are kept whole, the same in
             all storyboards, and decode no more than the new shots need.
         keep_level: how noisy the model sees what is kept, the "same" as all else or "clean"; clean is for weights that
