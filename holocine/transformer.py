@@ -66,17 +66,10 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     def _install_processors(self) -> None:
         self._attention_context = AttentionContext()
         self._branch: str | None = None
-<<<<<<< HEAD
-        self._step: int | None = None
+        self._step: Step | None = None
         for layer, block in enumerate(self.blocks):
             block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context, layer))
             block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context, layer))
-=======
-        self._step: Step | None = None
-        for block in self.blocks:
-            block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context))
-            block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context))
->>>>>>> keep
 
     @contextmanager
     def cache_context(self, name: str, **kwargs) -> Iterator[None]:
