@@ -75,7 +75,11 @@ class SummaryReuse:
         return step.index - since < self._serves(since, step.of)
 
     def _serves(self, index: int, of: int | None) -> int:
-        """How many steps the summary of step `index` serves."""
+        """How many steps the summary of step `index` serves: the first one none but itself, as kept shots are pure noise
+        there and show nothing.
+        """
+        if index == 0:
+            return 1
         return self.every if of is None else max(1, round(self.every * (0.5 + index / of)))
 
     def keeping(
