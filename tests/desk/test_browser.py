@@ -2,7 +2,8 @@
 
 import re
 from contextlib import suppress
-from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -193,7 +194,10 @@ def test_an_edited_storyboard_becomes_a_video_with_its_cuts(visit, tmp_path):
 def video_frames(page):
     """The frames of the video on the stage, as its file has them."""
     url = stage_of(page).locator(".downloads a", has_text="Video").get_attribute("href")
-    return read_video(BytesIO(page.request.get(url).body())).frames
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "video.mp4"
+        file.write_bytes(page.request.get(url).body())
+        return read_video(file).frames
 
 
 def test_a_shot_gets_a_new_take_of_old_words_and_of_new_ones_and_locked_shots_stay(visit):

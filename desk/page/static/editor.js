@@ -158,7 +158,7 @@ function show() {
       iconButton('Undo', 'undo', takeBack, { class: 'icon-button undo', disabled: !undo.length }))),
     node('div', { class: 'label', text: 'Scene' }), about,
     node('div', { class: 'cast' }),
-    theatre ? stageGuide() : null,
+    ...(theatre ? [stageGuide()] : []),
     node('div', { class: 'label row' }, node('span', { text: 'Timeline' }), node('span', { class: 'total' })),
     node('div', { class: 'strip', role: 'group', 'aria-label': 'Timeline, cuts can be moved' }),
     node('div', { class: 'label', text: 'Shots' }),

@@ -38,6 +38,7 @@ function showLinks() {
     const locked = Boolean(shot.origin && shot.locked);
     lock.hidden = !shot.origin;
     if (lock.dataset.drawn !== `${index} ${locked}`) showLock(row, lock, index, locked); // else a press of it would lose its target
+    const anew = () => offerButton('Make all anew', () => trigger('submit'));
     const lines = !retake.includes(index) ? [] : [
       offerButton(only ? 'Retake this shot' : `Retake these ${retake.length} shots`, () => trigger('retake'), 'first'), anew()];
     if (more && index === scene.shots.length - 1) lines.push(offerButton('Continue this video', () => trigger('continue_video'), 'first'), anew());
