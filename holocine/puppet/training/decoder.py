@@ -21,7 +21,7 @@ from holocine.puppet.judge import CLIP_FRAMES, Judge, load_judge
 from holocine.puppet.training.clips import decode_clip, encode_clip
 from holocine.puppet.training.optimisers import autocast, fast_bfloat16
 from holocine.puppet.training.trainer import Trainer
-from holocine.puppet.training.vae import FrameBank, channels_last, detail_weight, reconstruction_loss, save_model
+from holocine.puppet.training.vae import FrameBank, averaged, channels_last, detail_weight, reconstruction_loss
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _LATENT_NOISE = 0.15
 # How strongly each term pulls at the pixels, where the pull of the values is 1.
 _ENERGY, _FEATURES, _CRITIC = 0.6, 0.4, 0.4
+_CRITIC_HASTE = 3.0  # learning rate over the decoder's: it begins from nothing
 _WINDOWS = (3, 7)  # pixels, in which gradients are summed
 _CRITIC_RAMP = 0.1  # share of the time in which the critic learns before its full weight counts
 # Clips of a step, (count, frames, height, width), and how often they come.
@@ -154,7 +155,7 @@ def train_decoder(
         channels_last(vae)
         channels_last(critic)
     trainer = Trainer(vae, minutes, lr, folder / "state.pt", most_steps)
-    rival = Trainer(critic, minutes, lr, folder / "critic.pt", most_steps)
+    rival = Trainer(critic, minutes, _CRITIC_HASTE * lr, folder / "critic.pt", most_steps)
     bank = FrameBank(frames, np.random.default_rng(), device)
     std = torch.tensor(vae.config.latents_std, device=device).view(1, -1, 1, 1, 1)
     seen: list[torch.Tensor] = []
@@ -162,7 +163,7 @@ def train_decoder(
     def save() -> None:
         bank.refresh()
         rival.save()
-        save_model(vae, trainer.average, folder, bank)
+        averaged(vae, trainer.average).save_pretrained(folder / "model")
 
     for step in trainer.steps(save):
         shares, sizes = zip(*_BATCHES[device.type], strict=True)

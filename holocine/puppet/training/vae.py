@@ -187,7 +187,7 @@ def train_vae(
 
     def save() -> None:
         bank.refresh()
-        save_model(vae, trainer.average, folder, bank)
+        _save_model(vae, trainer.average, folder, bank)
 
     for step in trainer.steps(save):
         video, cut = _next_batch(bank, 1.0 if start else trainer.progress, batch_scale), None
@@ -231,18 +231,20 @@ def channels_last(vae: AutoencoderKLWan) -> None:
             module.to(memory_format=torch.channels_last_3d)
 
 
-def save_model(vae: AutoencoderKLWan, average: Average, folder: Path, bank: FrameBank) -> None:
-    """Save the averaged model, with the latents' own statistics in its config."""
+def averaged(vae: AutoencoderKLWan, average: Average) -> AutoencoderKLWan:
+    """A copy of the model with the averages of its parameters."""
     model = AutoencoderKLWan(**{k: v for k, v in vae.config.items() if not k.startswith("_")}).to(vae.device)
     model.load_state_dict(vae.state_dict())
     average.copy_to(model)
-    frozen = not any(p.requires_grad for p in vae.encoder.parameters())
+    return model
+
+
+def _save_model(vae: AutoencoderKLWan, average: Average, folder: Path, bank: FrameBank) -> None:
+    """Save the averaged model, with the latents' own statistics in its config."""
+    model = averaged(vae, average)
     with torch.no_grad():
         video = bank.clips(6, 33, 64, 112)
         mu, _ = encode_clip(model, video)
-        if not frozen:
-            model.register_to_config(
-                latents_mean=mu.mean((0, 2, 3, 4)).tolist(), latents_std=mu.std((0, 2, 3, 4)).tolist()
-            )
+        model.register_to_config(latents_mean=mu.mean((0, 2, 3, 4)).tolist(), latents_std=mu.std((0, 2, 3, 4)).tolist())
         logger.info("vae saved: PSNR of whole 33-frame clips %.2f dB", psnr(decode_clip(model, mu), video))
     model.save_pretrained(folder / "model")

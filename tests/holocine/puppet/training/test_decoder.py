@@ -92,17 +92,17 @@ def test_each_loss_pulls_with_its_share_whatever_its_unit() -> None:
 
 def test_a_critic_learns_to_tell_blurred_clips_from_rendered_ones() -> None:
     torch.manual_seed(0)
-    critic, video = Critic(), clips(1, 2, 3)[..., :32, 32:80]
+    critic, video = Critic(), clips(1, 2, 3, 5)
+    seen, unseen = video[:, :, :8, 16:48, 32:80], video[:, :, 8:16, 16:48, 32:80]
     optimisers = build_optimisers(critic, 5e-3)
-    unseen = clips(4)[..., :32, 32:80]
     for _ in range(25):
-        loss = hinge_loss(critic(video), critic(blurred(video)))
+        loss = hinge_loss(critic(seen), critic(blurred(seen)))
         loss.backward()
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad()
     with torch.no_grad():
-        assert critic(unseen).mean() > critic(blurred(unseen)).mean() + 0.5
+        assert float(hinge_loss(critic(unseen), critic(blurred(unseen)))) < 1.7  # 2 by chance
 
 
 def test_a_critic_that_is_sure_has_nothing_to_learn() -> None:
