@@ -17,6 +17,7 @@ from holocine.checkpoints import find_device
 from holocine.puppet.training.amounts import Recipe
 from holocine.puppet.training.assemble import assemble
 from holocine.puppet.training.data import render_shard
+from holocine.puppet.training.decoder import train_decoder
 from holocine.puppet.training.judge import train_judge
 from holocine.puppet.training.latents import encode_scenes, encode_stills
 from holocine.puppet.training.preparation import start_preparing
@@ -60,11 +61,12 @@ def run(
             render_shard(frames, shard)
     progress("training the VAE")
     train_vae(folder / "vae", frames, recipe.vae, start=start and start / "vae", **machine)
-    progress("training the VAE's decoder")
-    train_vae(folder / "decoder", frames, recipe.decoder, decoder_only=True, start=folder / "vae" / "model", **machine)
-    if not (folder / "judge.safetensors").exists():
+    judge = folder / "judge.safetensors"
+    if not judge.exists():
         progress("training the judge")
-        train_judge(frames, recipe.judge, folder / "judge.safetensors", device=recipe.device)
+        train_judge(frames, recipe.judge, judge, device=recipe.device)
+    progress("training the VAE's decoder")
+    train_decoder(folder / "decoder", frames, recipe.decoder, folder / "vae" / "model", judge, **machine)
     bank = resident_bank(folder, recipe.device) if on_gpu else None
     if bank:
         progress("encoding scenes and stills")

@@ -68,9 +68,9 @@ class Trainer:
             yield self.step_count + 1
             done += 1
             if time.monotonic() - saved_at > _SAVE_SECONDS:
-                self._save(on_save)
+                self.save(on_save)
                 saved_at = time.monotonic()
-        self._save(on_save)
+        self.save(on_save)
 
     def step(self, loss: torch.Tensor) -> None:
         """Update the model, at the learning rate of this moment, to lower `loss`."""
@@ -84,7 +84,8 @@ class Trainer:
         self.average.update(self.model)
         self.step_count += 1
 
-    def _save(self, on_save: Callable[[], None] | None) -> None:
+    def save(self, on_save: Callable[[], None] | None = None) -> None:
+        """Write the checkpoint, then call `on_save`."""
         if self.checkpoint:
             state = {
                 "model": self.model.state_dict(),

@@ -161,7 +161,6 @@ def train_vae(
     folder: Path,
     frames: Path,
     minutes: float,
-    decoder_only: bool = False,
     lr: float = 2e-3,
     most_steps: int | None = None,
     start: Path | None = None,
@@ -170,48 +169,42 @@ def train_vae(
 ) -> None:
     """Train until `minutes` of compute are used in all, resuming from `folder`/state.pt, or else from `start`.
 
-    With `decoder_only` the encoder, and so the latent space, stays as it is while pictures get sharper where they have
-    detail. `most_steps` ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch
-    that suits one core.
+    `most_steps` ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch that suits
+    one core.
     """
     device = torch.device(device)
     folder.mkdir(parents=True, exist_ok=True)
     vae = (
         AutoencoderKLWan.from_pretrained(start, torch_dtype=torch.float32) if start else AutoencoderKLWan(**VAE_CONFIG)
     )
-    if decoder_only:
-        vae.encoder.requires_grad_(False)
-        vae.quant_conv.requires_grad_(False)
     vae.to(device)
     if fast_bfloat16(device):
         channels_last(vae)
     trainer = Trainer(vae, minutes, lr, folder / "state.pt", most_steps)
     bank = FrameBank(frames, np.random.default_rng(), device)
-    std = torch.tensor(vae.config.latents_std, device=device).view(1, -1, 1, 1, 1)
     errors: list[torch.Tensor] = []
     differences: list[torch.Tensor] = []
 
-    def save_model() -> None:
+    def save() -> None:
         bank.refresh()
         _save_model(vae, trainer.average, folder, bank)
 
-    for step in trainer.steps(save_model):
+    for step in trainer.steps(save):
         video, cut = _next_batch(bank, 1.0 if start else trainer.progress, batch_scale), None
         if len(video) % 4 == 0 and video.shape[2] > 1 and bank.rng.random() < _JOINED_SHARE:
             cut = 4 * int(bank.rng.integers(video.shape[2] // 4)) + 1
             video = join_shots(video, cut)
-        with torch.set_grad_enabled(not decoder_only), autocast(device):
+        with autocast(device):
             mu, logvar = encode_clip(vae, video)
         # Not detached: against noise of a fixed size, louder latents would pay.
-        spread = std if decoder_only else mu.std((0, 2, 3, 4), keepdim=True)
+        spread = mu.std((0, 2, 3, 4), keepdim=True)
         strength = _LATENT_NOISE * torch.rand(mu.shape[0], 1, 1, 1, 1, device=device)
-        latents, loss = mu + torch.randn_like(mu) * strength * spread, 0.0
-        if not decoder_only:
-            loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
-            if cut:
-                difference = opening_difference(mu, cut)
-                loss = loss + _OPENING_WEIGHT * difference
-                differences.append(difference.detach())
+        latents = mu + torch.randn_like(mu) * strength * spread
+        loss = _KL_WEIGHT * 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean()
+        if cut:
+            difference = opening_difference(mu, cut)
+            loss = loss + _OPENING_WEIGHT * difference
+            differences.append(difference.detach())
         with autocast(device):
             output = decode_clip(vae, latents).float()
         trainer.step(loss + reconstruction_loss(output, video, detail_weight(video)))
@@ -238,18 +231,20 @@ def channels_last(vae: AutoencoderKLWan) -> None:
             module.to(memory_format=torch.channels_last_3d)
 
 
-def _save_model(vae: AutoencoderKLWan, average: Average, folder: Path, bank: FrameBank) -> None:
-    """Save the averaged model, with the latents' own statistics in its config."""
+def averaged(vae: AutoencoderKLWan, average: Average) -> AutoencoderKLWan:
+    """A copy of the model with the averages of its parameters."""
     model = AutoencoderKLWan(**{k: v for k, v in vae.config.items() if not k.startswith("_")}).to(vae.device)
     model.load_state_dict(vae.state_dict())
     average.copy_to(model)
-    frozen = not any(p.requires_grad for p in vae.encoder.parameters())
+    return model
+
+
+def _save_model(vae: AutoencoderKLWan, average: Average, folder: Path, bank: FrameBank) -> None:
+    """Save the averaged model, with the latents' own statistics in its config."""
+    model = averaged(vae, average)
     with torch.no_grad():
         video = bank.clips(6, 33, 64, 112)
         mu, _ = encode_clip(model, video)
-        if not frozen:
-            model.register_to_config(
-                latents_mean=mu.mean((0, 2, 3, 4)).tolist(), latents_std=mu.std((0, 2, 3, 4)).tolist()
-            )
+        model.register_to_config(latents_mean=mu.mean((0, 2, 3, 4)).tolist(), latents_std=mu.std((0, 2, 3, 4)).tolist())
         logger.info("vae saved: PSNR of whole 33-frame clips %.2f dB", psnr(decode_clip(model, mu), video))
     model.save_pretrained(folder / "model")

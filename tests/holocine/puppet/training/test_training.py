@@ -94,6 +94,14 @@ def test_training_goes_on_where_it_stopped(folder: Path) -> None:
     assert any(not torch.equal(before["model"][name], after["model"][name]) for name in before["model"])
 
 
+def test_the_recipe_trains_the_decoder_alone_after_the_vae(folder: Path) -> None:
+    vae, sharper = (AutoencoderKLWan.from_pretrained(folder / part / "model") for part in ("vae", "decoder"))
+    changed = {n.split(".")[0] for n, p in vae.named_parameters() if not torch.equal(p, sharper.get_parameter(n))}
+    assert "decoder" in changed
+    assert changed <= {"decoder", "post_quant_conv"}
+    assert (folder / "decoder" / "critic.pt").exists()
+
+
 def test_errors_count_more_where_the_picture_has_detail() -> None:
     video = torch.zeros(1, 3, 1, 20, 20)
     video[..., 12:, 12:] = 1.0
