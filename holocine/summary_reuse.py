@@ -75,8 +75,9 @@ class SummaryReuse:
         return step.index - since < self._serves(since, step.of)
 
     def _serves(self, index: int, of: int | None) -> int:
-        """How many steps the summary of step `index` serves: the first one none but itself, as kept shots are pure noise
-        there and show nothing.
+        """How many steps the summary of step `index` serves.
+
+        That of the first step serves no other: kept shots are pure noise there and show nothing.
         """
         if index == 0:
             return 1
