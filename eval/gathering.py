@@ -115,6 +115,8 @@ def cut_request(
 ) -> Request:
     """The texts of a storyboard, cut at frames `cuts` of one video; the last shot ends with it.
 
+    A video that ends before its last cut is too short, not refused: the shots that it lacks are told and not found.
+
     fps: frames a second of the video, if it does not say so itself. start: seconds before the first shot. Raises
     `StoryboardError` or `VideoError`.
     """
@@ -134,7 +136,7 @@ def cut_request(
     again = Storyboard.from_captions(
         storyboard.global_caption,
         storyboard.captions,
-        max(1, num_frames - first),
+        max(num_frames, *(cut + 1 for cut in cuts)) - first if cuts else max(1, num_frames - first),
         [cut - first for cut in cuts],
         fps=min(max(float(rate), 1.0), 240.0),
     )

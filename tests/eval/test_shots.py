@@ -58,7 +58,7 @@ def test_both_detectors_find_the_cuts_of_a_scene_and_nothing_else(scene, small: 
         assert found.cuts == scene.cuts, name
         assert {boundary.kind for boundary in found.boundaries} == {"cut"}
         assert found.num_frames == len(small)
-        second_look = " + second look/2" if name == "transnetv2" else ""
+        second_look = " + second look/3" if name == "transnetv2" else ""
         assert found.detector == f"{package} {version(package)}{second_look}"
 
 
