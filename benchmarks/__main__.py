@@ -1,5 +1,5 @@
-"""`python -m benchmarks`: run, score, merge, report, compare, preference, publish,
-ablations.
+"""`python -m benchmarks`: run, score, merge, report, compare, preference, publish, export,
+systems, ablations.
 
 Bad input is one line on stderr and exit code 2; items that failed make it 1. Ctrl-C is 130: what has landed stays, and
 the same command goes on.
@@ -26,6 +26,8 @@ COMMANDS = {
     "compare": ("benchmarks.reporting.side_by_side", "add_arguments", "run"),
     "preference": ("benchmarks.reporting.preference", "add_arguments", "run"),
     "publish": ("benchmarks.reporting.publish", "add_arguments", "run"),
+    "export": ("benchmarks.reporting.export", "add_arguments", "run"),
+    "systems": ("benchmarks.systems.catalogue", "add_arguments", "run"),
     "ablations": ("benchmarks.ablations", "add_arguments", "run"),
 }
 HELP = {
@@ -36,6 +38,8 @@ HELP = {
     "compare": "two systems side by side as a video",
     "preference": "blind pairs for people to judge, and what they said",
     "publish": "a run's small results into the repository, and its table into the README",
+    "export": "a system's videos as another benchmark's evaluator reads them, with their scores",
+    "systems": "every system, what it needs, its licence, and whether it is here",
     "ablations": "the paper's ablations on the puppet world: train each variant, run all, write the table",
 }
 

@@ -57,18 +57,23 @@ def generate(options: argparse.Namespace) -> None:
     """Generate a video from a storyboard, or again from a video, and write it with a contact sheet beside it."""
     from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.files import check_writable, replacing
+    from holocine.from_pictures import open_pictures, run_with_pictures
     from holocine.latents_file import latents_path, write_latents
     from holocine.making import Making
-    from holocine.video import contact_sheet, visible_size, write_video
+    from holocine.video import contact_sheet, read_embedded, visible_size, write_video
 
     out = Path(options.out)
     if out.suffix.lower() != ".mp4":
         raise UsageError(f"the output is {str(out)!r}, but has to end in .mp4")
     sheet, beside = out.with_suffix(".png"), latents_path(out)
     storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
+    pictures = read_embedded(options.storyboard).pictures if _is_video(options.storyboard) else None
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
+    if options.first_frame is not None:
+        first, *others = storyboard.shots
+        changes["shots"] = [first.model_copy(update={"image": options.first_frame}), *others]
     if changes:
         storyboard = storyboard.model_copy(update=changes)
     size = output_size(settings["size"])
@@ -86,7 +91,14 @@ def generate(options: argparse.Namespace) -> None:
     hide_loading_bars()
     pipeline = load_pipeline(settings["model"], **load_options(settings))
     pipeline.set_progress_bar_config(desc="denoising", unit="step", disable=options.quiet)
-    output = pipeline(storyboard, **call_options(settings))
+    pixels = (
+        first_of(settings["height"], pipeline.config.default_height),
+        first_of(settings["width"], pipeline.config.default_width),
+    )
+    opened = open_pictures(storyboard.as_run(), pixels, pictures)
+    for note in opened.notes:
+        print(f"holocine: {note}", file=sys.stderr)
+    output = run_with_pictures(pipeline, storyboard, opened, **call_options(settings))
     storyboard, frames = output.storyboards[0], output.frames[0]
     if size == "auto":
         size = visible_size(frames)
@@ -97,7 +109,8 @@ def generate(options: argparse.Namespace) -> None:
         if options.keep_latents:
             unseen = files.enter_context(replacing(beside))
             making = replace(making, latents=write_latents(unseen, output.latents[0], output.made_by))
-        write_video(out, frames, storyboard.fps, storyboard, embedded, size, settings["resample"] or "lanczos", making)
+        resample = settings["resample"] or "lanczos"
+        write_video(out, frames, storyboard.fps, storyboard, embedded, size, resample, making, opened.stored)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in output.timings.items())
     print(f"wrote {out} and {sheet}: {len(frames)} frames, {storyboard.seconds:.1f} s, seed {output.seed} ({seconds})")
 
@@ -213,10 +226,14 @@ def _read_storyboard(path: str, fix: bool) -> tuple[Any, dict[str, Any]]:
     return fixed, settings
 
 
+def _is_video(path: str) -> bool:
+    return Path(path).suffix.lower() == ".mp4"
+
+
 def _storyboard_in(path: str) -> tuple[Any, dict[str, Any]]:
     from holocine.storyboard import Storyboard
 
-    if Path(path).suffix.lower() != ".mp4":
+    if not _is_video(path):
         return Storyboard.load(path), {}
     from holocine.video import read_settings, read_storyboard
 

@@ -76,15 +76,15 @@ class ShotPattern:
     tokens_per_frame: tokens of one latent frame.
     num_outside: keys, after those of all groups, that come from outside the queries' tokens and that all groups see:
         summaries of shots whose own tokens are not there.
-    own_twice: whether a group sees its own summary beside all of its tokens, so that those frames weigh double, as in
-        HoloCine. CineTrans shows the video's first latent frame to all groups, and to the first one only once.
+    shared_frames: latent frames, the first of the first group, that all groups see beside their own; nobody sees them
+        twice.
     """
 
     group_lengths: tuple[int, ...]
     summaries: tuple[tuple[tuple[int, ...], ...], ...]
     tokens_per_frame: int
     num_outside: int = 0
-    own_twice: bool = True
+    shared_frames: int = 0
 
     @property
     def group_tokens(self) -> list[int]:
@@ -98,18 +98,18 @@ class ShotPattern:
     @property
     def num_summary_tokens(self) -> int:
         """Tokens of all summaries together, those from outside included."""
-        return sum(self._summary_tokens) + self.num_outside
+        return sum(map(len, self.summaries)) * self.tokens_per_frame + self.num_outside
 
     @property
-    def _summary_tokens(self) -> list[int]:
-        return [len(frames) * self.tokens_per_frame for frames in self.summaries]
+    def num_shared_tokens(self) -> int:
+        """Tokens of the frames that all groups see beside their own."""
+        return self.shared_frames * self.tokens_per_frame
 
     @property
     def key_counts(self) -> list[int]:
-        """How many keys the queries of each group see, summaries included."""
-        total = self.num_summary_tokens
-        own = zip(self.group_tokens, self._summary_tokens, strict=True)
-        return [tokens + total - (0 if self.own_twice else summary) for tokens, summary in own]
+        """How many keys the queries of each group see, summaries and shared frames included."""
+        shown = [self.num_summary_tokens + self.num_shared_tokens * (group > 0) for group in range(len(self.summaries))]
+        return [tokens + more for tokens, more in zip(self.group_tokens, shown, strict=True)]
 
     @property
     def query_groups(self) -> np.ndarray:
@@ -124,16 +124,6 @@ class ShotPattern:
         """
         return np.concatenate([self.query_groups, np.full(self.num_summary_tokens, EVERY_GROUP)])
 
-    @property
-    def key_owners(self) -> np.ndarray:
-        """The group that each key comes from, summaries after the tokens: shape (num_tokens + num_summary_tokens,).
-
-        A key from outside has EVERY_GROUP.
-        """
-        groups = np.arange(len(self.group_lengths))
-        outside = np.full(self.num_outside, EVERY_GROUP)
-        return np.concatenate([self.query_groups, np.repeat(groups, self._summary_tokens), outside])
-
 
 @lru_cache(maxsize=256)
 def shot_pattern(layout: ShotLayout, mode: str, summary: str) -> ShotPattern:
@@ -146,9 +136,8 @@ def shot_pattern(layout: ShotLayout, mode: str, summary: str) -> ShotPattern:
 
 @lru_cache(maxsize=256)
 def first_frame_pattern(layout: ShotLayout) -> ShotPattern:
-    """Return CineTrans's pattern: a shot sees itself and the video's first latent frame, nothing twice."""
-    frames = (((0,),), *[()] * (layout.num_shots - 1))
-    return ShotPattern(layout.shot_lengths, frames, layout.tokens_per_frame, own_twice=False)
+    """Return CineTrans's pattern: a shot sees itself and the first latent frame of the video, nothing twice."""
+    return ShotPattern(layout.shot_lengths, ((),) * layout.num_shots, layout.tokens_per_frame, shared_frames=1)
 
 
 def _summary_frames(summary: str, length: int) -> tuple[tuple[int, ...], ...]:

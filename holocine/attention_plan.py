@@ -97,49 +97,26 @@ class ItemGroup:
     text: tuple[TextStep, ...]
 
 
-Table = tuple[torch.Tensor, torch.Tensor]  # cosines and sines, as `holocine.processors.rotate` takes them
-
-
-class Memory:
-    """Keys and values of latent frames that later passes attend to, layer by layer, after rotary embedding."""
-
-    def __init__(self) -> None:
-        self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def join(self, layer: int, key: torch.Tensor, value: torch.Tensor, keep: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what was kept followed by `key` and `value` (batch, tokens, heads, head dim); `keep` keeps all."""
-        if layer in self._kept:
-            key, value = (torch.cat(pair, dim=1) for pair in zip(self._kept[layer], (key, value), strict=True))
-        if keep:
-            self._kept[layer] = key, value
-        return key, value
-
-
 @dataclass(frozen=True)
 class AttentionPlan:
     """All that the attention processors need to know in one forward pass.
 
     order: index that sorts the items of the concatenated groups back into the batch. num_tokens: of the queries.
-    rotary: the rotary embedding of the queries' tokens where it is not the model's own of the whole video. exchange:
-        called in self-attention with the layer and its keys and values, returns those to attend to.
-
-    What other models than HoloCine need (`holocine.families`): layers, those that `groups` are for, None for all;
-    outside: the groups of the other layers, like `groups` but for pattern and text. text_rotary: rotates the queries
-    and the keys of cross-attention. memory: what else self-attention sees; remember: whether the keys and values of
-    this pass stay in it.
+    rotary: the rotary embedding of the queries' tokens where it is not the model's own, None for that. exchange: called
+        in self-attention with the layer and its keys and values, returns those to attend to.
+    layers: the blocks that `groups` are for, None for all; outside: the groups of the other blocks, like `groups` but
+        for pattern and text. text_rotary: rotates the queries and the keys of cross-attention, None for neither.
     """
 
     groups: tuple[ItemGroup, ...]
     order: torch.Tensor | None
     num_tokens: int
     kernel: str
-    rotary: Table | None = None
+    rotary: tuple[torch.Tensor, torch.Tensor] | None = None
     exchange: Callable | None = None
     layers: range | None = None
     outside: tuple[ItemGroup, ...] = ()
-    text_rotary: tuple[Table, Table] | None = None
-    memory: Memory | None = None
-    remember: bool = False
+    text_rotary: tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None = None
 
     def run(
         self, attend: Callable, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layer: int = 0

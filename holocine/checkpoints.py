@@ -56,7 +56,7 @@ class ModelFacts:
 
     steps, guidance, guidance_below, negative_prompt: the defaults of denoising; shift: of its noise schedule. experts:
     transformers, of which one runs at a time.
-    family: of another model than HoloCine's or Wan's, else None.
+    family: of another model than HoloCine's or Wan's, else None. pipeline: the class that the folder names.
     """
 
     folder: Path
@@ -74,6 +74,7 @@ class ModelFacts:
     experts: int = 1
     max_latent_frames: int = 1024
     family: str | None = None
+    pipeline: str = "HoloCinePipeline"
     card: ModelCard | None = None  # what it was trained on, if it says so
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
@@ -187,6 +188,7 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         experts=2 if (index.get("transformer_2") or [None])[0] else 1,
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
         family=index.get("family"),
+        pipeline=str(index.get("_class_name")),
         card=card,
     )
 

@@ -43,6 +43,7 @@ def _add_generate(commands, run) -> None:
     command.add_argument(
         "--strict", action="store_true", help="make nothing if the storyboard lies outside of what the model learnt"
     )
+    command.add_argument("--first-frame", metavar="PICTURE", help="begin the first shot from this picture")
     sampling = _add_sampling(command)
     _add_pixels(sampling)
 

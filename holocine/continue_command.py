@@ -8,7 +8,7 @@ from pathlib import Path
 
 from holocine.program import UsageError
 from holocine.retake_command import check_new
-from holocine.settings import as_made, call_options, checked, chosen, load_options
+from holocine.settings import as_made, call_options, checked, chosen, first_of, load_options
 
 
 def continue_(options: argparse.Namespace) -> None:
@@ -16,6 +16,7 @@ def continue_(options: argparse.Namespace) -> None:
     from holocine.checkpoints import hide_loading_bars, load_pipeline
     from holocine.continuing import continue_video, load_more, parse_context, plan_continuation, write_continuation
     from holocine.encoding import vae_fingerprint
+    from holocine.from_pictures import open_pictures
     from holocine.source import latents_beside, open_source
 
     out = Path(options.out)
@@ -43,9 +44,16 @@ def continue_(options: argparse.Namespace) -> None:
     if has_latents and latents is None:
         print(f"holocine: {notes[0].partition(':')[0]}: none are written for the film", file=sys.stderr)
     call = call_options(settings) | {"negative_prompt": options.negative_prompt, "keep_every": options.keep_every}
-    output = continue_video(pipeline, source, continuation, seed=options.seed, **call)
+    pixels = (
+        first_of(settings["height"], pipeline.config.default_height),
+        first_of(settings["width"], pipeline.config.default_width),
+    )
+    opened = open_pictures(continuation.scene, pixels, source.pictures)
+    for note in opened.notes:
+        print(f"holocine: {note}", file=sys.stderr)
+    output = continue_video(pipeline, source, continuation, opened, seed=options.seed, **call)
     made = as_made(settings, pipeline.config, output.frames[0].shape[1:3], source.size)
-    write_continuation(out, source, continuation, output, made, latents)
+    write_continuation(out, source, continuation, output, made, latents, opened.stored)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in output.timings.items())
     film, seen = continuation.film, ", ".join(map(str, continuation.context))
     print(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holocine.files import replacing
+from holocine.from_pictures import Opened, run_with_pictures
 from holocine.keeping import KeepError, Kept, check_shot
 from holocine.latents_file import latents_path, write_latents
 from holocine.source import Source
@@ -76,7 +77,9 @@ def load_more(path: str | os.PathLike, storyboard: Storyboard) -> Storyboard:
     Raises StoryboardError if the file is none, or has another frame rate.
     """
     shared = {"global_caption": storyboard.global_caption, "fps": storyboard.fps}
-    more = Storyboard.load(path, {**shared, "negative_prompt": storyboard.negative_prompt})
+    more = Storyboard.load(
+        path, {**shared, "negative_prompt": storyboard.negative_prompt, "references": storyboard.references}
+    )
     if more.fps != storyboard.fps:
         raise StoryboardError(
             f"{path} has {more.fps:g} frames a second and the video {storyboard.fps:g}: "
@@ -98,7 +101,8 @@ def plan_continuation(storyboard: Storyboard, more: Storyboard, context: Sequenc
     for shot in context:
         check_shot(shot, storyboard)
     shots = (*storyboard.asked.shots, *more.asked.shots)
-    update = {"shots": shots, "global_caption": more.global_caption, "negative_prompt": more.negative_prompt}
+    shared = ("global_caption", "negative_prompt", "references")
+    update = {"shots": shots, **{name: getattr(more, name) for name in shared}}
     film = storyboard.model_copy(update=update).with_stated_shots().as_run()
     kept = film.shots[: storyboard.num_shots]
     if [shot.num_frames for shot in kept] != [shot.num_frames for shot in storyboard.shots]:
@@ -107,18 +111,24 @@ def plan_continuation(storyboard: Storyboard, more: Storyboard, context: Sequenc
     first = scene[0].num_frames
     opens = FRAMES_PER_LATENT * ((first - 1) // FRAMES_PER_LATENT) + 1
     scene[0] = Shot(caption=scene[0].caption, num_frames=opens)
-    scene = [Shot(caption=shot.caption, num_frames=shot.num_frames) for shot in (*scene, *film.shots[len(kept) :])]
-    board = film.model_copy(update={"shots": scene, "seed": more.seed}).with_stated_shots()
+    scene = [Shot(caption=shot.caption, num_frames=shot.num_frames) for shot in scene]
+    new = [shot.model_copy(update={"seconds": None}) for shot in film.shots[len(kept) :]]
+    board = film.model_copy(update={"shots": [*scene, *new], "seed": more.seed}).with_stated_shots()
     return Continuation(film, context, board)
 
 
-def continue_video(pipeline, source: Source, continuation: Continuation, **options: Any) -> HoloCineOutput:
-    """Make the new shots of a continuation; options: those of a call of the pipeline."""
+def continue_video(
+    pipeline, source: Source, continuation: Continuation, opened: Opened | None = None, **options: Any
+) -> HoloCineOutput:
+    """Make the new shots of a continuation; options: those of a call of the pipeline.
+
+    opened: the pictures of its scene, None where there are none.
+    """
     kept = []
     for number, (shot, given) in enumerate(zip(continuation.context, continuation.scene.shots, strict=False), start=1):
         frames = source.frames_of_shot(shot)[: given.num_frames]
         kept.append(Kept(number, frames=frames, fps=source.storyboard.fps))
-    return pipeline(continuation.scene, keep=kept, **options)
+    return run_with_pictures(pipeline, continuation.scene, opened or Opened(), kept, **options)
 
 
 def write_continuation(
@@ -128,10 +138,12 @@ def write_continuation(
     output: HoloCineOutput,
     settings: dict[str, Any],
     latents: torch.Tensor | None = None,
+    pictures: dict[str, dict[str, str]] | None = None,
 ) -> None:
     """Write the film: the source's file copied, then the new shots; with a contact sheet of the new shots beside it.
 
-    latents: those of the source, with which the film's are written; None for none. All files are there in the end, or
+    latents: those of the source, with which the film's are written; None for none. pictures: of the new shots, as
+    `Opened.stored`. All files are there in the end, or
     none. Raises `SpliceError` if the source was encoded otherwise than new shots are.
     """
     out, film, new = Path(out), continuation.film, continuation.new
@@ -146,7 +158,8 @@ def write_continuation(
             beside = files.enter_context(replacing(latents_path(out)))
             made = output.latents[0][:, -(new.num_frames // FRAMES_PER_LATENT) :]
             making = replace(making, latents=write_latents(beside, latents_joined(latents, made), output.made_by))
-        comment = to_comment(film, settings, source.size, making)
+        pictures = {**(source.pictures or {}), **(pictures or {})}
+        comment = to_comment(film, settings, source.size, making, pictures)
         splice(out, [stored, *parts], film.fps, source.size, comment, settings.get("resample") or "lanczos")
 
 

@@ -190,7 +190,7 @@ def _check_length(place: Placed, where: str) -> None:
             raise KeepError(
                 f"{where}: {len(kept.frames)} frames are kept for {wanted}; give as many, or the shot another length"
             )
-    if kept.latents is not None and kept.latents.shape[1:2] != (len(place.latent_frames),):
+    if kept.latents is not None and (kept.latents.ndim != 4 or kept.latents.shape[1] != len(place.latent_frames)):
         raise KeepError(
             f"{where}: latents of shape {tuple(kept.latents.shape)} are kept for {len(place.latent_frames)} latent "
             "frames; give as many, or the shot another length"

@@ -13,9 +13,8 @@ that cannot run raises; it never computes something else.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
-from itertools import chain
 
 import numpy as np
 import torch
@@ -95,8 +94,9 @@ def choose_kernel(name: str, query: torch.Tensor, value: torch.Tensor):
 
 def may_see(pattern: ShotPattern) -> np.ndarray:
     """Return the pattern as a dense mask over keys followed by summaries: bool (num_tokens, num_tokens + summaries)."""
-    queries, keys = pattern.query_groups[:, None], pattern.key_groups
-    return (queries == keys) | ((keys == EVERY_GROUP) & (pattern.own_twice | (pattern.key_owners != queries)))
+    keys = pattern.key_groups
+    shared = np.arange(len(keys)) < pattern.num_shared_tokens
+    return (pattern.query_groups[:, None] == keys) | (keys == EVERY_GROUP) | shared
 
 
 @lru_cache(maxsize=64)
@@ -110,25 +110,19 @@ def block_mask(pattern: ShotPattern, device: torch.device) -> BlockMask:
     query_first, query_last, query_whole = _block_ranges(queries)
     key_first, key_last, key_whole = _block_ranges(np.where(keys == EVERY_GROUP, len(pattern.group_lengths), keys))
     has_summary = key_last == len(pattern.group_lengths)
-    all_summary = (key_first == len(pattern.group_lengths))[None]
-    if not pattern.own_twice:  # a summary is not full where its own group looks on, and empty where nobody else does
-        owner_first, owner_last, _ = _block_ranges(pattern.key_owners)
-        meets = (query_first[:, None] <= owner_last) & (owner_first <= query_last[:, None])
-        alone = (query_first == query_last)[:, None] & (owner_first == owner_last) & meets
-        has_summary = has_summary & ~(all_summary & alone)
-        all_summary = all_summary & ~meets
+    starts = np.arange(0, len(keys), FLEX_BLOCK)
+    has_shared, all_shared = starts < pattern.num_shared_tokens, starts + FLEX_BLOCK <= pattern.num_shared_tokens
     overlap = (query_first[:, None] <= key_last) & (key_first <= query_last[:, None])
     one_group = (query_first == query_last)[:, None] & (key_first == key_last) & (query_first[:, None] == key_first)
-    full = (one_group | all_summary) & query_whole[:, None] & key_whole
-    partial_blocks = (overlap | has_summary) & ~full
-    query_groups, key_groups, owners = (
-        torch.from_numpy(groups).to(device) for groups in (queries, keys, pattern.key_owners)
-    )
-    own_twice = pattern.own_twice
+    seen_by_all = (key_first == len(pattern.group_lengths)) | all_shared
+    full = (one_group | seen_by_all) & query_whole[:, None] & key_whole
+    partial_blocks = (overlap | has_summary | has_shared) & ~full
+    query_groups, key_groups = (torch.from_numpy(groups).to(device) for groups in (queries, keys))
+    shared = pattern.num_shared_tokens
 
     def sees(batch, head, query, key):
-        group, own = key_groups[key], query_groups[query]
-        return (own == group) | ((group == EVERY_GROUP) & (own_twice | (owners[key] != own)))
+        group = key_groups[key]
+        return (query_groups[query] == group) | (group == EVERY_GROUP) | (key < shared)
 
     return BlockMask.from_kv_blocks(
         *_block_indices(partial_blocks, device),
@@ -156,20 +150,19 @@ def _block_indices(blocks: np.ndarray, device: torch.device) -> tuple[torch.Tens
 def summaries_of(x: torch.Tensor, pattern: ShotPattern, groups: Sequence[int]) -> list[torch.Tensor]:
     """Return the summary frames that some groups show; x: keys (or values) of all tokens."""
     shots = x[:, : pattern.num_tokens].split(pattern.group_tokens, dim=1)
-    chosen = _summaries([shots[group] for group in groups], [pattern.summaries[group] for group in groups], pattern)
-    return list(chain.from_iterable(chosen))
+    return _summaries([shots[group] for group in groups], [pattern.summaries[group] for group in groups], pattern)
 
 
 def _summaries(
     shots: Sequence[torch.Tensor], summaries: Sequence[tuple[tuple[int, ...], ...]], pattern: ShotPattern
-) -> list[list[torch.Tensor]]:
-    """Return the summary frames of each group; shots: (batch, tokens of the group, heads, head dim) each."""
-
-    def frames_of(shot: torch.Tensor, summary: tuple[tuple[int, ...], ...]) -> list[torch.Tensor]:
-        frames = shot.unflatten(1, (-1, pattern.tokens_per_frame))
-        return [frames[:, one[0]] if len(one) == 1 else frames[:, list(one)].mean(1) for one in summary]
-
-    return [frames_of(shot, summary) for shot, summary in zip(shots, summaries, strict=True)]
+) -> list[torch.Tensor]:
+    """Return the summary frames of groups; shots: (batch, tokens of the group, heads, head dim) each."""
+    frames = []
+    for shot, summary in zip(shots, summaries, strict=True):
+        shot_frames = shot.unflatten(1, (-1, pattern.tokens_per_frame))
+        for members in summary:
+            frames.append(shot_frames[:, members[0]] if len(members) == 1 else shot_frames[:, list(members)].mean(1))
+    return frames
 
 
 def _with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
@@ -179,17 +172,14 @@ def _with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
 
 
 def keys_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[torch.Tensor]:
-    """Return the keys (or values) that each group sees: its own, then all summaries."""
+    """Return the keys (or values) that each group sees: its own, all summaries, and what is shared by the first."""
     own, outside = x.tensor_split([pattern.num_tokens], dim=1)
     shots = own.split(pattern.group_tokens, dim=1)
     summaries = _summaries(shots, pattern.summaries, pattern)
-
-    def shown_to(group: int) -> Iterable[torch.Tensor]:
-        return chain.from_iterable(
-            frames for owner, frames in enumerate(summaries) if pattern.own_twice or owner != group
-        )
-
-    return [torch.cat([shot, *shown_to(group), outside], dim=1) for group, shot in enumerate(shots)]
+    shared = [own[:, : pattern.num_shared_tokens]] if pattern.num_shared_tokens else []
+    return [
+        torch.cat([shot, *summaries, *(shared if group else []), outside], dim=1) for group, shot in enumerate(shots)
+    ]
 
 
 def _offsets(lengths: np.ndarray, device: torch.device) -> torch.Tensor:

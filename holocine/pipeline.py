@@ -23,7 +23,7 @@ from diffusers.utils.torch_utils import get_module_execution_device
 
 from .attention import AttentionSettings
 from .encoding import encode_pictures, vae_fingerprint
-from .keeping import Kept, Placed, check_fits, kept_of_each, placed, whole_shots
+from .keeping import KeepError, Kept, Placed, check_fits, kept_of_each, placed, whole_shots
 from .locking import LEVELS, LatentLock, check_scheduler, lock_latents, locking
 from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, PromptTooLong, TextWindows, clean, text_windows
 from .restoring import LEAD, decode_with_kept
@@ -34,6 +34,7 @@ from .timeline import check_positions
 from .transformer import HoloCineTransformer3DModel
 
 BOUNDARY_RATIO = 0.875
+KEEP_EVERY = 6  # of five shots, one made anew takes 40 % of the arithmetic of all: docs/locked_shots.md
 OUTPUT_TYPES = ("np", "pt", "pil", "latent")
 
 
@@ -101,7 +102,7 @@ class HoloCinePipeline(WanPipeline):
         default_eta: float = 0.0,
         default_negative_prompt: str = DEFAULT_NEGATIVE_PROMPT,
         default_attention: str = "sparse",
-        default_keep_every: int = 1,
+        default_keep_every: int = KEEP_EVERY,
         default_keep_level: str = "same",
         max_sequence_length: int = MAX_TEXT_TOKENS,
     ):
@@ -188,7 +189,8 @@ class HoloCinePipeline(WanPipeline):
         keep: what is given of the video instead of being made, see `holocine.keeping`; of several storyboards a list
             for each. Latents are held in place while the others are denoised, pictures are encoded for that, and the
             frames come back bit for bit (as `output_type` "latent" the latents do).
-        keep_every: in every how many steps kept shots are computed to see what they show the others; 1 is exact. See
+        keep_every: in every how many steps, on average, kept shots are computed to see what they show the others, more
+            often in the noisiest; 1 is exact. See
             `holocine.summary_reuse`: several save time in attention "sparse", where shots are kept whole, the same in
             all storyboards, and decode no more than the new shots need.
         keep_level: how noisy the model sees what is kept, the "same" as all else or "clean"; clean is for weights that
@@ -490,6 +492,11 @@ def _storyboards(
     storyboards = [board.as_run() for board in ([storyboard] if isinstance(storyboard, Storyboard) else storyboard)]
     if not storyboards:
         raise ValueError("the list of storyboards is empty")
+    if any(board.has_pictures for board in storyboards):
+        raise KeepError(
+            "the storyboard names picture files, which a pipeline does not open: open them with "
+            "holocine.from_pictures.open_pictures and call run_with_pictures"
+        )
     lengths = [board.num_frames for board in storyboards]
     if len(set(lengths)) > 1:
         raise ValueError(f"storyboards of one batch must have the same num_frames, not {lengths}; run them one by one")

@@ -145,9 +145,7 @@ def _arithmetic(cost: RunCost) -> str:
     once = cost.prompted
     passes = f"{cost.steps} steps" + (f", {cost.guided} of them guided" if cost.guided else "")
     share = f"{once.self_attention / once.total:.0%} of it self-attention"
-    at = (
-        f"; {duration(cost.seconds())} at {amount(HOPPER_RATE)} a second (an H100)" if cost.seconds() > 1 else ""
-    )
+    at = f"; {duration(cost.seconds())} at {amount(HOPPER_RATE)} a second (an H100)" if cost.seconds() > 1 else ""
     return f"denoising: {passes}, {amount(once.total)} a pass ({share}), {amount(cost.total)} in all{at}"
 
 

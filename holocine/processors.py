@@ -59,8 +59,6 @@ class ShotSelfAttnProcessor(_PlannedAttnProcessor):
         query, key = (rotate(x, *(plan.rotary or rotary_emb)) for x in (query, key))
         if plan.exchange is not None:
             key, value = plan.exchange(attn, key, value)
-        if plan.memory is not None:
-            key, value = plan.memory.join(self.layer, key, value, plan.remember)
         kernel = choose_kernel(plan.kernel, query, value)
 
         def attend(group: ItemGroup, query, key, value):

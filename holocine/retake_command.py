@@ -15,7 +15,7 @@ def retake(options: argparse.Namespace) -> None:
     """Make and write takes one after the other: those that are done are there when a later one is interrupted."""
     from holocine.checkpoints import hide_loading_bars, load_pipeline
     from holocine.encoding import vae_fingerprint
-    from holocine.retaking import retake, shots_to_retake, with_captions, write_retake
+    from holocine.retaking import open_pictures_of, retake, shots_to_retake, with_captions, write_retake
     from holocine.source import read_source
     from holocine.video import read_embedded, read_storyboard
 
@@ -41,12 +41,15 @@ def retake(options: argparse.Namespace) -> None:
     call |= {"keep_every": options.keep_every}
     call |= {"height": source.frames.shape[1], "width": source.frames.shape[2]}
     made = as_made(settings, pipeline.config, source.frames.shape[1:3], source.size)
+    opened = open_pictures_of(source, shots)
+    for note in opened.notes:
+        print(f"holocine: {note}", file=sys.stderr)
     try:
         for take, out in enumerate(outs, start=1):
             desc = "denoising" if len(outs) == 1 else f"take {take} of {len(outs)}"
             pipeline.set_progress_bar_config(desc=desc, unit="step", disable=options.quiet)
             seed = None if options.seed is None else options.seed + take - 1
-            output = retake(pipeline, source, shots, captions, seed=seed, **call)
+            output = retake(pipeline, source, shots, captions, opened, seed=seed, **call)
             for note in write_retake(out, source, shots, output, made, take, keep_latents):
                 print(f"holocine: {note}", file=sys.stderr)
             written.append(out)

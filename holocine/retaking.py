@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holocine.files import replacing
+from holocine.from_pictures import Opened, open_pictures, run_with_pictures
 from holocine.keeping import KeepError, check_shot
 from holocine.latents_file import latents_path, write_latents
 from holocine.making import Making
@@ -42,18 +43,24 @@ def with_captions(storyboard: Storyboard, captions: Mapping[int, str]) -> Storyb
     for shot in captions:
         check_shot(shot, storyboard)
     asked = storyboard.asked
-    shots = [dict(shot) for shot in asked.shots]
+    shots = [shot.model_dump(exclude={"num_frames"} if shot.seconds else {"seconds"}) for shot in asked.shots]
     for shot, caption in captions.items():
         shots[shot - 1]["caption"] = caption
     return asked.model_copy(update={"shots": shots}).as_run()
 
 
 def retake(
-    pipeline, source: Source, shots: Sequence[int], captions: Mapping[int, str] | None = None, **options: Any
+    pipeline,
+    source: Source,
+    shots: Sequence[int],
+    captions: Mapping[int, str] | None = None,
+    opened: Opened | None = None,
+    **options: Any,
 ) -> HoloCineOutput:
     """Make new takes of `shots` (from 1) of a video, the others kept; options: those of a call of the pipeline.
 
-    captions: new ones, by shot; a new caption for a shot that is kept is an error.
+    captions: new ones, by shot; a new caption for a shot that is kept is an error. opened: the pictures that those
+    shots begin from and the references, as `open_pictures` returned them; None opens them.
     """
     shots = shots_to_retake(source.storyboard, shots)
     for shot in captions or {}:
@@ -61,7 +68,13 @@ def retake(
             raise KeepError(f"shot {shot} has a new caption but is kept: retake it too, or leave its caption")
     kept = [shot for shot in range(1, source.storyboard.num_shots + 1) if shot not in shots]
     storyboard = with_captions(source.storyboard, captions or {}).model_copy(update={"seed": None})
-    return pipeline(storyboard, keep=source.keep(kept), **options)
+    opened = opened or open_pictures_of(source, shots)
+    return run_with_pictures(pipeline, storyboard, opened, source.keep(kept), **options)
+
+
+def open_pictures_of(source: Source, shots: Sequence[int]) -> Opened:
+    """The pictures that shots (from 1) of a video begin from, and its references, in its size."""
+    return open_pictures(source.storyboard, source.frames.shape[1:3], source.pictures, shots)
 
 
 def write_retake(
@@ -104,10 +117,10 @@ def _write(
         New(frames[span.start : span.stop]) if shot in shots else Stored(source.path, span)
         for shot, span in enumerate(spans, start=1)
     ]
-    comment = to_comment(storyboard, settings, source.size, making)
+    comment = to_comment(storyboard, settings, source.size, making, source.pictures)
     try:
         splice(out, parts, storyboard.fps, source.size, comment, resample)
     except SpliceError as error:
-        write_video(out, frames, storyboard.fps, storyboard, settings, source.size, resample, making)
+        write_video(out, frames, storyboard.fps, storyboard, settings, source.size, resample, making, source.pictures)
         return [f"{error}, so kept shots lose a little"]
     return []

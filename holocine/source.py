@@ -27,7 +27,8 @@ class Source:
 
     storyboard: as run. settings: as `video.write_video` embedded them. size: (width, height) of the file's pictures;
     frames: in the size that the model made them, (T, H, W, 3) uint8, None where they were not read. latents: (channels,
-    latent frames, height, width), None where there are none to use; notes: why, a sentence each.
+    latent frames, height, width), None where there are none to use; notes: why, a sentence each. pictures:
+    as `video.Embedded` has them.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Source:
     frames: np.ndarray | None = None
     latents: torch.Tensor | None = None
     notes: tuple[str, ...] = ()
+    pictures: dict[str, dict[str, str]] | None = None
 
     def keep(self, shots: Sequence[int] | Mapping[int, int]) -> list[Kept]:
         """Keep shots of it, see `holocine.keeping.keep_of_video`."""
@@ -79,7 +81,7 @@ def open_source(path: str | os.PathLike) -> Source:
             "it was changed since it was made"
         )
     making = found.making or Making.in_one_go(storyboard.num_shots, storyboard.seed)
-    return Source(Path(path), storyboard, settings, making, found.size)
+    return Source(Path(path), storyboard, settings, making, found.size, pictures=found.pictures)
 
 
 def read_source(path: str | os.PathLike, fingerprint: str | None = None) -> Source:

@@ -8,6 +8,7 @@ cut at. What cannot be a video is a `StoryboardError`, so an invalid storyboard 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -35,7 +36,14 @@ from holocine.prompt import (
     tidy_caption,
 )
 from holocine.storyboard_files import file_schema, parse_json, parse_yaml, write_yaml
-from holocine.storyboard_input import DEFAULT_FPS, DEFAULT_NUM_FRAMES, StoryboardError, canonical, described
+from holocine.storyboard_input import (
+    DEFAULT_FPS,
+    DEFAULT_NUM_FRAMES,
+    PICTURE_KEYS,
+    StoryboardError,
+    canonical,
+    described,
+)
 from holocine.timeline import ShotLayout, check_cuts, snap
 
 MAX_TRAINED_SHOTS = 13
@@ -50,6 +58,7 @@ def _encodable(text: str) -> str:
 
 
 Text = Annotated[str, Field(strict=True), AfterValidator(_encodable)]
+Path_ = Annotated[str, Field(strict=True, min_length=1), AfterValidator(_encodable)]
 
 
 class _Frozen(BaseModel):
@@ -84,10 +93,25 @@ class Shot(_Frozen):
         None, description="Length of the shot in seconds, where no whole number of frames says it."
     )
 
+    image: Path_ | None = Field(None, description="Picture file that the shot begins from.")
+    last_image: Path_ | None = Field(None, description="Picture file that the shot ends with.")
+    clip: Path_ | None = Field(None, description="Video file that the shot is, in place of being made.")
+
     @field_validator("caption")
     @classmethod
     def _check_caption(cls, text: str) -> str:
         return _checked(tidy_caption(text))
+
+    @model_validator(mode="after")
+    def _check_pictures(self) -> Self:
+        if self.clip is not None and (self.image is not None or self.last_image is not None):
+            raise ValueError("give either clip, which is the whole shot, or image and last_image")
+        return self
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether it begins from, ends with or is a file."""
+        return not (self.image is None and self.last_image is None and self.clip is None)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with the fields in `update` changed; another number of frames is not the old seconds."""
@@ -95,6 +119,14 @@ class Shot(_Frozen):
         if changed.get("num_frames", self.num_frames) != self.num_frames:
             changed.setdefault("seconds", None)
         return super().model_copy(update=changed, deep=deep)
+
+
+def _characters(references: dict[str, str]) -> dict[str, str]:
+    """The references by the names of their characters, without brackets."""
+    return {name.strip().strip("[]").lower(): path for name, path in references.items()}
+
+
+References = Annotated[dict[str, Path_], Field(min_length=1), AfterValidator(_characters)]
 
 
 class Storyboard(_Frozen):
@@ -123,12 +155,30 @@ class Storyboard(_Frozen):
         None, description="What the video should not show; the model's own default if absent."
     )
 
+    references: References | None = Field(
+        None, description="Picture file of each character: {character1: hero.png}. All shots see them; none shows them."
+    )
+
     _asked: tuple[Shot, ...] | None = PrivateAttr(None)  # of a storyboard that `as_run` made
 
     @field_validator("global_caption")
     @classmethod
     def _check_global_caption(cls, text: str) -> str:
         return _checked(text.strip())
+
+    @model_validator(mode="after")
+    def _check_references(self) -> Self:
+        for name in self.references or {}:
+            if not re.fullmatch(r"character\d+", name):
+                raise ValueError(f"references: {name!r} is no character; write character1, character2, …")
+            if f"[{name}]" not in character_tags(" ".join((self.global_caption, *self.captions))):
+                raise ValueError(f"references: no caption names [{name}]; introduce it, or leave its picture out")
+        return self
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether it names picture files, which have to be opened before it is run (`holocine.from_pictures`)."""
+        return bool(self.references) or any(shot.has_pictures for shot in self.shots)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -145,7 +195,8 @@ class Storyboard(_Frozen):
         return isinstance(other, Storyboard) and dict(self) == dict(other)
 
     def __hash__(self) -> int:
-        return hash(tuple(dict(self).values()))
+        fields = dict(self) | {"references": tuple((self.references or {}).items())}
+        return hash(tuple(fields.values()))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a storyboard with the fields in `update` changed, validated like any other."""
@@ -201,7 +252,8 @@ class Storyboard(_Frozen):
     def load(cls, path: str | Path, defaults: Mapping[str, Any] | None = None) -> Self:
         """Read a storyboard from a .yaml, .yml or .json file, or HoloCine's prompt from a .txt, whose shots are even.
 
-        defaults: fields for those that the file does not have. Every StoryboardError names the file.
+        Paths of pictures are seen from the file's folder. defaults: fields for those that the file does not have. Every
+        StoryboardError names the file.
         """
         path = Path(path)
         readers = {".json": parse_json, ".yaml": parse_yaml, ".yml": parse_yaml, ".txt": lambda text: {"prompt": text}}
@@ -213,7 +265,7 @@ class Storyboard(_Frozen):
                 said = {"prompt": "global_caption"} if data.get("prompt") is not None else {}
                 missing = {key: value for key, value in (defaults or {}).items() if data.get(key) is None}
                 data = {**data, **{key: value for key, value in missing.items() if key not in said.values()}}
-            return cls.model_validate(data)
+            return cls.model_validate(_from_folder(data, path.parent))
         except OSError as error:
             raise StoryboardError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:
@@ -250,7 +302,9 @@ class Storyboard(_Frozen):
             rounded = ", ".join(f"{old} to {new}" for old, new in zip(self.cuts, cuts, strict=True) if old != new)
             raise StoryboardError(f"{error}; cuts are rounded to 4t + 1, here {rounded}") from None
         lengths = (end - start for start, end in pairwise((0, *cuts, num_frames)))
-        shots = tuple(Shot(caption=s.caption, num_frames=n) for s, n in zip(self.shots, lengths, strict=True))
+        shots = tuple(
+            s.model_copy(update={"num_frames": n, "seconds": None}) for s, n in zip(self.shots, lengths, strict=True)
+        )
         run = self.model_copy(update={"shots": shots})
         run._asked = self.shots
         return run
@@ -344,6 +398,27 @@ class Storyboard(_Frozen):
     def layout(self, height: int, width: int) -> ShotLayout:
         """Return the shots in latent frames and tokens, where a latent frame is `height` x `width` tokens."""
         return ShotLayout.from_cuts(self.num_frames, self.cuts, height, width)
+
+
+def _from_folder(data: Any, folder: Path) -> Any:
+    """The data of a storyboard file with the paths in it, which are seen from its folder, as seen from here."""
+
+    def seen(path: Any) -> Any:
+        return str(folder / path) if isinstance(path, str) and path else path
+
+    def shot_seen(shot: Any) -> Any:
+        if not isinstance(shot, Mapping):
+            return shot
+        return {key: seen(value) if key in PICTURE_KEYS else value for key, value in shot.items()}
+
+    if not isinstance(data, Mapping):
+        return data
+    data = dict(data)
+    if isinstance(data.get("shots"), list):
+        data["shots"] = [shot_seen(shot) for shot in data["shots"]]
+    if isinstance(data.get("references"), Mapping):
+        data["references"] = {name: seen(path) for name, path in data["references"].items()}
+    return data
 
 
 def _checked(caption: str) -> str:

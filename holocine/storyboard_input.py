@@ -23,6 +23,7 @@ class StoryboardError(ValueError):
     """The input is no storyboard; the message says in one sentence where and why."""
 
 
+PICTURE_KEYS = ("image", "last_image", "clip")  # paths, of a shot
 _TIMELINE_KEYS = ("num_frames", "shot_cut_frames", "cuts")
 
 
@@ -50,6 +51,9 @@ def canonical(data: Any, field_names: Sequence[str]) -> dict[str, Any]:
     fields["shots"] = tuple(
         _Made(caption=caption, num_frames=length) for caption, length in zip(captions, shot_lengths, strict=True)
     )
+    for made, shot in zip(fields["shots"], data.get("shots") or (), strict=False):
+        given = dict(shot) if isinstance(shot, Mapping | BaseModel) else {}
+        made.update({key: given[key] for key in PICTURE_KEYS if given.get(key) is not None})
     for shot, length in zip(fields["shots"], lengths or (), strict=False):
         if length.seconds is not None:
             shot["seconds"] = length.seconds
@@ -109,10 +113,10 @@ def _caption_and_length(shot: Any, position: int, num_shots: int, fps: Any) -> t
             f"{where}: should be a caption, or a mapping with caption and num_frames, not {described(shot)}"
         )
     for key in shot:
-        if key not in ("caption", "num_frames", "seconds"):
+        if key not in ("caption", "num_frames", "seconds", *PICTURE_KEYS):
             raise StoryboardError(
-                f"{where}: unknown key {short(key)}; the keys of a shot are caption, num_frames, seconds "
-                "(put quotes around a caption with a colon)"
+                f"{where}: unknown key {short(key)}; the keys of a shot are caption, num_frames, seconds, "
+                f"{', '.join(PICTURE_KEYS)} (put quotes around a caption with a colon)"
             )
     if "caption" not in shot:
         raise StoryboardError(f"{where}: caption is missing")

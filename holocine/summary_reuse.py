@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
 from .attention import AttentionSettings, shot_pattern
 from .kernels import summaries_of
 from .timeline import ShotLayout
+
+
+class Step(NamedTuple):
+    """A step of a run, from 0, and how many the run has, None where nobody says."""
+
+    index: int
+    of: int | None = None
+
 
 Exchange = Callable[[object, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
@@ -23,7 +32,8 @@ Exchange = Callable[[object, torch.Tensor, torch.Tensor], tuple[torch.Tensor, to
 class SummaryReuse:
     """The summaries of the kept shots of one layout, by layer and branch of guidance, for one run.
 
-    kept: shots, from 0, that are kept whole; every: how many steps a summary is used for, 1 is in none but its own.
+    kept: shots, from 0, that are kept whole; every: how many steps a summary serves on average, its own included: half
+    as many in the noisiest, where what shots look like is decided, and half as many again in the last. 1 is exact.
     """
 
     layout: ShotLayout
@@ -55,25 +65,32 @@ class SummaryReuse:
         summaries = shot_pattern(self.layout, settings.mode, settings.summary).summaries
         return sum(len(summaries[shot]) for shot in self.kept) * self.layout.tokens_per_frame
 
-    def can_reuse(self, model: object, branch: str | None, step: int | None, settings: AttentionSettings) -> bool:
+    def can_reuse(self, model: object, branch: str | None, step: Step | None, settings: AttentionSettings) -> bool:
         """Whether the summaries of an earlier step serve this one; in mode "isolated" no shot shows any."""
         if settings.mode == "isolated":
             return self.every > 1
         since = self._since.get((branch, id(model)))
-        return settings.mode == "sparse" and since is not None and step is not None and step - since < self.every
+        if settings.mode != "sparse" or since is None or step is None:
+            return False
+        return step.index - since < self._serves(since, step.of)
+
+    def _serves(self, index: int, of: int | None) -> int:
+        """How many steps the summary of step `index` serves."""
+        return self.every if of is None else max(1, round(self.every * (0.5 + index / of)))
 
     def keeping(
-        self, model: object, branch: str | None, step: int | None, settings: AttentionSettings
+        self, model: object, branch: str | None, step: Step | None, settings: AttentionSettings
     ) -> Exchange | None:
         """For a pass over the whole video: hand keys and values on as they are and keep the summaries."""
         if self.every == 1 or step is None or settings.mode != "sparse":
             return None
-        self._since[branch, id(model)] = step
+        self._since[branch, id(model)] = step.index
         pattern = shot_pattern(self.layout, settings.mode, settings.summary)
 
         def keep(layer: object, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             shown = (torch.cat(summaries_of(x, pattern, sorted(self.kept)), dim=1) for x in (key, value))
-            self._shown[branch, id(layer)] = tuple(shown)
+            # In main memory: those of a large model are gigabytes, and moved in a small part of the time of a pass.
+            self._shown[branch, id(layer)] = tuple(x.to("cpu") for x in shown)
             return key, value
 
         return keep
@@ -84,9 +101,8 @@ class SummaryReuse:
             return None
 
         def reuse(layer: object, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return tuple(
-                torch.cat(pair, dim=1) for pair in zip((key, value), self._shown[branch, id(layer)], strict=True)
-            )
+            shown = self._shown[branch, id(layer)]
+            return tuple(torch.cat([own, other.to(own)], dim=1) for own, other in zip((key, value), shown, strict=True))
 
         return reuse
 

@@ -23,10 +23,10 @@ from torch.utils.checkpoint import checkpoint
 from .attention import AttentionSettings
 from .attention_plan import AttentionPlan, collapse_padding, compute_dtype, make_plan
 from .processors import AttentionContext, ShotSelfAttnProcessor, WindowCrossAttnProcessor
+from .summary_reuse import Step, SummaryReuse
 
 if TYPE_CHECKING:
     from .prompt import TextWindows
-    from .summary_reuse import SummaryReuse
     from .timeline import ShotLayout
 
 __all__ = ["HoloCineTransformer3DModel", "ModelMixin"]
@@ -66,7 +66,7 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     def _install_processors(self) -> None:
         self._attention_context = AttentionContext()
         self._branch: str | None = None
-        self._step: int | None = None
+        self._step: Step | None = None
         for layer, block in enumerate(self.blocks):
             block.attn1.set_processor(ShotSelfAttnProcessor(self._attention_context, layer))
             block.attn2.set_processor(WindowCrossAttnProcessor(self._attention_context, layer))
@@ -75,7 +75,9 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     def cache_context(self, name: str, **kwargs) -> Iterator[None]:
         """Name the branch of guidance that runs inside: "cond", or "uncond", which turns the text windows off."""
         previous = self._branch, self._step
-        self._branch, self._step = name, kwargs.get("step_index")
+        index = kwargs.get("step_index")
+        self._branch = name
+        self._step = None if index is None else Step(index, kwargs.get("num_inference_steps"))
         try:
             with super().cache_context(name, **kwargs):
                 yield

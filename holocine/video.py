@@ -52,13 +52,15 @@ class Embedded:
     """What `write_video` left in a file beside the pictures; all None in videos that others wrote.
 
     size: (width, height) of the pictures, which the file may have padded to even numbers. storyboard: as run, which
-    knows the one that was `asked`. making: how it came about, None where it was not told.
+    knows the one that was `asked`. making: how it came about, None where it was not told. pictures: of each picture
+    file that the storyboard names, its "sha256" and a small "copy" (base64), None where it names none.
     """
 
     size: tuple[int, int] | None = None
     storyboard: Storyboard | None = None
     settings: dict[str, Any] | None = None
     making: Making | None = None
+    pictures: dict[str, dict[str, str]] | None = None
 
 
 def write_video(
@@ -70,12 +72,13 @@ def write_video(
     size: tuple[int, int] | None = None,
     resample: str = "lanczos",
     making: Making | None = None,
+    pictures: dict[str, dict[str, str]] | None = None,
 ) -> None:
     """Write `frames` (T, H, W, 3) uint8 as H.264 MP4 at `fps`; the file appears complete or not at all.
 
     `size` is the (width, height) in pixels to enlarge or shrink to, with `resample` "lanczos" or "nearest". The
-    storyboard, `settings` (any JSON object) and `making` are embedded. Raises `VideoError` for frames or sizes that
-    make no video and `OSError` if the file cannot be written.
+    storyboard, `settings` (any JSON object), `making` and `pictures` (see `Embedded`) are embedded. Raises `VideoError`
+    for frames or sizes that make no video and `OSError` if the file cannot be written.
     """
     frames = checked_frames(frames)
     out_width, out_height = _checked_size(size) if size is not None else frames.shape[2:0:-1]
@@ -89,7 +92,7 @@ def write_video(
             replacing(path) as temporary,
             av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container,
         ):
-            container.metadata["comment"] = to_comment(storyboard, settings, (out_width, out_height), making)
+            container.metadata["comment"] = to_comment(storyboard, settings, (out_width, out_height), making, pictures)
             encode_frames(container, frames, fps, (out_width, out_height), resample, cuts)
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
@@ -208,6 +211,7 @@ def to_comment(
     settings: dict[str, Any] | None,
     size: tuple[int, int],
     making: Making | None = None,
+    pictures: dict[str, dict[str, str]] | None = None,
 ) -> str:
     """The comment tag of a video, which `embedded_in` reads."""
     content = {
@@ -218,6 +222,8 @@ def to_comment(
     }
     if making is not None:
         content["making"] = making.to_plain()
+    if pictures:
+        content["pictures"] = pictures
     if storyboard is not None and storyboard.moved:
         content["as_run"] = json.loads(storyboard.to_json())
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
@@ -247,7 +253,12 @@ def embedded_in(reader: VideoReader) -> Embedded:
     making = content.get("making")
     if making is not None:
         making = Making.from_plain(making, storyboard.num_shots if storyboard else 0, str(path))
-    return Embedded(size and tuple(size), storyboard, settings, making)
+    pictures = content.get("pictures")
+    if pictures is not None and not (
+        isinstance(pictures, dict) and all(isinstance(p, dict) and "sha256" in p for p in pictures.values())
+    ):
+        raise VideoError(f"the pictures embedded in {path} are damaged")
+    return Embedded(size and tuple(size), storyboard, settings, making, pictures)
 
 
 # The contact sheet

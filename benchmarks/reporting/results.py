@@ -58,7 +58,7 @@ class ItemResult:
     scorecard: scores by metric, None for an item that failed or whose scorecard cannot be read; `error` then says why.
     seconds: of generating and scoring. peak_mb: main memory, MiB. distances: sum and count of the similarity of two
     shots that show the same character, by how many shots apart they are. measured_with: detector and encoders. hashes:
-    of what the video and its scores depend on.
+    of what the video and its scores depend on. notes: what the system could not express of the storyboard.
     """
 
     system: str
@@ -73,6 +73,7 @@ class ItemResult:
     distances: Mapping[int, tuple[float, int]] | None = None
     measured_with: tuple[str, ...] = ()
     hashes: Hashes | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,8 @@ def _load(run: Path, item: Item, entry: Entry) -> ItemResult:
     if record is None:
         found["error"] = "its record.json is missing or damaged; the same run command makes it again"
     else:
-        found |= {"error": record.error, "seconds": record.seconds, "peak_mb": record.peak_mb, "hashes": record.hashes}
+        kept = ("error", "seconds", "peak_mb", "hashes", "notes")
+        found |= {name: getattr(record, name) for name in kept}
     if record is not None and record.status == "done":
         try:
             with open(f"{folder}/{SCORECARD}", "rb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -180,6 +181,7 @@ def main_table(summary: Summary) -> Table:
     notes += legend(summary, summary.main) + trust_note(summary, summary.main)
     notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
     notes += _not_measured(summary)
+    notes += _not_expressed(summary)
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
     title = f"Suite {suite.name} {suite.version}, {len(summary.results.entries)} storyboards"
@@ -202,6 +204,24 @@ def _not_measured(summary: Summary) -> list[str]:
             reasons = Counter(score.reason for score in scores if score.reason)
             missing.setdefault(reasons.most_common(1)[0][0] if reasons else "no scorecard has it", []).append(title)
     return [f"Not measured: {', '.join(titles)} ({reason})." for reason, titles in missing.items()]
+
+
+def _not_expressed(summary: Summary) -> list[str]:
+    """What systems could not express of their storyboards and in how many videos; of several alike an example."""
+    found = []
+    for system in summary.results.competing:
+        told: dict[str, list[str]] = {}
+        for item in summary.results.items:
+            if item.system == system and item.scorecard is not None:
+                for note in item.notes:
+                    told.setdefault(re.sub(r"[\d.,]*\d", "#", note), []).append(note)
+        if told:
+            alike = []
+            for notes in told.values():
+                example = ", for example" if len(set(notes)) > 1 else ""
+                alike.append(f"{notes[0]} ({len(notes)} video{'s'[: len(notes) != 1]}{example})")
+            found.append(f"What {system} cannot express: {'; '.join(alike)}.")
+    return found
 
 
 def comparisons(summary: Summary) -> Table | None:

@@ -77,6 +77,7 @@ class Record:
 
     error: one line, None when done. seconds: of "generate" and "score", those that were reached. peak_mb: most main
     memory that the process held while it worked on the item, MiB; peak_gpu_mb: the same of a GPU, None without one.
+    notes: what the system could not express of the storyboard, a sentence each.
     """
 
     system: str
@@ -88,6 +89,7 @@ class Record:
     peak_mb: float | None
     hashes: Hashes
     peak_gpu_mb: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def item(self) -> Item:
@@ -101,7 +103,8 @@ class Record:
         """Raises ValueError for anything that `to_json` has not written."""
         try:
             plain = from_json(text)
-            record = cls(**{**plain, "hashes": Hashes(**plain["hashes"])})
+            notes = tuple(plain.get("notes", ()))
+            record = cls(**{**plain, "hashes": Hashes(**plain["hashes"]), "notes": notes})
         except (TypeError, KeyError) as error:
             raise ValueError(f"is no record of an item ({error})") from None
         if record.status not in ("done", "failed"):

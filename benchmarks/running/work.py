@@ -21,7 +21,7 @@ from benchmarks.running.items import LOG, RECORD, REQUEST, SCORECARD, VIDEO, Has
 from benchmarks.running.scoring import Scoring
 from benchmarks.suites.suite import Entry
 from benchmarks.systems.models import Models
-from benchmarks.systems.systems import Folder, System, Video
+from benchmarks.systems.systems import System, Video
 
 logger = logging.getLogger(__name__)
 
@@ -76,16 +76,17 @@ class Worker:
         files: dict[str, bytes] = {}
         peak = PeakMemory()
         error = stop = None
+        before = job.before if VIDEO in job.kept else None
+        notes = list(before.notes if before else ())
         with collected_log() as log, tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             try:
-                self._work(job, Path(folder) / VIDEO, seconds, files)
+                self._work(job, Path(folder) / VIDEO, seconds, files, notes)
             except Exception as problem:  # any failure is the item's own, and the run goes on
                 logger.error("%s", traceback.format_exc().rstrip())
                 error = _sentence(problem)
                 stop = _stop(problem)
         if error is not None:
             files.pop(SCORECARD, None)
-        before = job.before if VIDEO in job.kept else None
         record = Record(
             *(job.item.system, job.item.storyboard_id, job.item.seed),
             status="done" if error is None else "failed",
@@ -94,18 +95,20 @@ class Worker:
             peak_mb=_larger(peak.megabytes(), before and before.peak_mb),
             peak_gpu_mb=_larger(peak.gpu_megabytes(), before and before.peak_gpu_mb),
             hashes=job.hashes,
+            notes=tuple(notes),
         )
         files |= {RECORD: record.to_json().encode(), LOG: job.kept.get(LOG, b"") + log.getvalue().encode()}
         return Outcome(record, files, time.perf_counter() - start, stop)
 
-    def _work(self, job: Job, path: Path, seconds: dict[str, float], files: dict[str, bytes]) -> None:
+    def _work(self, job: Job, path: Path, seconds: dict[str, float], files: dict[str, bytes], notes: list[str]) -> None:
         if VIDEO not in job.kept:
             with _timed(seconds, "generate"):
                 made = job.system.generate(job.entry, job.item.seed, self.models)
             files[VIDEO] = _as_file(made, path, job)
-            how = job.system.how(job.entry.id, job.item.seed) if isinstance(job.system, Folder) else {}
+            how = job.system.how(job.entry.id, job.item.seed) if isinstance(made, Path) else made.how
+            notes += () if isinstance(made, Path) else made.notes
             if how:
-                files[REQUEST] = json.dumps(how).encode()
+                files[REQUEST] = json.dumps(dict(how)).encode()
         else:
             files |= {name: job.kept[name] for name in (VIDEO, REQUEST) if name in job.kept}
             path.write_bytes(files[VIDEO])
@@ -136,9 +139,11 @@ def _as_file(made: Video | Path, path: Path, job: Job) -> bytes:
         path.write_bytes(content)
         return content
     asked = job.entry.storyboard
-    run = asked.as_run()
+    run = asked.as_run() if made.storyboard is None else made.storyboard
     count = len(made.frames)
-    if count not in (asked.num_frames, run.num_frames):
+    if made.storyboard is not None and count != run.num_frames:
+        raise ValueError(f"{job.item.system} made {count} frames where it was to make {run.num_frames}")
+    if made.storyboard is None and count not in (asked.num_frames, run.num_frames):
         raise ValueError(f"{job.item.system} made {count} frames where the storyboard has {asked.num_frames}")
     settings = {"system": job.item.system, "repetition": job.item.seed}
     write_video(path, made.frames, made.fps, run if count == run.num_frames else asked, settings)

@@ -14,7 +14,9 @@ keyframe            first frames of all shots made together, then each shot from
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +29,21 @@ if TYPE_CHECKING:
     import torch
 
     from holocine import HoloCinePipeline
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """What a system made: frames uint8 (T, H, W, 3) at `fps`.
+
+    storyboard: as it was run, None if it is the suite's on its own frames. notes: what the system cannot express of the
+    storyboard, a sentence each. how: the way to compare the two where it is not the usual one, see `eval.request`.
+    """
+
+    frames: np.ndarray
+    fps: float
+    storyboard: Storyboard | None = None
+    notes: tuple[str, ...] = ()
+    how: Mapping[str, Any] = field(default_factory=dict)
 
 
 def holocine(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:

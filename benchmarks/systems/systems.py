@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from benchmarks.systems import generation
+from benchmarks.systems import generation, locked
+from benchmarks.systems.baselines import BASELINES, SHELF, missing, settings_for
+from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, model_sha256
 from eval.request import POLICIES
 from holocine.puppet.world import WORLD_VERSION
@@ -33,14 +35,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 class UnknownSystem(ValueError):
     """A system that does not exist or cannot be run as it was named. The message is one sentence."""
-
-
-@dataclass(frozen=True, eq=False)
-class Video:
-    """What a system made: frames uint8 (T, H, W, 3) at `fps`."""
-
-    frames: np.ndarray
-    fps: float
 
 
 class System(Protocol):
@@ -83,8 +77,8 @@ class Generated:
         storyboard = entry.storyboard
         storyboard = storyboard.model_copy(update={"seed": ((storyboard.seed or 0) + seed) % 2**63})
         options = {"image_to_video": self.image_to_video} if self.image_to_video else {}
-        frames = self.make(models, self.settings, storyboard, **options)
-        return Video(frames, storyboard.fps)
+        made = self.make(models, self.settings, storyboard, **options)
+        return made if isinstance(made, Video) else Video(made, storyboard.fps)
 
     def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
         animator = {"image_to_video": model_sha256(self.image_to_video)} if self.image_to_video else {}
@@ -250,7 +244,7 @@ _SAID = {
 }
 
 
-_GENERATED = {
+GENERATED = {
     "holocine": generation.holocine,
     "holocine-full": generation.holocine_full,
     "isolated": generation.isolated,
@@ -258,9 +252,12 @@ _GENERATED = {
     "single-prompt": generation.single_prompt,
     "independent-shots": generation.independent_shots,
     "keyframe": generation.keyframe,
+    "retake": locked.retaken,
+    "continue": locked.continued,
+    **BASELINES,
 }
-_WORLD = {"truth": whole, "still": frozen, "shuffled": shuffled}
-KINDS = (*_GENERATED, "folder:PATH", *_WORLD)
+WORLDS = {"truth": whole, "still": frozen, "shuffled": shuffled}
+KINDS = (*(f"{kind}@MODEL" if kind in BASELINES else kind for kind in GENERATED), "folder:PATH", *WORLDS)
 
 
 def parse_systems(specs: Sequence[str], settings: ModelSettings) -> tuple[System, ...]:
@@ -281,11 +278,11 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
     if not match:
         raise UnknownSystem(f"the system {spec!r} does not read [NAME=]SYSTEM[:PATH][@MODEL]")
     name, kind, path, model = match["name"], match["kind"], match["path"], match["model"]
-    if kind not in (*_GENERATED, *_WORLD, "folder"):
+    if kind not in (*GENERATED, *WORLDS, "folder"):
         raise UnknownSystem(f"the system {kind!r} is unknown; choose from {', '.join(KINDS)}")
     if path and kind not in ("folder", "keyframe"):
         raise UnknownSystem(f"the system {spec!r} names a path, but only folder:PATH and keyframe:MODEL take one")
-    if model and kind not in _GENERATED:
+    if model and kind not in GENERATED:
         raise UnknownSystem(f"the system {spec!r} names a model, but {kind} runs none")
     if name is None:
         name = Path(path).stem if kind == "folder" and path else kind
@@ -293,10 +290,15 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
         raise UnknownSystem(f"the name {name!r} of a system may have letters, digits, dots, dashes and underscores")
     if kind == "folder":
         return _folder(name, path)
-    if kind in _WORLD:
-        return World(name, kind, _WORLD[kind])
-    settings = replace(settings, model=model) if model else settings
-    return Generated(name, kind, settings, _GENERATED[kind], image_to_video=path)
+    if kind in WORLDS:
+        return World(name, kind, WORLDS[kind])
+    if kind in BASELINES:
+        if why := missing(kind, model):
+            raise UnknownSystem(f"the system {why}")
+        settings = settings_for(kind, model or str(SHELF / kind), settings)
+    else:
+        settings = replace(settings, model=model) if model else settings
+    return Generated(name, kind, settings, GENERATED[kind], image_to_video=path)
 
 
 def _folder(name: str, path: str | None) -> Folder:

@@ -37,9 +37,7 @@ def submit(studio: Studio, visitor: str, upload: Path, name: str, request: Reque
     )
 
 
-def _examine(
-    studio: Studio, job: Job, upload: Path, file: str, name: str, request: Request | None
-) -> dict[str, Any]:
+def _examine(studio: Studio, job: Job, upload: Path, file: str, name: str, request: Request | None) -> dict[str, Any]:
     from eval.gathering import Cancelled, request_of
 
     folder = studio.outputs.new_folder(job.id)

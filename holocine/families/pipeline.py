@@ -139,7 +139,7 @@ class FamilyPipeline(HoloCinePipeline):
 
         Raises ValueError for bad input and for what the family cannot do, `PromptTooLong` for too much text.
         """
-        self._check_options(others, height, width, num_inference_steps, guidance_scale)
+        self._check_options(others, height, width, num_inference_steps, guidance_scale, negative_prompt)
         steps = num_inference_steps or self.config.default_num_inference_steps
         scale = self.config.default_guidance_scale if guidance_scale is None else guidance_scale
         self._check_settings(self.config.default_height, self.config.default_width, steps, scale, None, output_type)
@@ -177,7 +177,7 @@ class FamilyPipeline(HoloCinePipeline):
             notes=[translation.notes for translation in translations],
         )
 
-    def _check_options(self, others: dict[str, Any], height, width, steps, scale) -> None:
+    def _check_options(self, others: dict[str, Any], height, width, steps, scale, negative_prompt) -> None:
         title = self.family.title
         for name, value in others.items():
             if value is not None:
@@ -193,6 +193,8 @@ class FamilyPipeline(HoloCinePipeline):
                 raise ValueError(f"{title} takes {self.family.steps} steps, not {steps}: leave num_inference_steps out")
             if scale not in (None, 1):
                 raise ValueError(f"{title} has no guidance (guidance_scale is {scale}): leave it out")
+            if negative_prompt is not None:
+                raise ValueError(f"{title} has no guidance and reads no negative prompt: leave negative_prompt out")
 
     # Text
 

@@ -11,7 +11,7 @@ from itertools import groupby
 import torch
 
 from holocine.attention import ShotPattern, first_frame_pattern, shot_pattern
-from holocine.attention_plan import AttentionPlan, ItemGroup, Memory, TextStep, compute_dtype
+from holocine.attention_plan import AttentionPlan, ItemGroup, TextStep, compute_dtype
 from holocine.families.rotary import phase_table, video_table
 from holocine.families.rules import Rules
 from holocine.families.text import PADDING, Text
@@ -67,13 +67,12 @@ def make_plan(
     dtype: torch.dtype,
     common: int | None = None,
     masked: bool = True,
-    memory: Memory | None = None,
-    remember: bool = False,
+    exchange: Callable | None = None,
 ) -> AttentionPlan:
     """Plan a forward pass of one video.
 
     common: the caption that every frame reads beside its own, if there is one. masked: False lets everything see
-    everything, whatever the rules say. memory, remember: see `AttentionPlan`. dtype: what scores are computed in.
+    everything, whatever the rules say. exchange: see `AttentionPlan`. dtype: what scores are computed in.
     """
     everything = _group(frames, text, None, "all", device, dtype)
     captions = frames.captions if masked and rules.reads == "own" else None
@@ -82,13 +81,12 @@ def make_plan(
         groups=(group,),
         order=None,
         num_tokens=frames.num_tokens,
-        kernel="auto" if memory is None else "per-shot",  # the others take as many keys as queries
+        kernel="auto" if exchange is None else "per-shot",  # the others take as many keys as queries
         layers=rules.layers(),
         outside=(everything,),
         rotary=_video_table(rules, frames, head_dim, device),
         text_rotary=None if rules.text_phase is None else _text_tables(rules, frames, text, head_dim, device),
-        memory=memory,
-        remember=remember,
+        exchange=exchange,
     )
 
 
@@ -98,8 +96,7 @@ def planner(
     texts: Mapping[str, Text],
     head_dim: int,
     common: int | None = None,
-    memory: Memory | None = None,
-    remember: bool = False,
+    exchange: Callable | None = None,
 ) -> Callable[[str | None, torch.Tensor], AttentionPlan]:
     """A function that plans a forward pass, for `attention_kwargs["planner"]` of the transformer.
 
@@ -109,7 +106,7 @@ def planner(
     @lru_cache
     def plan(branch: str, device: torch.device, dtype: torch.dtype) -> AttentionPlan:
         masked = branch == "cond" or rules.masks_negative
-        return make_plan(rules, frames, texts[branch], head_dim, device, dtype, common, masked, memory, remember)
+        return make_plan(rules, frames, texts[branch], head_dim, device, dtype, common, masked, exchange)
 
     return lambda branch, latents: plan(branch or "cond", latents.device, compute_dtype(latents))
 

@@ -52,12 +52,12 @@ def latent_frames(frames: float) -> float:
     return (frames + FRAMES_PER_LATENT - 1) / FRAMES_PER_LATENT
 
 
-def timeline_notes(title: str, run: Storyboard, seconds: float, makes: str) -> Iterator[str]:
-    """What is different about the times of shots; seconds: what the scene was to last; makes: what the model can do.
+def timeline_notes(title: str, run: Storyboard, makes: str) -> Iterator[str]:
+    """What is different about the times of shots from those that were asked for; makes: what the model can do.
 
     Differences of less than a frame are none.
     """
-    frame = 1 / run.fps
+    frame, seconds = 1 / run.fps, sum(run.asked.shot_seconds)
     if abs(run.seconds - seconds) > frame:
         yield f"{title} makes {makes}: the video lasts {run.seconds:.2f} s where {seconds:.2f} s were asked for"
     asked = tuple(accumulate(run.asked.shot_seconds))[:-1]

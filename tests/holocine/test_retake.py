@@ -13,6 +13,7 @@ from holocine.decoding import VideoError
 from holocine.encoding import vae_fingerprint
 from holocine.latents_file import LatentsError, digest, latents_path, read_latents, write_latents
 from holocine.making import Making, Take
+from holocine.retaking import with_captions
 from holocine.source import read_source
 from holocine.splicing import New, SpliceError, Stored, splice
 from holocine.video import read_embedded
@@ -106,6 +107,15 @@ def test_a_new_caption_goes_into_the_storyboard(made, work, run):
     assert "# shot 3: take 2, seed " in text and "caption: A cat." in text
     _, text, _ = run("show", "cat.mp4", "--json")
     assert json.loads(text)["making"]["takes"][2]["number"] == 2
+
+
+def test_a_new_caption_leaves_the_lengths_as_they_were_asked_for():
+    board = Storyboard.from_yaml(
+        "global_caption: A.\nfps: 12\nshots:\n- {caption: a., seconds: 0.8}\n- {caption: b., num_frames: 7}\n"
+    )
+    changed = with_captions(board.as_run(), {2: "c."})
+    assert changed.captions == ("a.", "c.") and changed.cuts == board.as_run().cuts
+    assert changed.asked.shot_seconds == board.shot_seconds and changed.asked.shots[1].num_frames == 7
 
 
 def test_the_same_seed_and_caption_make_the_same_take(made, work, run):
@@ -332,3 +342,22 @@ def test_a_video_that_was_encoded_otherwise_is_encoded_again_and_it_is_said(made
     assert code == 0 and "it has to be encoded again, so kept shots lose a little" in err
     before, after = read_video(other).frames.astype(float), read_video("x.mp4").frames
     assert np.abs(before[:5] - after[:5]).mean() < 8
+
+
+def test_a_lora_of_the_video_is_used_again(model_folder, made, work, run):
+    from safetensors.torch import save_file
+
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    save_file(
+        {f"{layer}.lora_A.weight": torch.ones(1, 24), f"{layer}.lora_B.weight": torch.full((24, 1), 0.5)},
+        "style.safetensors",
+    )
+    options = ("--lora", "style.safetensors", "--model", model_folder, "--quiet")
+    assert run("generate", made / "board.yaml", "-o", "styled.mp4", *options)[0] == 0
+    code, _, err = run("retake", "styled.mp4", "--shot", "2", "--seed", "1", "-o", "again.mp4", "--quiet")
+    assert (code, err) == (0, "")
+    styled, again = read_video("styled.mp4").frames, read_video("again.mp4").frames
+    assert np.array_equal(styled[:5], again[:5]) and np.array_equal(styled[13:], again[13:])
+    assert read_embedded("again.mp4").settings["lora"] == ["style.safetensors"]
+    (work / "style.safetensors").unlink()
+    assert "style.safetensors" in run("retake", "styled.mp4", "--shot", "2", "-o", "x.mp4", "--quiet")[2]

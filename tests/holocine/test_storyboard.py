@@ -490,7 +490,8 @@ def test_the_json_schema_describes_every_key_of_a_file():
     assert set(keys) >= {"global_caption", "shots", "num_frames", "shot_cut_frames", "prompt", "fps", "seed"}
     assert all(key.get("description") for key in keys.values())
     assert "Frames per second" in keys["fps"]["description"]
-    assert set(schema["$defs"]["Shot"]["properties"]) == {"caption", "num_frames", "seconds"}
+    shot_keys = {"caption", "num_frames", "seconds", "image", "last_image", "clip"}
+    assert set(schema["$defs"]["Shot"]["properties"]) == shot_keys
     assert "in frames" in schema["$defs"]["Shot"]["properties"]["num_frames"]["description"]
     assert schema["oneOf"] == [{"required": ["global_caption", "shots"]}, {"required": ["prompt"]}]
 

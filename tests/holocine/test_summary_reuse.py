@@ -145,7 +145,8 @@ def test_fewer_tokens_are_computed(make_pipeline, storyboard):
     pipeline.transformer.blocks[0].register_forward_pre_hook(lambda block, args: tokens.append(args[0].shape[1]))
     pipeline(storyboard, keep=keep, keep_every=4, output_type="latent")
     whole, part = 5 * 6, 2 * 6
-    assert tokens == [whole, whole, *[part] * 6] * 2
+    looks = [index in (0, 2, 5) for index in range(8)]  # 4 steps on average: 2, 3, 4 from the noisiest on
+    assert tokens == [whole if look else part for look in looks for _ in ("cond", "uncond")]
 
 
 def test_the_config_says_how_often_and_how_noisy_kept_shots_are_seen(make_pipeline, storyboard, tmp_path):
@@ -177,7 +178,7 @@ def test_what_comes_after_is_not_decoded_and_nothing_changes(pipeline):
     keep = keep_shots(first, [1, 3])
     assert latents_to_decode([placed(keep, board)], 18) == range(14)
     assert latents_to_decode([placed(keep, board)], 18, LEAD) == range(12 - LEAD, 14)
-    made = pipeline(board, seed=2, keep=keep)
+    made = pipeline(board, seed=2, keep=keep, keep_every=1)
     assert np.array_equal(made.frames[0][45:53], pipeline.decode(made.latents)[0][45:53])
     assert np.array_equal(made.frames[0][:45], first.frames[0][:45])
     assert np.array_equal(made.frames[0][53:], first.frames[0][53:])

@@ -32,9 +32,5 @@ def translate(storyboard: Storyboard) -> Translation:
         common=len(texts.shots),
         prompt=json.dumps(captions, ensure_ascii=False),
         latent_lengths=lengths,
-        notes=tuple(
-            timeline_notes(
-                "CineTrans", run, storyboard.seconds, f"{NUM_FRAMES} frames a scene at {FPS:g} frames a second"
-            )
-        ),
+        notes=tuple(timeline_notes("CineTrans", run, f"{NUM_FRAMES} frames a scene at {FPS:g} frames a second")),
     )

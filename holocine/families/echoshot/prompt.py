@@ -75,7 +75,7 @@ def translate(storyboard: Storyboard) -> Translation:
         latent_lengths=lengths,
         notes=(
             "EchoShot has no global caption: it was written after the caption of every shot",
-            *timeline_notes("EchoShot", run, storyboard.seconds, makes),
+            *timeline_notes("EchoShot", run, makes),
         ),
     )
 

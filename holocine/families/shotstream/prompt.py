@@ -26,7 +26,9 @@ def translate(storyboard: Storyboard) -> Translation:
     run = storyboard.run_on(frames, FPS)
     texts = describe_texts(storyboard)
     content = {"global_caption": texts.scene} | {f"shot{i}": text for i, text in enumerate(texts.shots, start=1)}
-    notes = list(timeline_notes("ShotStream", run, storyboard.seconds, f"at most {FRAMES_PER_SHOT} frames a shot"))
+    notes = list(timeline_notes("ShotStream", run, f"at most {FRAMES_PER_SHOT} frames a shot"))
+    if storyboard.negative_prompt is not None:
+        notes.append("ShotStream has no guidance: the negative prompt of the storyboard is not read")
     if shortened := [number for number, n in enumerate(frames, start=1) if n < FRAMES_PER_SHOT]:
         which = ", ".join(map(str, shortened))
         notes.append(

@@ -7,11 +7,12 @@ each block, from a pass over the clean block. No block sees a later one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
-from holocine.attention_plan import Memory, compute_dtype
+from holocine.attention_plan import compute_dtype
 from holocine.families.planning import Frames, planner
 from holocine.families.rules import Rules
 from holocine.families.schedules import shifted
@@ -25,6 +26,26 @@ NUM_BLOCKS = NUM_FRAMES // FRAMES_PER_BLOCK
 STEPS = (1000, 740, 500, 260)  # of a table of 1000, counted from its end
 
 Noise = Callable[[int, int], torch.Tensor]
+
+
+class Memory:
+    """Keys and values of what is finished, layer by layer, after rotary embedding."""
+
+    def __init__(self) -> None:
+        self._kept: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def join(
+        self, attn: torch.nn.Module, key: torch.Tensor, value: torch.Tensor, keep: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what was kept of a layer followed by `key` and `value` (batch, tokens, heads, head dim).
+
+        keep: whether these stay as well.
+        """
+        if attn in self._kept:
+            key, value = (torch.cat(pair, dim=1) for pair in zip(self._kept[attn], (key, value), strict=True))
+        if keep:
+            self._kept[attn] = key, value
+        return key, value
 
 
 def sigmas(shift: float) -> np.ndarray:
@@ -75,8 +96,7 @@ def denoise_shot(
             frames.part(*part),
             {"cond": text},
             transformer.config.attention_head_dim,
-            memory=memory,
-            remember=remember,
+            exchange=partial(memory.join, keep=remember),
         )
         timestep = torch.tensor([1000 * sigma], dtype=torch.float32, device=latents.device)
         with transformer.cache_context("cond"):

@@ -15,7 +15,8 @@ from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
 
-GENERATED = ("holocine", "holocine-full", "isolated", "no-window", "single-prompt", "independent-shots", "keyframe")
+ALONE = ("holocine", "holocine-full", "isolated", "no-window", "single-prompt", "independent-shots", "keyframe")
+GENERATED = (*ALONE, "retake", "continue")
 
 
 def board(*captions: str, seed: int = 11) -> Storyboard:
@@ -142,6 +143,40 @@ def test_independent_shots_are_told_what_they_show_without_tags(make, calls):
     assert len({b.seed for b, _ in calls}) == 3
     alone = [make("holocine", b)[:n] for (b, _), n in zip(list(calls), (5, 4, 8), strict=True)]
     assert np.array_equal(np.concatenate(alone), frames)
+
+
+def test_a_retaken_scene_keeps_all_shots_but_one_at_a_time(make, monkeypatch):
+    from holocine import HoloCinePipeline
+
+    call, seen = HoloCinePipeline.__call__, []
+
+    def watched(self, board, keep=None, **options):
+        output = call(self, board, keep=keep, **options)
+        seen.append(([kept.shot for kept in keep or ()], output.frames[0]))
+        return output
+
+    monkeypatch.setattr(HoloCinePipeline, "__call__", watched)
+    frames = make("retake", board())
+    assert [kept for kept, _ in seen] == [[], [2, 3], [1, 3], [1, 2]]
+    assert np.array_equal(frames, seen[-1][1])
+    (_, first), (_, second), *_ = seen
+    assert np.array_equal(first[5:], second[5:]) and not np.array_equal(first[:5], second[:5])
+    assert np.array_equal(frames[:5], second[:5])
+
+
+def test_a_continued_scene_is_made_in_two_halves(make, calls):
+    frames = make("continue", board())
+    assert frames.shape[0] == 17
+    (first, _), (second, options) = calls
+    assert first.num_shots == 2 and first.num_frames == 9
+    assert second.captions == board().captions
+    assert [kept.shot for kept in options["keep"]] == [1, 2]
+
+
+@pytest.mark.parametrize("system", ["retake", "continue"])
+def test_a_scene_of_one_shot_is_neither_retaken_nor_continued(make, system):
+    with pytest.raises(ValueError, match=f"{system} needs at least 2 shots, and this storyboard has 1"):
+        make(system, Storyboard.from_captions("A room.", ["A chair."], num_frames=5, seed=1))
 
 
 def test_keyframes_are_made_together_and_become_the_first_frames(make, calls, model):

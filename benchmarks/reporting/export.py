@@ -1,0 +1,142 @@
+"""A system's videos of another benchmark's scripts, laid out as its evaluator reads them, with this program's scores.
+
+    st-bench, entitybench   OUT/videos/STORY/SCENE_PROMPT.mp4, both of three digits
+    msvbench                OUT/videos/STORY/NN.mp4, one a clip
+    vistorybench            OUT/outputs/METHOD/base/LANGUAGE/TIME/shots/STORY/shot_NN.png, the middle frame of each shot
+
+OUT/results.json has the scores of every story by metric and their means; null is a score that there is not. Shots are
+cut out where the video was made to have them, prompts of one shot share it evenly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import accumulate, groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reporting.results import ItemResult, Results, ResultsError, load_run
+from benchmarks.suites.interchange import FORMATS, Script, read_scripts
+from holocine.files import replacing
+from holocine.storyboard import Storyboard
+
+RESULTS = "results.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run over an imported suite")
+    parser.add_argument("--system", required=True, help="whose videos")
+    parser.add_argument("--format", required=True, choices=tuple(FORMATS), help="the benchmark")
+    parser.add_argument("--scripts", required=True, type=Path, metavar="SOURCE", help="where its suite came from")
+    parser.add_argument("--out", required=True, type=Path, metavar="OUT", help="folder to make")
+    parser.add_argument("--language", choices=("en", "ch"), default="en", help="of ViStoryBench (en)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export one system's videos and scores."""
+    scripts = read_scripts(options.format, options.scripts, options.language)
+    results = load_run(options.run_folder)
+    count = export(results, options.system, options.format, scripts, options.out, options.language)
+    print(f"{options.out}: {count} stories of {options.system}, and {RESULTS}")
+    return 0
+
+
+def export(
+    results: Results, system: str, format: str, scripts: tuple[Script, ...], out: Path, language: str = "en"
+) -> int:
+    """Write the videos of a system's first repetition and its scores to the new folder `out`; return how many stories.
+
+    Raises `ResultsError` for a system or stories that are not there.
+    """
+    if system not in results.systems:
+        raise ResultsError(f"{results.run} has no system {system!r}; it has {', '.join(results.systems)}")
+    if out.exists():
+        raise ResultsError(f"{out} already exists: give a new folder, or remove it first")
+    by_id = {script.id: script for script in scripts}
+    items = [item for item in results.items if item.system == system and item.seed == results.seeds[0]]
+    unknown = [item.storyboard_id for item in items if item.storyboard_id not in by_id]
+    if unknown:
+        raise ResultsError(f"storyboard {unknown[0]} is no script in the source: name what the suite was imported from")
+    with replacing(out) as folder:
+        folder.mkdir(parents=True)
+        root = folder / _root(format, system, language)
+        for item in items:
+            if item.video is not None:
+                _write_story(root / item.storyboard_id, item, by_id[item.storyboard_id], results, format)
+        content = scores(items, system, format, results)
+        (folder / RESULTS).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return len(items)
+
+
+def scores(items: list[ItemResult], system: str, format: str, results: Results) -> dict[str, Any]:
+    """What results.json says."""
+    stories = {
+        item.storyboard_id: {
+            "error": item.error,
+            "notes": list(item.notes),
+            "scores": {name: score.value for name, score in (item.scorecard or {}).items()},
+        }
+        for item in items
+    }
+    names = list(dict.fromkeys(name for story in stories.values() for name in story["scores"]))
+    means, counts = {}, {}
+    for name in names:
+        values = [v for story in stories.values() if (v := story["scores"].get(name)) is not None]
+        means[name], counts[name] = (float(np.mean(values)) if values else None), len(values)
+    return {
+        "method": system,
+        "benchmark": format,
+        "suite": {"name": results.suite.name, "sha256": results.suite.sha256},
+        "metrics": list(results.info.metrics),
+        "mean": means,
+        "stories_with_a_value": counts,
+        "stories": stories,
+    }
+
+
+def _root(format: str, system: str, language: str) -> Path:
+    if format != "vistorybench":
+        return Path("videos")
+    return Path("outputs", system, "base", language, f"{datetime.now():%Y%m%d_%H%M%S}", "shots")
+
+
+def _write_story(folder: Path, item: ItemResult, script: Script, results: Results, format: str) -> None:
+    from PIL import Image
+
+    from holocine.video import read_video, write_video
+
+    video = read_video(item.video)
+    asked = results.suite[item.storyboard_id].storyboard
+    folder.mkdir(parents=True)
+    for name, part in parts(script, asked, video.storyboard, len(video.frames), video.fps):
+        frames = video.frames[part.start : part.stop]
+        if not len(frames):
+            continue
+        if format == "vistorybench":
+            Image.fromarray(frames[len(frames) // 2]).save(folder / f"{name}.png")
+        else:
+            write_video(folder / f"{name}.mp4", frames, video.fps)
+
+
+def parts(
+    script: Script, asked: Storyboard, made: Storyboard | None, num_frames: int, fps: float
+) -> Iterator[tuple[str, range]]:
+    """The frames of every prompt, by the name of its video; empty where the video ends before it.
+
+    made: the storyboard that the video was made on, if it says so; else shots are where they were asked for, in time.
+    """
+    if made is not None and (made.num_shots, made.num_frames) == (asked.num_shots, num_frames):
+        bounds = [0, *made.cuts, num_frames]
+    else:
+        bounds = [0, *(min(num_frames, round(end * fps)) for end in accumulate(asked.shot_seconds))]
+    number = accumulate(int(prompt.cut) for prompt in script.prompts)
+    shots = [list(group) for _, group in groupby(zip(number, script.prompts, strict=True), key=lambda pair: pair[0])]
+    for (start, stop), shot in zip(pairwise(bounds), shots, strict=True):
+        edges = np.linspace(start, stop, len(shot) + 1).round().astype(int)
+        for (_, prompt), (first, last) in zip(shot, pairwise(edges.tolist()), strict=True):
+            yield prompt.name, range(first, last)

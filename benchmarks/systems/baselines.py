@@ -1,0 +1,103 @@
+"""Other models' videos of a storyboard: Wan itself, and the open multi-shot models of `holocine.families`.
+
+Each is run as it was published: at its size, its rate and its lengths. What of a storyboard it cannot express is told
+in the video's notes, and its video is scored against what was asked, in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.systems.generation import Video, as_one_shot
+from benchmarks.systems.models import Models, ModelSettings
+from holocine.families import NAMES as FAMILIES
+from holocine.families.translation import frames_at, nearest_lengths, timeline_notes
+from holocine.storyboard import Storyboard
+from holocine.timeline import snap
+
+SHELF = Path("models")  # where a model is looked for by the name of its system
+WAN_FPS, WAN_FRAMES = 16.0, 81  # of Wan2.1 and Wan2.2-A14B
+_IN_TIME = {"align": "seconds"}  # how to compare: rates and lengths are the model's own
+
+
+def by_family(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
+    """A video by a model of another family, which its folder names."""
+    output = models.pipeline(settings)(storyboard, **settings.sampling)
+    run = output.storyboards[0]
+    return Video(output.frames[0], run.fps, run, output.notes[0], _IN_TIME)
+
+
+def wan(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
+    """Wan's text-to-video model: the whole text, and no word of where shots begin."""
+    told, run, notes = as_wan_runs(storyboard)
+    frames = models.pipeline(settings)(told, attention="full", window=False, **settings.sampling).frames[0]
+    return Video(frames, WAN_FPS, run, notes, _IN_TIME)
+
+
+def as_wan_runs(storyboard: Storyboard) -> tuple[Storyboard, Storyboard, tuple[str, ...]]:
+    """What Wan is told, the storyboard on the frames that it makes, and what it cannot express."""
+    ends = frames_at(storyboard, WAN_FPS)
+    total = min(WAN_FRAMES, snap(round(ends[-1])))
+    scale = min(1.0, total / ends[-1])
+    run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), WAN_FPS)
+    one = as_one_shot(storyboard)
+    told = one.model_copy(update={"fps": WAN_FPS, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})
+    makes = f"at most {WAN_FRAMES} frames at {WAN_FPS:g} frames a second"
+    notes = [note for note in timeline_notes("Wan", run, makes) if " makes " in note]
+    if storyboard.num_shots > 1:
+        notes.insert(0, "Wan is told of no cut: it reads the captions of all shots as one text")
+    return told, run, tuple(notes)
+
+
+def settings_for(kind: str, model: str, settings: ModelSettings) -> ModelSettings:
+    """The settings of a run as far as they mean something to a model: sizes are its own, only HoloCine has eta."""
+    settings = replace(settings, model=model, height=None, width=None, eta=None, guidance_below=None)
+    if kind == "shotstream":
+        settings = replace(settings, num_inference_steps=None, guidance_scale=None)
+    return settings
+
+
+def missing(kind: str, model: str | None = None) -> str | None:
+    """Why a system cannot be run, in one line with the command that gets its weights; None if its model is here.
+
+    model: as it was named, None for the folder `models/KIND`.
+    """
+    from holocine.checkpoints import CheckpointError, describe
+
+    path = model or str(SHELF / kind)
+    if model is None and not (SHELF / kind).is_dir():
+        return f"{kind} needs its model in {path}, or named as {kind}@FOLDER: {COMMANDS[kind].format(out=path)}"
+    try:
+        facts = describe(path)
+    except CheckpointError as error:
+        return f"{kind}: {error}; it is got by {COMMANDS[kind].format(out=SHELF / kind)}"
+    found = facts.family or facts.pipeline
+    if found != (kind if kind in FAMILIES else "WanPipeline"):
+        get = COMMANDS[kind].format(out=SHELF / kind)
+        return f"{kind} cannot be run with {path}, which is of {found}: get its own by {get}"
+    return None
+
+
+def _convert(family: str, hub: str, file: str, lora: bool = False) -> str:
+    base = " --base files/diffusion_pytorch_model.safetensors" if lora else ""
+    return (
+        f"hf download Wan-AI/Wan2.1-T2V-1.3B --local-dir files && hf download {hub} {file} --local-dir files && "
+        f"python -m holocine convert --family {family} --weights files/{file}{base} --vae files/Wan2.1_VAE.pth "
+        "--text-encoder files/models_t5_umt5-xxl-enc-bf16.pth {out}"
+    )
+
+
+def _commands() -> dict[str, str]:
+    from holocine.families import find_family
+
+    commands = {"wan": "hf download Wan-AI/Wan2.1-T2V-1.3B-Diffusers --local-dir {out}"}
+    for name in FAMILIES:
+        origin = find_family(name).origin
+        commands[name] = _convert(name, origin.weights, origin.file, lora=name == "cinetrans")
+    return commands
+
+
+COMMANDS: dict[str, str] = _commands()
+BASELINES: dict[str, Any] = {"wan": wan, **dict.fromkeys(FAMILIES, by_family)}

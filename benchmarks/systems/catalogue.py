@@ -1,0 +1,116 @@
+"""`python -m benchmarks systems`: every system, what it needs, on what terms, and whether it is here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from benchmarks.systems.baselines import BASELINES, COMMANDS, SHELF, missing
+from benchmarks.systems.systems import GENERATED, WORLDS
+from holocine.families import NAMES as FAMILIES
+from holocine.families import find_family
+
+# Gigabytes in bfloat16, the VAE's in float32: computed from the number of parameters. Activations come on top.
+_WAN_1_3B = {"transformer": 2.8, "text encoder": 11.4, "VAE": 0.5}
+_EMBEDDED = "the embedded model"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One line. gigabytes: of all weights; gpu_gigabytes: of those that are on a GPU at once when what does not run is
+    kept in main memory (--model-cpu-offload). here: whether it can be run now; get: the command that gets what is
+    missing, None if nothing is.
+    """
+
+    system: str
+    what: str
+    needs: str
+    gigabytes: float
+    gpu_gigabytes: float
+    licence: str
+    here: bool
+    get: str | None = None
+
+
+_WHAT = {
+    "holocine": "sparse attention with summaries, text windows",
+    "holocine-full": "full attention, text windows",
+    "isolated": "no summaries",
+    "no-window": "every shot reads all captions",
+    "single-prompt": "one shot of all the text",
+    "independent-shots": "one generation a shot",
+    "keyframe": "first frames together, then each shot from its own",
+    "truth": "the puppet world's own rendering",
+    "still": "its first frame all the time",
+    "shuffled": "its shots in another order",
+}
+
+
+def listed() -> Iterator[Listed]:
+    """Every system."""
+    for kind in GENERATED:
+        if kind in BASELINES:
+            continue
+        yield Listed(
+            kind,
+            _WHAT[kind],
+            f"{_EMBEDDED}, or a HoloCine or Wan folder as {kind}@FOLDER",
+            0.02,
+            0.0,
+            "Apache-2.0",
+            True,
+        )
+    for kind in BASELINES:
+        why = missing(kind)
+        yield Listed(
+            kind,
+            "Wan2.1 or Wan2.2-A14B itself: all the text, no cuts" if kind == "wan" else _mechanism(kind),
+            f"{SHELF / kind}, or {kind}@FOLDER",
+            round(sum(_WAN_1_3B.values()), 1),
+            max(_WAN_1_3B.values()),
+            "Apache-2.0" if kind == "wan" else find_family(kind).origin.licence,
+            why is None,
+            None if why is None else COMMANDS[kind].format(out=SHELF / kind),
+        )
+    yield Listed(
+        "folder:PATH", "finished videos of any model", "a video file for each storyboard", 0, 0, "theirs", True
+    )
+    for kind in WORLDS:
+        yield Listed(kind, _WHAT[kind], "storyboards of the puppet world", 0, 0, "Apache-2.0", True)
+
+
+def _mechanism(family: str) -> str:
+    return {
+        "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 93 to 125 frames)",
+        "cinetrans": "shots by masks in the middle blocks (81 frames)",
+        "shotstream": "one shot after the other from six frames of those before (81 frames a shot)",
+    }[family]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the list."""
+    found = list(listed())
+    if options.json:
+        print(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=1))
+        return 0
+    width = max(len(one.system) for one in found)
+    for one in found:
+        here = "here" if one.here else "not here"
+        size = f", {one.gigabytes:g} GB of weights" if one.gigabytes else ""
+        gpu = f", at least {one.gpu_gigabytes:g} GB of GPU memory" if one.gpu_gigabytes else ""
+        print(f"{one.system:<{width}}  {here:<8}  {one.what}")
+        print(f"{'':<{width}}            needs {one.needs}{size}{gpu}; licence: {one.licence}")
+        if one.get:
+            print(f"{'':<{width}}            {one.get}")
+    print(
+        "\nSizes are of weights as loaded on a GPU, in bfloat16 and the VAE in float32: computed, not measured.\n"
+        "The GPU memory is that of the largest part, with --model-cpu-offload, activations apart. "
+        f"{', '.join(FAMILIES)} run at 832x480, 16 frames a second."
+    )
+    return 0

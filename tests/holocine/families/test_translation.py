@@ -1,0 +1,119 @@
+"""What each family makes of a storyboard, and what it says that it cannot express."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holocine import Storyboard, StoryboardError
+from holocine.families import NAMES, find_family
+from holocine.families.echoshot.prompt import decoded_frames
+from holocine.families.translation import nearest_lengths
+
+echoshot, cinetrans, shotstream = (find_family(name).translate for name in NAMES)
+
+
+def board(*seconds: float, fps: float = 16.0, **fields) -> Storyboard:
+    return Storyboard(
+        global_caption="[character1] is a tall man. A street.",
+        fps=fps,
+        shots=[{"caption": f"Shot {i} of [character1].", "seconds": s} for i, s in enumerate(seconds, start=1)],
+        **fields,
+    )
+
+
+def notes(translation) -> str:
+    return " ".join(translation.notes)
+
+
+def test_echoshot_reads_a_caption_a_shot_with_the_scene_behind_it():
+    made = echoshot(board(2.0, 1.0, 3.0))
+    assert made.captions[0] == "Shot 1 of a tall man. A tall man. A street."
+    assert made.prompt.startswith("[1]Shot 1 of a tall man.") and " [3]Shot 3 of a tall man." in made.prompt
+    assert made.common is None and "has no global caption" in notes(made)
+
+
+def test_echoshot_shots_have_4t_minus_3_frames_nearest_to_what_was_asked():
+    made = echoshot(board(2.0, 1.0, 3.0))
+    assert made.latent_lengths == (9, 5, 12)
+    assert [shot.num_frames for shot in made.storyboard.shots] == [33, 17, 45]
+    assert made.storyboard.asked.shot_seconds == (2.0, 1.0, 3.0)
+    assert "cuts after 2.06, 3.12 s where 2.00, 3.00 s were asked for" in notes(made)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "latent_frames", "lasts"), [((0.5, 0.5), 24, 5.62), ((8.0, 8.0), 32, 7.62), ((3.0, 3.0), 26, 6.12)]
+)
+def test_echoshot_keeps_to_the_advised_lengths(seconds, latent_frames, lasts):
+    made = echoshot(board(*seconds))
+    assert sum(made.latent_lengths) == latent_frames
+    assert f"makes 93 to 125 frames a scene at 16 frames a second, 4 t - 3 a shot: the video lasts {lasts} s" in notes(
+        made
+    )
+
+
+@pytest.mark.parametrize("count", [1, 7, 13])
+def test_echoshot_refuses_what_it_was_not_made_for(count):
+    with pytest.raises(StoryboardError, match=f"2 to 6 shots in one pass, and this storyboard has {count}"):
+        echoshot(board(*[1.0] * count))
+
+
+def test_cinetrans_reads_the_scene_last_and_cuts_on_frames_4t_plus_1():
+    made = cinetrans(board(41 / 16, 40 / 16))
+    assert made.captions == ("Shot 1 of a tall man.", "Shot 2 of a tall man.", "A tall man. A street.")
+    assert (made.common, made.latent_lengths) == (2, (11, 10))
+    assert made.storyboard.cuts == (41,) and made.storyboard.num_frames == 81
+    assert made.notes == ()
+    assert json.loads(made.prompt) == list(made.captions)
+
+
+def test_cinetrans_shortens_a_long_scene_evenly_and_says_so():
+    made = cinetrans(board(10.0, 5.0, 5.0))
+    assert made.storyboard.num_frames == 81 and made.latent_lengths == (11, 5, 5)
+    assert "the video lasts 5.06 s where 20.00 s were asked for" in notes(made)
+    assert "CineTrans cuts after 2.56, 3.81 s where 10.00, 15.00 s were asked for" in notes(made)
+
+
+def test_cinetrans_has_no_more_shots_than_latent_frames():
+    assert cinetrans(board(*[1.0] * 21)).latent_lengths == (1,) * 21
+    with pytest.raises(StoryboardError, match="CineTrans makes 81 frames: 22 shots do not fit into 21 latent frames"):
+        cinetrans(board(*[1.0] * 22))
+
+
+def test_shotstream_reads_the_scene_before_every_shot_and_nothing_between():
+    made = shotstream(board(5.0, 5.0))
+    assert made.captions[1] == "A tall man. A street.shot1:Shot 2 of a tall man."
+    assert list(json.loads(made.prompt)) == ["global_caption", "shot1", "shot2"]
+
+
+def test_shotstream_shortens_no_shot_below_what_was_asked_and_lengthens_none():
+    made = shotstream(board(2.0, 81 / 16, 9.0, negative_prompt="blurry"))
+    assert [shot.num_frames for shot in made.storyboard.shots] == [32, 81, 81]
+    assert "the last ones of shot 1, beyond what was asked for, were cut off" in notes(made)
+    assert "makes at most 81 frames a shot" in notes(made) and "negative prompt" in notes(made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_times_are_those_of_the_storyboard_at_any_rate(name):
+    one, other = (find_family(name).translate(board(2.0, 1.5, 2.0, fps=fps)) for fps in (16.0, 24.0))
+    assert one.storyboard.shots == other.storyboard.shots and one.storyboard.fps == other.storyboard.fps == 16
+    assert other.storyboard.asked.shot_seconds == (2.0, 1.5, 2.0)
+
+
+@given(st.lists(st.floats(0.2, 20), min_size=2, max_size=6))
+def test_every_translation_fits_its_video(seconds):
+    for translate in (echoshot, cinetrans):
+        made = translate(board(*seconds))
+        assert min(made.latent_lengths) >= 1 and len(made.latent_lengths) == len(seconds)
+    assert [shot.num_frames for shot in echoshot(board(*seconds)).storyboard.shots] == [
+        decoded_frames(length) for length in echoshot(board(*seconds)).latent_lengths
+    ]
+
+
+def test_lengths_lie_as_near_as_whole_numbers_can():
+    assert nearest_lengths([2.4, 5.6, 9.0], 9) == (2, 4, 3)
+    assert nearest_lengths([0.1, 0.2, 9.0], 9) == (1, 1, 7)
+    assert nearest_lengths([8.9, 8.95, 9.0], 9) == (7, 1, 1)
+    with pytest.raises(ValueError, match="4 shots do not fit into 3 latent frames"):
+        nearest_lengths([1, 2, 3, 4], 3)
