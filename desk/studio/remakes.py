@@ -62,6 +62,8 @@ def open_video(path: Path, limits: Limits) -> Source:
     except VideoError as error:
         raise VideoError(str(error).replace(str(path), "the video")) from None
     limits.of_film.check_storyboard(source.storyboard)
+    if source.storyboard.has_pictures:  # named by paths of the machine where it was made
+        raise VideoError("the video was made with pictures or references, which this desk does not open")
     return source
 
 

@@ -149,7 +149,7 @@ function show() {
   const about = field({
     class: 'about', 'aria-label': 'The scene: setting and characters', value: scene.global_caption,
     placeholder: 'Where is the scene set, and who is in it? Introduce each character once: [character1] is …',
-  }, (text) => { scene.global_caption = text; });
+  }, (text) => { scene.global_caption = text; showLinks(); });
   root.replaceChildren(
     node('div', { class: 'head' }, title, node('div', { class: 'tools' },
       theatre ? button('Surprise me', 'dice', surprise, { class: 'quiet surprise' }) : null,
@@ -176,7 +176,7 @@ function shotRow(shot, index) {
   const caption = field({
     class: 'caption', 'aria-label': `Caption of shot ${n}`, value: shot.caption,
     placeholder: theatre ? 'Wide shot of [character1] walking to the left. The camera is static.' : 'What does this shot show? How does the camera move?',
-  }, (text) => { shot.caption = text; });
+  }, (text) => { shot.caption = text; showLinks(); }); // at once: what moves when a button is pressed makes the press miss it
   return node('li', { class: 'shot', 'data-key': shot.key },
     node('div', { class: 'number', 'aria-hidden': 'true', text: n }),
     node('div', { class: 'body' }, caption,

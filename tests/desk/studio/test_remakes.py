@@ -144,6 +144,10 @@ def test_videos_of_others_are_refused_in_a_sentence(source, made, storyboard, li
     write_video(tmp_path / "foreign.mp4", frames, 16)
     with pytest.raises(VideoError, match=r"^the video has no storyboard in it"):
         remakes.open_video(tmp_path / "foreign.mp4", limits)
+    shots = [{**dict(shot), "image": "still.png"} for shot in storyboard.shots]
+    write_video(tmp_path / "pictures.mp4", frames, 15, storyboard.model_copy(update={"shots": shots}))
+    with pytest.raises(VideoError, match="made with pictures"):
+        remakes.open_video(tmp_path / "pictures.mp4", limits)
     with pytest.raises(LimitError, match=r"made by the model 'elsewhere/big', which is not offered here"):
         remakes.settings_of(replace(source, settings=source.settings | {"model": "elsewhere/big"}))
     with pytest.raises(LimitError, match="pixels are asked for"):
