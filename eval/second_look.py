@@ -5,8 +5,9 @@ boundary are compared once more with the light of one given to the other (scikit
 nothing else differs, or where the picture is back after a flash or some black frames, there is no change of shot. That
 takes a few milliseconds a boundary, and frames that no boundary lies at are not looked at.
 
-A fade through black or white is one change of shot, in the middle of what is blank: its halves alone look like light that
-changes, so the pictures at both its ends are compared. A dissolve is a change of shot like a cut; see `eval.metrics.transitions`.
+A fade through black or white is one change of shot, in the middle of what is blank: its halves alone look like light
+that changes, so the pictures at both its ends are compared. A dissolve is a change of shot like a cut; see
+`eval.metrics.transitions`.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def without_changes_of_light(found: Sequence[Boundary], thumbnails: np.ndarray) 
 def _fade(boundary: Boundary, thumbnails: np.ndarray, contrast: np.ndarray) -> Boundary | None:
     """The whole of the fade through a blank picture that a gradual boundary is of, from picture to picture.
 
-    contrast: the standard deviation of each thumbnail. None where nothing blank is near, where there is no picture on one
-    side, and where it is the same on both.
+    contrast: the standard deviation of each thumbnail. None where nothing blank is near, where there is no picture on
+    one side, and where it is the same on both.
     """
     if boundary.kind != "gradual":
         return None

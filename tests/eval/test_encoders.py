@@ -236,6 +236,10 @@ def test_the_environment_names_what_auto_takes_outside_the_theatre(monkeypatch, 
     monkeypatch.setenv("HOLOCINE_ENCODERS", f"{tiny_folder}, test_vit:/no/such/file")
     with pytest.raises(EncoderError, match="/no/such/file is not a file"):
         load_encoders("auto", real_storyboard())
+    monkeypatch.setenv("HOLOCINE_ENCODERS", "nonsense")
+    with pytest.raises(EncoderError, match="'nonsense' is no encoder.*HOLOCINE_ENCODERS names"):
+        load_encoders("auto", real_storyboard())
+    assert load_encoders("none", real_storyboard()).missing["clip"] == "no CLIP model was wanted"
     monkeypatch.setenv("HOLOCINE_ENCODERS", str(tiny_folder))
     assert load_encoders("auto", real_storyboard()).clip.id == tiny_folder.name
     assert load_encoders("auto", to_storyboard(sample_scene(1))).clip.id == "puppet-clip"

@@ -215,3 +215,10 @@ def test_a_scene_of_the_length_that_was_asked_for_is_said_to_be_as_long_and_no_s
     assert any("lasts as long as was asked for" in note for note in card.notes)
     text = format_scorecard(card)
     assert "aligned by share\n" in text and "scale" not in text
+
+
+def test_a_video_that_ends_before_its_last_cut_is_scored_on_the_shots_that_it_has() -> None:
+    board = Storyboard.from_captions("A beach.", ["Wide.", "Close.", "Wide again.", "The sea."], 97, fps=24)
+    frames = np.zeros((40, 32, 48, 3), np.uint8)
+    asked = place(cut_request(board, [24, 48, 72], frames, 24.0), 40, 24.0)
+    assert asked.cuts[0] == 24 and "shot 3 of 4" in " ".join(asked.notes)

@@ -393,3 +393,23 @@ def test_a_cut_between_flat_pictures_of_different_colours_stays() -> None:
     red, blue = ((rng.normal(size=(10, 27, 48, 1)) * 15 + colour) for colour in ((200, 60, 40), (60, 80, 220)))
     shots = np.concatenate([red[:1].repeat(10, 0), blue[:1].repeat(10, 0)]).clip(0, 255).round().astype(np.uint8)
     assert without_changes_of_light((Boundary(10, 0.9),), shots) == (Boundary(10, 0.9),)
+
+
+def faded(before: np.ndarray, after: np.ndarray, length: int, level: int) -> np.ndarray:
+    """`before` fades to a level of grey over `length` frames, and `after` comes out of it as slowly."""
+    share = np.linspace(0, 1, length + 1)[1:, None, None, None]
+    out, into = before[-length:] * (1 - share) + level * share, after[:length] * share + level * (1 - share)
+    return np.concatenate([before[:-length], out, into, after[length:]]).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("length", "level"), [(10, 0), (15, 0), (10, 255)])
+def test_a_fade_between_two_shots_is_one_change_in_its_middle(transnet, length, level) -> None:
+    frames = [thumbnails(render(sample_scene(seed, lengths=(49,)))[0]) for seed in (4, 9)]
+    (found,) = transnet.detect(faded(*frames, length, level)).boundaries
+    assert found.kind == "gradual" and abs(found.frame - 49) <= 1
+    assert found.start < 49 < found.stop <= 49 + length
+
+
+def test_light_that_goes_out_and_comes_back_on_the_same_picture_is_no_change_of_shot(transnet) -> None:
+    frames = thumbnails(render(sample_scene(4, lengths=(97,)))[0])
+    assert transnet.detect(faded(frames[:49], frames[49:], 6, 0)).boundaries == ()

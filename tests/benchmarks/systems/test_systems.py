@@ -328,7 +328,7 @@ def test_a_mapping_names_the_files_instead(videos):
         assert found(path, "b") == videos / "b/1.mp4"
     with pytest.raises(ValueError, match="names no file for storyboard b, seed 1; .*gone.mp4 does not exist"):
         found(videos, "b", 1)
-    with pytest.raises(ValueError, match="videos.json names no file for storyboard c"):
+    with pytest.raises(ValueError, match="holds no video for storyboard c, seed 0: .*name the files in .*videos.json"):
         found(videos, "c")
 
 
