@@ -42,6 +42,8 @@ _WHAT = {
     "single-prompt": "one shot of all the text",
     "independent-shots": "one generation a shot",
     "keyframe": "first frames together, then each shot from its own",
+    "retake": "every shot made anew once, the others kept",
+    "continue": "the scene in two halves, the second sees the first's last two shots",
     "truth": "the puppet world's own rendering",
     "still": "its first frame all the time",
     "shuffled": "its shots in another order",

@@ -66,7 +66,7 @@ def test_score_prints_a_table_with_values_coverage_and_reasons(work, run):
     assert "a.mp4: 33 frames, 2.8 s at 12 fps, 96x64" in out
     assert "cuts found: 9, 21" in out and "cuts asked: 9, 21 (3 shots)" in out
     row = next(line.split() for line in out.splitlines() if line.split()[:1] == ["sca/1"])
-    assert row == ["sca/1", "↑", "1.000", "2/2"]
+    assert row == ["sca/1", "↑", "1.000", "2/2", "untested"]
     without = next(line.split() for line in out.splitlines() if line.split()[:1] == ["aesthetic/1"])
     assert without[2] == "–" and without[-1].startswith("[")
     assert f"\n{without[-1]} " in out, "the reason stands below the table"

@@ -91,7 +91,7 @@ def test_a_scorecard_says_what_was_scored_with_what(card, storyboard):
     assert card.storyboard_sha256 == storyboard_hash(storyboard)
     assert set(card.encoders) == {"clip", "dino"} and card.encoders["clip"].sha256 == "c" * 64
     assert list(card.metrics) == list(all_metrics())
-    assert set(card.seconds) == {"loading", "frames", "embeddings", "shots", "texts", "metrics"}
+    assert set(card.seconds) == {"loading", "frames", "embeddings", "characters", "shots", "texts", "metrics"}
     assert all(seconds >= 0 for seconds in card.seconds.values())
     assert card.metrics["sca"].value == 1
     assert card.metrics["aesthetic"].reason == "no predictor here"

@@ -44,9 +44,9 @@ def test_a_metric_by_itself_pays_only_for_what_it_looks_at(video, monkeypatch):
     monkeypatch.setattr(speed_eval, "observe", lambda video: passes.append("footage") or observe(video))
     storyboard = storyboard_of(video)
     encoders = load_encoders("auto", storyboard)
-    evidence = OwnEvidence(video, storyboard, encoders, detector=None)
+    evidence = OwnEvidence(video, storyboard, encoders, load_detector("pyscenedetect"))
     assert measure(all_metrics()["sharpness"], evidence).value is not None
-    assert passes == ["footage"] and "_clip" not in vars(evidence) and "detection" not in vars(evidence)
+    assert passes == ["footage"] and "_clip" not in vars(evidence) and "_looked" not in vars(evidence)
 
 
 def test_long_videos_are_written_frame_by_frame_with_their_cuts(tmp_path):
