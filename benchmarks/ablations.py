@@ -82,6 +82,7 @@ def train(
 
     from holocine.checkpoints import hide_loading_bars
     from holocine.puppet.training.assemble import assemble
+    from holocine.puppet.training.batches import LatentBank
     from holocine.puppet.training.transformer import train_transformer
 
     hide_loading_bars()
@@ -100,8 +101,7 @@ def train(
         torch.manual_seed(0)  # the same noise for all
         train_transformer(
             checkpoint,
-            latents,
-            text,
+            LatentBank.open(latents, text),
             minutes,
             variant.settings,
             still_share=0.0,

@@ -28,6 +28,9 @@ class HoloCineScheduler(FlowMatchEulerDiscreteScheduler):
     The parent's own default for N steps is spaced differently (sigmas off by up to 0.07). The shift comes from the
     config: 5 for HoloCine. Timesteps stay float32; HoloCine's code rounds them to bfloat16 before the time embedding.
 
+    With the config's `stochastic_sampling`, as few-step models are run, every step goes to clean latents and from there
+    to the next noise level with fresh noise, of the generators of `sampling`.
+
     pred_original_sample: inside `sampling`, the clean latents that the last step was heading for.
     """
 
@@ -64,10 +67,12 @@ class HoloCineScheduler(FlowMatchEulerDiscreteScheduler):
     def step(self, model_output: torch.Tensor, timestep: torch.Tensor, sample: torch.Tensor, *args, **kwargs):
         """Take one Euler step in the precision of `sample`, not in that of a half-precision `model_output`."""
         velocity = model_output.to(sample.dtype)
+        if self.config.stochastic_sampling and not args:
+            kwargs.setdefault("generator", self._generator)
         result = super().step(velocity, timestep, sample, *args, **kwargs)
         sigma, following = (float(self.sigmas[self.step_index + i]) for i in (-1, 0))
         self.pred_original_sample = sample - sigma * velocity
-        fresh = fresh_noise(self._eta, sigma, following)
+        fresh = 0.0 if self.config.stochastic_sampling else fresh_noise(self._eta, sigma, following)
         if fresh:
             noise = randn_tensor(sample.shape, self._generator, sample.device, sample.dtype)
             kept = (following**2 - fresh**2) ** 0.5

@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--folder", type=Path, default=Path("runs/puppet"), help="checkpoints (default: %(default)s)")
     train.add_argument("--out", type=Path, help="pipeline folder to write (default: FOLDER/weights)")
     train.add_argument("--start", type=Path, help="pipeline folder to go on from, such as holocine/puppet/weights")
+    train.add_argument("--fresh-transformer", action="store_true", help="with --start: begin its transformer anew")
     for field in fields(Recipe):
         kind = type(field.default)
         unit = "minutes" if kind is float else kind.__name__
@@ -49,14 +50,17 @@ def _train(options: argparse.Namespace) -> None:
     from holocine.puppet.training.recipe import run
 
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
-    run(options.folder, recipe, options.out or options.folder / "weights", options.start)
+    run(options.folder, recipe, options.out or options.folder / "weights", options.start, options.fresh_transformer)
 
 
 def _assemble(options: argparse.Namespace) -> None:
     from holocine.puppet.training.assemble import assemble
 
-    vae = options.folder / ("decoder" if (options.folder / "decoder" / "model").exists() else "vae") / "model"
-    assemble(options.folder / "text", vae, options.folder / "transformer" / "model", options.out)
+    vae, transformer = (
+        next(options.folder / name / "model" for name in names if (options.folder / name / "model").exists())
+        for names in (("decoder", "vae"), ("student", "transformer"))
+    )
+    assemble(options.folder / "text", vae, transformer, options.out, distilled=transformer.parent.name == "student")
 
 
 if __name__ == "__main__":

@@ -75,3 +75,18 @@ def test_where_a_step_was_heading_is_known_while_sampling():
         first_step(scheduler, clean, noise, 0.9, 0.8)
         torch.testing.assert_close(scheduler.pred_original_sample, clean)
     assert scheduler.pred_original_sample is None
+
+
+def test_a_few_step_model_goes_to_clean_latents_and_on_with_fresh_noise_of_the_generator():
+    scheduler, clean = HoloCineScheduler(shift=1.0, stochastic_sampling=True), torch.tensor(5.0)
+    noise = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
+
+    def rest(seed):
+        with scheduler.sampling(0.0, torch.Generator().manual_seed(seed)):
+            stepped = first_step(scheduler, clean, noise, 0.9, 0.6)
+            torch.testing.assert_close(scheduler.pred_original_sample, clean.expand_as(noise), atol=1e-5, rtol=0)
+        return (stepped - 0.4 * clean) / 0.6
+
+    assert torch.equal(rest(1), rest(1)) and not torch.equal(rest(1), rest(2))
+    assert rest(1).mean().abs() < 0.02 and rest(1).std().item() == pytest.approx(1.0, abs=0.01)
+    assert torch.corrcoef(torch.stack([rest(1), noise]))[0, 1].abs() < 0.02

@@ -19,5 +19,6 @@ class Recipe:
     text: float = 15.0
     judge: float = 10.0
     transformer: float = 480.0
+    distillation: float = 240.0
     device: str = "auto"
     batch_scale: int = 1

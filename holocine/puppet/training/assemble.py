@@ -16,15 +16,15 @@ from holocine.pipeline import HoloCinePipeline
 from holocine.puppet.captions import vocabulary
 from holocine.puppet.training.batches import TEXT_LENGTH
 from holocine.puppet.training.data import FRAME_COUNTS
+from holocine.puppet.training.distil import GUIDANCE, GUIDANCE_BELOW
 from holocine.puppet.training.transformer import SHIFT
 from holocine.puppet.world import FPS, HEIGHT, MIN_SHOT_FRAMES, MOST_PUPPETS, MOST_SHOTS, WIDTH
 from holocine.scheduler import HoloCineScheduler
 from holocine.transformer import HoloCineTransformer3DModel
 
 STEPS = 24
-GUIDANCE = 3.0
-GUIDANCE_BELOW = 0.93
 ETA = 1.0
+FEW_STEPS = 6
 MAX_SHARD = "9MB"
 CARD = ModelCard(
     world="a puppet theatre",
@@ -38,23 +38,30 @@ CARD = ModelCard(
 )
 
 
-def assemble(text: Path, vae: Path, transformer: Path, out: Path, attention: str = "sparse") -> None:
+def assemble(
+    text: Path, vae: Path, transformer: Path, out: Path, attention: str = "sparse", distilled: bool = False
+) -> None:
     """Write the pipeline folder `out` (replacing one that is there) from the folders of its trained parts.
 
-    text: holds `tokenizer` and `text_encoder`; vae, transformer: model folders. Complete or absent.
+    text: holds `tokenizer` and `text_encoder`; vae, transformer: model folders. distilled: whether the transformer is
+    sampled in few steps, without guidance and with fresh noise in each. Complete or absent.
     """
+    sampling = {
+        "default_num_inference_steps": FEW_STEPS if distilled else STEPS,
+        "default_guidance_scale": 1.0 if distilled else GUIDANCE,
+        "default_guidance_below": 1.0 if distilled else GUIDANCE_BELOW,
+        "default_eta": 0.0 if distilled else ETA,
+        "default_keep_level": "clean",
+    }
     pipeline = HoloCinePipeline(
         tokenizer=PreTrainedTokenizerFast.from_pretrained(text / "tokenizer"),
         text_encoder=UMT5EncoderModel.from_pretrained(text / "text_encoder"),
         vae=AutoencoderKLWan.from_pretrained(vae),
-        scheduler=HoloCineScheduler(shift=SHIFT),
+        scheduler=HoloCineScheduler(shift=SHIFT, stochastic_sampling=distilled),
         transformer=HoloCineTransformer3DModel.from_pretrained(transformer),
         default_height=HEIGHT,
         default_width=WIDTH,
-        default_num_inference_steps=STEPS,
-        default_guidance_scale=GUIDANCE,
-        default_guidance_below=GUIDANCE_BELOW,
-        default_eta=ETA,
+        **sampling,
         default_negative_prompt="",
         default_attention=attention,
         max_sequence_length=TEXT_LENGTH,

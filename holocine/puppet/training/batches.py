@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +66,17 @@ class LatentBank:
         scale: int = 1,
     ) -> None:
         self.folder, self.tokenizer, self.encoder, self.rng = folder, tokenizer, encoder.eval(), rng
-        self.scale = scale
+        self.scale, self.empty_share = scale, EMPTY_PROMPTS
         self.scene_lists: dict[tuple[str, int], list[Scene]] = {}
         self.arrays: dict[Path, dict[str, np.ndarray]] = {}
         self.refresh()
+
+    @classmethod
+    def open(cls, latents: Path, text: Path, device: str | torch.device = "cpu", scale: int = 1) -> LatentBank:
+        """Batches of the latents and with the language that are in these folders."""
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(text / "tokenizer")
+        encoder = UMT5EncoderModel.from_pretrained(text / "text_encoder", dtype=torch.float32).to(device)
+        return cls(latents, tokenizer, encoder, np.random.default_rng(), scale)
 
     def __len__(self) -> int:
         """Shards of whole scenes."""
@@ -136,10 +143,17 @@ class LatentBank:
         device = self.encoder.device
         return Batch(**{name: x.to(device) for name, x in tensors.items()}, layout=layout, windows=windows)
 
-    @torch.no_grad()
+    def untold(self, batch: Batch) -> Batch:
+        """The same scenes with empty prompts."""
+        text, windows = self._encode([""] * len(batch.latents))
+        return replace(batch, text=text.to(batch.text), told=torch.zeros_like(batch.told), windows=windows)
+
     def _texts(self, scenes: list[Scene]) -> tuple[torch.Tensor, list[TextWindows | None]]:
         prompts = [clean(to_storyboard(scene, wording=int(self.rng.integers(2**31))).prompt) for scene in scenes]
-        prompts = ["" if self.rng.random() < EMPTY_PROMPTS else prompt for prompt in prompts]
+        return self._encode(["" if self.rng.random() < self.empty_share else prompt for prompt in prompts])
+
+    @torch.no_grad()
+    def _encode(self, prompts: list[str]) -> tuple[torch.Tensor, list[TextWindows | None]]:
         windows = [text_windows(p, self.tokenizer) if p else None for p in prompts]
         tokens = self.tokenizer(prompts, padding=True, return_tensors="pt")
         mask = tokens["attention_mask"]

@@ -83,14 +83,26 @@ def _aligned(mask: torch.Tensor) -> torch.Tensor:
 
 
 def run_masked(
-    model: HoloCineTransformer3DModel, latents: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor, masks: Masks
+    model: HoloCineTransformer3DModel, latents: torch.Tensor, timesteps: torch.Tensor, text: torch.Tensor, masks: Masks
 ) -> torch.Tensor:
-    """The velocity that a fused model predicts for a batch of any layouts.
+    """The velocity that a fused model predicts for a batch of any layouts, as `WanTransformer3DModel.forward` does.
 
-    timestep: (B,) or (B, tokens). text: as `Masks.padded` returns it.
+    timesteps: (B, T), of each latent frame; the model itself would embed one for every token. text: as
+    `Masks.padded` returns it.
     """
+    batch, _, frames, height, width = latents.shape
+    size = model.config.patch_size
+    rotary = model.rope(latents)
+    hidden = model.patch_embedding(latents).flatten(2).transpose(1, 2).contiguous()
+    temb, modulation, text, _ = model.condition_embedder(timesteps.flatten(), text, None)
+    modulation = modulation.unflatten(1, (6, -1)).unflatten(0, (batch, frames))
     with model._attention_context.using(masks):
-        return WanTransformer3DModel.forward(model, latents, timestep, text, return_dict=False)[0]
+        for block in model.blocks:
+            hidden = block(hidden, text, modulation, rotary)
+    with torch.autocast(hidden.device.type, enabled=False):
+        output = compiled().to_velocity(model, hidden, temb.unflatten(0, (batch, frames, 1)))
+    output = output.unflatten(2, (*size, -1)).unflatten(1, (frames, height // size[1], width // size[2]))
+    return output.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
 
 def _forward(
@@ -140,7 +152,7 @@ def compiled() -> SimpleNamespace:
 
 
 def before_video(block, hidden, temb, cos, sin):
-    shift, scale, *_ = _modulation(block, temb)
+    shift, scale, *_ = _modulation(block, temb, hidden)
     attn = block.attn1
     x = (_layer_norm(block.norm1, hidden) * (1 + scale) + shift).bfloat16()
     query, key = _rms_norm(attn.norm_q, _linear(attn.to_q, x)), _rms_norm(attn.norm_k, _linear(attn.to_k, x))
@@ -149,7 +161,7 @@ def before_video(block, hidden, temb, cos, sin):
 
 
 def between(block, hidden, attended, temb):
-    gate, attn = _modulation(block, temb)[2], block.attn2
+    gate, attn = _modulation(block, temb, hidden)[2], block.attn2
     hidden = hidden + _linear(block.attn1.to_out[0], attended.flatten(2, 3)).float() * gate
     query = _rms_norm(attn.norm_q, _linear(attn.to_q, _layer_norm(block.norm2, hidden).bfloat16()))
     return hidden, query.unflatten(2, (attn.heads, -1))
@@ -162,7 +174,7 @@ def before_text(block, text):
 
 
 def after_text(block, hidden, attended, temb):
-    _, _, _, shift, scale, gate = _modulation(block, temb)
+    _, _, _, shift, scale, gate = _modulation(block, temb, hidden)
     hidden = hidden + _linear(block.attn2.to_out[0], attended.flatten(2, 3)).float()
     x = (_layer_norm(block.norm3, hidden) * (1 + scale) + shift).bfloat16()
     grow, _, shrink = block.ffn.net
@@ -170,13 +182,26 @@ def after_text(block, hidden, attended, temb):
     return hidden + x.float() * gate
 
 
-PIECES = (before_video, between, before_text, after_text)
+def to_velocity(model, hidden, temb):
+    shift, scale = _modulation(model, temb, hidden)
+    x = _layer_norm(model.norm_out, hidden) * (1 + scale) + shift
+    return _linear(model.proj_out, x.bfloat16())
 
 
-def _modulation(block: WanTransformerBlock, temb: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """temb: (B, 6, width), or (B, tokens, 6, width) where each token has a timestep of its own."""
+PIECES = (before_video, between, before_text, after_text, to_velocity)
+
+
+def _modulation(
+    layer: WanTransformerBlock | WanTransformer3DModel, temb: torch.Tensor, hidden: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """Shifts, scales and gates of each token of `hidden` (B, tokens, width).
+
+    temb: (B, n, width), or (B, spans, n or 1, width) where each of so many equal spans of tokens has its own timestep.
+    """
     temb = temb if temb.ndim == 4 else temb[:, None]
-    return (block.scale_shift_table + temb.float()).unbind(2)
+    table = layer.scale_shift_table + temb.float()
+    tokens = hidden.shape[1] // table.shape[1]
+    return tuple(x[:, :, None].expand(-1, -1, tokens, -1).flatten(1, 2) for x in table.unbind(2))
 
 
 def _linear(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +15,13 @@ from diffusers import AutoencoderKLWan
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from holocine.checkpoints import find_device
+from holocine.puppet.judge import WEIGHTS as JUDGE
 from holocine.puppet.training.amounts import Recipe
 from holocine.puppet.training.assemble import assemble
+from holocine.puppet.training.batches import LatentBank
 from holocine.puppet.training.data import render_shard
 from holocine.puppet.training.decoder import train_decoder
+from holocine.puppet.training.distil import distil
 from holocine.puppet.training.judge import train_judge
 from holocine.puppet.training.latents import encode_scenes, encode_stills
 from holocine.puppet.training.preparation import start_preparing
@@ -28,18 +32,29 @@ from holocine.puppet.training.vae import train_vae
 
 logger = logging.getLogger(__name__)
 
-_FIRST_SHARDS = 150  # that a GPU waits for
-_GPU_TOKENS = 95_000  # of a step: an H100 computes as long as a processor needs to tell it what
+_FIRST_SHARDS = 40  # that a GPU waits for
+# Of a step: an H100 computes for longer than a processor needs to tell it what. A step of the distillation has four
+# models' passes in it, and learns more from many steps than from large ones.
+_GPU_TOKENS, _GPU_TOKENS_DISTILLED = 95_000, 32_000
+_FIRST_SECONDS = 20  # of encoding before the transformer's training begins, which then takes in more
+# Shares of stills in the training from nothing: first of all, and then among whole scenes.
+_STILLS = {"cpu": (0.22, 0.6), "cuda": (0.06, 0.3)}
 
 
 def run(
-    folder: Path, recipe: Recipe, out: Path, start: Path | None = None, progress: Callable[[str], None] = logger.info
+    folder: Path,
+    recipe: Recipe,
+    out: Path,
+    start: Path | None = None,
+    fresh_transformer: bool = False,
+    progress: Callable[[str], None] = logger.info,
 ) -> None:
     """Train everything and write the pipeline folder `out`. What is complete in `folder` is not done again.
 
-    folder: gets `frames`, `vae`, `decoder`, `text`, `latents` (or `notes`, on a GPU), `transformer` and
+    folder: gets `frames`, `vae`, `text`, `latents` (or `notes`, on a GPU), `transformer`, `student`, `decoder` and
         `judge.safetensors`.
-    start: a pipeline folder to go on from. Its language is taken over, its VAE and transformer are trained further.
+    start: a pipeline folder to go on from. Its language and the judge are taken over, its VAE is trained further, and
+        so is its transformer unless a fresh one is asked for.
     """
     frames = folder / "frames"
     recipe = replace(recipe, device=str(find_device(None if recipe.device == "auto" else recipe.device)))
@@ -49,8 +64,11 @@ def run(
     if not (folder / "text" / "text_encoder" / "config.json").exists():
         progress("training the text encoder")
         train_text_encoder(train_tokenizer(), recipe.text, folder / "text", device=recipe.device)
-    on_gpu = torch.device(recipe.device).type == "cuda"
+    kind = torch.device(recipe.device).type
+    on_gpu = kind == "cuda"
     if on_gpu:
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
         progress("rendering goes on beside the training")
         tokenizer = folder / "text" / "tokenizer"
         preparing = start_preparing(folder, tokenizer, recipe.scene_shards, recipe.still_shards)
@@ -61,30 +79,40 @@ def run(
             render_shard(frames, shard)
     progress("training the VAE")
     train_vae(folder / "vae", frames, recipe.vae, start=start and start / "vae", **machine)
+    if on_gpu:
+        progress("encoding scenes and stills")
+        bank = resident_bank(folder, recipe.device)
+        bank.refresh(_FIRST_SECONDS)
+    else:
+        encode(folder, recipe, progress)
+        bank = LatentBank.open(folder / "latents", folder / "text", recipe.device, recipe.batch_scale)
+    progress("training the transformer")
+    first_stills, mixed_stills = _STILLS[kind]
+    train_transformer(
+        folder / "transformer",
+        bank,
+        recipe.transformer,
+        still_share=0.0 if start and not fresh_transformer else first_stills,
+        mixed_stills=mixed_stills,
+        start=None if fresh_transformer else start and start / "transformer",
+        device=recipe.device,
+    )
+    finished = folder / "transformer"
+    if recipe.distillation:
+        progress("distilling the transformer to few steps")
+        if on_gpu:
+            bank.tokens = _GPU_TOKENS_DISTILLED
+        finished = folder / "student"
+        distil(finished, folder / "transformer" / "model", bank, recipe.distillation, device=recipe.device)
     judge = folder / "judge.safetensors"
     if not judge.exists():
         progress("training the judge")
         train_judge(frames, recipe.judge, judge, device=recipe.device)
     progress("training the VAE's decoder")
     train_decoder(folder / "decoder", frames, recipe.decoder, folder / "vae" / "model", judge, **machine)
-    bank = resident_bank(folder, recipe.device) if on_gpu else None
-    if bank:
-        progress("encoding scenes and stills")
-        bank.refresh()
-    else:
-        encode(folder, recipe, progress)
-    progress("training the transformer")
-    train_transformer(
-        folder / "transformer",
-        folder / "latents",
-        folder / "text",
-        recipe.transformer,
-        still_share=0.0 if start else 0.22,
-        start=start and start / "transformer",
-        bank=bank,
-        **machine,
+    assemble(
+        folder / "text", folder / "decoder" / "model", finished / "model", out, distilled=bool(recipe.distillation)
     )
-    assemble(folder / "text", folder / "decoder" / "model", folder / "transformer" / "model", out)
 
 
 def _wait_for_shards(frames: Path, count: int, preparing: list[BaseProcess]) -> None:
@@ -103,7 +131,10 @@ def resident_bank(folder: Path, device: str) -> ResidentBank:
 
 
 def take_over(start: Path, folder: Path) -> None:
-    """Copy the tokenizer and the text encoder of a pipeline folder, in single precision, unless there."""
+    """Copy the judge and a pipeline folder's tokenizer and text encoder, in single precision, unless there."""
+    if not (folder / "judge.safetensors").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(JUDGE, folder / "judge.safetensors")
     if not (folder / "text").exists():
         encoder = UMT5EncoderModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
         encoder.save_pretrained(folder / "text" / "text_encoder")

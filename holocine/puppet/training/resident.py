@@ -7,6 +7,7 @@ worded and encoded beforehand, and a batch is nothing but an index.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class ResidentBank:
     ) -> None:
         self.folder, self.vae, self.encoder, self.tokens = folder, vae.eval(), encoder.eval(), tokens
         self.device = vae.device
-        self.rng = np.random.default_rng()
+        self.rng, self.empty_share = np.random.default_rng(), EMPTY_PROMPTS
         self.taken: set[Path] = set()
         # By kind, and by latent frames of a video or shots of a scene of stills.
         self.stores: dict[tuple[str, int], dict[str, torch.Tensor]] = {}
@@ -119,7 +120,7 @@ class ResidentBank:
             which = torch.randint(latents.shape[2], (count, key[1]), device=self.device)
             scene, shot = torch.arange(count, device=self.device)[:, None], torch.arange(key[1], device=self.device)
             latents, who = latents[scene, shot, which].transpose(1, 2), who[scene, shot, which]
-        told = torch.rand(count, device=self.device) >= EMPTY_PROMPTS
+        told = torch.rand(count, device=self.device) >= self.empty_share
         text = torch.where(told[:, None, None], store["text"][rows, wording], self.empty)
         sees = store["sees"][rows, wording].masked_fill(~told[:, None], 255)
         return Batch(
@@ -132,3 +133,10 @@ class ResidentBank:
             told=told,
             masks=Masks.of(shots, sees, GRID[0] * GRID[1], TEXT_LENGTH),
         )
+
+    def untold(self, batch: Batch) -> Batch:
+        """The same scenes with empty prompts."""
+        count, told = len(batch.told), torch.zeros_like(batch.told)
+        sees = torch.full((count, TEXT_ROWS), 255, dtype=torch.uint8, device=self.device)
+        masks = Masks.of(batch.shots, sees, GRID[0] * GRID[1], TEXT_LENGTH)
+        return replace(batch, text=Masks.padded(self.empty.expand(count, -1, -1)), told=told, masks=masks)

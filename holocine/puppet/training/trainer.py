@@ -20,6 +20,7 @@ class Trainer:
 
     checkpoint: file to resume from and to save to; None for a run too short to be resumed. most_steps: ends this run
     early, as if it had been interrupted. not_muon: parameters whose name contains one of these words go to AdamW.
+    decay: of the moving average.
     """
 
     def __init__(
@@ -30,10 +31,11 @@ class Trainer:
         checkpoint: Path | None = None,
         most_steps: int | None = None,
         not_muon: tuple[str, ...] = (),
+        decay: float = 0.998,
     ) -> None:
         self.model, self.minutes, self.lr = model, minutes, lr
         self.checkpoint, self.most_steps = checkpoint, most_steps
-        self.optimisers, self.average = build_optimisers(model, lr, not_muon), Average(model, 0.998)
+        self.optimisers, self.average = build_optimisers(model, lr, not_muon), Average(model, decay)
         self.step_count, before = 0, 0.0
         if checkpoint and checkpoint.exists():
             state = torch.load(checkpoint, weights_only=True, map_location=next(model.parameters()).device)

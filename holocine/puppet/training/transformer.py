@@ -3,7 +3,7 @@
 Curriculum: scenes of one still a shot first (28 tokens a shot teach pictures and looks cheaply), then more and more
 whole scenes.
 Flow matching with the logit-normal timesteps and shift of the sampler; a tenth of the prompts is empty, for guidance.
-In half of the steps every shot has a noise level of its own, or none at all (diffusion forcing: Chen et al., 2024).
+In two of five steps every shot has a noise level of its own, or none at all (diffusion forcing: Chen et al., 2024).
 What no text says but all shots keep is plain to see in a clean shot, and hardly in shots as noisy as one's own: this is
 where shots learn to read one another, and to be made anew beside others that are kept.
 """
@@ -13,10 +13,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from holocine.attention import AttentionSettings
 from holocine.puppet.training.batches import Batch, LatentBank
@@ -27,6 +25,7 @@ from holocine.puppet.training.resident import ResidentBank
 from holocine.puppet.training.text import TEXT_DIM
 from holocine.puppet.training.trainer import Trainer
 from holocine.puppet.training.vae import LATENT_CHANNELS
+from holocine.puppet.world import MOST_SHOTS
 from holocine.transformer import HoloCineTransformer3DModel
 
 logger = logging.getLogger(__name__)
@@ -42,23 +41,23 @@ _FRAME_WEIGHT = 15.0
 # How each shot is lit, and so which cuts are seen, is decided between sigma 0.99 and 0.9: in a third of the sampler's
 # steps, but in an eighth of those that a logit-normal draws.
 _NOISIEST, _NOISIEST_SHARE = 0.3, 0.35
-_BY_SHOT_SHARE, _KEPT_SHARE = 0.5, 0.5  # of the steps; of the shots in such a step
+_BY_SHOT_SHARE, _KEPT_SHARE = 0.4, 0.5  # of the steps; of the shots in such a step
 _STILLS_AFTER_START = 0.2
 _LOG_STEPS = 25
 _FUSE_MINUTES = 5  # of training pay for the compiler
-_NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table", "reader")
+NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table", "reader")
 
 
 def build_transformer() -> HoloCineTransformer3DModel:
     return HoloCineTransformer3DModel(
         patch_size=(1, 2, 2),
-        num_attention_heads=4,
+        num_attention_heads=6,
         attention_head_dim=64,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
         text_dim=TEXT_DIM,
         freq_dim=128,
-        ffn_dim=1024,
+        ffn_dim=1536,
         num_layers=8,
         cross_attn_norm=True,
         qk_norm="rms_norm_across_heads",
@@ -79,12 +78,17 @@ def sigmas_by_shot(shots: torch.Tensor) -> torch.Tensor:
 
     At least one shot of a scene is noisy.
     """
-    scenes, count = len(shots), int(shots.max()) + 1
-    sigmas = sample_sigmas(scenes * count, shots.device).view(scenes, count)
-    kept = torch.rand_like(sigmas) < _KEPT_SHARE
+    sigmas = sample_sigmas(len(shots) * MOST_SHOTS, shots.device).view(len(shots), MOST_SHOTS)
+    return sigmas.gather(1, shots.long()).masked_fill(kept_shots(shots), 0.0)
+
+
+def kept_shots(shots: torch.Tensor) -> torch.Tensor:
+    """Some of each scene's shots at random, but never all: bool (B, T), of the shots (B, T) of latent frames."""
+    scenes = len(shots)
+    kept = torch.rand(scenes, MOST_SHOTS, device=shots.device) < _KEPT_SHARE
     noisy = (torch.rand(scenes, device=shots.device) * (shots.amax(1) + 1)).long()
     kept[torch.arange(scenes, device=shots.device), noisy] = False
-    return sigmas.masked_fill(kept, 0.0).gather(1, shots.long())
+    return kept.gather(1, shots.long())
 
 
 def losses(
@@ -105,24 +109,35 @@ def losses(
     sigmas = sigmas_by_shot(shots) if by_shot else sample_sigmas(len(latents), latents.device)[:, None]
     noise, level = torch.randn_like(latents), sigmas[:, None, :, None, None]
     noisy, is_noisy = (1 - level) * latents + level * noise, (sigmas > 0).expand_as(shots)
-    timestep = sigmas.repeat_interleave(batch.who[0, 0].numel(), 1) * 1000 if by_shot else sigmas[:, 0] * 1000
-    with autocast(latents.device):
-        if batch.masks:
-            output = run_masked(model, noisy, timestep, batch.text, batch.masks)
-        else:
-            attention = {
-                "layouts": [batch.layout] * len(latents),
-                "windows": batch.windows,
-                "settings": settings,
-            }
-            output = model(noisy, timestep, batch.text, attention_kwargs=attention, return_dict=False)[0]
+    output = predict(model, batch, noisy, sigmas, settings)
     hook.remove()
     asked = is_noisy & batch.told[:, None]
     reading = reading_loss(reader, hidden[0].float(), batch.who, shots, batch.looks, batch.facts, asked)
     weight = velocity_weight(batch.who, shots) * is_noisy[:, None, :, None, None]
-    error = output.float() - (noise - latents)
+    error = output - (noise - latents)
     frame_error = (error.mean((-2, -1)).square() * is_noisy[:, None]).mean() / is_noisy.float().mean()
     return (error.square() * weight).mean() / weight.mean(), frame_error, reading
+
+
+def predict(
+    model: HoloCineTransformer3DModel,
+    batch: Batch,
+    noisy: torch.Tensor,
+    sigmas: torch.Tensor,
+    settings: AttentionSettings,
+) -> torch.Tensor:
+    """The velocity of the latents `noisy` of a batch's scenes, float32.
+
+    sigmas: (B, 1), the noise level of each scene, or (B, T), of each of its latent frames.
+    """
+    with autocast(noisy.device):
+        if batch.masks:
+            timesteps = 1000 * sigmas.expand(-1, noisy.shape[2])
+            return run_masked(model, noisy, timesteps, batch.text, batch.masks).float()
+        alike = sigmas.shape[1] == 1 or bool((sigmas == sigmas[:, :1]).all())
+        timestep = 1000 * (sigmas[:, 0] if alike else sigmas.repeat_interleave(batch.who[0, 0].numel(), 1))
+        attention = {"layouts": [batch.layout] * len(noisy), "windows": batch.windows, "settings": settings}
+        return model(noisy, timestep, batch.text, attention_kwargs=attention, return_dict=False)[0].float()
 
 
 def velocity_weight(who: torch.Tensor, shots: torch.Tensor) -> torch.Tensor:
@@ -136,23 +151,22 @@ def velocity_weight(who: torch.Tensor, shots: torch.Tensor) -> torch.Tensor:
 
 def train_transformer(
     folder: Path,
-    latents: Path,
-    text: Path,
+    bank: LatentBank | ResidentBank,
     minutes: float,
     settings: AttentionSettings | None = None,
     still_share: float = 0.22,
+    mixed_stills: float = 0.6,
     lr: float = 2e-3,
     most_steps: int | None = None,
     start: Path | None = None,
     device: str | torch.device = "cpu",
-    batch_scale: int = 1,
-    bank: ResidentBank | None = None,
 ) -> None:
     """Train until `minutes` of compute are used in all, resuming from `folder`/state.pt, or else from `start`.
 
-    The first `still_share` of the time goes to stills. `settings`: HoloCine's attention unless given. `most_steps`
-    ends this call early, as if it had been interrupted. `batch_scale`: how many times the batch that suits one core, at
-    most 2. `bank`: batches on a GPU, for HoloCine's attention only, instead of those from `latents`.
+    The first `still_share` of the time goes to stills, and after it `mixed_stills` of the steps, less and less, without
+    a start: they show four times as many scenes in the same time, but nothing that moves. `settings`: HoloCine's
+    attention unless given. `most_steps` ends this call early, as if it had been interrupted. A `ResidentBank` is for
+    HoloCine's attention only.
     """
     device = torch.device(device)
     folder.mkdir(parents=True, exist_ok=True)
@@ -161,15 +175,11 @@ def train_transformer(
         HoloCineTransformer3DModel.from_pretrained(start, torch_dtype=torch.float32) if start else build_transformer()
     )
     model.train().to(device)
-    if (minutes >= _FUSE_MINUTES and most_steps is None) or bank:
+    if (minutes >= _FUSE_MINUTES and most_steps is None) or isinstance(bank, ResidentBank):
         fuse(model)
     reader = Reader(model.config.num_attention_heads * model.config.attention_head_dim).to(device)
     both = nn.ModuleDict({"transformer": model, "reader": reader})
-    trainer = Trainer(both, minutes, lr, folder / "state.pt", most_steps, not_muon=_NOT_MUON)
-    if bank is None:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(text / "tokenizer")
-        encoder = UMT5EncoderModel.from_pretrained(text / "text_encoder", dtype=torch.float32).to(device)
-        bank = LatentBank(latents, tokenizer, encoder, np.random.default_rng(), batch_scale)
+    trainer = Trainer(both, minutes, lr, folder / "state.pt", most_steps, not_muon=NOT_MUON)
 
     def save_model() -> None:
         averaged = HoloCineTransformer3DModel.from_config(model.config).to(device)
@@ -178,7 +188,8 @@ def train_transformer(
 
     history: list[tuple[tuple[bool, bool], torch.Tensor]] = []
     for step in trainer.steps(save_model):
-        stills = trainer.progress < still_share or bank.rng.random() < _mixed_stills(trainer.progress, start)
+        mixed = _STILLS_AFTER_START if start else max(0.05, mixed_stills * (1 - trainer.progress / 0.6))
+        stills = trainer.progress < still_share or bank.rng.random() < mixed
         by_shot = bank.rng.random() < _BY_SHOT_SHARE
         loss, frame_loss, reading = losses(model, reader, bank.next_batch(stills), settings, by_shot)
         trainer.step(loss + _FRAME_WEIGHT * frame_loss + _READING_WEIGHT * reading)
@@ -193,14 +204,6 @@ def train_transformer(
                 len(bank),
             )
             del history[:-400]
-
-
-def _mixed_stills(progress: float, start: Path | None) -> float:
-    """Share of stills among the steps: they show four times as many scenes in the same time, but nothing that moves.
-
-    A model that has a start knows pictures already.
-    """
-    return _STILLS_AFTER_START if start else max(0.05, 0.6 * (1 - progress / 0.6))
 
 
 def _mean_of(history: list[tuple[tuple[bool, bool], torch.Tensor]], kind: tuple[bool, bool]) -> str:

@@ -17,7 +17,7 @@ from holocine.puppet.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
-LATENT_CHANNELS = 24
+LATENT_CHANNELS = 16
 VAE_CONFIG = {
     "base_dim": 16,
     "decoder_base_dim": 24,

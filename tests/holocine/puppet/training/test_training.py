@@ -21,6 +21,7 @@ from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.stage import EXPOSURES, exposure
 from holocine.puppet.training import fused, reader
+from holocine.puppet.training.assemble import FEW_STEPS, STEPS, assemble
 from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
 from holocine.puppet.training.data import render_shard, shard_lengths
 from holocine.puppet.training.latents import GRID, puppet_map
@@ -44,11 +45,13 @@ from holocine.puppet.training.vae import (
 )
 from holocine.puppet.world import NUM_STRETCHES, sample_scene
 from holocine.timeline import ShotLayout
+from holocine.transformer import HoloCineTransformer3DModel
 
 SHARD = 0
 
 
 TRAIN = "--scene-shards 1 --still-shards 1 --vae 0.02 --decoder 0.02 --text 0.02 --judge 0.02 --transformer 0.02"
+TRAIN += " --distillation 0.02"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,7 @@ def test_latents_have_unit_variance_and_stills_are_first_frames(folder: Path) ->
 def test_training_goes_on_where_it_stopped(folder: Path) -> None:
     before = torch.load(folder / "transformer" / "state.pt", weights_only=True)
     assert before["step"] >= 1
-    train_transformer(folder / "transformer", folder / "latents", folder / "text", minutes=10, most_steps=1)
+    train_transformer(folder / "transformer", open_bank(folder), minutes=10, most_steps=1)
     after = torch.load(folder / "transformer" / "state.pt", weights_only=True)
     assert after["step"] == before["step"] + 1
     assert after["spent"] > before["spent"]
@@ -179,10 +182,11 @@ def test_masks_say_what_the_plan_of_each_layout_says(
     torch.manual_seed(0)
     text = torch.randn(len(scenes), TEXT_ROWS, TEXT_DIM) * (ids != 0)[..., None]
     latents = torch.randn(len(scenes), LATENT_CHANNELS, 13, 8, 14)
-    timestep = torch.tensor([900.0, 500.0, 100.0])
+    timesteps = torch.tensor([900.0, 500.0, 100.0])[:, None].expand(-1, latents.shape[2])
+    timestep = timesteps[:, 0]
     if by_shot:
-        levels = [torch.tensor([0.0, 900.0, 500.0])[layout.shot_ids] for layout in layouts]
-        timestep = torch.stack(levels).repeat_interleave(GRID[0] * GRID[1], 1)
+        timesteps = torch.stack([torch.tensor([0.0, 900.0, 500.0])[layout.shot_ids] for layout in layouts])
+        timestep = timesteps.repeat_interleave(GRID[0] * GRID[1], 1)
     model = build_transformer().eval()
     for block in model.blocks:  # an untrained model's attention hardly matters
         for attention in (block.attn1, block.attn2):
@@ -200,7 +204,7 @@ def test_masks_say_what_the_plan_of_each_layout_says(
 
         def masked(shots: torch.Tensor, sees: torch.Tensor) -> torch.Tensor:
             masks = fused.Masks.of(shots, sees, GRID[0] * GRID[1], TEXT_LENGTH)
-            return fused.run_masked(model, latents, timestep, fused.Masks.padded(text), masks)
+            return fused.run_masked(model, latents, timesteps, fused.Masks.padded(text), masks)
 
         def distance(found: torch.Tensor) -> float:
             return float((found - planned).norm() / planned.norm())
@@ -267,7 +271,7 @@ def test_a_gpu_trains_on_what_processors_have_prepared(folder: Path) -> None:
         assert 0.5 < float(batch.latents.std()) < 2
     if not fused.fast_bfloat16(torch.device("cpu")):
         pytest.skip("the blocks of a GPU compute in bfloat16, which this processor would emulate for minutes")
-    train_transformer(folder / "resident", folder, folder / "text", minutes=10, most_steps=2, bank=bank)
+    train_transformer(folder / "resident", bank, minutes=10, most_steps=2)
     assert (folder / "resident" / "model" / "config.json").exists()
 
 
@@ -277,6 +281,22 @@ def test_a_trained_model_is_an_ordinary_pipeline_folder(folder: Path) -> None:
     output = pipeline(storyboard, num_inference_steps=1)
     assert output.frames[0].shape == (33, 64, 112, 3)
     assert output.storyboards == [storyboard]
+
+
+def test_a_distilled_model_runs_in_few_steps_without_guidance_and_its_teacher_in_many_with_it(folder: Path) -> None:
+    student = load_pipeline(folder / "weights")
+    assert student.config.default_num_inference_steps == FEW_STEPS
+    assert student.config.default_guidance_scale == 1
+    assert student.scheduler.config.stochastic_sampling
+    assert not torch.equal(*(next(iter(m.blocks[0].parameters())) for m in (student.transformer, teacher_of(folder))))
+    assemble(folder / "text", folder / "vae" / "model", folder / "transformer" / "model", folder / "many")
+    many = load_pipeline(folder / "many")
+    assert many.config.default_num_inference_steps == STEPS and many.config.default_guidance_scale > 1
+    assert not many.scheduler.config.stochastic_sampling
+
+
+def teacher_of(folder: Path) -> HoloCineTransformer3DModel:
+    return HoloCineTransformer3DModel.from_pretrained(folder / "transformer" / "model", torch_dtype=torch.float16)
 
 
 def test_stills_of_a_scene_come_with_the_caption_of_their_shot(folder: Path) -> None:
