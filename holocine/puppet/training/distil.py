@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 STEP_COUNTS = (4, 6, 6, 8)  # that the student is run with, each as often as it stands here
 GUIDANCE, GUIDANCE_BELOW = 3.0, 0.93  # of the teacher
-_FAKE_STEPS = 4  # of the student's critic for each of its own
-_FAKE_HASTE = 2.0  # the critic's learning rate over the student's
+_CRITIC_STEPS = 3  # for each of the student's, the last of them on the same scenes
+_CRITIC_HASTE = 2.0  # its learning rate over the student's
 _KEPT_SHARE = 0.25  # of the batches
 _LEVELS = (0.02, 0.98)  # between which the two opinions are asked, before the shift
 _LOG_STEPS = 10
@@ -131,7 +131,7 @@ def distil(
         for model in models:
             fuse(model)
     own = Trainer(student, minutes, lr, folder / "state.pt", most_steps, not_muon=NOT_MUON, decay=0.99)
-    rival = Trainer(critic, minutes, _FAKE_HASTE * lr, folder / "critic.pt", not_muon=NOT_MUON)
+    rival = Trainer(critic, minutes, _CRITIC_HASTE * lr, folder / "critic.pt", not_muon=NOT_MUON)
 
     def scenes() -> tuple[Batch, torch.Tensor, list[float], int]:
         """A batch, which of its latent frames are made, and the levels and the last of the steps in which they are."""
@@ -149,13 +149,19 @@ def distil(
         averaged.save_pretrained(folder / "model")
 
     seen: list[torch.Tensor] = []
+
+    def learn_from(batch: Batch, found: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+        """A step of the critic."""
+        loss = critic_loss(velocity_of(critic, batch, settings), found, made)
+        rival.step(loss)
+        return loss.detach()
+
     for step in own.steps(save_model):
-        for _ in range(_FAKE_STEPS):
+        for _ in range(_CRITIC_STEPS - 1):
             batch, made, levels, last = scenes()
             with torch.no_grad():
                 found = make(velocity_of(student, batch, settings), batch.latents, made, levels, last)
-            loss = critic_loss(velocity_of(critic, batch, settings), found, made)
-            rival.step(loss)
+            learn_from(batch, found, made)
         batch, made, levels, last = scenes()
         found = make(velocity_of(student, batch, settings), batch.latents, made, levels, last)
         blind = bank.untold(batch)
@@ -163,7 +169,8 @@ def distil(
         push = direction(opinion, velocity_of(critic, batch, settings), found.detach(), made, asked_levels(made))
         # A loss whose gradient at the scenes is `push`, averaged over their places.
         own.step((found * push).sum() / made.sum() / found[:, :, 0].numel() * len(found))
-        seen.append(torch.stack([push.square().mean().sqrt(), loss.detach()]))
+        loss = learn_from(batch, found.detach(), made)
+        seen.append(torch.stack([push.square().mean().sqrt(), loss]))
         if step % _LOG_STEPS == 0:
             push_size, critic_error = torch.stack(seen[-50:]).mean(0).tolist()
             logger.info(
