@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 import torch
@@ -194,14 +194,13 @@ def _sequences(pattern: ShotPattern, batch: int, device: torch.device) -> tuple[
 
     Kept, because a copy to a GPU in every layer makes the host wait for it.
     """
-    lengths = [np.tile(counts, batch) for counts in (pattern.group_tokens, pattern.key_counts)]
+    queries, keys = pattern.group_tokens * batch, pattern.key_counts * batch
     with torch.inference_mode(False):
-        offsets = [_offsets(of_each, device) for of_each in lengths]
-    return *offsets, *(int(of_each.max()) for of_each in lengths)
+        return _offsets(queries, device), _offsets(keys, device), max(queries), max(keys)
 
 
-def _offsets(lengths: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(device)
+def _offsets(lengths: Sequence[int], device: torch.device) -> torch.Tensor:
+    return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
 
 
 @lru_cache(maxsize=1)
@@ -209,6 +208,7 @@ def _compiled_flex_attention():
     return torch.compile(flex_attention, dynamic=False)
 
 
+@torch.compiler.assume_constant_result
 @lru_cache(maxsize=1)
 def _flash_varlen():
     """Return a variable-length attention: FlashAttention-3's, -2's or PyTorch's; None where there is none of them."""
