@@ -6,7 +6,7 @@ that cannot run raises; it never computes something else.
 
 * per_shot: one call of diffusers' attention for each shot, over the shot's keys and all summaries. Needs no compiler.
 * flex: FlexAttention with a BlockMask over keys followed by summaries; compiled on CUDA, unfused elsewhere.
-* flash: flash-attn 2 or 3, all shots of all items in one call with variable lengths.
+* flash: flash-attn 2 or 3, or PyTorch's own variable-length attention, all shots of all items in one call.
 * dense: one masked call; quadratic memory, the plainest statement of the pattern.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from itertools import accumulate, chain
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def per_shot(query, key, value, pattern: ShotPattern, backend=None) -> torch.Ten
     if len(pattern.group_lengths) == 1 and not pattern.num_summary_tokens:
         return attend(query, key, value)
     queries = query.split(pattern.group_tokens, dim=1)
-    keys, values = (keys_of_each_group(x, pattern) for x in (key, value))
+    keys, values = (map(_joined, parts_of_each_group(x, pattern)) for x in (key, value))
     return torch.cat([attend(*qkv) for qkv in zip(queries, keys, values, strict=True)], dim=1)
 
 
@@ -58,34 +59,30 @@ def flex(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
 
 
 def flash(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
-    """Attend with flash-attn's variable-length kernel, every shot of every item a sequence of its own."""
+    """Attend with a kernel for sequences of variable length, every shot of every item a sequence of its own."""
     attend = _flash_varlen()
     if attend is None:
         raise KernelError(
-            "kernel 'flash' needs flash-attn 2 or 3, which cannot be imported: pip install flash-attn, "
-            "or choose kernel 'auto'"
+            "kernel 'flash' needs flash-attn 2 or 3, or a CUDA GPU and PyTorch 2.10, and there is neither: "
+            "pip install flash-attn, or choose kernel 'auto'"
         )
     if value.dtype not in (torch.float16, torch.bfloat16):
         raise KernelError(f"kernel 'flash' runs in float16 or bfloat16, not {value.dtype}; choose kernel 'auto'")
-    batch = query.shape[0]
-    key, value = (torch.cat(keys_of_each_group(x, pattern), dim=1) for x in (key, value))
-    query_lengths = np.tile(pattern.group_tokens, batch)
-    key_lengths = np.tile(pattern.key_counts, batch)
+    # Summaries make each shot's keys a sequence that no memory holds yet: one copy of them is needed, and one is made.
+    key, value = (_joined(list(chain(*parts_of_each_group(x, pattern)))) for x in (key, value))
     output = attend(
         *(x.flatten(0, 1).to(value.dtype) for x in (query, key, value)),
-        *(_offsets(lengths, query.device) for lengths in (query_lengths, key_lengths)),
-        int(query_lengths.max()),
-        int(key_lengths.max()),
+        *_sequences(pattern, query.shape[0], query.device),
     )
     output = output[0] if isinstance(output, tuple) else output
-    return output.unflatten(0, (batch, -1))
+    return output.unflatten(0, (query.shape[0], -1))
 
 
 KERNELS = dict(zip(KERNEL_NAMES, (dense, per_shot, flex, flash), strict=True))
 
 
 def choose_kernel(name: str, query: torch.Tensor, value: torch.Tensor):
-    """Return the kernel called `name`; "auto" is flash where flash-attn runs (CUDA, half precision), else per_shot."""
+    """Return the kernel called `name`; "auto" is flash where it runs (CUDA, half precision), else per_shot."""
     if name != "auto":
         return KERNELS[name]
     half = value.dtype in (torch.float16, torch.bfloat16)
@@ -173,17 +170,37 @@ def _with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
 
 def keys_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[torch.Tensor]:
     """Return the keys (or values) that each group sees: its own, all summaries, and what is shared by the first."""
+    return list(map(_joined, parts_of_each_group(x, pattern)))
+
+
+def parts_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[list[torch.Tensor]]:
+    """Return the same in parts, in order, without a copy unless a summary is a mean of frames."""
     own, outside = x.tensor_split([pattern.num_tokens], dim=1)
     shots = own.split(pattern.group_tokens, dim=1)
     summaries = _summaries(shots, pattern.summaries, pattern)
     shared = [own[:, : pattern.num_shared_tokens]] if pattern.num_shared_tokens else []
-    return [
-        torch.cat([shot, *summaries, *(shared if group else []), outside], dim=1) for group, shot in enumerate(shots)
-    ]
+    outside = [outside] if pattern.num_outside else []
+    return [[shot, *summaries, *(shared if group else []), *outside] for group, shot in enumerate(shots)]
 
 
-def _offsets(lengths: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(device)
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Concatenate along the tokens; a part alone is handed on as it is, which `torch.cat` would copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+@lru_cache(maxsize=64)
+def _sequences(pattern: ShotPattern, batch: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, int, int]:
+    """Return where each shot's queries and its keys begin (int32, with the end), and the longest run of both.
+
+    Kept, because a copy to a GPU in every layer makes the host wait for it.
+    """
+    queries, keys = pattern.group_tokens * batch, pattern.key_counts * batch
+    with torch.inference_mode(False):
+        return _offsets(queries, device), _offsets(keys, device), max(queries), max(keys)
+
+
+def _offsets(lengths: Sequence[int], device: torch.device) -> torch.Tensor:
+    return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
 
 
 @lru_cache(maxsize=1)
@@ -191,12 +208,28 @@ def _compiled_flex_attention():
     return torch.compile(flex_attention, dynamic=False)
 
 
+@torch.compiler.assume_constant_result
 @lru_cache(maxsize=1)
 def _flash_varlen():
-    """Return flash-attn's variable-length function, FlashAttention-3's first; None where neither can be imported."""
+    """Return a variable-length attention: FlashAttention-3's, -2's or PyTorch's; None where there is none of them."""
     for module in ("flash_attn_interface", "flash_attn"):
         try:
             return importlib.import_module(module).flash_attn_varlen_func
         except (ImportError, AttributeError):
             continue
-    return None
+    return _torch_varlen() if torch.cuda.is_available() else None
+
+
+def _torch_varlen():
+    """Return PyTorch's variable-length attention, called as flash-attn's is; None before PyTorch 2.10."""
+    try:
+        attend = importlib.import_module("torch.nn.attention.varlen").varlen_attn
+    except (ImportError, AttributeError):
+        return None
+
+    def attend_on_gpu(query, key, value, *sequences):
+        if query.device.type != "cuda":
+            raise KernelError(f"kernel 'flash' runs on a CUDA GPU, not on {query.device}; choose kernel 'auto'")
+        return attend(query, key, value, *sequences)
+
+    return attend_on_gpu

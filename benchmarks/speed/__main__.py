@@ -3,8 +3,9 @@
 Six parts: importing the package; one video of 65 frames and 3 shots of the embedded model, end to end and enlarged;
 self-attention alone at growing numbers of shots of two lengths, against the share of the arithmetic that is left; what
 scoring a video costs, and saves by its one pass; what a run over a suite costs beyond its videos, and gains by a
-second worker; and what a report of 10,000 videos takes. All times are wall-clock seconds on the machine it runs on;
-set `OMP_WAIT_POLICY=passive` where other programs run.
+second worker; and what a report of 10,000 videos takes. A seventh, `--part gpu`, runs only when it is asked for: the
+layers and steps of the 14B transformer at full size on a GPU, with random weights, in a stated time. All other times
+are wall-clock seconds on the machine it runs on; set `OMP_WAIT_POLICY=passive` where other programs run.
 """
 
 from __future__ import annotations
@@ -22,11 +23,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.speed.reporting import measure_report, report_table
-from benchmarks.speed.running import measure_run, run_table
-from benchmarks.speed.scoring import eval_table, measure_eval
 from holocine import Storyboard
 
+STARTED = time.monotonic()
+GPU = "gpu"
 PARTS = ("import", "video", "attention", "eval", "run", "report")
 NUM_FRAMES, CUTS, FPS = 65, (21, 45), 12
 TARGET_SECONDS, TARGET_MEMORY, TARGET_IMPORT, TARGET_ENLARGE, TARGET_RATIO = 10.0, 2.0, 0.5, 0.10, 1.25
@@ -205,11 +205,37 @@ def attention_table(costs: Iterable[AttentionCost]) -> str:
     )
 
 
+def _on_gpu(options: argparse.Namespace) -> str:
+    """Measure the large model and return the table of it; rows are also said as they come."""
+    from benchmarks.speed.big_model import measure_all
+
+    ledger = measure_all(
+        options.out,
+        options.seconds,
+        options.size,
+        options.device,
+        options.dtype,
+        compiling=not options.no_compile,
+        steps=options.steps,
+        start=STARTED,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    return ledger.table()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
+    parser.add_argument("--part", action="append", choices=(*PARTS, GPU), help="only this part; may be repeated")
     parser.add_argument("--model", help="model of the video part: folder or hub id; default: the embedded model")
     parser.add_argument("--shots", type=int, nargs="+", default=SHOT_COUNTS, help="shots of the attention part")
+    on_gpu = parser.add_argument_group(f"part {GPU}")
+    on_gpu.add_argument("--out", type=Path, default=Path("."), help="folder for gpu.json and gpu.md; default: here")
+    on_gpu.add_argument("--seconds", type=float, default=110.0, help="time for all of it; default: %(default)s")
+    on_gpu.add_argument("--size", choices=("14B", "tiny"), default="14B", help="default: %(default)s")
+    on_gpu.add_argument("--device", default="cuda", help="default: %(default)s")
+    on_gpu.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), default="bfloat16")
+    on_gpu.add_argument("--steps", type=int, default=4, help="steps of the whole transformer; default: %(default)s")
+    on_gpu.add_argument("--no-compile", action="store_true", help="leave out what has to be compiled")
     options = parser.parse_args(argv)
     logging.disable(logging.WARNING)
     parts = options.part or PARTS
@@ -222,11 +248,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             costs = (measure_attention(shots, length) for length in SHOT_LENGTHS for shots in options.shots)
             print(attention_table(costs), end="\n\n", flush=True)
         if "eval" in parts:
+            from benchmarks.speed.scoring import eval_table, measure_eval
+
             print(eval_table(measure_eval()), end="\n\n", flush=True)
         if "run" in parts:
+            from benchmarks.speed.running import measure_run, run_table
+
             print(run_table(measure_run()), end="\n\n", flush=True)
         if "report" in parts:
+            from benchmarks.speed.reporting import measure_report, report_table
+
             print(report_table(measure_report()))
+        if GPU in parts:
+            print(_on_gpu(options))
     except (ValueError, OSError) as error:
         print(f"benchmarks.speed: {error}", file=sys.stderr)
         return 2

@@ -1,7 +1,11 @@
 """Every kernel and every mode against one dense float64 reference, written here without the package's own patterns."""
 
+import importlib
+import inspect
 import math
 import shutil
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,6 +232,55 @@ def test_flash_by_name_is_an_error_that_names_the_remedy_where_it_cannot_run(mon
     monkeypatch.setattr(kernels, "_flash_varlen", lambda: varlen_reference)
     with pytest.raises(kernels.KernelError, match="float16 or bfloat16, not torch.float32"):
         kernels.choose_kernel("flash", qkv[0], qkv[2])(*qkv, pattern)
+
+
+def without_flash_attn(monkeypatch, gpu: bool):
+    for module in ("flash_attn_interface", "flash_attn"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    kernels._flash_varlen.cache_clear()
+
+
+def test_flash_is_pytorchs_own_kernel_where_there_is_a_gpu_and_no_flash_attn(monkeypatch):
+    """The arguments, which are given in order, are those of flash-attn's function."""
+    varlen = importlib.import_module("torch.nn.attention.varlen")
+    names = ["query", "key", "value", "cu_seq_q", "cu_seq_k", "max_q", "max_k"]
+    assert list(inspect.signature(varlen.varlen_attn).parameters)[:7] == names
+    given = []
+    monkeypatch.setattr(varlen, "varlen_attn", lambda *arguments: given.append(arguments))
+    without_flash_attn(monkeypatch, gpu=True)
+    attend = kernels._flash_varlen()
+    on_gpu = SimpleNamespace(device=torch.device("cuda"))
+    attend(on_gpu, *names[1:])
+    assert given == [(on_gpu, *names[1:])]
+    layout = ShotLayout((1, 2), 1, 2)
+    with pytest.raises(kernels.KernelError, match="runs on a CUDA GPU, not on cpu; choose kernel 'auto'"):
+        kernels.flash(*random_qkv(layout, dtype=torch.bfloat16), shot_pattern(layout, "sparse", "first"))
+    kernels._flash_varlen.cache_clear()
+
+
+def test_there_is_no_flash_without_a_gpu_or_flash_attn(monkeypatch):
+    without_flash_attn(monkeypatch, gpu=False)
+    assert kernels._flash_varlen() is None
+    kernels._flash_varlen.cache_clear()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+@pytest.mark.parametrize(("mode", "summary"), MODES)
+def test_flash_equals_the_dense_reference_on_a_gpu(mode, summary):
+    layout = ShotLayout((2, 4, 1), 8, 9)
+    shape = (2, layout.num_tokens, 2, 64)
+    qkv = [torch.randn(shape, generator=torch.Generator().manual_seed(i)).bfloat16() for i in range(3)]
+    output = kernels.flash(*(x.cuda() for x in qkv), shot_pattern(layout, mode, summary))
+    expected = reference_attention(*qkv, layout, mode, summary)
+    torch.testing.assert_close(output.cpu().double(), expected, rtol=0, atol=2e-2)
+
+
+def test_keys_that_no_summary_follows_are_handed_on_without_a_copy():
+    layout = ShotLayout((2, 3), 1, 2)
+    key = random_qkv(layout)[1]
+    of_shots = kernels.keys_of_each_group(key, shot_pattern(layout, "isolated", "first"))
+    assert [x.data_ptr() for x in of_shots] == [key[:, shot].data_ptr() for shot in layout.token_slices]
 
 
 def test_auto_attends_shot_by_shot_on_the_cpu():
