@@ -68,7 +68,8 @@ class ResidentBank:
                 arrays = self._scenes(path, dict(file)) if kind == "scenes" else self._stills(dict(file))
             found.setdefault((kind, arrays["shots"].shape[1]), []).append(arrays)
             self.taken.add(path)
-            if seconds is not None and time.monotonic() - begun > seconds:
+            late = seconds is not None and time.monotonic() - begun > seconds
+            if late and {kind for kind, _ in (*self.stores, *found)} == {"scenes", "stills"}:
                 break
         for key, parts in found.items():
             parts = [self.stores[key], *parts] if key in self.stores else parts
