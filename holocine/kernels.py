@@ -13,7 +13,7 @@ that cannot run raises; it never computes something else.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate, chain
 
@@ -208,9 +208,17 @@ def _compiled_flex_attention():
     return torch.compile(flex_attention, dynamic=False)
 
 
-@torch.compiler.assume_constant_result
-@lru_cache(maxsize=1)
+_found_varlen: list[Callable | None] = []  # a list, which compiled code reads; a cached search would be traced anew
+
+
 def _flash_varlen():
+    """Return what `_find_varlen` does, searched for once."""
+    if not _found_varlen:
+        _found_varlen.append(_find_varlen())
+    return _found_varlen[0]
+
+
+def _find_varlen():
     """Return a variable-length attention: FlashAttention-3's, -2's or PyTorch's; None where there is none of them."""
     for module in ("flash_attn_interface", "flash_attn"):
         try:

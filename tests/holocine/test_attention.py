@@ -238,7 +238,7 @@ def without_flash_attn(monkeypatch, gpu: bool):
     for module in ("flash_attn_interface", "flash_attn"):
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    kernels._flash_varlen.cache_clear()
+    monkeypatch.setattr(kernels, "_found_varlen", [])
 
 
 def test_flash_is_pytorchs_own_kernel_where_there_is_a_gpu_and_no_flash_attn(monkeypatch):
@@ -256,13 +256,11 @@ def test_flash_is_pytorchs_own_kernel_where_there_is_a_gpu_and_no_flash_attn(mon
     layout = ShotLayout((1, 2), 1, 2)
     with pytest.raises(kernels.KernelError, match="runs on a CUDA GPU, not on cpu; choose kernel 'auto'"):
         kernels.flash(*random_qkv(layout, dtype=torch.bfloat16), shot_pattern(layout, "sparse", "first"))
-    kernels._flash_varlen.cache_clear()
 
 
 def test_there_is_no_flash_without_a_gpu_or_flash_attn(monkeypatch):
     without_flash_attn(monkeypatch, gpu=False)
     assert kernels._flash_varlen() is None
-    kernels._flash_varlen.cache_clear()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
