@@ -54,8 +54,8 @@ class CheckpointError(ValueError):
 class ModelFacts:
     """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token.
 
-    steps, guidance, guidance_below, negative_prompt: the defaults of denoising; shift: of its noise schedule. experts:
-    transformers, of which one runs at a time.
+    steps, guidance, guidance_below, negative_prompt: the defaults of denoising; shift: of its noise schedule.
+    guidance_2: of the low-noise expert where it has a default of its own, which runs below the noise level `boundary`.
     family: of another model than HoloCine's or Wan's, else None. pipeline: the class that the folder names.
     """
 
@@ -71,7 +71,8 @@ class ModelFacts:
     negative_prompt: str
     shift: float
     transformer: TransformerShape
-    experts: int = 1
+    guidance_2: float | None = None
+    boundary: float = 0.0
     max_latent_frames: int = 1024
     family: str | None = None
     pipeline: str = "HoloCinePipeline"
@@ -93,10 +94,11 @@ class ModelFacts:
         return self.card.warnings(storyboard, height or self.height, width or self.width)
 
     def guided_steps(self, steps: int, guidance: float) -> int:
-        """How many of so many steps are guided: those not noisier than `guidance_below`."""
+        """How many of so many steps are guided: those not noisier than `guidance_below`, by an expert that is."""
         levels = (1 - step / steps for step in range(steps))
         noise = (self.shift * level / (1 + (self.shift - 1) * level) for level in levels)
-        return sum(sigma <= self.guidance_below for sigma in noise) if guidance > 1 else 0
+        unguided_below = self.boundary if self.guidance_2 == 1 else 0.0
+        return sum(unguided_below <= sigma <= self.guidance_below for sigma in noise) if guidance > 1 else 0
 
 
 def load_pipeline(
@@ -185,7 +187,8 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         negative_prompt=DEFAULT_NEGATIVE_PROMPT if (text := index.get("default_negative_prompt")) is None else text,
         shift=_shift_of(folder),
         transformer=TransformerShape.of(transformer),
-        experts=2 if (index.get("transformer_2") or [None])[0] else 1,
+        guidance_2=index.get("default_guidance_scale_2"),
+        boundary=index.get("boundary_ratio") or 0.0,
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
         family=index.get("family"),
         pipeline=str(index.get("_class_name")),

@@ -13,6 +13,7 @@ that cannot run raises; it never computes something else.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate, chain
@@ -82,11 +83,18 @@ KERNELS = dict(zip(KERNEL_NAMES, (dense, per_shot, flex, flash), strict=True))
 
 
 def choose_kernel(name: str, query: torch.Tensor, value: torch.Tensor):
-    """Return the kernel called `name`; "auto" is flash where it runs (CUDA, half precision), else per_shot."""
+    """Return the kernel called `name`; "auto" is flash where it runs (CUDA, half precision) and is quick, or per_shot.
+
+    On a Hopper GPU FlashAttention-2, which PyTorch's own variable-length attention is too, takes 1.6 times as long as
+    a cuDNN call for each shot (`benchmarks/results/gpu`); FlashAttention-3 is made for it.
+    """
     if name != "auto":
         return KERNELS[name]
     half = value.dtype in (torch.float16, torch.bfloat16)
-    return flash if query.device.type == "cuda" and half and _flash_varlen() is not None else per_shot
+    if query.device.type != "cuda" or not half or _flash_varlen() is None:
+        return per_shot
+    hopper = torch.cuda.get_device_capability(query.device) >= (9, 0)
+    return per_shot if hopper and importlib.util.find_spec("flash_attn_interface") is None else flash
 
 
 def may_see(pattern: ShotPattern) -> np.ndarray:

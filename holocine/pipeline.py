@@ -71,8 +71,9 @@ class HoloCinePipeline(WanPipeline):
     Beside `WanPipeline`'s components and options:
 
     default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale,
-    default_guidance_below, default_eta, default_negative_prompt, default_attention ("sparse", "full", …; what the
-    weights were trained with), default_keep_every, default_keep_level: what a call uses for arguments that are None.
+    default_guidance_scale_2 (of the low-noise expert, if not the other's), default_guidance_below, default_eta,
+    default_negative_prompt, default_attention ("sparse", "full", …; what the weights were trained with),
+    default_keep_every, default_keep_level: what a call uses for arguments that are None.
     max_sequence_length: text tokens.
 
     Stock components are taken over: a `WanTransformer3DModel` becomes a `HoloCineTransformer3DModel` in place, a
@@ -98,6 +99,7 @@ class HoloCinePipeline(WanPipeline):
         default_width: int = 832,
         default_num_inference_steps: int = 50,
         default_guidance_scale: float = 5.0,
+        default_guidance_scale_2: float | None = None,
         default_guidance_below: float = 1.0,
         default_eta: float = 0.0,
         default_negative_prompt: str = DEFAULT_NEGATIVE_PROMPT,
@@ -126,6 +128,7 @@ class HoloCinePipeline(WanPipeline):
             default_width=default_width,
             default_num_inference_steps=default_num_inference_steps,
             default_guidance_scale=default_guidance_scale,
+            default_guidance_scale_2=default_guidance_scale_2,
             default_guidance_below=default_guidance_below,
             default_eta=default_eta,
             default_negative_prompt=default_negative_prompt,
@@ -210,6 +213,8 @@ class HoloCinePipeline(WanPipeline):
         eta = self.config.default_eta if eta is None else eta
         settings = self._attention_settings(attention, window=window, leak_free=leak_free, kernel=kernel)
         self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, output_type)
+        if guidance_scale_2 is None and guidance_scale > 1:
+            guidance_scale_2 = self.config.default_guidance_scale_2
         self._check_shares(below, eta)
         self._guidance_below = below
         check_positions(storyboards[0].num_frames, self.transformer.config.rope_max_seq_len)
@@ -296,12 +301,11 @@ class HoloCinePipeline(WanPipeline):
     @property
     def do_classifier_free_guidance(self) -> bool:
         """Whether this call is guided, and while it is denoising, whether this step is."""
-        level = (
-            0.0
-            if self._current_timestep is None
-            else self._current_timestep / self.scheduler.config.num_train_timesteps
-        )
-        return super().do_classifier_free_guidance and bool(level <= self._guidance_below)
+        if self._current_timestep is None:
+            return super().do_classifier_free_guidance
+        level, boundary = self._current_timestep / self.scheduler.config.num_train_timesteps, self.config.boundary_ratio
+        scale = self._guidance_scale if boundary is None or level >= boundary else self._guidance_scale_2
+        return bool(super().do_classifier_free_guidance and scale != 1 and level <= self._guidance_below)
 
     def prepare_latents(self, *args, **kwargs) -> torch.Tensor:
         """Draw the noise as `WanPipeline` does, with what is kept at its place."""

@@ -54,13 +54,9 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _assemble(options: argparse.Namespace) -> None:
-    from holocine.puppet.training.assemble import assemble
+    from holocine.puppet.training.recipe import assemble_folder
 
-    vae, transformer = (
-        next(options.folder / name / "model" for name in names if (options.folder / name / "model").exists())
-        for names in (("decoder", "vae"), ("student", "transformer"))
-    )
-    assemble(options.folder / "text", vae, transformer, options.out, distilled=transformer.parent.name == "student")
+    assemble_folder(options.folder, options.out)
 
 
 if __name__ == "__main__":

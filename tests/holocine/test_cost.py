@@ -68,14 +68,16 @@ def test_a_plan_counts_the_models_own_steps_and_guided_steps():
     from holocine import load_pipeline
 
     pipeline, seen = load_pipeline(), []
-    pipeline.transformer.register_forward_pre_hook(lambda *_: seen.append(1))
+    for expert in (pipeline.transformer, pipeline.transformer_2):
+        expert.register_forward_pre_hook(lambda *_: seen.append(1))
     board = Storyboard.from_captions("A beach with [character1].", ["[character1] jumping."], 5, seed=1)
     plan = make_plan(board, describe())
     pipeline.set_progress_bar_config(disable=True)
     pipeline(board, output_type="latent")
-    assert len(seen) == plan.cost.steps + plan.cost.guided == 24 + 19
+    assert len(seen) == plan.cost.steps + plan.cost.guided == 8 + 3
     assert make_plan(board, describe(), guidance=1.0).cost.guided == 0
-    assert replace(describe(), guidance_below=1.0).guided_steps(24, 3.0) == 24
+    assert replace(describe(), guidance_below=1.0).guided_steps(8, 3.0) == 5  # the low-noise expert takes three
+    assert replace(describe(), guidance_below=1.0, guidance_2=None).guided_steps(24, 3.0) == 24
 
 
 def test_amounts_and_times_are_words():

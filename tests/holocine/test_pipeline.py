@@ -225,6 +225,20 @@ def test_the_low_noise_expert_may_have_its_own_guidance(make_pipeline, storyboar
     assert relative_error(weaker, plain) > 1e-5
 
 
+def test_an_expert_whose_own_default_is_no_guidance_never_sees_the_negative_prompt(make_pipeline, storyboard):
+    pipeline = make_pipeline(experts=2, default_guidance_scale_2=1.0, default_num_inference_steps=8)
+    passes = {"transformer": [], "transformer_2": []}
+    for name, seen in passes.items():
+        hook = lambda model, args, seen=seen: seen.append(model._branch)  # noqa: E731
+        getattr(pipeline, name).register_forward_pre_hook(hook)
+    found = latents_of(pipeline, storyboard)
+    assert passes["transformer"] == ["cond", "uncond"] * (len(passes["transformer"]) // 2)
+    assert set(passes["transformer_2"]) == {"cond"}
+    assert torch.equal(found, latents_of(pipeline, storyboard, guidance_scale=5.0))
+    assert relative_error(latents_of(pipeline, storyboard, guidance_scale_2=5.0), found) > 1e-5
+    latents_of(pipeline, storyboard, guidance_scale=1.0)  # which leaves nothing to the other expert's default
+
+
 @pytest.mark.parametrize("by", ["returning", "raising"])
 def test_cancelling_from_the_callback_stops_after_that_step_and_frees_its_tensors(pipeline, storyboard, passes, by):
     kept = []

@@ -24,7 +24,7 @@ from holocine.transformer import HoloCineTransformer3DModel
 
 STEPS = 24
 ETA = 1.0
-FEW_STEPS = 6
+FEW_STEPS, BOUNDARY = 8, 0.7
 MAX_SHARD = "9MB"
 CARD = ModelCard(
     world="a puppet theatre",
@@ -39,34 +39,33 @@ CARD = ModelCard(
 
 
 def assemble(
-    text: Path, vae: Path, transformer: Path, out: Path, attention: str = "sparse", distilled: bool = False
+    text: Path, vae: Path, transformer: Path, out: Path, attention: str = "sparse", student: Path | None = None
 ) -> None:
     """Write the pipeline folder `out` (replacing one that is there) from the folders of its trained parts.
 
-    text: holds `tokenizer` and `text_encoder`; vae, transformer: model folders. distilled: whether the transformer is
-    sampled in few steps, without guidance and with fresh noise in each. Complete or absent.
+    text: holds `tokenizer` and `text_encoder`; vae, transformer: model folders. student: of a distilled transformer,
+    which becomes the low-noise expert and takes the later of fewer steps without guidance. Complete or absent.
     """
-    sampling = {
-        "default_num_inference_steps": FEW_STEPS if distilled else STEPS,
-        "default_guidance_scale": 1.0 if distilled else GUIDANCE,
-        "default_guidance_below": 1.0 if distilled else GUIDANCE_BELOW,
-        "default_eta": 0.0 if distilled else ETA,
-        "default_keep_level": "clean",
-    }
     pipeline = HoloCinePipeline(
         tokenizer=PreTrainedTokenizerFast.from_pretrained(text / "tokenizer"),
         text_encoder=UMT5EncoderModel.from_pretrained(text / "text_encoder"),
         vae=AutoencoderKLWan.from_pretrained(vae),
-        scheduler=HoloCineScheduler(shift=SHIFT, stochastic_sampling=distilled),
+        scheduler=HoloCineScheduler(shift=SHIFT),
         transformer=HoloCineTransformer3DModel.from_pretrained(transformer),
+        transformer_2=HoloCineTransformer3DModel.from_pretrained(student) if student else None,
+        boundary_ratio=BOUNDARY if student else None,
         default_height=HEIGHT,
         default_width=WIDTH,
-        **sampling,
+        default_num_inference_steps=FEW_STEPS if student else STEPS,
+        default_guidance_scale=GUIDANCE,
+        default_guidance_scale_2=1.0 if student else None,
+        default_guidance_below=GUIDANCE_BELOW,
+        default_eta=ETA,
         default_negative_prompt="",
         default_attention=attention,
         max_sequence_length=TEXT_LENGTH,
     )
-    for name in ("text_encoder", "vae", "transformer"):
+    for name in ("text_encoder", "vae", "transformer", *(["transformer_2"] if student else [])):
         component = getattr(pipeline, name)
         for parameter in component.parameters():
             parameter.data = parameter.data.to(torch.float16)

@@ -97,22 +97,27 @@ def run(
         start=None if fresh_transformer else start and start / "transformer",
         device=recipe.device,
     )
-    finished = folder / "transformer"
+    student = folder / "student"
     if recipe.distillation:
         progress("distilling the transformer to few steps")
         if on_gpu:
             bank.tokens = _GPU_TOKENS_DISTILLED
-        finished = folder / "student"
-        distil(finished, folder / "transformer" / "model", bank, recipe.distillation, device=recipe.device)
+        distil(student, folder / "transformer" / "model", bank, recipe.distillation, device=recipe.device)
     judge = folder / "judge.safetensors"
     if not judge.exists():
         progress("training the judge")
         train_judge(frames, recipe.judge, judge, device=recipe.device)
     progress("training the VAE's decoder")
     train_decoder(folder / "decoder", frames, recipe.decoder, folder / "vae" / "model", judge, **machine)
-    assemble(
-        folder / "text", folder / "decoder" / "model", finished / "model", out, distilled=bool(recipe.distillation)
-    )
+    assemble_folder(folder, out)
+
+
+def assemble_folder(folder: Path, out: Path) -> None:
+    """Write the pipeline folder `out` from what has been trained so far."""
+    vae = folder / ("decoder" if (folder / "decoder" / "model").exists() else "vae") / "model"
+    student = folder / "student" / "model"
+    parts = (folder / "text", vae, folder / "transformer" / "model")
+    assemble(*parts, out, student=student if student.exists() else None)
 
 
 def _wait_for_shards(frames: Path, count: int, preparing: list[BaseProcess]) -> None:

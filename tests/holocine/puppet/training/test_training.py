@@ -21,7 +21,7 @@ from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.stage import EXPOSURES, exposure
 from holocine.puppet.training import fused, reader
-from holocine.puppet.training.assemble import FEW_STEPS, STEPS, assemble
+from holocine.puppet.training.assemble import BOUNDARY, FEW_STEPS, STEPS, assemble
 from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
 from holocine.puppet.training.data import render_shard, shard_lengths
 from holocine.puppet.training.latents import GRID, puppet_map
@@ -45,7 +45,6 @@ from holocine.puppet.training.vae import (
 )
 from holocine.puppet.world import NUM_STRETCHES, sample_scene
 from holocine.timeline import ShotLayout
-from holocine.transformer import HoloCineTransformer3DModel
 
 SHARD = 0
 
@@ -283,20 +282,16 @@ def test_a_trained_model_is_an_ordinary_pipeline_folder(folder: Path) -> None:
     assert output.storyboards == [storyboard]
 
 
-def test_a_distilled_model_runs_in_few_steps_without_guidance_and_its_teacher_in_many_with_it(folder: Path) -> None:
-    student = load_pipeline(folder / "weights")
-    assert student.config.default_num_inference_steps == FEW_STEPS
-    assert student.config.default_guidance_scale == 1
-    assert student.scheduler.config.stochastic_sampling
-    assert not torch.equal(*(next(iter(m.blocks[0].parameters())) for m in (student.transformer, teacher_of(folder))))
+def test_a_distilled_transformer_is_the_low_noise_expert_and_runs_without_guidance(folder: Path) -> None:
+    both = load_pipeline(folder / "weights")
+    assert both.config.default_num_inference_steps == FEW_STEPS
+    assert both.config.boundary_ratio == BOUNDARY
+    assert both.config.default_guidance_scale > 1 == both.config.default_guidance_scale_2
+    first, second = (next(iter(m.blocks[0].parameters())) for m in (both.transformer, both.transformer_2))
+    assert not torch.equal(first, second)
     assemble(folder / "text", folder / "vae" / "model", folder / "transformer" / "model", folder / "many")
-    many = load_pipeline(folder / "many")
-    assert many.config.default_num_inference_steps == STEPS and many.config.default_guidance_scale > 1
-    assert not many.scheduler.config.stochastic_sampling
-
-
-def teacher_of(folder: Path) -> HoloCineTransformer3DModel:
-    return HoloCineTransformer3DModel.from_pretrained(folder / "transformer" / "model", torch_dtype=torch.float16)
+    alone = load_pipeline(folder / "many")
+    assert alone.transformer_2 is None and alone.config.default_num_inference_steps == STEPS
 
 
 def test_stills_of_a_scene_come_with_the_caption_of_their_shot(folder: Path) -> None:
