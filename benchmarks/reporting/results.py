@@ -28,6 +28,8 @@ from benchmarks.running.items import (
     read_record,
 )
 from benchmarks.suites.suite import Entry, Suite, SuiteError, load_suite
+from eval.encoders.theatre import is_of_the_theatre
+from eval.trust import World
 
 BOUNDS = ("truth", "still", "shuffled")  # systems that show what a metric can tell, and do not compete
 
@@ -111,6 +113,11 @@ class Results:
         """The storyboards that were run, in the suite's order."""
         found = {item.storyboard_id for item in self.items}
         return tuple(entry for entry in self.suite.entries if entry.id in found)
+
+    @cached_property
+    def world(self) -> World:
+        """Where the storyboards are set, which says how far each metric can be trusted on them."""
+        return "theatre" if all(is_of_the_theatre(entry.storyboard) for entry in self.entries) else "film"
 
     @cached_property
     def failures(self) -> tuple[ItemResult, ...]:

@@ -62,9 +62,10 @@ def _consistency(role: Literal["dino", "clip"]) -> Callable[[Evidence], Measured
         usable = np.isfinite(embeddings.vectors).all(-1)
         embeddings = Embeddings(embeddings.encoder, embeddings.frames[usable], embeddings.vectors[usable])
         covered, detail, values = 0, [], []
-        shots = evidence.detection.shot_ranges
-        parts_of = {index: [clear for i, clear in compared(evidence) if i == index] for index in range(len(shots))}
-        for index, shot in enumerate(shots):
+        parts_of: dict[int, list[range]] = {}
+        for index, clear in compared(evidence):
+            parts_of.setdefault(index, []).append(clear)
+        for index, shot in enumerate(evidence.detection.shot_ranges):
             pieces = [embeddings.within(clear).astype(np.float64) for clear in parts_of[index]]
             pieces = [vectors for vectors in pieces if len(vectors) >= 2]
             if not pieces:
