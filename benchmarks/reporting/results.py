@@ -28,6 +28,7 @@ from benchmarks.running.items import (
     read_record,
 )
 from benchmarks.suites.suite import Entry, Suite, SuiteError, load_suite
+from eval.encoders.theatre import is_of_the_theatre
 
 BOUNDS = ("truth", "still", "shuffled")  # systems that show what a metric can tell, and do not compete
 
@@ -111,6 +112,11 @@ class Results:
         """The storyboards that were run, in the suite's order."""
         found = {item.storyboard_id for item in self.items}
         return tuple(entry for entry in self.suite.entries if entry.id in found)
+
+    @cached_property
+    def in_theatre(self) -> bool:
+        """Whether all storyboards that were run are of the puppet theatre, by their words."""
+        return all(is_of_the_theatre(entry.storyboard) for entry in self.entries)
 
     @cached_property
     def failures(self) -> tuple[ItemResult, ...]:

@@ -11,7 +11,6 @@ from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import FEW, calibrated
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
-from eval.encoders.theatre import is_of_the_theatre
 from eval.metric import Metric
 from eval.trust import Trust, trust_in
 
@@ -115,8 +114,7 @@ def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
 
 def trusted(summary: Summary, metric: Metric) -> Trust:
     """How far the values of a metric can be trusted on the storyboards of a run, by its calibration."""
-    in_theatre = all(is_of_the_theatre(entry.storyboard) for entry in summary.results.entries)
-    return trust_in(metric, "theatre" if in_theatre else "film")
+    return trust_in(metric, "theatre" if summary.results.in_theatre else "film")
 
 
 def trust_note(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
