@@ -114,11 +114,6 @@ def steps_apart(one: str, other: str) -> int:
     return abs(SCALE.index(one) - SCALE.index(other))
 
 
-def sizes_of(term: str) -> tuple[str, ...]:
-    """The sizes, of `SIZES`, that a term of `SCALE` may be called."""
-    return _SIZES_OF[term]
-
-
 def asked_angle(caption: str) -> str | None:
     """The camera angle, of `ANGLES`, that a caption asks for; None if it asks for none or for several."""
     text = re.sub(r"\b(?:no|not|never|without)\b[^.;,!?]{0,24}", " ", caption.lower())

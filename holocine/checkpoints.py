@@ -54,8 +54,7 @@ class CheckpointError(ValueError):
 class ModelFacts:
     """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token.
 
-    steps, guidance, guidance_below, negative_prompt: the defaults of denoising; shift: of its noise schedule. experts:
-    transformers, of which one runs at a time.
+    steps, guidance, guidance_below, negative_prompt: the defaults of denoising; shift: of its noise schedule.
     family: of another model than HoloCine's or Wan's, else None. pipeline: the class that the folder names.
     """
 
@@ -71,7 +70,6 @@ class ModelFacts:
     negative_prompt: str
     shift: float
     transformer: TransformerShape
-    experts: int = 1
     max_latent_frames: int = 1024
     family: str | None = None
     pipeline: str = "HoloCinePipeline"
@@ -185,7 +183,6 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         negative_prompt=DEFAULT_NEGATIVE_PROMPT if (text := index.get("default_negative_prompt")) is None else text,
         shift=_shift_of(folder),
         transformer=TransformerShape.of(transformer),
-        experts=2 if (index.get("transformer_2") or [None])[0] else 1,
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
         family=index.get("family"),
         pipeline=str(index.get("_class_name")),

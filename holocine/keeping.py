@@ -8,7 +8,7 @@ them on a layout, and `holocine.locking` holds them in place while the others ar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -250,10 +250,3 @@ def kept_of_each(
 def whole_shots(places: Sequence[Placed]) -> frozenset[int]:
     """The shots, from 0, that are kept whole."""
     return frozenset(place.kept.shot - 1 for place in places if place.kept.part == "whole")
-
-
-def without_latents(kept: Kept) -> Kept:
-    """The same with its frames alone, which are encoded anew."""
-    if kept.frames is None:
-        raise KeepError(f"shot {kept.shot}: only latents are kept; give its frames too")
-    return replace(kept, latents=None, made_by=None)
