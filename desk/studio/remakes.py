@@ -188,11 +188,7 @@ def _one(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settings],
     except BaseException:
         studio.outputs.drop(job.id)
         raise
-    studio.outputs.keep(job.id, job.visitor, content)
-    if score:
-        content |= studio.score(job, folder, made.storyboard, content)
-        studio.outputs.keep(job.id, job.visitor, content)
-    return content
+    return studio.finish(job, folder, made.storyboard, content, score)
 
 
 def _several(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settings], score: bool) -> dict[str, Any]:
@@ -334,9 +330,5 @@ def _use(studio: Studio, job: Job, take: Path, content: dict[str, Any], score: b
     except FileNotFoundError:
         studio.outputs.drop(job.id)
         raise LimitError("these takes are no longer kept; make them again") from None
-    studio.outputs.keep(job.id, job.visitor, content)
-    if score:
-        board = Storyboard.model_validate(content["storyboard"]).as_run()
-        content = content | studio.score(job, folder, board, content)
-        studio.outputs.keep(job.id, job.visitor, content)
-    return content
+    board = Storyboard.model_validate(content["storyboard"]).as_run()
+    return studio.finish(job, folder, board, content, score)
