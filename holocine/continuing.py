@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from holocine.timeline import FRAMES_PER_LATENT
 from holocine.video import contact_sheet, to_comment
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from holocine.pipeline import HoloCineOutput
@@ -117,6 +118,17 @@ def plan_continuation(storyboard: Storyboard, more: Storyboard, context: Sequenc
     return Continuation(film, context, board)
 
 
+def keep_context(context: Iterable[int], scene: Storyboard, frames_of: Callable[[int], np.ndarray]) -> list[Kept]:
+    """Keep the frames of the context, which the scene begins with, as many of each shot as the scene has.
+
+    context: shots of the film, from 1; frames_of: the frames of one of them, (T, H, W, 3) uint8.
+    """
+    return [
+        Kept(number, frames=frames_of(shot)[: given.num_frames], fps=scene.fps)
+        for number, (shot, given) in enumerate(zip(context, scene.shots, strict=False), start=1)
+    ]
+
+
 def continue_video(
     pipeline, source: Source, continuation: Continuation, opened: Opened | None = None, **options: Any
 ) -> HoloCineOutput:
@@ -124,10 +136,7 @@ def continue_video(
 
     opened: the pictures of its scene, None where there are none.
     """
-    kept = []
-    for number, (shot, given) in enumerate(zip(continuation.context, continuation.scene.shots, strict=False), start=1):
-        frames = source.frames_of_shot(shot)[: given.num_frames]
-        kept.append(Kept(number, frames=frames, fps=source.storyboard.fps))
+    kept = keep_context(continuation.context, continuation.scene, source.frames_of_shot)
     return run_with_pictures(pipeline, continuation.scene, opened or Opened(), kept, **options)
 
 
