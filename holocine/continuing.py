@@ -18,9 +18,12 @@ from holocine.files import replacing
 from holocine.from_pictures import Opened, run_with_pictures
 from holocine.keeping import KeepError, Kept, check_shot
 from holocine.latents_file import latents_path, write_latents
+from holocine.prompt import ascii_tags
 from holocine.source import Source
 from holocine.splicing import New, Stored, splice
 from holocine.storyboard import Shot, Storyboard, StoryboardError
+from holocine.storyboard_files import parse_yaml
+from holocine.storyboard_input import with_defaults
 from holocine.timeline import FRAMES_PER_LATENT
 from holocine.video import contact_sheet, to_comment
 
@@ -77,13 +80,26 @@ def load_more(path: str | os.PathLike, storyboard: Storyboard) -> Storyboard:
 
     Raises StoryboardError if the file is none, or has another frame rate.
     """
-    shared = {"global_caption": storyboard.global_caption, "fps": storyboard.fps}
-    more = Storyboard.load(
-        path, {**shared, "negative_prompt": storyboard.negative_prompt, "references": storyboard.references}
-    )
+    return _at_its_rate(Storyboard.load(path, _common(storyboard)), storyboard, path)
+
+
+def parse_more(text: str, storyboard: Storyboard) -> Storyboard:
+    """As `load_more`, of text: YAML, JSON, or HoloCine's prompt string."""
+    is_prompt = ascii_tags(text).lstrip().lower().startswith("[global caption]")
+    data = {"prompt": text} if is_prompt else parse_yaml(text)
+    more = Storyboard.model_validate(with_defaults(data, _common(storyboard)))
+    return _at_its_rate(more, storyboard, "the storyboard")
+
+
+def _common(storyboard: Storyboard) -> dict[str, Any]:
+    """What the storyboard of more shots may leave out."""
+    return {name: getattr(storyboard, name) for name in ("global_caption", "fps", "negative_prompt", "references")}
+
+
+def _at_its_rate(more: Storyboard, storyboard: Storyboard, name: str | os.PathLike) -> Storyboard:
     if more.fps != storyboard.fps:
         raise StoryboardError(
-            f"{path} has {more.fps:g} frames a second and the video {storyboard.fps:g}: "
+            f"{name} has {more.fps:g} frames a second and the video {storyboard.fps:g}: "
             "a film has one rate, leave fps out"
         )
     return more
