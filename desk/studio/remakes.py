@@ -166,8 +166,6 @@ def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Sett
 
     One take becomes a video of the visitor's. Of several the visitor chooses; they are scored when they are chosen.
     """
-    if not 1 <= len(settings) <= MOST_TAKES:
-        raise LimitError(f"{len(settings)} takes are asked for, but this desk makes 1 to {MOST_TAKES}")
     for one in settings:
         studio.check(remake.scene, one)
     seconds = len(settings) * Limits.of(find(settings[0].model)).job_seconds
@@ -175,8 +173,10 @@ def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Sett
     return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds)
 
 
-def takes(settings: Settings, count: int) -> list[Settings]:
-    """Settings of so many takes: the same with seeds that follow one another."""
+def takes(settings: Settings, count: Any) -> list[Settings]:
+    """Settings of so many takes, with seeds that follow one another; raises LimitError for none and for too many."""
+    if count not in range(1, MOST_TAKES + 1):
+        raise LimitError(f"{count!r} takes are asked for, but this desk makes 1 to {MOST_TAKES}")
     return [replace(settings, seed=settings.seed + take) for take in range(count)]
 
 
