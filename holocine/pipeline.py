@@ -324,8 +324,9 @@ class HoloCinePipeline(WanPipeline):
         check_scheduler(self.scheduler)
         places = [placed(given, board) if given else [] for given, board in zip(kept, storyboards, strict=True)]
         _, channels, _, *latent_size = self._latents_shape(storyboards, height, width)
+        made_by = vae_fingerprint(self.vae)
         for given in places:
-            check_fits(given, (channels, *latent_size), (height, width), vae_fingerprint(self.vae))
+            check_fits(given, (channels, *latent_size), (height, width), made_by)
         return places
 
     def _step_end(self, callback: Callable | None, names: list[str] | None) -> dict[str, Any]:
