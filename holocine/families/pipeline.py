@@ -43,7 +43,7 @@ from holocine.pipeline import (
 )
 from holocine.prompt import PromptTooLong, clean
 from holocine.storyboard import Storyboard
-from holocine.timeline import FRAMES_PER_LATENT
+from holocine.timeline import num_frames_of
 
 OPTIONS = ("height", "width", "num_inference_steps", "guidance_scale")
 
@@ -251,7 +251,7 @@ class FamilyPipeline(HoloCinePipeline):
                 negative_prompt_embeds=texts["uncond"].rows if negative is not None else None,
                 height=height,
                 width=width,
-                num_frames=FRAMES_PER_LATENT * (total - 1) + 1,
+                num_frames=num_frames_of(total),
                 num_inference_steps=steps,
                 guidance_scale=scale,
                 generator=generator,
