@@ -25,7 +25,7 @@ from .attention import AttentionSettings
 from .encoding import encode_pictures, vae_fingerprint
 from .keeping import KeepError, Kept, Placed, check_fits, kept_of_each, placed, whole_shots
 from .locking import LEVELS, LatentLock, check_scheduler, lock_latents, locking
-from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, PromptTooLong, TextWindows, clean, text_windows
+from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, TextWindows, clean, count_tokens, text_windows
 from .restoring import LEAD, decode_with_kept
 from .scheduler import HoloCineScheduler
 from .storyboard import Storyboard
@@ -422,7 +422,7 @@ class HoloCinePipeline(WanPipeline):
         if guided and negative_prompt_embeds is None:
             negative_prompts = [self._negative_prompt(board, negative_prompt) for board in storyboards]
             for text in set(negative_prompts):
-                self._check_length(text)
+                count_tokens(text, self.tokenizer, self.config.max_sequence_length, "the negative prompt")
         return self.encode_prompt(
             prompt=None if prompt_embeds is not None else [board.prompt for board in storyboards],
             negative_prompt=negative_prompts,
@@ -435,14 +435,6 @@ class HoloCinePipeline(WanPipeline):
     def _negative_prompt(self, storyboard: Storyboard, negative_prompt: str | None) -> str:
         choices = (negative_prompt, storyboard.negative_prompt, self.config.default_negative_prompt)
         return next(text for text in choices if text is not None)
-
-    def _check_length(self, text: str) -> None:
-        tokens = len(self.tokenizer(clean(text), verbose=False)["input_ids"])
-        if tokens > self.config.max_sequence_length:
-            raise PromptTooLong(
-                f"the negative prompt takes {tokens} text tokens and the model reads "
-                f"{self.config.max_sequence_length}; shorten it"
-            )
 
     def decode(self, latents: torch.Tensor, output_type: str = "np"):
         """Turn the latents of one or more videos into what `HoloCineOutput.frames` holds for `output_type`."""

@@ -41,7 +41,7 @@ from holocine.pipeline import (
     _with_layouts,
     _with_seed,
 )
-from holocine.prompt import PromptTooLong, clean
+from holocine.prompt import PromptTooLong, clean, count_tokens
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_frames_of
 
@@ -182,12 +182,7 @@ class FamilyPipeline(HoloCinePipeline):
         for name, value in others.items():
             if value is not None:
                 raise ValueError(f"{title} has no {name}: leave it out; its options are {', '.join(OPTIONS)}")
-        for name, value, own in (
-            ("height", height, self.config.default_height),
-            ("width", width, self.config.default_width),
-        ):
-            if value not in (None, own):
-                raise ValueError(f"{title} was trained at one size: {name} is {value}, but has to be {own}")
+        self.family.check_size((height, width), (self.config.default_height, self.config.default_width))
         if self.family.fixed_steps:
             if steps not in (None, self.family.steps):
                 raise ValueError(f"{title} takes {self.family.steps} steps, not {steps}: leave num_inference_steps out")
@@ -218,9 +213,7 @@ class FamilyPipeline(HoloCinePipeline):
     def _encode_alone(self, text: str, which: str) -> torch.Tensor:
         """Text-encoder output of one text, without padding: (tokens, text dim)."""
         most = self.config.max_sequence_length
-        tokens = len(self.tokenizer(clean(text), verbose=False)["input_ids"])
-        if tokens > most:
-            raise PromptTooLong(f"{which} takes {tokens} text tokens and the model reads {most}; shorten it")
+        tokens = count_tokens(text, self.tokenizer, most, which)
         embeds = self._get_t5_prompt_embeds(clean(text), max_sequence_length=most, dtype=self.transformer.dtype)
         return embeds[0, :tokens]
 
