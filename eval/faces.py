@@ -7,8 +7,6 @@ so what is found counts over several frames only.
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -17,8 +15,7 @@ import cv2
 import numpy as np
 
 from eval.boxes import Box
-
-logger = logging.getLogger(__name__)
+from eval.watching import Watcher
 
 _HEIGHT = 270  # pixels, of the picture that is searched
 _LEAST = 24  # pixels, the side of the cascade's own window
@@ -51,27 +48,18 @@ def find_faces(picture: np.ndarray) -> list[Box]:
     return sorted(boxes, key=lambda box: box[1] - box[3])
 
 
-class FaceSearch:
-    """A watcher that looks for faces in the wanted frames. One that fails stops looking; `problem` says why."""
+class FaceSearch(Watcher):
+    """A watcher that looks for faces in the wanted frames."""
+
+    FAILED = "looking for faces failed"
 
     def __init__(self, wanted: np.ndarray) -> None:
-        self.wanted = wanted
-        self.seconds = 0.0
-        self.problem: str | None = None
+        super().__init__(wanted)
         self._faces: dict[int, list[Box]] = {}
 
-    def __call__(self, first: int, frames: np.ndarray) -> None:
-        numbers = self.wanted[(self.wanted >= first) & (self.wanted < first + len(frames))]
-        if self.problem or not len(numbers):
-            return
-        start = time.perf_counter()
-        try:
-            for number in numbers.tolist():
-                self._faces[number] = find_faces(frames[number - first])
-        except Exception as error:
-            logger.warning("looking for faces failed at frame %d", numbers[0], exc_info=True)
-            self.problem = f"looking for faces failed at frame {numbers[0]}: {error or type(error).__name__}"
-        self.seconds += time.perf_counter() - start
+    def look_at(self, numbers: list[int], pictures: np.ndarray) -> None:
+        for number, picture in zip(numbers, pictures, strict=True):
+            self._faces[number] = find_faces(picture)
 
     def faces(self) -> Mapping[int, list[Box]] | None:
         """The faces of each frame that was looked at; None if looking failed."""

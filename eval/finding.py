@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,18 +10,16 @@ import numpy as np
 
 from eval.boxes import crop
 from eval.sighting import Candidate, Look
+from eval.watching import Watcher
 
 if TYPE_CHECKING:
     from eval.encoders.finders import Finder
 
-logger = logging.getLogger(__name__)
 
+class Search(Watcher):
+    """A watcher that shows a finder the wanted frames, and CLIP what it found if the finder does not tell looks."""
 
-class Search:
-    """A watcher that shows a finder the wanted frames, and CLIP what it found if the finder does not tell looks.
-
-    A finder that fails stops looking; `problem` says why, and the pass goes on.
-    """
+    FAILED = "looking for characters failed"
 
     def __init__(
         self,
@@ -32,27 +28,17 @@ class Search:
         wanted: np.ndarray,
         embed: Callable[[np.ndarray], np.ndarray] | None,
     ) -> None:
-        self.finder, self.wanted = finder, wanted
+        super().__init__(wanted)
+        self.finder = finder
         self.descriptions = finder.known(descriptions)
         self.embed = embed if finder.encoder is None else None
-        self.seconds = 0.0
         self.problem = None if self.descriptions else "no character is described in words that can be looked for"
         self._figures: dict[int, list[Candidate]] = {}
 
-    def __call__(self, first: int, frames: np.ndarray) -> None:
-        numbers = self.wanted[(self.wanted >= first) & (self.wanted < first + len(frames))]
-        if self.problem or not len(numbers):
-            return
-        start = time.perf_counter()
-        try:
-            pictures = frames[numbers - first]
-            found = self.finder.candidates(pictures, self.descriptions)
-            for number, picture, figures in zip(numbers.tolist(), pictures, found, strict=True):
-                self._figures[number] = [self._with_looks(picture, figure) for figure in figures]
-        except Exception as error:
-            logger.warning("the finder failed at frame %d", numbers[0], exc_info=True)
-            self.problem = f"looking for characters failed at frame {numbers[0]}: {error or type(error).__name__}"
-        self.seconds += time.perf_counter() - start
+    def look_at(self, numbers: list[int], pictures: np.ndarray) -> None:
+        found = self.finder.candidates(pictures, self.descriptions)
+        for number, picture, figures in zip(numbers, pictures, found, strict=True):
+            self._figures[number] = [self._with_looks(picture, figure) for figure in figures]
 
     def _with_looks(self, picture: np.ndarray, figure: Candidate) -> Candidate:
         if not figure.shows_looks:

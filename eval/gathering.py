@@ -23,6 +23,7 @@ from eval.finding import Search
 from eval.footage import MAX_FRAMES, check_fps, observe, sampled_frames
 from eval.request import Asked, Request, place
 from eval.sighting import given_boxes, looked_at, settle
+from eval.watching import Watcher
 from holocine.decoding import VideoError, VideoReader
 from holocine.prompt import character_descriptions, character_tags, parse_prompt
 from holocine.storyboard import Shot, Storyboard, StoryboardError
@@ -230,42 +231,30 @@ def gather(
     )
 
 
-class _Looker:
-    """A watcher that shows a model the wanted frames, or what lies in a character's box of them.
+class _Looker(Watcher):
+    """A watcher that shows a model the wanted frames, or what lies in a character's box of them."""
 
-    A model that fails stops looking; `problem` says why, and the pass goes on.
-    """
+    FAILED = "the encoder failed"
 
     def __init__(self, look: Callable[[np.ndarray], np.ndarray], wanted: np.ndarray, boxes: dict | None = None) -> None:
+        super().__init__(wanted if boxes is None else np.array([n for n in wanted if int(n) in boxes], dtype=np.int64))
         self.look, self.boxes = look, boxes
-        self.wanted = wanted if boxes is None else np.array([n for n in wanted if int(n) in boxes], dtype=np.int64)
-        self.seconds = 0.0
-        self.problem: str | None = None
         self._frames: list[int] = []
         self._seen: list[np.ndarray] = []
 
-    def __call__(self, first: int, frames: np.ndarray) -> None:
-        numbers = self.wanted[(self.wanted >= first) & (self.wanted < first + len(frames))]
-        if self.problem or not len(numbers):
-            return
-        start = time.perf_counter()
-        try:
-            for batch, pictures in self._batches(numbers, frames[numbers - first]):
-                seen = np.asarray(self.look(pictures))
-                if not np.isfinite(seen).all():
-                    raise ValueError(f"its result for frame {batch[0]} or a later one is not a finite number")
-                self._frames.extend(batch)
-                self._seen.append(seen)
-        except Exception as error:
-            logger.warning("an encoder failed at frame %d", numbers[0], exc_info=True)
-            self.problem = f"the encoder failed at frame {numbers[0]}: {error or type(error).__name__}"
-        self.seconds += time.perf_counter() - start
+    def look_at(self, numbers: list[int], pictures: np.ndarray) -> None:
+        for batch, shown in self._batches(numbers, pictures):
+            seen = np.asarray(self.look(shown))
+            if not np.isfinite(seen).all():
+                raise ValueError(f"its result for frame {batch[0]} or a later one is not a finite number")
+            self._frames.extend(batch)
+            self._seen.append(seen)
 
-    def _batches(self, numbers: np.ndarray, pictures: np.ndarray) -> Iterator[tuple[list[int], np.ndarray]]:
+    def _batches(self, numbers: list[int], pictures: np.ndarray) -> Iterator[tuple[list[int], np.ndarray]]:
         if self.boxes is None:
-            yield numbers.tolist(), pictures
+            yield numbers, pictures
             return
-        for number, picture in zip(numbers.tolist(), pictures, strict=True):
+        for number, picture in zip(numbers, pictures, strict=True):
             if (part := crop(picture, self.boxes[number])) is not None:
                 yield [number], part[None]
 

@@ -65,9 +65,7 @@ def format_combined(combined: Mapping[str, Combined], names: Sequence[str]) -> s
         videos, covered = f"{row.videos}/{row.num_videos}", _covered(row.covered, row.of)
         missing = (f"[{reasons.setdefault(why, len(reasons) + 1)}] {count}" for why, count in row.reasons.items())
         last = ", ".join(filter(None, [metric.unit if row.value is not None else "", *missing]))
-        trust = row.trust if row.value is not None and row.trust is not None else ""
-        if trust and row.limits:
-            limits.setdefault(f"{trust}: {row.limits}", []).append(metric.name)
+        trust = _trust(metric, row, limits)
         rows.append((metric.id, _ARROWS[metric.direction], number(row.value), error, videos, covered, trust, last))
     lines = [counted(len(names), "video"), "", *_aligned(rows, (2, 3, 4, 5))]
     if reasons:
@@ -96,13 +94,20 @@ def _metric_lines(records: Mapping[str, MetricRecord]) -> list[str]:
         if record.reason:
             last = f"{last} [{reasons.setdefault(record.reason, len(reasons) + 1)}]".lstrip()
         covered = _covered(record.covered, record.of)
-        trust = record.trust if record.value is not None and record.trust is not None else ""
-        if trust and record.limits:
-            limits.setdefault(f"{trust}: {record.limits}", []).append(metric.name)
+        trust = _trust(metric, record, limits)
         rows.append((f"  {metric.id}", _ARROWS[metric.direction], number(record.value), covered, trust, last))
     lines = _aligned(rows, (2, 3))
     lines += ["", *_footnotes(reasons)] if reasons else []
     return lines + _trust_lines(limits)
+
+
+def _trust(metric: Metric, row: MetricRecord | Combined, limits: dict[str, list[str]]) -> str:
+    """How far to trust a metric's value, "" where there is none; notes in `limits` under what is to be said of it."""
+    if row.value is None or row.trust is None:
+        return ""
+    if row.trust and row.limits:
+        limits.setdefault(f"{row.trust}: {row.limits}", []).append(metric.name)
+    return row.trust
 
 
 def _trust_lines(limits: Mapping[str, Sequence[str]]) -> list[str]:

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from holocine.command_line import parser
 from holocine.continue_command import continue_
-from holocine.program import UsageError, exit_code
+from holocine.program import UsageError, exit_code, mp4_path, tell
 from holocine.program import program as program_of
 from holocine.retake_command import retake
 from holocine.settings import (
@@ -28,7 +28,12 @@ from holocine.settings import (
     first_of,
     load_options,
     output_size,
+    pixels_of,
+    took,
 )
+
+if TYPE_CHECKING:
+    from holocine.storyboard import Storyboard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,14 +65,11 @@ def generate(options: argparse.Namespace) -> None:
     from holocine.from_pictures import open_pictures, run_with_pictures
     from holocine.latents_file import latents_path, write_latents
     from holocine.making import Making
-    from holocine.video import contact_sheet, read_embedded, visible_size, write_video
+    from holocine.video import contact_sheet, visible_size, write_video
 
-    out = Path(options.out)
-    if out.suffix.lower() != ".mp4":
-        raise UsageError(f"the output is {str(out)!r}, but has to end in .mp4")
+    out = mp4_path(options.out)
     sheet, beside = out.with_suffix(".png"), latents_path(out)
-    storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
-    pictures = read_embedded(options.storyboard).pictures if _is_video(options.storyboard) else None
+    storyboard, remembered, pictures = _read_storyboard(options.storyboard, options.fix)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
@@ -85,24 +87,20 @@ def generate(options: argparse.Namespace) -> None:
         raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
     if options.keep_latents and facts.family is not None:
         raise UsageError(f"--keep-latents is for retakes, which {facts.family} cannot make: leave it out")
-    _warn((*_warnings(storyboard, facts.family), *doubts))
+    warnings = (*_warnings(storyboard, facts.family), *doubts)
+    tell("holocine", (f"warning: {warning}" for warning in warnings))
 
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()
     pipeline = load_pipeline(settings["model"], **load_options(settings))
     pipeline.set_progress_bar_config(desc="denoising", unit="step", disable=options.quiet)
-    pixels = (
-        first_of(settings["height"], pipeline.config.default_height),
-        first_of(settings["width"], pipeline.config.default_width),
-    )
-    opened = open_pictures(storyboard.as_run(), pixels, pictures)
-    for note in opened.notes:
-        print(f"holocine: {note}", file=sys.stderr)
+    opened = open_pictures(storyboard.as_run(), pixels_of(settings, pipeline.config), pictures)
+    tell("holocine", opened.notes)
     output = run_with_pictures(pipeline, storyboard, opened, **call_options(settings))
     storyboard, frames = output.storyboards[0], output.frames[0]
     if size == "auto":
         size = visible_size(frames)
-    embedded = as_made(settings, pipeline.config, frames.shape[1:3], size)
+    made = as_made(settings, pipeline.config, frames.shape[1:3], size)
     making = Making.in_one_go(storyboard.num_shots, storyboard.seed, output.made_by)
     with ExitStack() as files:  # so that there is either everything or nothing
         contact_sheet(frames, storyboard, files.enter_context(replacing(sheet)))
@@ -110,16 +108,16 @@ def generate(options: argparse.Namespace) -> None:
             unseen = files.enter_context(replacing(beside))
             making = replace(making, latents=write_latents(unseen, output.latents[0], output.made_by))
         resample = settings["resample"] or "lanczos"
-        write_video(out, frames, storyboard.fps, storyboard, embedded, size, resample, making, opened.stored)
-    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in output.timings.items())
-    print(f"wrote {out} and {sheet}: {len(frames)} frames, {storyboard.seconds:.1f} s, seed {output.seed} ({seconds})")
+        write_video(out, frames, storyboard.fps, storyboard, made, size, resample, making, opened.stored)
+    what = f"{len(frames)} frames, {storyboard.seconds:.1f} s, seed {output.seed} ({took(output.timings)})"
+    print(f"wrote {out} and {sheet}: {what}")
 
 
 def plan(options: argparse.Namespace) -> None:
     """Print what a storyboard will be for a model."""
     from holocine.checkpoints import describe
 
-    storyboard, remembered = _read_storyboard(options.storyboard, options.fix)
+    storyboard, remembered, _ = _read_storyboard(options.storyboard, options.fix)
     names = ("model", "height", "width", "attention")
     settings = {name: first_of(getattr(options, name), remembered.get(name)) for name in names}
     facts = describe(settings.pop("model"))
@@ -137,9 +135,10 @@ def plan(options: argparse.Namespace) -> None:
 
 def show(options: argparse.Namespace) -> None:
     """Print the storyboard inside a video, as YAML with the settings in comments, or as JSON."""
-    from holocine.video import read_embedded, read_storyboard
+    from holocine.video import read_embedded, storyboard_of
 
-    storyboard, embedded = read_storyboard(options.video), read_embedded(options.video)
+    embedded = read_embedded(options.video)
+    storyboard = storyboard_of(embedded, options.video)
     settings, making = embedded.settings or {}, embedded.making
     moved, storyboard = storyboard.moved, storyboard.asked
     if options.json:
@@ -211,47 +210,38 @@ COMMANDS = {
 # Their parts
 
 
-def _read_storyboard(path: str, fix: bool) -> tuple[Any, dict[str, Any]]:
-    """The storyboard in a YAML or JSON file, or in a video together with the settings that made the video.
+def _read_storyboard(path: str, fix: bool) -> tuple[Storyboard, dict[str, Any], dict[str, Any] | None]:
+    """The storyboard in a YAML or JSON file, or in a video together with the settings and pictures that made the video.
 
     With `fix`, a wrong number of shots in its global caption is put right, and said on stderr.
     """
-    storyboard, settings = _storyboard_in(path)
+    storyboard, settings, pictures = _storyboard_in(path)
     if not fix:
-        return storyboard, settings
+        return storyboard, settings, pictures
     fixed = storyboard.with_stated_shots()
-    for warning in storyboard.warnings:
-        if warning not in fixed.warnings:
-            print(f"holocine: fixed: {warning}", file=sys.stderr)
-    return fixed, settings
+    tell("holocine", (f"fixed: {warning}" for warning in storyboard.warnings if warning not in fixed.warnings))
+    return fixed, settings, pictures
 
 
-def _is_video(path: str) -> bool:
-    return Path(path).suffix.lower() == ".mp4"
-
-
-def _storyboard_in(path: str) -> tuple[Any, dict[str, Any]]:
+def _storyboard_in(path: str) -> tuple[Storyboard, dict[str, Any], dict[str, Any] | None]:
     from holocine.storyboard import Storyboard
 
-    if not _is_video(path):
-        return Storyboard.load(path), {}
-    from holocine.video import read_settings, read_storyboard
+    if Path(path).suffix.lower() != ".mp4":
+        return Storyboard.load(path), {}, None
+    from holocine.video import read_embedded, storyboard_of
 
-    return read_storyboard(path).asked, checked(read_settings(path), path)
+    embedded = read_embedded(path)
+    storyboard = storyboard_of(embedded, path).asked
+    return storyboard, checked(embedded.settings or {}, path), embedded.pictures
 
 
-def _warnings(storyboard: Any, family: str | None) -> Sequence[str]:
+def _warnings(storyboard: Storyboard, family: str | None) -> Sequence[str]:
     """What in a storyboard probably is a mistake, and what the model makes otherwise."""
     if family is None:
         return storyboard.as_run().warnings
     from holocine.families import find_family
 
     return (*storyboard.warnings, *find_family(family).translate(storyboard).notes)
-
-
-def _warn(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        print(f"holocine: warning: {warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +18,17 @@ from holocine.files import replacing
 from holocine.from_pictures import Opened, run_with_pictures
 from holocine.keeping import KeepError, Kept, check_shot
 from holocine.latents_file import latents_path, write_latents
+from holocine.prompt import ascii_tags
 from holocine.source import Source
 from holocine.splicing import New, Stored, splice
 from holocine.storyboard import Shot, Storyboard, StoryboardError
+from holocine.storyboard_files import parse_yaml
+from holocine.storyboard_input import with_defaults
 from holocine.timeline import FRAMES_PER_LATENT
 from holocine.video import contact_sheet, to_comment
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from holocine.pipeline import HoloCineOutput
@@ -76,13 +80,26 @@ def load_more(path: str | os.PathLike, storyboard: Storyboard) -> Storyboard:
 
     Raises StoryboardError if the file is none, or has another frame rate.
     """
-    shared = {"global_caption": storyboard.global_caption, "fps": storyboard.fps}
-    more = Storyboard.load(
-        path, {**shared, "negative_prompt": storyboard.negative_prompt, "references": storyboard.references}
-    )
+    return _at_its_rate(Storyboard.load(path, _common(storyboard)), storyboard, path)
+
+
+def parse_more(text: str, storyboard: Storyboard) -> Storyboard:
+    """As `load_more`, of text: YAML, JSON, or HoloCine's prompt string."""
+    is_prompt = ascii_tags(text).lstrip().lower().startswith("[global caption]")
+    data = {"prompt": text} if is_prompt else parse_yaml(text)
+    more = Storyboard.model_validate(with_defaults(data, _common(storyboard)))
+    return _at_its_rate(more, storyboard, "the storyboard")
+
+
+def _common(storyboard: Storyboard) -> dict[str, Any]:
+    """What the storyboard of more shots may leave out."""
+    return {name: getattr(storyboard, name) for name in ("global_caption", "fps", "negative_prompt", "references")}
+
+
+def _at_its_rate(more: Storyboard, storyboard: Storyboard, name: str | os.PathLike) -> Storyboard:
     if more.fps != storyboard.fps:
         raise StoryboardError(
-            f"{path} has {more.fps:g} frames a second and the video {storyboard.fps:g}: "
+            f"{name} has {more.fps:g} frames a second and the video {storyboard.fps:g}: "
             "a film has one rate, leave fps out"
         )
     return more
@@ -117,6 +134,17 @@ def plan_continuation(storyboard: Storyboard, more: Storyboard, context: Sequenc
     return Continuation(film, context, board)
 
 
+def keep_context(context: Iterable[int], scene: Storyboard, frames_of: Callable[[int], np.ndarray]) -> list[Kept]:
+    """Keep the frames of the context, which the scene begins with, as many of each shot as the scene has.
+
+    context: shots of the film, from 1; frames_of: the frames of one of them, (T, H, W, 3) uint8.
+    """
+    return [
+        Kept(number, frames=frames_of(shot)[: given.num_frames], fps=scene.fps)
+        for number, (shot, given) in enumerate(zip(context, scene.shots, strict=False), start=1)
+    ]
+
+
 def continue_video(
     pipeline, source: Source, continuation: Continuation, opened: Opened | None = None, **options: Any
 ) -> HoloCineOutput:
@@ -124,10 +152,7 @@ def continue_video(
 
     opened: the pictures of its scene, None where there are none.
     """
-    kept = []
-    for number, (shot, given) in enumerate(zip(continuation.context, continuation.scene.shots, strict=False), start=1):
-        frames = source.frames_of_shot(shot)[: given.num_frames]
-        kept.append(Kept(number, frames=frames, fps=source.storyboard.fps))
+    kept = keep_context(continuation.context, continuation.scene, source.frames_of_shot)
     return run_with_pictures(pipeline, continuation.scene, opened or Opened(), kept, **options)
 
 

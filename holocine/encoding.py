@@ -11,7 +11,7 @@ import torch
 from diffusers.utils.torch_utils import get_module_execution_device
 
 from .keeping import Placed
-from .timeline import FRAMES_PER_LATENT
+from .timeline import num_frames_of
 
 # Latent frames of the still that a causal VAE sees before pictures that do not begin the video: their own first
 # picture, held. What was before the cut would leave its traces in the latents, and is to be made anew.
@@ -47,7 +47,7 @@ def _encode_run(vae, run: Sequence[Placed]) -> list[torch.Tensor]:
     frames = np.concatenate([place.pictures for place in run])
     lead = LEAD if run[0].latent_frames.start else 0
     if lead:
-        still = np.repeat(frames[:1], FRAMES_PER_LATENT * (lead - 1) + 1, axis=0)
+        still = np.repeat(frames[:1], num_frames_of(lead), axis=0)
         frames = np.concatenate([still, frames])
     latents = encode_frames(vae, frames)[:, lead:]
     return list(latents.split([len(place.latent_frames) for place in run], dim=1))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holocine.storyboard import Storyboard
-from holocine.timeline import FRAMES_PER_LATENT
+from holocine.timeline import num_frames_of
 
 if TYPE_CHECKING:
     import torch
@@ -173,9 +173,7 @@ def placed(kept: Sequence[Kept], storyboard: Storyboard) -> list[Placed]:
 
 def frames_of(latent_frames: range) -> range:
     """The frames that latent frames stand for: the first for one frame, every other for four."""
-    return range(
-        max(0, FRAMES_PER_LATENT * (latent_frames.start - 1) + 1), FRAMES_PER_LATENT * (latent_frames.stop - 1) + 1
-    )
+    return range(num_frames_of(latent_frames.start), num_frames_of(latent_frames.stop))
 
 
 def _check_length(place: Placed, where: str) -> None:

@@ -6,9 +6,6 @@ are part of the saved config, so a small embedded model and a 14B checkpoint run
 
 from __future__ import annotations
 
-import math
-import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,30 +13,37 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
+from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import get_module_execution_device
 
 from .attention import AttentionSettings
 from .encoding import encode_pictures, vae_fingerprint
-from .keeping import KeepError, Kept, Placed, check_fits, kept_of_each, placed, whole_shots
+from .keeping import Kept, Placed, check_fits, kept_of_each, placed, whole_shots
 from .locking import LEVELS, LatentLock, check_scheduler, lock_latents, locking
-from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, PromptTooLong, TextWindows, clean, text_windows
+from .pipeline_call import (
+    Cancelled,
+    callback_tensors,
+    cancellable,
+    check_tensor,
+    is_count,
+    is_number,
+    storyboards_of,
+    timed,
+    with_seed,
+)
+from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, TextWindows, clean, count_tokens, text_windows
 from .restoring import LEAD, decode_with_kept
 from .scheduler import HoloCineScheduler
 from .storyboard import Storyboard
 from .summary_reuse import reuse_of
 from .timeline import check_positions
-from .transformer import HoloCineTransformer3DModel
+from .transformer import with_layouts
 
 BOUNDARY_RATIO = 0.875
 KEEP_EVERY = 6  # of five shots, one made anew takes 40 % of the arithmetic of all: docs/locked_shots.md
 OUTPUT_TYPES = ("np", "pt", "pil", "latent")
-
-
-class Cancelled(Exception):
-    """Generation was stopped from a callback; raise it there, or return {"cancel": True}."""
 
 
 @dataclass
@@ -117,8 +121,8 @@ class HoloCinePipeline(WanPipeline):
             text_encoder=text_encoder,
             vae=vae,
             scheduler=scheduler,
-            transformer=_with_layouts(transformer),
-            transformer_2=_with_layouts(transformer_2),
+            transformer=with_layouts(transformer),
+            transformer_2=with_layouts(transformer_2),
             boundary_ratio=boundary_ratio,
             expand_timesteps=expand_timesteps,
         )
@@ -208,7 +212,7 @@ class HoloCinePipeline(WanPipeline):
         width = self.config.default_width if width is None else width
         steps = self.config.default_num_inference_steps if num_inference_steps is None else num_inference_steps
         guidance_scale = self.config.default_guidance_scale if guidance_scale is None else guidance_scale
-        storyboards = _storyboards(storyboard, prompt, shot_cut_frames, num_frames)
+        storyboards = storyboards_of(storyboard, prompt, shot_cut_frames, num_frames)
         below = self.config.default_guidance_below if guidance_below is None else guidance_below
         eta = self.config.default_eta if eta is None else eta
         settings = self._attention_settings(attention, window=window, leak_free=leak_free, kernel=kernel)
@@ -220,18 +224,18 @@ class HoloCinePipeline(WanPipeline):
         check_positions(storyboards[0].num_frames, self.transformer.config.rope_max_seq_len)
         kept = self._kept(keep, storyboards, height, width)
         every = self.config.default_keep_every if keep_every is None else keep_every
-        if not _is_count(every):
+        if not is_count(every):
             raise ValueError(f"keep_every {every} is not a whole number of 1 or more; 1 is exact")
         level = self.config.default_keep_level if keep_level is None else keep_level
         if level not in LEVELS:
             raise ValueError(f"keep_level {level!r} is unknown; choose one of {', '.join(LEVELS)}")
         latents_shape = self._latents_shape(storyboards, height, width)
-        _check_tensor("latents", latents, latents_shape)
+        check_tensor("latents", latents, latents_shape)
         text_shape = (len(storyboards), None, self.transformer.config.text_dim)
-        _check_tensor("prompt_embeds", prompt_embeds, text_shape)
-        _check_tensor("negative_prompt_embeds", negative_prompt_embeds, text_shape)
+        check_tensor("prompt_embeds", prompt_embeds, text_shape)
+        check_tensor("negative_prompt_embeds", negative_prompt_embeds, text_shape)
         if generator is None and latents is None:
-            storyboards = [_with_seed(board, seed) for board in storyboards]
+            storyboards = [with_seed(board, seed) for board in storyboards]
             generator = [torch.Generator("cpu").manual_seed(board.seed) for board in storyboards]
         else:
             storyboards = [board.model_copy(update={"seed": None}) for board in storyboards]
@@ -240,17 +244,17 @@ class HoloCinePipeline(WanPipeline):
         timings: dict[str, float] = {}
         cancelled = False
         try:
-            with _timed(timings, "text"):
+            with timed(timings, "text"):
                 prompt_embeds, negative_prompt_embeds = self._encode(
                     storyboards, negative_prompt, guidance_scale > 1, prompt_embeds, negative_prompt_embeds
                 )
             lock = reuse = None
             if kept is not None:
                 reuse = reuse_of(layouts, [whole_shots(places) for places in kept], every)
-                with _timed(timings, "encode"):
+                with timed(timings, "encode"):
                     lock = lock_latents(kept, latents_shape, lambda places: encode_pictures(self.vae, places), level)
                     self.maybe_free_model_hooks()
-            with _timed(timings, "denoise"), self._sampling(eta, generator), self._locking(lock):
+            with timed(timings, "denoise"), self._sampling(eta, generator), self._locking(lock):
                 latents = super().__call__(
                     prompt_embeds=prompt_embeds,
                     negative_prompt_embeds=negative_prompt_embeds,
@@ -276,7 +280,7 @@ class HoloCinePipeline(WanPipeline):
                     max_sequence_length=self.config.max_sequence_length,
                 )[0]
                 latents = latents if lock is None else lock.finished(latents)
-            with _timed(timings, "decode"):
+            with timed(timings, "decode"):
                 lead = None if every == 1 else LEAD
                 frames = decode_with_kept(self.decode, latents, kept or [[]] * len(latents), output_type, lead)
         except Cancelled:
@@ -335,8 +339,8 @@ class HoloCinePipeline(WanPipeline):
 
     def _step_end(self, callback: Callable | None, names: list[str] | None) -> dict[str, Any]:
         """What `WanPipeline` is to call after each step, and with which tensors."""
-        names = _callback_tensors(callback, names)
-        callback = _cancellable(callback)
+        names = callback_tensors(callback, names)
+        callback = cancellable(callback)
         if self._lock is not None:
             callback, names = locking(self._lock, callback), list(dict.fromkeys([*names, "latents"]))
         return {"callback_on_step_end": callback, "callback_on_step_end_tensor_inputs": names}
@@ -353,13 +357,13 @@ class HoloCinePipeline(WanPipeline):
     def _check_settings(self, height, width, steps, guidance_scale, guidance_scale_2, output_type) -> None:
         multiple = tuple(self.vae_scale_factor_spatial * patch for patch in self.transformer.config.patch_size[1:])
         for name, pixels, divisor in zip(("height", "width"), (height, width), multiple, strict=True):
-            if not _is_count(pixels) or pixels % divisor:
-                near = max(divisor, round(pixels / divisor) * divisor) if _is_number(pixels) else divisor
+            if not is_count(pixels) or pixels % divisor:
+                near = max(divisor, round(pixels / divisor) * divisor) if is_number(pixels) else divisor
                 raise ValueError(f"{name} {pixels} is not a positive multiple of {divisor} pixels; use {near}")
-        if not _is_count(steps):
+        if not is_count(steps):
             raise ValueError(f"num_inference_steps {steps} is not a whole number of 1 or more")
         for name, scale in (("guidance_scale", guidance_scale), ("guidance_scale_2", guidance_scale_2)):
-            if scale is not None and (not _is_number(scale) or scale < 0):
+            if scale is not None and (not is_number(scale) or scale < 0):
                 raise ValueError(f"{name} {scale} is not a finite number of 0 or more; 1 switches guidance off")
         if guidance_scale_2 is not None and guidance_scale_2 > 1 >= guidance_scale:
             raise ValueError(
@@ -377,9 +381,9 @@ class HoloCinePipeline(WanPipeline):
             raise ValueError(f"output_type {output_type!r} is unknown; choose one of {', '.join(OUTPUT_TYPES)}")
 
     def _check_shares(self, guidance_below, eta) -> None:
-        if not _is_number(guidance_below) or not 0 <= guidance_below <= 1:
+        if not is_number(guidance_below) or not 0 <= guidance_below <= 1:
             raise ValueError(f"guidance_below {guidance_below} is not a number from 0 to 1; 1 guides every step")
-        if not _is_number(eta) or not 0 <= eta <= 1:
+        if not is_number(eta) or not 0 <= eta <= 1:
             raise ValueError(f"eta {eta} is not a number from 0 to 1; 0 draws no fresh noise")
         if eta and not isinstance(self.scheduler, HoloCineScheduler):
             raise ValueError(f"eta {eta} needs a HoloCineScheduler, not {type(self.scheduler).__name__}; set it to 0")
@@ -426,7 +430,7 @@ class HoloCinePipeline(WanPipeline):
         if guided and negative_prompt_embeds is None:
             negative_prompts = [self._negative_prompt(board, negative_prompt) for board in storyboards]
             for text in set(negative_prompts):
-                self._check_length(text)
+                count_tokens(text, self.tokenizer, self.config.max_sequence_length, "the negative prompt")
         return self.encode_prompt(
             prompt=None if prompt_embeds is not None else [board.prompt for board in storyboards],
             negative_prompt=negative_prompts,
@@ -439,14 +443,6 @@ class HoloCinePipeline(WanPipeline):
     def _negative_prompt(self, storyboard: Storyboard, negative_prompt: str | None) -> str:
         choices = (negative_prompt, storyboard.negative_prompt, self.config.default_negative_prompt)
         return next(text for text in choices if text is not None)
-
-    def _check_length(self, text: str) -> None:
-        tokens = len(self.tokenizer(clean(text), verbose=False)["input_ids"])
-        if tokens > self.config.max_sequence_length:
-            raise PromptTooLong(
-                f"the negative prompt takes {tokens} text tokens and the model reads "
-                f"{self.config.max_sequence_length}; shorten it"
-            )
 
     def decode(self, latents: torch.Tensor, output_type: str = "np"):
         """Turn the latents of one or more videos into what `HoloCineOutput.frames` holds for `output_type`."""
@@ -473,96 +469,6 @@ class HoloCinePipeline(WanPipeline):
             for values in (self.vae.config.latents_mean, self.vae.config.latents_std)
         )
         return mean, std
-
-
-def _with_layouts(transformer: WanTransformer3DModel | None) -> WanTransformer3DModel | None:
-    if type(transformer) is WanTransformer3DModel:
-        return HoloCineTransformer3DModel.adopt(transformer)
-    return transformer
-
-
-def _storyboards(
-    storyboard: Storyboard | Sequence[Storyboard] | None,
-    prompt: str | None,
-    shot_cut_frames: Sequence[int] | None,
-    num_frames: int | None,
-) -> list[Storyboard]:
-    if (storyboard is None) == (prompt is None):
-        raise ValueError("give either a storyboard or a prompt with shot_cut_frames")
-    if prompt is not None:
-        frames = {} if num_frames is None else {"num_frames": num_frames}
-        return [Storyboard.from_prompt(prompt, shot_cut_frames, **frames).as_run()]
-    if shot_cut_frames is not None or num_frames is not None:
-        raise ValueError("shot_cut_frames and num_frames belong to a prompt; a storyboard has its own")
-    storyboards = [board.as_run() for board in ([storyboard] if isinstance(storyboard, Storyboard) else storyboard)]
-    if not storyboards:
-        raise ValueError("the list of storyboards is empty")
-    if any(board.has_pictures for board in storyboards):
-        raise KeepError(
-            "the storyboard names picture files, which a pipeline does not open: open them with "
-            "holocine.from_pictures.open_pictures and call run_with_pictures"
-        )
-    lengths = [board.num_frames for board in storyboards]
-    if len(set(lengths)) > 1:
-        raise ValueError(f"storyboards of one batch must have the same num_frames, not {lengths}; run them one by one")
-    return storyboards
-
-
-def _with_seed(storyboard: Storyboard, seed: int | None) -> Storyboard:
-    """The storyboard with this seed, else its own, else one that is drawn."""
-    if seed is None:
-        seed = storyboard.seed
-    if seed is None:
-        seed = secrets.randbelow(2**32)
-    return storyboard.model_copy(update={"seed": seed})
-
-
-def _check_tensor(name: str, tensor: torch.Tensor | None, shape: tuple[int | None, ...]) -> None:
-    """Raise ValueError unless the tensor is None, or finite and of the given shape, where None is any size."""
-    if tensor is None:
-        return
-    given = tuple(tensor.shape)
-    if len(given) != len(shape) or any(want not in (None, size) for want, size in zip(shape, given, strict=True)):
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ValueError(f"{name} has the shape {given} but must have ({wanted})")
-    if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name} holds values that are not finite")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _cancellable(callback: Callable | None) -> Callable | None:
-    """Wrap a diffusers callback so that it may return nothing, or {"cancel": True}."""
-    if callback is None:
-        return None
-
-    def step_end(pipeline, step: int, timestep: torch.Tensor, tensors: dict[str, torch.Tensor]) -> dict:
-        result = callback(pipeline, step, timestep, tensors) or {}
-        if result.pop("cancel", False):
-            raise Cancelled
-        return result
-
-    return step_end
-
-
-def _callback_tensors(callback: Callable | None, names: list[str] | None) -> list[str]:
-    if isinstance(callback, PipelineCallback | MultiPipelineCallbacks):
-        return callback.tensor_inputs
-    return ["latents"] if names is None else names
-
-
-@contextmanager
-def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
-    """Add the seconds that the block takes to those of `name`."""
-    start = time.perf_counter()
-    yield
-    timings[name] = timings.get(name, 0.0) + time.perf_counter() - start
 
 
 def _to_uint8(video: torch.Tensor) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -149,6 +150,20 @@ def _arithmetic(cost: RunCost) -> str:
     return f"denoising: {passes}, {amount(once.total)} a pass ({share}), {amount(cost.total)} in all{at}"
 
 
+def shortened(text: str) -> str:
+    """A text's first 60 characters at most."""
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of a table as lines: all columns but the last are of one width each and aligned to the right."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    return [
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    ]
+
+
 def format_plan(plan: Plan) -> str:
     """The plan as a table for a terminal."""
     head = ("shot", "frames", "seconds", "latent frames", "tokens", "text tokens", "caption")
@@ -160,7 +175,7 @@ def format_plan(plan: Plan) -> str:
             str(shot.num_latent_frames),
             f"{shot.num_tokens:,}",
             f"{shot.text_window[0]}-{shot.text_window[1] - 1}",
-            shot.caption if len(shot.caption) <= 60 else shot.caption[:57] + "...",
+            shortened(shot.caption),
         )
         for number, shot in enumerate(plan.shots, start=1)
     ]
@@ -174,19 +189,11 @@ def format_plan(plan: Plan) -> str:
         f"{plan.num_text_tokens} of {plan.max_text_tokens}",
         f"global caption: text tokens {first}-{last - 1}",
     )
-    widths = [max(len(row[i]) for row in (head, *rows, total)) for i in range(len(head) - 1)]
-
-    def line(row: tuple[str, ...]) -> str:
-        cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=True)]
-        return "  ".join([*cells, row[-1]]).rstrip()
-
     return "\n".join(
         [
             f"{plan.title or 'Untitled'}: {_shots(plan)}, {plan.width}x{plan.height} pixels, {plan.fps:g} fps",
             "",
-            line(head),
-            *map(line, rows),
-            line(total),
+            *aligned([head, *rows, total]),
             "",
             f"{plan.attention} attention: {plan.attention_share:.1%} of full self-attention's arithmetic "
             f"({plan.attention_pairs:,} of {plan.full_attention_pairs:,} pairs of tokens)",

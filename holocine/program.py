@@ -7,7 +7,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -61,6 +62,20 @@ def complain(name: str, message: str, code: int) -> int:
     """Say what is wrong, in one line, and return the exit code."""
     print(f"{name}: " + " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def tell(name: str, sentences: Iterable[str]) -> None:
+    """Say what is worth knowing of work that goes on, a line each on stderr."""
+    for sentence in sentences:
+        print(f"{name}: {sentence}", file=sys.stderr)
+
+
+def mp4_path(text: str) -> Path:
+    """Where a video is to be written; raises UsageError for a name that does not end in .mp4."""
+    path = Path(text)
+    if path.suffix.lower() != ".mp4":
+        raise UsageError(f"the output is {str(path)!r}, but has to end in .mp4")
+    return path
 
 
 def whole_number(text: str) -> int:

@@ -214,6 +214,14 @@ def text_windows(
     return windows
 
 
+def count_tokens(text: str, tokenizer: Any, most: int, name: str) -> int:
+    """How many text tokens a text takes; raises PromptTooLong, which calls it `name`, for more than `most`."""
+    tokens = len(tokenizer(clean(text), verbose=False)["input_ids"])
+    if tokens > most:
+        raise PromptTooLong(f"{name} takes {tokens} text tokens and the model reads {most}; shorten it")
+    return tokens
+
+
 def character_tags(text: str) -> tuple[str, ...]:
     """Return the character tags in `text`, such as `[character1]`, each once and in order of appearance."""
     return tuple(dict.fromkeys(_CHARACTER.findall(ascii_tags(text))))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from holocine.program import UsageError
-from holocine.settings import as_made, call_options, checked, chosen, load_options
+from holocine.program import UsageError, mp4_path, tell
+from holocine.settings import as_made, call_options, checked, chosen, load_options, took
 
 
 def retake(options: argparse.Namespace) -> None:
@@ -17,44 +16,39 @@ def retake(options: argparse.Namespace) -> None:
     from holocine.encoding import vae_fingerprint
     from holocine.retaking import open_pictures_of, retake, shots_to_retake, with_captions, write_retake
     from holocine.source import read_source
-    from holocine.video import read_embedded, read_storyboard
+    from holocine.video import read_embedded, storyboard_of
 
-    storyboard = read_storyboard(options.video)
+    embedded = read_embedded(options.video)
+    storyboard = storyboard_of(embedded, options.video)
     shots = shots_to_retake(storyboard, options.shot)
     captions = _captions(options.shot, options.caption)
-    for warning in with_captions(storyboard, captions).warnings:
-        print(f"holocine: warning: {warning}", file=sys.stderr)
-    embedded = read_embedded(options.video)
+    tell("holocine", (f"warning: {warning}" for warning in with_captions(storyboard, captions).warnings))
     remembered = checked(embedded.settings or {}, options.video)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
-    outs = take_paths(Path(options.out), options.takes)
+    outs = take_paths(mp4_path(options.out), options.takes)
     keep_latents = bool(options.keep_latents or (embedded.making and embedded.making.latents))
     check_new(outs, options.force, keep_latents)
 
     hide_loading_bars()
     pipeline = load_pipeline(settings["model"], **load_options(settings))
     source = read_source(options.video, vae_fingerprint(pipeline.vae))
-    for note in source.notes:
-        print(f"holocine: {note}", file=sys.stderr)
+    tell("holocine", source.notes)
     call, written = call_options(settings) | {"negative_prompt": options.negative_prompt}, []
     call |= {"keep_every": options.keep_every}
     call |= {"height": source.frames.shape[1], "width": source.frames.shape[2]}
     made = as_made(settings, pipeline.config, source.frames.shape[1:3], source.size)
     opened = open_pictures_of(source, shots)
-    for note in opened.notes:
-        print(f"holocine: {note}", file=sys.stderr)
+    tell("holocine", opened.notes)
     try:
         for take, out in enumerate(outs, start=1):
             desc = "denoising" if len(outs) == 1 else f"take {take} of {len(outs)}"
             pipeline.set_progress_bar_config(desc=desc, unit="step", disable=options.quiet)
             seed = None if options.seed is None else options.seed + take - 1
             output = retake(pipeline, source, shots, captions, opened, seed=seed, **call)
-            for note in write_retake(out, source, shots, output, made, take, keep_latents):
-                print(f"holocine: {note}", file=sys.stderr)
+            tell("holocine", write_retake(out, source, shots, output, made, take, keep_latents))
             written.append(out)
-            seconds = ", ".join(f"{name} {value:.1f} s" for name, value in output.timings.items())
-            print(f"wrote {out}: {_shots(shots)} taken anew, seed {output.seed} ({seconds})", flush=True)
+            print(f"wrote {out}: {_shots(shots)} taken anew, seed {output.seed} ({took(output.timings)})", flush=True)
     except KeyboardInterrupt:
         names = ", ".join(map(str, written))
         done = f"{len(written)} of {len(outs)} takes are there: {names}" if written else "nothing was written"
@@ -63,8 +57,6 @@ def retake(options: argparse.Namespace) -> None:
 
 def take_paths(out: Path, takes: int) -> list[Path]:
     """Where takes are written: to `out` if there is one, else to OUT-1.mp4, OUT-2.mp4, …"""
-    if out.suffix.lower() != ".mp4":
-        raise UsageError(f"the output is {str(out)!r}, but has to end in .mp4")
     return [out] if takes == 1 else [out.with_name(f"{out.stem}-{take}{out.suffix}") for take in range(1, takes + 1)]
 
 

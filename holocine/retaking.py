@@ -100,27 +100,38 @@ def write_retake(
         if keep_latents:
             beside = files.enter_context(replacing(latents_path(out)))
             making = replace(making, latents=write_latents(beside, output.latents[0], output.made_by))
-        return _write(out, source, shots, output.frames[0], storyboard, settings, making)
+        kept = {shot: shot for shot in range(1, storyboard.num_shots + 1) if shot not in shots}
+        resample = settings.get("resample") or "lanczos"
+        return write_around(
+            out, source, kept, output.frames[0], storyboard, settings, making, resample, source.pictures
+        )
 
 
-def _write(
+def write_around(
     out: Path,
     source: Source,
-    shots: Sequence[int],
+    kept: Mapping[int, int],
     frames: np.ndarray,
     storyboard: Storyboard,
     settings: dict[str, Any],
     making: Making,
+    resample: str,
+    pictures: dict[str, dict[str, str]] | None = None,
 ) -> list[str]:
-    spans, resample = storyboard.shot_ranges, settings.get("resample") or "lanczos"
+    """Write a video whose kept shots are copied from the source's file; returns a sentence for what is worth telling.
+
+    kept: {shot of the storyboard: shot of the source}, from 1. frames: of the whole video, (T, H, W, 3) uint8; the kept
+    ones are encoded anew where the file's cannot be copied.
+    """
+    before = source.storyboard.shot_ranges
     parts = [
-        New(frames[span.start : span.stop]) if shot in shots else Stored(source.path, span)
-        for shot, span in enumerate(spans, start=1)
+        Stored(source.path, before[kept[shot] - 1]) if shot in kept else New(frames[span.start : span.stop])
+        for shot, span in enumerate(storyboard.shot_ranges, start=1)
     ]
-    comment = to_comment(storyboard, settings, source.size, making, source.pictures)
+    comment = to_comment(storyboard, settings, source.size, making, pictures)
     try:
         splice(out, parts, storyboard.fps, source.size, comment, resample)
     except SpliceError as error:
-        write_video(out, frames, storyboard.fps, storyboard, settings, source.size, resample, making, source.pictures)
+        write_video(out, frames, storyboard.fps, storyboard, settings, source.size, resample, making, pictures)
         return [f"{error}, so kept shots lose a little"]
     return []

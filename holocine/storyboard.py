@@ -43,6 +43,7 @@ from holocine.storyboard_input import (
     StoryboardError,
     canonical,
     described,
+    with_defaults,
 )
 from holocine.timeline import ShotLayout, check_cuts, snap
 
@@ -260,11 +261,7 @@ class Storyboard(_Frozen):
         if path.suffix.lower() not in readers:
             raise StoryboardError(f"{path}: a storyboard file ends in {', '.join(readers)}")
         try:
-            data = readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
-            if isinstance(data, Mapping):
-                said = {"prompt": "global_caption"} if data.get("prompt") is not None else {}
-                missing = {key: value for key, value in (defaults or {}).items() if data.get(key) is None}
-                data = {**data, **{key: value for key, value in missing.items() if key not in said.values()}}
+            data = with_defaults(readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig")), defaults or {})
             return cls.model_validate(_from_folder(data, path.parent))
         except OSError as error:
             raise StoryboardError(f"{path}: cannot be read: {error.strerror}") from None

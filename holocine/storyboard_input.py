@@ -62,6 +62,15 @@ def canonical(data: Any, field_names: Sequence[str]) -> dict[str, Any]:
     return fields
 
 
+def with_defaults(data: Any, defaults: Mapping[str, Any]) -> Any:
+    """The data of a storyboard with `defaults` for fields that it does not have; a prompt has its global caption."""
+    if not isinstance(data, Mapping):
+        return data
+    said = ("global_caption",) if data.get("prompt") is not None else ()
+    missing = {key: value for key, value in defaults.items() if data.get(key) is None and key not in said}
+    return {**data, **missing}
+
+
 class _Made(dict):
     """The fields of a shot that `canonical` made: may have seconds and the frames that follow from them."""
 

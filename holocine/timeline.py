@@ -39,10 +39,15 @@ def num_latent_frames(num_frames: int) -> int:
     return (num_frames - 1) // FRAMES_PER_LATENT + 1
 
 
+def num_frames_of(num_latent_frames: int) -> int:
+    """Return how many frames the first `num_latent_frames` latent frames of a video stand for: 4t + 1, or none."""
+    return max(0, FRAMES_PER_LATENT * (num_latent_frames - 1) + 1)
+
+
 def check_positions(num_frames: int, most: int) -> None:
     """Raise ValueError if a video of `num_frames` has more latent frames than a model has positions (`most`)."""
     if num_latent_frames(num_frames) > most:
-        longest = (most - 1) * FRAMES_PER_LATENT + 1
+        longest = num_frames_of(most)
         raise ValueError(f"the video has {num_frames:,} frames, but this model has positions for {longest:,} only")
 
 

@@ -205,3 +205,10 @@ def _of_each_token(timestep: torch.Tensor, clean: torch.Tensor, tokens_per_frame
     if not clean.any():
         return timestep
     return (timestep[:, None] * ~clean).repeat_interleave(tokens_per_frame, dim=1)
+
+
+def with_layouts(transformer: WanTransformer3DModel | None) -> WanTransformer3DModel | None:
+    """A stock transformer made one that knows of shots, see `adopt`; any other is returned as it is."""
+    if type(transformer) is WanTransformer3DModel:
+        return HoloCineTransformer3DModel.adopt(transformer)
+    return transformer

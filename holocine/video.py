@@ -141,11 +141,14 @@ def read_video(path: str | os.PathLike) -> VideoFile:
 
 def read_storyboard(path: str | os.PathLike) -> Storyboard:
     """The storyboard embedded in a video, without decoding it; raises `VideoError` if there is none."""
-    with VideoReader(path) as reader:
-        storyboard = embedded_in(reader).storyboard
-    if storyboard is None:
+    return storyboard_of(read_embedded(path), path)
+
+
+def storyboard_of(embedded: Embedded, path: str | os.PathLike) -> Storyboard:
+    """The storyboard of what is embedded in the video at `path`; raises `VideoError` if there is none."""
+    if embedded.storyboard is None:
         raise VideoError(f"{path} has no storyboard in it: only videos written by holocine have one")
-    return storyboard
+    return embedded.storyboard
 
 
 def read_embedded(path: str | os.PathLike) -> Embedded:
@@ -156,8 +159,7 @@ def read_embedded(path: str | os.PathLike) -> Embedded:
 
 def read_settings(path: str | os.PathLike) -> dict[str, Any]:
     """The settings embedded in a video, without decoding it; empty if there are none."""
-    with VideoReader(path) as reader:
-        return embedded_in(reader).settings or {}
+    return read_embedded(path).settings or {}
 
 
 def checked_frames(frames: np.ndarray) -> np.ndarray:

@@ -29,7 +29,6 @@ from benchmarks.running.items import (
 )
 from benchmarks.suites.suite import Entry, Suite, SuiteError, load_suite
 from eval.encoders.theatre import is_of_the_theatre
-from eval.trust import World
 
 BOUNDS = ("truth", "still", "shuffled")  # systems that show what a metric can tell, and do not compete
 
@@ -115,9 +114,9 @@ class Results:
         return tuple(entry for entry in self.suite.entries if entry.id in found)
 
     @cached_property
-    def world(self) -> World:
-        """Where the storyboards are set, which says how far each metric can be trusted on them."""
-        return "theatre" if all(is_of_the_theatre(entry.storyboard) for entry in self.entries) else "film"
+    def in_theatre(self) -> bool:
+        """Whether all storyboards that were run are of the puppet theatre, by their words."""
+        return all(is_of_the_theatre(entry.storyboard) for entry in self.entries)
 
     @cached_property
     def failures(self) -> tuple[ItemResult, ...]:

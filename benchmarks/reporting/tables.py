@@ -114,7 +114,7 @@ def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
 
 def trusted(summary: Summary, metric: Metric) -> Trust:
     """How far the values of a metric can be trusted on the storyboards of a run, by its calibration."""
-    return trust_in(metric, summary.results.world)
+    return trust_in(metric, "theatre" if summary.results.in_theatre else "film")
 
 
 def trust_note(summary: Summary, metrics: Sequence[Metric]) -> list[str]:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.systems.models import Models, ModelSettings
-from holocine.continuing import parse_context, plan_continuation
-from holocine.keeping import Kept, keep_shots
+from holocine.continuing import keep_context, parse_context, plan_continuation
+from holocine.keeping import keep_shots
 from holocine.storyboard import Storyboard
 
 
@@ -37,10 +37,8 @@ def continued(models: Models, settings: ModelSettings, storyboard: Storyboard) -
     first, rest = (run.model_copy(update={"shots": part}) for part in (run.shots[:half], run.shots[half:]))
     begun = pipeline(first, **settings.sampling).frames[0]
     plan = plan_continuation(first, rest, parse_context(None, half))
-    kept = []
-    for number, (shot, given) in enumerate(zip(plan.context, plan.scene.shots, strict=False), start=1):
-        start = first.shot_ranges[shot - 1].start
-        kept.append(Kept(number, frames=begun[start : start + given.num_frames]))
+    spans = first.shot_ranges
+    kept = keep_context(plan.context, plan.scene, lambda shot: begun[spans[shot - 1].start : spans[shot - 1].stop])
     seed = _seed(storyboard, 0)
     made = pipeline(plan.scene, seed=seed, keep=kept, **settings.sampling).frames[0]
     return np.concatenate([begun, made[-rest.num_frames :]])

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from desk.scene import vocabulary
@@ -78,8 +76,7 @@ def parse(text: str, limits: Limits) -> Storyboard:
 
     Raises StoryboardError or LimitError in one sentence.
     """
-    if len(text) > limits.text_characters:
-        raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
+    _check_length(text, limits)
     start = ascii_tags(text).lstrip().lower()
     if start.startswith("[global caption]"):
         storyboard = Storyboard.from_prompt(text, num_frames=min(limits.frames, 241))
@@ -96,19 +93,16 @@ def parse_more(text: str, film: Storyboard, limits: Limits) -> Storyboard:
 
     Raises StoryboardError or LimitError in one sentence.
     """
-    from holocine.continuing import load_more
+    from holocine import continuing
 
+    _check_length(text, limits)
+    readable = text.encode("utf-8", "replace").decode()  # a browser may send halves of characters
+    return continuing.parse_more(readable, film)
+
+
+def _check_length(text: str, limits: Limits) -> None:
     if len(text) > limits.text_characters:
         raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
-    with TemporaryDirectory() as folder:
-        prompt = ascii_tags(text).lstrip().lower().startswith("[global caption]")
-        path = Path(folder) / ("more.txt" if prompt else "more.yaml")
-        path.write_text(text, encoding="utf-8", errors="replace")
-        try:
-            return load_more(path, film)
-        except StoryboardError as error:
-            plain = str(error).replace(f"{path}: ", "").replace(str(path), "the storyboard")
-            raise StoryboardError(plain) from None
 
 
 @dataclass(frozen=True)

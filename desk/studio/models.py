@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import threading
 from dataclasses import dataclass
@@ -23,12 +22,20 @@ _importing = threading.Lock()
 
 @dataclass(frozen=True)
 class Model:
-    """A model by the name that visitors see, and what its configs say: facts, default steps and guidance."""
+    """A model by the name that visitors see, and what its configs say."""
 
     name: str
     facts: ModelFacts
-    steps: int
-    guidance: float
+
+    @property
+    def steps(self) -> int:
+        """The default number of denoising steps."""
+        return self.facts.steps
+
+    @property
+    def guidance(self) -> float:
+        """The default guidance scale."""
+        return self.facts.guidance
 
     @property
     def theatre(self) -> bool:
@@ -48,10 +55,7 @@ def find(name: str | None = None) -> Model:
     if name is not None and name not in names:
         raise ValueError(f"the model {name!r} is not offered here; choose one of {', '.join(names)}")
     name = name or names[0]
-    facts = describe(None if name == EMBEDDED_NAME else name)
-    index = json.loads((facts.folder / "model_index.json").read_text(encoding="utf-8"))
-    steps, guidance = index.get("default_num_inference_steps") or 50, index.get("default_guidance_scale")
-    return Model(name, facts, steps, 5.0 if guidance is None else guidance)
+    return Model(name, describe(None if name == EMBEDDED_NAME else name))
 
 
 def import_libraries() -> None:

@@ -166,8 +166,6 @@ def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Sett
 
     One take becomes a video of the visitor's. Of several the visitor chooses; they are scored when they are chosen.
     """
-    if not 1 <= len(settings) <= MOST_TAKES:
-        raise LimitError(f"{len(settings)} takes are asked for, but this desk makes 1 to {MOST_TAKES}")
     for one in settings:
         studio.check(remake.scene, one)
     seconds = len(settings) * Limits.of(find(settings[0].model)).job_seconds
@@ -175,8 +173,10 @@ def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Sett
     return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds)
 
 
-def takes(settings: Settings, count: int) -> list[Settings]:
-    """Settings of so many takes: the same with seeds that follow one another."""
+def takes(settings: Settings, count: Any) -> list[Settings]:
+    """Settings of so many takes, with seeds that follow one another; raises LimitError for none and for too many."""
+    if count not in range(1, MOST_TAKES + 1):
+        raise LimitError(f"{count!r} takes are asked for, but this desk makes 1 to {MOST_TAKES}")
     return [replace(settings, seed=settings.seed + take) for take in range(count)]
 
 
@@ -188,11 +188,7 @@ def _one(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settings],
     except BaseException:
         studio.outputs.drop(job.id)
         raise
-    studio.outputs.keep(job.id, job.visitor, content)
-    if score:
-        content |= studio.score(job, folder, made.storyboard, content)
-        studio.outputs.keep(job.id, job.visitor, content)
-    return content
+    return studio.finish(job, folder, made.storyboard, content, score)
 
 
 def _several(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settings], score: bool) -> dict[str, Any]:
@@ -252,17 +248,26 @@ def _kept(remake: Remake) -> list[dict[str, Any]]:
 
     A continuation sees frames alone: its first shot begins a scene, and what it was before is no latent frame of that.
     """
-    source, found = remake.source, []
-    layout = source.storyboard.layout(1, 1)
-    for shot, origin in remake.seen.items():
-        span, wanted = source.storyboard.shot_ranges[origin - 1], remake.scene.shots[shot - 1].num_frames
-        start, length = layout.shot_starts[origin - 1], layout.shot_lengths[origin - 1]
-        usable = source.latents is not None and not remake.continues
-        latents = source.latents[:, start : start + length].numpy() if usable else None
-        frames = source.frames[span.start : span.start + wanted]
-        made_by = source.making.vae if usable else None
-        found.append({"shot": shot, "latents": latents, "frames": frames, "made_by": made_by, "fps": remake.scene.fps})
-    return found
+    from holocine.continuing import keep_context
+
+    source = remake.source
+    if remake.continues:
+        spans = source.storyboard.shot_ranges
+        kept = keep_context(
+            remake.seen.values(), remake.scene, lambda shot: source.frames[spans[shot - 1].start : spans[shot - 1].stop]
+        )
+    else:
+        kept = source.keep(remake.seen)
+    return [
+        {
+            "shot": given.shot,
+            "latents": None if given.latents is None else given.latents.numpy(),
+            "frames": given.frames,
+            "made_by": given.made_by,
+            "fps": given.fps,
+        }
+        for given in kept
+    ]
 
 
 def _whole(remake: Remake, made: Made) -> Made:
@@ -283,23 +288,12 @@ def _whole(remake: Remake, made: Made) -> Made:
 def _write(remake: Remake, made: Made, settings: Settings, told: dict[str, Any], folder: Path, take: int) -> Making:
     """Write the video, kept shots copied as they are, and its latents; returns how it came about."""
     from holocine.latents_file import latents_path
-    from holocine.splicing import New, SpliceError, Stored, splice
-    from holocine.video import to_comment, write_video
+    from holocine.retaking import write_around
 
-    source, film, video = remake.source, remake.film, folder / "video.mp4"
-    before = source.storyboard.shot_ranges
-    parts = [
-        Stored(source.path, before[remake.kept[shot] - 1])
-        if shot in remake.kept
-        else New(made.frames[span.start : span.stop])
-        for shot, span in enumerate(film.shot_ranges, start=1)
-    ]
+    source, video = remake.source, folder / "video.mp4"
     making = Making(tuple(_takes(remake, settings.seed, take)), made.made_by, keep_latents(latents_path(video), made))
     resample = source.settings.get("resample") or "lanczos"
-    try:
-        splice(video, parts, film.fps, source.size, to_comment(film, told, source.size, making), resample)
-    except SpliceError:  # of another encoder: kept shots are encoded anew
-        write_video(video, made.frames, film.fps, film, told, source.size, resample, making)
+    write_around(video, source, remake.kept, made.frames, remake.film, told, making, resample)
     return making
 
 
@@ -334,9 +328,5 @@ def _use(studio: Studio, job: Job, take: Path, content: dict[str, Any], score: b
     except FileNotFoundError:
         studio.outputs.drop(job.id)
         raise LimitError("these takes are no longer kept; make them again") from None
-    studio.outputs.keep(job.id, job.visitor, content)
-    if score:
-        board = Storyboard.model_validate(content["storyboard"]).as_run()
-        content = content | studio.score(job, folder, board, content)
-        studio.outputs.keep(job.id, job.visitor, content)
-    return content
+    board = Storyboard.model_validate(content["storyboard"]).as_run()
+    return studio.finish(job, folder, board, content, score)

@@ -191,9 +191,15 @@ class Studio:
         except BaseException:
             self.outputs.drop(job.id)
             raise
+        return self.finish(job, folder, made.storyboard, content, score)
+
+    def finish(
+        self, job: Job, folder: Path, storyboard: Storyboard, content: dict[str, Any], score: bool
+    ) -> dict[str, Any]:
+        """Keep a video that lies in `folder`, before it is scored and with its scores; returns what the stage shows."""
         self.outputs.keep(job.id, job.visitor, content)
         if score:
-            content |= self.score(job, folder, made.storyboard, content)
+            content = content | self.score(job, folder, storyboard, content)
             self.outputs.keep(job.id, job.visitor, content)
         return content
 

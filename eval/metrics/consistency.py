@@ -22,24 +22,24 @@ from eval.metric import Measured, Metric
 _AROUND = 0.5  # seconds on either side of a cut that was asked for and not found
 
 
-def compared(evidence: Evidence) -> list[tuple[int, range]]:
-    """The ranges of frames that show one shot and no change that was asked for, with the detected shot that each is of.
+def compared(evidence: Evidence) -> list[list[range]]:
+    """The ranges of frames that show one shot and no change that was asked for, of every detected shot.
 
-    One for every detected shot, its gradual changes left out, or several where cuts that were asked for lie in it.
+    One of each, its gradual changes left out, or several where cuts that were asked for lie in it.
     """
     detection = evidence.detection
     margin = round(_AROUND * evidence.footage.fps)
     timed = evidence.asked is not None and evidence.asked.request.timed
     asked = [shot.start for shot in evidence.shots[1:] if shot] if timed else []
-    ranges = []
-    for index, clear in enumerate(detection.clear_ranges):
-        start = clear.start
+    found = []
+    for clear in detection.clear_ranges:
+        ranges, start = [], clear.start
         for cut in asked:
             if start < cut < clear.stop and _missed(detection, cut, margin):
-                ranges.append((index, range(start, max(start, cut - margin))))
+                ranges.append(range(start, max(start, cut - margin)))
                 start = min(cut + margin, clear.stop)
-        ranges.append((index, range(start, clear.stop)))
-    return ranges
+        found.append([*ranges, range(start, clear.stop)])
+    return found
 
 
 def _missed(detection: Detection, cut: int, margin: int) -> bool:
@@ -62,11 +62,9 @@ def _consistency(role: Literal["dino", "clip"]) -> Callable[[Evidence], Measured
         usable = np.isfinite(embeddings.vectors).all(-1)
         embeddings = Embeddings(embeddings.encoder, embeddings.frames[usable], embeddings.vectors[usable])
         covered, detail, values = 0, [], []
-        parts_of: dict[int, list[range]] = {}
-        for index, clear in compared(evidence):
-            parts_of.setdefault(index, []).append(clear)
-        for index, shot in enumerate(evidence.detection.shot_ranges):
-            pieces = [embeddings.within(clear).astype(np.float64) for clear in parts_of[index]]
+        shots = evidence.detection.shot_ranges
+        for index, (shot, ranges) in enumerate(zip(shots, compared(evidence), strict=True)):
+            pieces = [embeddings.within(clear).astype(np.float64) for clear in ranges]
             pieces = [vectors for vectors in pieces if len(vectors) >= 2]
             if not pieces:
                 continue

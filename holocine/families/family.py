@@ -52,3 +52,9 @@ class Family:
     height: int = 480
     width: int = 832
     fps: float = 16.0
+
+    def check_size(self, size: tuple[int | None, int | None], own: tuple[int, int]) -> None:
+        """Raise ValueError for another (height, width) than a model's own; None is that."""
+        for name, value, of_model in zip(("height", "width"), size, own, strict=True):
+            if value not in (None, of_model):
+                raise ValueError(f"{self.title} was trained at one size: {name} is {value}, but has to be {of_model}")

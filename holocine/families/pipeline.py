@@ -31,19 +31,12 @@ from holocine.families.shotstream.sampling import (
 )
 from holocine.families.text import join
 from holocine.families.translation import Translation
-from holocine.pipeline import (
-    Cancelled,
-    HoloCineOutput,
-    HoloCinePipeline,
-    _cancellable,
-    _check_tensor,
-    _timed,
-    _with_layouts,
-    _with_seed,
-)
-from holocine.prompt import PromptTooLong, clean
+from holocine.pipeline import HoloCineOutput, HoloCinePipeline
+from holocine.pipeline_call import Cancelled, cancellable, check_tensor, timed, with_seed
+from holocine.prompt import PromptTooLong, clean, count_tokens
 from holocine.storyboard import Storyboard
-from holocine.timeline import FRAMES_PER_LATENT
+from holocine.timeline import num_frames_of
+from holocine.transformer import with_layouts
 
 OPTIONS = ("height", "width", "num_inference_steps", "guidance_scale")
 
@@ -92,7 +85,7 @@ class FamilyPipeline(HoloCinePipeline):
             text_encoder=text_encoder,
             vae=vae,
             scheduler=scheduler,
-            transformer=_with_layouts(transformer),
+            transformer=with_layouts(transformer),
             transformer_2=transformer_2,
             boundary_ratio=boundary_ratio,
             expand_timesteps=expand_timesteps,
@@ -146,13 +139,13 @@ class FamilyPipeline(HoloCinePipeline):
         storyboards = [storyboard] if isinstance(storyboard, Storyboard) else list(storyboard)
         if not storyboards:
             raise ValueError("the list of storyboards is empty")
-        storyboards = [_with_seed(board, seed) for board in storyboards]
+        storyboards = [with_seed(board, seed) for board in storyboards]
         translations = [self.family.translate(board) for board in storyboards]
         timings: dict[str, float] = {"text": 0.0, "denoise": 0.0, "decode": 0.0}
         videos, cancelled = [], False
         try:
             for translation in translations:
-                with _timed(timings, "text"):
+                with timed(timings, "text"):
                     captions = self._captions(translation, caption_embeds)
                     negative = self._negative(translation, negative_prompt, negative_embeds) if scale > 1 else None
                 how = (latents, output_type, callback_on_step_end, timings)
@@ -182,12 +175,7 @@ class FamilyPipeline(HoloCinePipeline):
         for name, value in others.items():
             if value is not None:
                 raise ValueError(f"{title} has no {name}: leave it out; its options are {', '.join(OPTIONS)}")
-        for name, value, own in (
-            ("height", height, self.config.default_height),
-            ("width", width, self.config.default_width),
-        ):
-            if value not in (None, own):
-                raise ValueError(f"{title} was trained at one size: {name} is {value}, but has to be {own}")
+        self.family.check_size((height, width), (self.config.default_height, self.config.default_width))
         if self.family.fixed_steps:
             if steps not in (None, self.family.steps):
                 raise ValueError(f"{title} takes {self.family.steps} steps, not {steps}: leave num_inference_steps out")
@@ -205,22 +193,20 @@ class FamilyPipeline(HoloCinePipeline):
             count = len(translation.captions)
             raise ValueError(f"{len(embeds)} caption_embeds for {count} captions; give one for each")
         for embed in embeds:
-            _check_tensor("caption_embeds", embed, (None, self.transformer.config.text_dim))
+            check_tensor("caption_embeds", embed, (None, self.transformer.config.text_dim))
         return list(embeds)
 
     def _negative(self, translation: Translation, text: str | None, embeds: torch.Tensor | None) -> list[torch.Tensor]:
         """The negative prompt, once for each caption."""
         if embeds is None:
             embeds = self._encode_alone(self._negative_prompt(translation.storyboard, text), "the negative prompt")
-        _check_tensor("negative_embeds", embeds, (None, self.transformer.config.text_dim))
+        check_tensor("negative_embeds", embeds, (None, self.transformer.config.text_dim))
         return [embeds] * len(translation.captions)
 
     def _encode_alone(self, text: str, which: str) -> torch.Tensor:
         """Text-encoder output of one text, without padding: (tokens, text dim)."""
         most = self.config.max_sequence_length
-        tokens = len(self.tokenizer(clean(text), verbose=False)["input_ids"])
-        if tokens > most:
-            raise PromptTooLong(f"{which} takes {tokens} text tokens and the model reads {most}; shorten it")
+        tokens = count_tokens(text, self.tokenizer, most, which)
         embeds = self._get_t5_prompt_embeds(clean(text), max_sequence_length=most, dtype=self.transformer.dtype)
         return embeds[0, :tokens]
 
@@ -241,17 +227,17 @@ class FamilyPipeline(HoloCinePipeline):
             texts["uncond"] = join(negative, rules.text_length, rules.padded, dtype)
         total = sum(translation.latent_lengths)
         shape = self._noise_shape(total)
-        _check_tensor("latents", latents, shape)
+        check_tensor("latents", latents, shape)
         generator = torch.Generator("cpu").manual_seed(translation.storyboard.seed)
         plan = planner(rules, frames, texts, self.transformer.config.attention_head_dim, translation.common)
-        with _timed(timings, "denoise"), self._sampling(0.0, generator):
+        with timed(timings, "denoise"), self._sampling(0.0, generator):
             latents = WanPipeline.__call__(
                 self,
                 prompt_embeds=texts["cond"].rows,
                 negative_prompt_embeds=texts["uncond"].rows if negative is not None else None,
                 height=height,
                 width=width,
-                num_frames=FRAMES_PER_LATENT * (total - 1) + 1,
+                num_frames=num_frames_of(total),
                 num_inference_steps=steps,
                 guidance_scale=scale,
                 generator=generator,
@@ -259,13 +245,13 @@ class FamilyPipeline(HoloCinePipeline):
                 output_type="latent",
                 return_dict=False,
                 attention_kwargs={"planner": plan},
-                callback_on_step_end=_cancellable(callback),
+                callback_on_step_end=cancellable(callback),
                 max_sequence_length=self.config.max_sequence_length,
             )[0]
         if output_type == "latent":
             return latents[0]
         parts = latents.split(list(translation.latent_lengths), dim=2) if self.family.decodes == "each" else [latents]
-        with _timed(timings, "decode"):
+        with timed(timings, "decode"):
             return _joined([self.decode(part, output_type)[0] for part in parts])
 
     # One shot after the other
@@ -273,11 +259,11 @@ class FamilyPipeline(HoloCinePipeline):
     def _one_after_the_other(self, translation: Translation, captions, latents, output_type, callback, timings):
         num_shots = translation.storyboard.num_shots
         shape = self._noise_shape(NUM_FRAMES)
-        _check_tensor("latents", latents, (*shape[:2], NUM_FRAMES * num_shots, *shape[3:]))
+        check_tensor("latents", latents, (*shape[:2], NUM_FRAMES * num_shots, *shape[3:]))
         size = self.config.default_height, self.config.default_width
         device = self._execution_device
         generator = torch.Generator("cpu").manual_seed(translation.storyboard.seed)
-        report = _cancellable(callback)
+        report = cancellable(callback)
 
         def draw(num_frames: int) -> torch.Tensor:
             return torch.randn((*shape[:2], num_frames, *shape[3:]), generator=generator).to(device)
@@ -293,7 +279,7 @@ class FamilyPipeline(HoloCinePipeline):
             for shot in range(num_shots):
                 begun = slice(NUM_FRAMES * shot, NUM_FRAMES * (shot + 1))
                 noise = draw(NUM_FRAMES) if latents is None else latents[:, :, begun].to(device)
-                with _timed(timings, "denoise"):
+                with timed(timings, "denoise"):
                     made.append(
                         denoise_shot(
                             self.transformer,
@@ -307,7 +293,7 @@ class FamilyPipeline(HoloCinePipeline):
                             step_end,
                         )
                     )
-                with _timed(timings, "decode"):
+                with timed(timings, "decode"):
                     if shot + 1 < num_shots or output_type != "latent":
                         video = self.decode_video(made[-1]).clamp(-1, 1)
                         pixels.append(video.to("cpu"))

@@ -7,7 +7,8 @@ from typing import Any
 
 from holocine.checkpoints import ModelFacts, load_tokenizer
 from holocine.families import find_family
-from holocine.prompt import PromptTooLong, clean
+from holocine.plan import aligned, shortened
+from holocine.prompt import count_tokens
 from holocine.storyboard import Storyboard
 
 
@@ -54,17 +55,14 @@ def make_family_plan(
     another size than its own.
     """
     family = find_family(facts.family)
-    for name, value, own in (("height", height, facts.height), ("width", width, facts.width)):
-        if value not in (None, own):
-            raise ValueError(f"{family.title} was trained at one size: {name} is {value}, but has to be {own}")
+    family.check_size((height, width), (facts.height, facts.width))
     made = family.translate(storyboard)
     rows, columns = facts.token_grid()
     tokenizer, most = load_tokenizer(facts), facts.max_sequence_length
-    counts = [len(tokenizer(clean(text), verbose=False)["input_ids"]) for text in made.captions]
-    for number, count in enumerate(counts):
-        if count > most:
-            which = "the global caption" if number == made.common else f"the text of shot {number + 1}"
-            raise PromptTooLong(f"{which} takes {count} text tokens and the model reads {most}; shorten it")
+    names = [
+        "the global caption" if n == made.common else f"the text of shot {n + 1}" for n in range(len(made.captions))
+    ]
+    counts = [count_tokens(text, tokenizer, most, name) for text, name in zip(made.captions, names, strict=True)]
     run = made.storyboard
     shots = tuple(
         ShotPlan(
@@ -104,24 +102,17 @@ def format_family_plan(plan: FamilyPlan) -> str:
             str(shot.num_latent_frames),
             f"{shot.num_tokens:,}",
             str(shot.num_text_tokens),
-            shot.text if len(shot.text) <= 60 else shot.text[:57] + "...",
+            shortened(shot.text),
         )
         for number, shot in enumerate(plan.shots, start=1)
     ]
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head) - 1)]
-
-    def line(row: tuple[str, ...]) -> str:
-        cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=True)]
-        return "  ".join([*cells, row[-1]]).rstrip()
-
     count = f"{len(plan.shots)} shot{'s'[: len(plan.shots) != 1]}"
     return "\n".join(
         [
             f"{plan.title or 'Untitled'} by {find_family(plan.family).title}: {count}, {plan.width}x{plan.height} "
             f"pixels, {plan.fps:g} fps, {plan.num_frames} frames",
             "",
-            line(head),
-            *map(line, rows),
+            *aligned([head, *rows]),
             *([] if plan.common_text is None else ["", f"read by all shots: {plan.common_text}"]),
             *([""] if plan.notes else []),
             *(f"warning: {note}" for note in plan.notes),

@@ -39,22 +39,10 @@ def made(model_folder, tmp_path_factory):
 
 
 @pytest.fixture
-def work(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "more.yaml").write_text(MORE)
-    return tmp_path
-
-
-@pytest.fixture
-def run(capsys):
-    """Call with a command line; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
+def work(work):
+    """A working folder with more.yaml in it."""
+    (work / "more.yaml").write_text(MORE)
+    return work
 
 
 def test_a_film_is_what_was_there_bit_for_bit_and_then_the_new_shots(made, work, run):

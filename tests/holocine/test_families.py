@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -30,6 +29,7 @@ from holocine.families.shotstream.context import context_frames, flags
 from holocine.families.shotstream.sampling import NUM_FRAMES, denoise_shot, frames_of, sigmas
 from holocine.families.text import join
 from holocine.scheduler import HoloCineScheduler
+from tests.holocine.conftest import golden_transformer
 
 FOLDER = Path(os.environ.get("HOLOCINE_GOLDEN") or Path(__file__).parents[1] / "golden")
 FILES = {name: sorted((FOLDER / name).glob("*.safetensors")) for name in NAMES}
@@ -67,21 +67,7 @@ class Golden:
         return {k.removeprefix("model."): v for k, v in self.tensors.items() if k.startswith("model.")}
 
     def transformer(self, weights: dict[str, torch.Tensor] | None = None) -> HoloCineTransformer3DModel:
-        original = self.facts["config"]
-        model = HoloCineTransformer3DModel(
-            patch_size=tuple(original["patch_size"]),
-            num_attention_heads=original["num_heads"],
-            attention_head_dim=original["dim"] // original["num_heads"],
-            in_channels=original["in_dim"],
-            out_channels=original["out_dim"],
-            text_dim=original["text_dim"],
-            freq_dim=original["freq_dim"],
-            ffn_dim=original["ffn_dim"],
-            num_layers=original["num_layers"],
-            eps=original["eps"],
-        )
-        model.load_state_dict(convert_wan_transformer_to_diffusers(weights or self.weights), strict=True)
-        return model.eval()
+        return golden_transformer(self.facts["config"], weights or self.weights)
 
     @property
     def captions(self) -> list[torch.Tensor]:

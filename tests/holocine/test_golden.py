@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
-from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from holocine import AttentionSettings, HoloCineTransformer3DModel, ShotLayout, Storyboard, TextWindows
+from tests.holocine.conftest import golden_transformer
 
 pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 
@@ -41,23 +41,9 @@ class Golden:
         return cls(load_file(path), facts)
 
     def expert(self, name: str) -> HoloCineTransformer3DModel:
-        original = self.facts["config"]
-        model = HoloCineTransformer3DModel(
-            patch_size=tuple(original["patch_size"]),
-            num_attention_heads=original["num_heads"],
-            attention_head_dim=original["dim"] // original["num_heads"],
-            in_channels=original["in_dim"],
-            out_channels=original["out_dim"],
-            text_dim=original["text_dim"],
-            freq_dim=original["freq_dim"],
-            ffn_dim=original["ffn_dim"],
-            num_layers=original["num_layers"],
-            eps=original["eps"],
-        )
         prefix = f"{name}."
         weights = {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
-        model.load_state_dict(convert_wan_transformer_to_diffusers(weights), strict=True)
-        return model.eval()
+        return golden_transformer(self.facts["config"], weights)
 
     @property
     def layout(self) -> ShotLayout:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from holocine import Storyboard, read_storyboard, read_video, write_video
-from holocine.__main__ import main, program
+from holocine.__main__ import program
 from holocine.video import read_settings
 
 BOARD = """
@@ -34,23 +34,10 @@ def model(make_pipeline, tmp_path_factory):
 
 
 @pytest.fixture
-def work(tmp_path, monkeypatch):
-    """An empty working folder with board.yaml in it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "board.yaml").write_text(BOARD)
-    return tmp_path
-
-
-@pytest.fixture
-def run(capsys):
-    """Call with a command line; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
+def work(work):
+    """A working folder with board.yaml in it."""
+    (work / "board.yaml").write_text(BOARD)
+    return work
 
 
 @pytest.fixture

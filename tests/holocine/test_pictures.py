@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from holocine import KeepError, Storyboard, StoryboardError, read_storyboard, read_video, write_video
-from holocine.__main__ import main
 from holocine.from_pictures import Opened, open_pictures, run_with_pictures, scene_of
 from holocine.pictures import PictureError, read_clip, read_picture
 from holocine.video import read_embedded
@@ -20,24 +19,6 @@ def gradient(height=64, width=96, seed=0):
     """A picture whose left is red, whose right is blue, and whose top is bright."""
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(1, 0.3, height))
     return (255 * y[..., None] * np.stack([1 - x, np.full_like(x, 0.1 * seed), x], axis=-1)).astype(np.uint8)
-
-
-@pytest.fixture
-def work(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def run(capsys):
-    """Call with a command line; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 # Any picture

@@ -51,24 +51,6 @@ def made(model_folder, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def work(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def run(capsys):
-    """Call with a command line; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
-
-
 def retake(run, made, *arguments, video="scene.mp4"):
     return run("retake", made / video, *arguments, "--quiet")
 

@@ -6,7 +6,7 @@ import json
 
 from holocine.families.translation import Translation, frames_at, latent_frames, nearest_lengths, timeline_notes
 from holocine.storyboard import Storyboard, StoryboardError
-from holocine.timeline import FRAMES_PER_LATENT, num_latent_frames
+from holocine.timeline import FRAMES_PER_LATENT, num_frames_of, num_latent_frames
 from holocine.wording import describe_texts
 
 FPS = 16.0
@@ -22,8 +22,7 @@ def translate(storyboard: Storyboard) -> Translation:
         lengths = nearest_lengths([latent_frames(scale * end) for end in ends], total)
     except ValueError as error:
         raise StoryboardError(f"CineTrans makes {NUM_FRAMES} frames: {error}") from None
-    first = FRAMES_PER_LATENT * lengths[0] - (FRAMES_PER_LATENT - 1)
-    run = storyboard.run_on([first, *(FRAMES_PER_LATENT * length for length in lengths[1:])], FPS)
+    run = storyboard.run_on([num_frames_of(lengths[0]), *(FRAMES_PER_LATENT * length for length in lengths[1:])], FPS)
     texts = describe_texts(storyboard)
     captions = (*texts.shots, texts.scene)
     return Translation(

@@ -13,7 +13,7 @@ from holocine.families.translation import (
     timeline_notes,
 )
 from holocine.storyboard import Storyboard, StoryboardError
-from holocine.timeline import FRAMES_PER_LATENT, num_latent_frames
+from holocine.timeline import FRAMES_PER_LATENT, num_frames_of, num_latent_frames
 from holocine.wording import describe_texts, ended
 
 FPS = 16.0
@@ -51,7 +51,7 @@ def split(total: int, num_shots: int, ratios: Sequence[float] | None = None) -> 
 
 def decoded_frames(length: int) -> int:
     """Frames of a shot of so many latent frames, which the video autoencoder decodes by itself."""
-    return FRAMES_PER_LATENT * length - (FRAMES_PER_LATENT - 1)
+    return num_frames_of(length)
 
 
 def translate(storyboard: Storyboard) -> Translation:

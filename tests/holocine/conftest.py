@@ -1,0 +1,47 @@
+"""What several tests of the package share: the command line, a working folder, models of golden numbers."""
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
+
+from holocine import HoloCineTransformer3DModel
+from holocine.__main__ import main
+
+
+def golden_transformer(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> HoloCineTransformer3DModel:
+    """The transformer that reference code had, by its config and its weights as it names them."""
+    model = HoloCineTransformer3DModel(
+        patch_size=tuple(config["patch_size"]),
+        num_attention_heads=config["num_heads"],
+        attention_head_dim=config["dim"] // config["num_heads"],
+        in_channels=config["in_dim"],
+        out_channels=config["out_dim"],
+        text_dim=config["text_dim"],
+        freq_dim=config["freq_dim"],
+        ffn_dim=config["ffn_dim"],
+        num_layers=config["num_layers"],
+        eps=config["eps"],
+    )
+    model.load_state_dict(convert_wan_transformer_to_diffusers(weights), strict=True)
+    return model.eval()
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys):
+    """Call with a command line; returns the exit code, stdout and stderr."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
