@@ -74,9 +74,9 @@ def test_a_plan_counts_the_models_own_steps_and_guided_steps():
     plan = make_plan(board, describe())
     pipeline.set_progress_bar_config(disable=True)
     pipeline(board, output_type="latent")
-    assert len(seen) == plan.cost.steps + plan.cost.guided == 8 + 3
+    assert len(seen) == plan.cost.steps + plan.cost.guided == 12 + 7
     assert make_plan(board, describe(), guidance=1.0).cost.guided == 0
-    assert replace(describe(), guidance_below=1.0).guided_steps(8, 3.0) == 5  # the low-noise expert takes three
+    assert replace(describe(), guidance_below=1.0).guided_steps(12, 3.0) == 10  # the low-noise expert takes two
     assert replace(describe(), guidance_below=1.0, guidance_2=None).guided_steps(24, 3.0) == 24
 
 

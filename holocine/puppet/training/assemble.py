@@ -24,7 +24,7 @@ from holocine.transformer import HoloCineTransformer3DModel
 
 STEPS = 24
 ETA = 1.0
-FEW_STEPS, BOUNDARY = 8, 0.7
+FEW_STEPS, BOUNDARY = 12, 0.45
 MAX_SHARD = "9MB"
 CARD = ModelCard(
     world="a puppet theatre",
