@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import torch
 
+from holocine.puppet.training.batches import Batch
 from holocine.puppet.training.distil import (
     GUIDANCE,
     GUIDANCE_BELOW,
     add_noise,
     clean_estimate,
     direction,
+    distil,
     guided,
     make,
     sampler_levels,
 )
+from holocine.timeline import ShotLayout
+from holocine.transformer import HoloCineTransformer3DModel
 
 SHAPE = (64, 2, 3, 4, 4)
 EVERY = torch.ones(64, 3, dtype=torch.bool)
@@ -97,3 +105,48 @@ def test_the_teacher_is_guided_below_its_noise_level_only() -> None:
     low, high = (torch.full((64, 3), GUIDANCE_BELOW + change) for change in (-0.01, 0.01))
     assert (velocity(torch.zeros(SHAPE), low) == GUIDANCE).all()
     assert (velocity(torch.zeros(SHAPE), high) == 1).all()
+
+
+def test_distillation_changes_the_student_alone_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = HoloCineTransformer3DModel(
+        num_attention_heads=1,
+        attention_head_dim=32,
+        in_channels=2,
+        out_channels=2,
+        text_dim=8,
+        freq_dim=8,
+        ffn_dim=32,
+        num_layers=1,
+        rope_max_seq_len=32,
+    )
+    model.save_pretrained(tmp_path / "teacher")
+    for steps in (1, 2):
+        distil(tmp_path / "student", tmp_path / "teacher", Scenes(), minutes=10, lr=1e-2, most_steps=1)
+        assert torch.load(tmp_path / "student" / "state.pt", weights_only=True)["step"] == steps
+    student = HoloCineTransformer3DModel.from_pretrained(tmp_path / "student" / "model")
+    teacher = HoloCineTransformer3DModel.from_pretrained(tmp_path / "teacher")
+    assert any(not torch.equal(a, b) for a, b in zip(student.parameters(), teacher.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(teacher.parameters(), model.parameters(), strict=True))
+
+
+class Scenes:
+    """Batches of two scenes of two shots each, of noise and without windows."""
+
+    empty_share = 0.1
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+
+    def __len__(self) -> int:
+        return 1
+
+    def next_batch(self, stills: bool) -> Batch:
+        layout = ShotLayout((1, 2), 2, 2)
+        shots = torch.tensor([[0, 1, 1]] * 2)
+        who, none = torch.zeros(2, 3, 2, 2, dtype=torch.int8), torch.zeros(2, 1, dtype=torch.int64)
+        text, told = torch.randn(2, 16, 8), torch.ones(2, dtype=torch.bool)
+        return Batch(torch.randn(2, 2, 3, 4, 4), who, shots, none, none, text, told, layout, [None, None])
+
+    def untold(self, batch: Batch) -> Batch:
+        return replace(batch, text=torch.zeros_like(batch.text))
