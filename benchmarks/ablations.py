@@ -94,14 +94,14 @@ def train(
     ):
         if not path.is_dir():
             raise RunError(f"{path} holds no {what}: python -m holocine.puppet train makes it")
-    taken = {}
+    taken, bank = {}, LatentBank.open(latents, text)
     for variant in VARIANTS:
         logger.info("training %s for %g minutes", variant.label, minutes)
         checkpoint = folder / "training" / variant.name
         torch.manual_seed(0)  # the same noise for all
         train_transformer(
             checkpoint,
-            LatentBank.open(latents, text),
+            bank,
             minutes,
             variant.settings,
             still_share=0.0,

@@ -112,6 +112,11 @@ class ShotPattern:
         return [tokens + more for tokens, more in zip(self.group_tokens, shown, strict=True)]
 
     @property
+    def num_pairs(self) -> int:
+        """Pairs of a query and a key that it sees, which is what attention's arithmetic grows with."""
+        return sum(queries * keys for queries, keys in zip(self.group_tokens, self.key_counts, strict=True))
+
+    @property
     def query_groups(self) -> np.ndarray:
         """The group of each query: int64, shape (num_tokens,)."""
         return np.repeat(np.arange(len(self.group_lengths)), self.group_tokens)

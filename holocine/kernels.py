@@ -13,7 +13,7 @@ that cannot run raises; it never computes something else.
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate, chain
@@ -27,6 +27,7 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 from .attention import EVERY_GROUP, KERNEL_NAMES, ShotPattern
 
 FLEX_BLOCK = 128
+_FLASH_3 = "flash_attn_interface"  # the module of FlashAttention-3; loaded by the search for it where it is there
 
 
 class KernelError(ValueError):
@@ -46,14 +47,14 @@ def per_shot(query, key, value, pattern: ShotPattern, backend=None) -> torch.Ten
 def dense(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
     """Attend with one boolean mask over all keys and summaries."""
     sees = torch.from_numpy(may_see(pattern)).to(query.device)
-    key, value = (_with_summaries(x, pattern) for x in (key, value))
+    key, value = (with_summaries(x, pattern) for x in (key, value))
     query, key, value = (x.transpose(1, 2) for x in (query, key, value))
     return F.scaled_dot_product_attention(query, key, value, attn_mask=sees).transpose(1, 2)
 
 
 def flex(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
     """Attend with FlexAttention, which skips the blocks that nobody sees."""
-    key, value = (_with_summaries(x, pattern) for x in (key, value))
+    key, value = (with_summaries(x, pattern) for x in (key, value))
     attend = _compiled_flex_attention() if query.device.type == "cuda" else flex_attention
     mask = block_mask(pattern, query.device)
     return attend(*(x.transpose(1, 2) for x in (query, key, value)), block_mask=mask).transpose(1, 2)
@@ -94,7 +95,7 @@ def choose_kernel(name: str, query: torch.Tensor, value: torch.Tensor):
     if query.device.type != "cuda" or not half or _flash_varlen() is None:
         return per_shot
     hopper = torch.cuda.get_device_capability(query.device) >= (9, 0)
-    return per_shot if hopper and importlib.util.find_spec("flash_attn_interface") is None else flash
+    return per_shot if hopper and sys.modules.get(_FLASH_3) is None else flash
 
 
 def may_see(pattern: ShotPattern) -> np.ndarray:
@@ -170,7 +171,7 @@ def _summaries(
     return frames
 
 
-def _with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
+def with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
     """Append the summaries to the keys (or values) of all tokens."""
     own, outside = x.tensor_split([pattern.num_tokens], dim=1)
     return torch.cat([own, *summaries_of(own, pattern, range(len(pattern.summaries))), outside], dim=1)
@@ -228,7 +229,7 @@ def _flash_varlen():
 
 def _find_varlen():
     """Return a variable-length attention: FlashAttention-3's, -2's or PyTorch's; None where there is none of them."""
-    for module in ("flash_attn_interface", "flash_attn"):
+    for module in (_FLASH_3, "flash_attn"):
         try:
             return importlib.import_module(module).flash_attn_varlen_func
         except (ImportError, AttributeError):

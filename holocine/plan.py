@@ -103,7 +103,7 @@ def make_plan(
             storyboard.captions, storyboard.shot_ranges, layout.shot_lengths, windows.shot_spans, strict=True
         )
     )
-    pairs = sum(tokens * (tokens + pattern.num_summary_tokens) for tokens in pattern.group_tokens)
+    pairs = pattern.num_pairs
     steps, guidance = facts.steps if steps is None else steps, facts.guidance if guidance is None else guidance
     negative = clean(storyboard.negative_prompt or facts.negative_prompt)
     num_text_tokens = len(tokenizer(prompt, verbose=False)["input_ids"])

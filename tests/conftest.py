@@ -1,5 +1,7 @@
 """Tiny random models of the real classes, so that every test runs the real pipeline in well under a second."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler
@@ -48,6 +50,17 @@ def build_text_encoder() -> UMT5EncoderModel:
         vocab_size=512, d_model=TEXT_DIM, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0
     )
     return UMT5EncoderModel(config).eval()
+
+
+def command(main: Callable, capsys: pytest.CaptureFixture) -> Callable:
+    """Call `main` with the words of a command line; returns the exit code, stdout and stderr."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
 
 
 def build_vae() -> AutoencoderKLWan:

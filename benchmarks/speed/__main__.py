@@ -136,8 +136,7 @@ def measure_attention(num_shots: int, latent_frames: int = SHOT_LENGTHS[0], repe
         # Taking turns spreads whatever else the machine does over all kernels.
         rounds = [{name: timed(attend, *run)[0] for name, run in runs.items()} for _ in range(repeats)]
     seconds = {name: statistics.median(times[name] for times in rounds) for name in runs}
-    pairs = sum(tokens * (tokens + sparse.num_summary_tokens) for tokens in sparse.group_tokens)
-    return AttentionCost(num_shots, layout.num_tokens, pairs / layout.num_tokens**2, seconds)
+    return AttentionCost(num_shots, layout.num_tokens, sparse.num_pairs / layout.num_tokens**2, seconds)
 
 
 def _runs(kernel: str) -> bool:

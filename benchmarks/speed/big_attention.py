@@ -21,12 +21,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.speed.gpu_clock import Place
 from benchmarks.speed.ledger import Ledger, Values
-from holocine.attention import AttentionSettings, ShotPattern, shot_pattern
+from holocine.attention import AttentionSettings, shot_pattern
 from holocine.attention_plan import collapse_padding, make_plan
-from holocine.kernels import KERNELS, dense, may_see
+from holocine.kernels import KERNELS, dense, may_see, with_summaries
 from holocine.processors import attend_to_text
 from holocine.prompt import TextWindows
-from holocine.timeline import ShotLayout, num_latent_frames, spread_cuts
+from holocine.timeline import ShotLayout, num_frames_of, num_latent_frames, spread_cuts
 
 BACKENDS = {
     "torch's choice": None,
@@ -34,6 +34,7 @@ BACKENDS = {
     "FlashAttention-2": SDPBackend.FLASH_ATTENTION,
 }
 MAIN_SHOTS, SHOT_COUNTS = 5, (1, 3, 8, 13)
+MAIN = f"attention, {MAIN_SHOTS} shots"  # the section that others are read beside
 UNEVEN = (0.05, 0.33, 0.13, 0.41, 0.08)  # of the video, for each shot
 DENSE_FRAMES = 20  # latent frames at most of the comparison with a dense mask, which grows with their square
 AGREED_SHOTS = (2, 1, 3)
@@ -83,11 +84,6 @@ SIZES = {
     "14B": Sizes(40, 128, 13_824, 4096, 40, 30, 52, (81, 161, 241)),
     "tiny": Sizes(2, 16, 64, 24, 2, 2, 3, (33, 41, 65), text_tokens=40, used=30, matrix=64, copied=2**12),
 }
-
-
-def pairs_of(pattern: ShotPattern) -> int:
-    """Of a query and a key that it sees."""
-    return sum(queries * keys for queries, keys in zip(pattern.group_tokens, pattern.key_counts, strict=True))
 
 
 def backend_context(name: str):
@@ -142,7 +138,7 @@ class Attention:
     def measure(self) -> None:
         """Everything that compiles nothing."""
         self.agreement()
-        self.full_attention("attention, 5 shots", self.sizes.layout(MAIN_SHOTS).num_tokens)
+        self.full_attention(MAIN, self.sizes.layout(MAIN_SHOTS).num_tokens)
         self.main_shots()
         self.other_shots()
         self.text()
@@ -185,9 +181,9 @@ class Attention:
         """The pattern by every kernel, at the main number of shots; the fastest serves what follows."""
         layout, times = self.sizes.layout(MAIN_SHOTS), {}
         for backend, only in BACKENDS.items():
-            values = self.pattern("attention, 5 shots", f"per-shot, {backend}", layout, "per-shot", only)
+            values = self.pattern(MAIN, f"per-shot, {backend}", layout, "per-shot", only)
             times["per-shot", backend] = values and values["ms"]
-        values = self.pattern("attention, 5 shots", f"flash: all shots in one call{_whose()}", layout, "flash")
+        values = self.pattern(MAIN, f"flash: all shots in one call{_whose()}", layout, "flash")
         times["flash", self.best_full] = values and values["ms"]
         times = {way: ms for way, ms in times.items() if ms is not None}
         if times:
@@ -205,7 +201,7 @@ class Attention:
     def pattern(self, section: str, name: str, layout: ShotLayout, kernel: str, only: SDPBackend | None = None):
         """One row: a kernel over the shots of a layout."""
         pattern = shot_pattern(layout, "sparse", "first")
-        pairs, tokens = pairs_of(pattern), layout.num_tokens
+        pairs, tokens = pattern.num_pairs, layout.num_tokens
 
         def run() -> Values:
             call = partial(KERNELS[kernel], *self.qkv(tokens), pattern)
@@ -215,12 +211,12 @@ class Attention:
 
     def flex(self) -> None:
         """The pattern by FlexAttention, compiled on a GPU."""
-        self.pattern("attention, 5 shots", "flex (compiled on a GPU)", self.sizes.layout(MAIN_SHOTS), "flex")
+        self.pattern(MAIN, "flex (compiled on a GPU)", self.sizes.layout(MAIN_SHOTS), "flex")
 
     def dense_mask(self) -> None:
         """One call with a mask of all tokens, on fewer of them; the mask is made before the clock starts."""
         frames = min(DENSE_FRAMES, num_latent_frames(self.sizes.frames[-1]))
-        layout = self.sizes.layout(MAIN_SHOTS, 4 * (frames - 1) + 1)
+        layout = self.sizes.layout(MAIN_SHOTS, num_frames_of(frames))
         section, tokens = f"attention with a dense mask, {layout.num_tokens:,} tokens, 5 shots", layout.num_tokens
         self.full_attention(section, tokens)
         pattern = shot_pattern(layout, "sparse", "first")
@@ -228,12 +224,10 @@ class Attention:
         def masked() -> Values:
             sees = torch.from_numpy(may_see(pattern)).to(self.place.device)
             query, *others = self.qkv(tokens)
-            own = [x.split(pattern.group_tokens, dim=1) for x in others]
-            shown = [[shot[:, : layout.tokens_per_frame] for shot in shots] for shots in own]
-            key, value = (torch.cat([x, *more], dim=1) for x, more in zip(others, shown, strict=True))
+            key, value = (with_summaries(x, pattern) for x in others)
             query, key, value = (x.transpose(1, 2) for x in (query, key, value))
             call = partial(F.scaled_dot_product_attention, query, key, value, attn_mask=sees)
-            return self.timed(call, pairs_of(pattern), tokens)
+            return self.timed(call, pattern.num_pairs, tokens)
 
         self.ledger.measure(section, "dense mask", masked, self.needs(tokens**2))
         kernel, backend = self.best_sparse

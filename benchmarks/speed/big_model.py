@@ -23,7 +23,6 @@ from benchmarks.speed.big_attention import (
     Attention,
     Sizes,
     backend_context,
-    pairs_of,
     text_rows,
 )
 from benchmarks.speed.gpu_clock import Place, copy_rate, matrix_rate
@@ -151,7 +150,7 @@ class Model:
 
     def cost(self, layout: ShotLayout, mode: str, layers: int) -> int:
         """Operations of one forward pass with text windows."""
-        pairs = pairs_of(shot_pattern(layout, mode, "first"))
+        pairs = shot_pattern(layout, mode, "first").num_pairs
         visible = self.sizes.windows(layout.num_shots).visible(self.sizes.text_tokens)[:, : self.sizes.used]
         text_pairs = int((visible.sum(axis=1) * [shot.stop - shot.start for shot in layout.token_slices]).sum())
         shape = TransformerShape(**{**vars(self.shape), "layers": layers})

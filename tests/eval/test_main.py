@@ -15,6 +15,7 @@ from holocine import Storyboard, write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
+from tests.conftest import command
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--detector", "pyscenedetect")
@@ -23,14 +24,8 @@ PROMPT = "[global caption] Rain. [per shot caption] Wide shot. [shot cut] Close-
 
 @pytest.fixture
 def run(capsys):
-    """Call with a command line; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
+    """The command line of eval, see `command`."""
+    return command(main, capsys)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffu
 
 from holocine import HoloCineTransformer3DModel
 from holocine.__main__ import main
+from tests.conftest import command
 
 
 def golden_transformer(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> HoloCineTransformer3DModel:
@@ -37,11 +38,5 @@ def work(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(capsys):
-    """Call with a command line; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run
+    """The command line of holocine, see `command`."""
+    return command(main, capsys)

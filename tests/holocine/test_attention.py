@@ -216,7 +216,7 @@ def test_compiled_flex_attention_agrees_with_the_dense_kernel():
     layout = ShotLayout((3, 2, 4), 6, 10)
     pattern = shot_pattern(layout, "sparse", "first")
     query, key, value = random_qkv(layout, batch=1, dtype=torch.float32)
-    extended = (kernels._with_summaries(x, pattern) for x in (key, value))
+    extended = (kernels.with_summaries(x, pattern) for x in (key, value))
     output = kernels._compiled_flex_attention()(
         *(x.transpose(1, 2) for x in (query, *extended)), block_mask=kernels.block_mask(pattern, query.device)
     ).transpose(1, 2)

@@ -65,9 +65,8 @@ def assemble(
         default_attention=attention,
         max_sequence_length=TEXT_LENGTH,
     )
-    for name in ("text_encoder", "vae", "transformer", *(["transformer_2"] if student else [])):
-        component = getattr(pipeline, name)
-        for parameter in component.parameters():
+    for component in (pipeline.text_encoder, pipeline.vae, pipeline.transformer, pipeline.transformer_2):
+        for parameter in component.parameters() if component is not None else ():
             parameter.data = parameter.data.to(torch.float16)
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)

@@ -17,7 +17,7 @@ from holocine.puppet.training.data import STILLS_PER_SHOT, shard_lengths, shard_
 from holocine.puppet.training.fused import Masks
 from holocine.puppet.training.latents import GRID
 from holocine.puppet.training.optimisers import autocast
-from holocine.puppet.training.text import TEXT_DIM
+from holocine.puppet.training.text import TEXT_DIM, load_language
 from holocine.puppet.world import Scene
 from holocine.timeline import ShotLayout
 
@@ -74,9 +74,7 @@ class LatentBank:
     @classmethod
     def open(cls, latents: Path, text: Path, device: str | torch.device = "cpu", scale: int = 1) -> LatentBank:
         """Batches of the latents and with the language that are in these folders."""
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(text / "tokenizer")
-        encoder = UMT5EncoderModel.from_pretrained(text / "text_encoder", dtype=torch.float32).to(device)
-        return cls(latents, tokenizer, encoder, np.random.default_rng(), scale)
+        return cls(latents, *load_language(text, device), np.random.default_rng(), scale)
 
     def __len__(self) -> int:
         """Shards of whole scenes."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from holocine.puppet.training.batches import Batch, LatentBank
 from holocine.puppet.training.fused import fuse
 from holocine.puppet.training.resident import ResidentBank
 from holocine.puppet.training.trainer import Trainer
-from holocine.puppet.training.transformer import NOT_MUON, SHIFT, kept_shots, predict
+from holocine.puppet.training.transformer import NOT_MUON, SHIFT, add_noise, kept_shots, predict, save_averaged, shifted
 from holocine.scheduler import HoloCineScheduler
 from holocine.transformer import HoloCineTransformer3DModel
 
@@ -42,12 +43,6 @@ def sampler_levels(steps: int) -> list[float]:
     scheduler = HoloCineScheduler(shift=SHIFT)
     scheduler.set_timesteps(steps)
     return scheduler.sigmas.tolist()
-
-
-def add_noise(clean: torch.Tensor, levels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """`clean` (B, z, T, h, w) at noise levels (B, T), and the noise."""
-    noise, level = torch.randn_like(clean), levels[:, None, :, None, None]
-    return (1 - level) * clean + level * noise, noise
 
 
 def clean_estimate(velocity: Velocity, noisy: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
@@ -94,18 +89,11 @@ def guided(told: Velocity, untold: Velocity) -> Velocity:
     return velocity
 
 
-def velocity_of(model: HoloCineTransformer3DModel, batch: Batch, settings: AttentionSettings) -> Velocity:
-    def velocity(noisy: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-        return predict(model, batch, noisy, levels, settings)
-
-    return velocity
-
-
 def asked_levels(made: torch.Tensor) -> torch.Tensor:
     """Random noise levels (B, T), one for each scene, 0 where `made` (B, T) is not."""
     low, high = _LEVELS
     level = low + (high - low) * torch.rand(len(made), 1, device=made.device)
-    return SHIFT * level / (1 + (SHIFT - 1) * level) * made
+    return shifted(level) * made
 
 
 def distil(
@@ -124,8 +112,9 @@ def distil(
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings, bank.empty_share = settings or AttentionSettings(), 0.0
-    models = [HoloCineTransformer3DModel.from_pretrained(teacher, torch_dtype=torch.float32).to(device) for _ in "tsc"]
-    master, student, critic = models
+    load = partial(HoloCineTransformer3DModel.from_pretrained, teacher, torch_dtype=torch.float32)
+    master, student, critic = models = [load().to(device) for _ in range(3)]
+    runs = [sampler_levels(count) for count in STEP_COUNTS]
     master.requires_grad_(False)
     if isinstance(bank, ResidentBank):
         for model in models:
@@ -139,34 +128,34 @@ def distil(
         made = torch.ones_like(batch.shots, dtype=torch.bool)
         if bank.rng.random() < _KEPT_SHARE:
             made = ~kept_shots(batch.shots)
-        levels = sampler_levels(int(bank.rng.choice(STEP_COUNTS)))
+        levels = runs[bank.rng.integers(len(runs))]
         return batch, made, levels, int(bank.rng.integers(len(levels) - 1))
 
     def save_model() -> None:
         rival.save()
-        averaged = HoloCineTransformer3DModel.from_config(student.config).to(device)
-        own.average.copy_to(averaged)
-        averaged.save_pretrained(folder / "model")
+        save_averaged(student, own.average, folder / "model")
 
-    seen: list[torch.Tensor] = []
+    def velocity_of(model: HoloCineTransformer3DModel, batch: Batch) -> Velocity:
+        return partial(predict, model, batch, settings=settings)
 
     def learn_from(batch: Batch, found: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
         """A step of the critic."""
-        loss = critic_loss(velocity_of(critic, batch, settings), found, made)
+        loss = critic_loss(velocity_of(critic, batch), found, made)
         rival.step(loss)
         return loss.detach()
 
+    seen: list[torch.Tensor] = []
     for step in own.steps(save_model):
         for _ in range(_CRITIC_STEPS - 1):
             batch, made, levels, last = scenes()
             with torch.no_grad():
-                found = make(velocity_of(student, batch, settings), batch.latents, made, levels, last)
+                found = make(velocity_of(student, batch), batch.latents, made, levels, last)
             learn_from(batch, found, made)
         batch, made, levels, last = scenes()
-        found = make(velocity_of(student, batch, settings), batch.latents, made, levels, last)
+        found = make(velocity_of(student, batch), batch.latents, made, levels, last)
         blind = bank.untold(batch)
-        opinion = guided(velocity_of(master, batch, settings), velocity_of(master, blind, settings))
-        push = direction(opinion, velocity_of(critic, batch, settings), found.detach(), made, asked_levels(made))
+        opinion = guided(velocity_of(master, batch), velocity_of(master, blind))
+        push = direction(opinion, velocity_of(critic, batch), found.detach(), made, asked_levels(made))
         # A loss whose gradient at the scenes is `push`, averaged over their places.
         own.step((found * push).sum() / made.sum() / found[:, :, 0].numel() * len(found))
         loss = learn_from(batch, found.detach(), made)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKLWan
-from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from holocine.checkpoints import find_device
 from holocine.puppet.judge import WEIGHTS as JUDGE
@@ -26,7 +25,7 @@ from holocine.puppet.training.judge import train_judge
 from holocine.puppet.training.latents import encode_scenes, encode_stills
 from holocine.puppet.training.preparation import start_preparing
 from holocine.puppet.training.resident import ResidentBank
-from holocine.puppet.training.text import train_text_encoder, train_tokenizer
+from holocine.puppet.training.text import load_language, train_text_encoder, train_tokenizer
 from holocine.puppet.training.transformer import train_transformer
 from holocine.puppet.training.vae import train_vae
 
@@ -88,13 +87,14 @@ def run(
         bank = LatentBank.open(folder / "latents", folder / "text", recipe.device, recipe.batch_scale)
     progress("training the transformer")
     first_stills, mixed_stills = _STILLS[kind]
+    begin = start / "transformer" if start and not fresh_transformer else None
     train_transformer(
         folder / "transformer",
         bank,
         recipe.transformer,
-        still_share=0.0 if start and not fresh_transformer else first_stills,
+        still_share=0.0 if begin else first_stills,
         mixed_stills=mixed_stills,
-        start=None if fresh_transformer else start and start / "transformer",
+        start=begin,
         device=recipe.device,
     )
     student = folder / "student"
@@ -130,9 +130,7 @@ def _wait_for_shards(frames: Path, count: int, preparing: list[BaseProcess]) -> 
 def resident_bank(folder: Path, device: str) -> ResidentBank:
     """Batches on a GPU from what is prepared in `folder`, with its finished encoder."""
     vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model", torch_dtype=torch.float32).to(device)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
-    encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder", dtype=torch.float32).to(device)
-    return ResidentBank(folder, vae, tokenizer, encoder, _GPU_TOKENS)
+    return ResidentBank(folder, vae, *load_language(folder / "text", device), _GPU_TOKENS)
 
 
 def take_over(start: Path, folder: Path) -> None:
@@ -141,9 +139,9 @@ def take_over(start: Path, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(JUDGE, folder / "judge.safetensors")
     if not (folder / "text").exists():
-        encoder = UMT5EncoderModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
+        tokenizer, encoder = load_language(start, "cpu")
         encoder.save_pretrained(folder / "text" / "text_encoder")
-        PreTrainedTokenizerFast.from_pretrained(start / "tokenizer").save_pretrained(folder / "text" / "tokenizer")
+        tokenizer.save_pretrained(folder / "text" / "tokenizer")
 
 
 def encode(folder: Path, recipe: Recipe, progress: Callable[[str], None]) -> None:

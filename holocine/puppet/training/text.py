@@ -54,6 +54,12 @@ def train_tokenizer(num_prompts: int = 4000) -> PreTrainedTokenizerFast:
     )
 
 
+def load_language(folder: Path, device: str | torch.device) -> tuple[PreTrainedTokenizerFast, UMT5EncoderModel]:
+    """The tokenizer and the text encoder of a folder that holds both, in single precision."""
+    encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    return PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"), encoder.to(device)
+
+
 def _random_scene(seed: int) -> Scene:
     """A scene of one to six shots; neighbouring seeds have the same number, so that a batch needs little padding."""
     rng = np.random.default_rng((5, seed // _BATCH))

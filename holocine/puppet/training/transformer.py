@@ -19,7 +19,7 @@ from torch import nn
 from holocine.attention import AttentionSettings
 from holocine.puppet.training.batches import Batch, LatentBank
 from holocine.puppet.training.fused import fuse, run_masked
-from holocine.puppet.training.optimisers import autocast
+from holocine.puppet.training.optimisers import Average, autocast
 from holocine.puppet.training.reader import Reader, reading_loss
 from holocine.puppet.training.resident import ResidentBank
 from holocine.puppet.training.text import TEXT_DIM
@@ -70,7 +70,18 @@ def sample_sigmas(count: int, device: torch.device | None = None) -> torch.Tenso
     usual = torch.randn(count, device=device).sigmoid()
     noisiest = 1 - _NOISIEST * torch.rand(count, device=device)
     sigmas = torch.where(torch.rand(count, device=device) < _NOISIEST_SHARE, noisiest, usual)
+    return shifted(sigmas)
+
+
+def shifted(sigmas: torch.Tensor) -> torch.Tensor:
+    """Evenly spaced noise levels moved towards 1, as the sampler's are."""
     return SHIFT * sigmas / (1 + (SHIFT - 1) * sigmas)
+
+
+def add_noise(clean: torch.Tensor, sigmas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents (B, z, T, h, w) at noise levels (B, T) or (B, 1), and the noise."""
+    noise, level = torch.randn_like(clean), sigmas[:, None, :, None, None]
+    return (1 - level) * clean + level * noise, noise
 
 
 def sigmas_by_shot(shots: torch.Tensor) -> torch.Tensor:
@@ -107,8 +118,7 @@ def losses(
     hook = model.blocks[_READ_BLOCK].register_forward_hook(lambda block, inputs, output: hidden.append(output))
     latents, shots = batch.latents, batch.shots
     sigmas = sigmas_by_shot(shots) if by_shot else sample_sigmas(len(latents), latents.device)[:, None]
-    noise, level = torch.randn_like(latents), sigmas[:, None, :, None, None]
-    noisy, is_noisy = (1 - level) * latents + level * noise, (sigmas > 0).expand_as(shots)
+    (noisy, noise), is_noisy = add_noise(latents, sigmas), (sigmas > 0).expand_as(shots)
     output = predict(model, batch, noisy, sigmas, settings)
     hook.remove()
     asked = is_noisy & batch.told[:, None]
@@ -182,9 +192,7 @@ def train_transformer(
     trainer = Trainer(both, minutes, lr, folder / "state.pt", most_steps, not_muon=NOT_MUON)
 
     def save_model() -> None:
-        averaged = HoloCineTransformer3DModel.from_config(model.config).to(device)
-        trainer.average.copy_to(averaged, prefix="transformer.")
-        averaged.save_pretrained(folder / "model")
+        save_averaged(model, trainer.average, folder / "model", prefix="transformer.")
 
     history: list[tuple[tuple[bool, bool], torch.Tensor]] = []
     for step in trainer.steps(save_model):
@@ -204,6 +212,13 @@ def train_transformer(
                 len(bank),
             )
             del history[:-400]
+
+
+def save_averaged(model: HoloCineTransformer3DModel, average: Average, folder: Path, prefix: str = "") -> None:
+    """Save a copy of the model with the averages of its parameters; prefix: its name in what is averaged."""
+    averaged = HoloCineTransformer3DModel.from_config(model.config).to(model.device)
+    average.copy_to(averaged, prefix)
+    averaged.save_pretrained(folder)
 
 
 def _mean_of(history: list[tuple[tuple[bool, bool], torch.Tensor]], kind: tuple[bool, bool]) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed.big_attention import SIZES, pairs_of
+from benchmarks.speed.big_attention import SIZES
 from benchmarks.speed.big_model import measure_all
 from holocine import kernels
 from holocine.attention import shot_pattern
@@ -41,7 +41,7 @@ def test_a_kernels_time_is_set_against_full_attention_and_the_share_of_arithmeti
     fastest = min(row.values["ms"] for row in ledger.rows if row.name.startswith("full, ") and row.values is not None)
     sparse = ledger.values("attention, 5 shots", "per-shot, torch's choice")
     layout = SIZES["tiny"].layout(5)
-    assert sparse["share"] == pairs_of(shot_pattern(layout, "sparse", "first")) / layout.num_tokens**2
+    assert sparse["share"] == shot_pattern(layout, "sparse", "first").num_pairs / layout.num_tokens**2
     assert full["share"] == 1 and sparse["ms"] / fastest >= sparse["of full"]
     assert sparse["over share"] == pytest.approx(sparse["of full"] / sparse["share"])
 

@@ -10,7 +10,6 @@ from holocine.puppet.training.batches import Batch
 from holocine.puppet.training.distil import (
     GUIDANCE,
     GUIDANCE_BELOW,
-    add_noise,
     clean_estimate,
     direction,
     distil,
@@ -18,8 +17,10 @@ from holocine.puppet.training.distil import (
     make,
     sampler_levels,
 )
+from holocine.puppet.training.transformer import add_noise
 from holocine.timeline import ShotLayout
 from holocine.transformer import HoloCineTransformer3DModel
+from tests.conftest import TEXT_DIM, build_transformer
 
 SHAPE = (64, 2, 3, 4, 4)
 EVERY = torch.ones(64, 3, dtype=torch.bool)
@@ -109,17 +110,7 @@ def test_the_teacher_is_guided_below_its_noise_level_only() -> None:
 
 def test_distillation_changes_the_student_alone_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = HoloCineTransformer3DModel(
-        num_attention_heads=1,
-        attention_head_dim=32,
-        in_channels=2,
-        out_channels=2,
-        text_dim=8,
-        freq_dim=8,
-        ffn_dim=32,
-        num_layers=1,
-        rope_max_seq_len=32,
-    )
+    model = build_transformer(in_channels=2, out_channels=2, rope_max_seq_len=32)
     model.save_pretrained(tmp_path / "teacher")
     for steps in (1, 2):
         distil(tmp_path / "student", tmp_path / "teacher", Scenes(), minutes=10, lr=1e-2, most_steps=1)
@@ -145,7 +136,7 @@ class Scenes:
         layout = ShotLayout((1, 2), 2, 2)
         shots = torch.tensor([[0, 1, 1]] * 2)
         who, none = torch.zeros(2, 3, 2, 2, dtype=torch.int8), torch.zeros(2, 1, dtype=torch.int64)
-        text, told = torch.randn(2, 16, 8), torch.ones(2, dtype=torch.bool)
+        text, told = torch.randn(2, 16, TEXT_DIM), torch.ones(2, dtype=torch.bool)
         return Batch(torch.randn(2, 2, 3, 4, 4), who, shots, none, none, text, told, layout, [None, None])
 
     def untold(self, batch: Batch) -> Batch:
