@@ -64,7 +64,7 @@ def _combine(name: str, known: Mapping[str, Metric], scorecards: list[Scorecard]
     return Combined(
         metric=name,
         version=records[0].version,
-        value=known[name].derive(parts) if parts else None,
+        value=known[name].value_of(parts),
         standard_error=statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None,
         parts=parts,
         covered=sum(record.covered for record in records),

@@ -16,6 +16,7 @@ import numpy as np
 from eval.evidence import Evidence
 
 Parts = Mapping[str, float]
+_ROUNDING = 1e-6  # sums of cosines in single precision are off by less
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,18 @@ class Metric:
     @property
     def id(self) -> str:
         return f"{self.name}/{self.version}"
+
+    def value_of(self, parts: Parts) -> float | None:
+        """The value that sums and counts give, None of none; what rounding alone put beyond `range` is put back."""
+        value = self.derive(parts) if parts else None
+        if value is None:
+            return None
+        low, high = self.range
+        if low is not None and low - _ROUNDING < value < low:
+            return float(low)
+        if high is not None and high < value < high + _ROUNDING:
+            return float(high)
+        return value
 
 
 def add_up(parts: Iterable[Parts]) -> dict[str, float]:

@@ -286,7 +286,7 @@ def measure(metric: Metric, evidence: Evidence) -> MetricRecord:
     try:
         measured = metric.measure(evidence)
         parts = {name: float(part) for name, part in measured.parts.items()}
-        value = metric.derive(parts) if parts else None
+        value = metric.value_of(parts)
         wrong = [name for name, part in (*parts.items(), ("value", value or 0.0)) if not math.isfinite(part)]
         if wrong:
             raise ValueError(f"its {wrong[0]} is not a finite number")

@@ -12,9 +12,9 @@ import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -25,6 +25,8 @@ import numpy as np
 from eval.cut_accuracy import shot_cut_accuracy
 from eval.fidelity import DISTANCE, SHARPNESS, Pictures, frechet_distance, sharpness, sum_pictures
 from eval.shots import DETECTORS, ShotDetector, load_detector, thumbnails
+from eval.tally import Tally
+from eval.theatre_retakes import ONE_GO, WAYS, compare_ways
 from holocine.files import check_writable, replacing
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.facts import FACTS, shot_facts
@@ -46,32 +48,6 @@ _TOGETHER = 4  # scenes measured in one go
 def measured_scenes(count: int = 100, num_frames: int = 65) -> list[Scene]:
     """Scenes that no model was trained on; always the same ones."""
     return [sample_scene(FIRST_SEED + i, num_frames=num_frames) for i in range(count)]
-
-
-@dataclass
-class Tally:
-    """Right answers out of all, for a number of questions."""
-
-    right: dict[str, int] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
-
-    def add(self, question: str, answers: Iterable[bool]) -> None:
-        answers = list(answers)
-        self.right[question] = self.right.get(question, 0) + sum(answers)
-        self.asked[question] = self.asked.get(question, 0) + len(answers)
-
-    def __add__(self, other: Tally) -> Tally:
-        """Both together, the questions in the order in which they came up first."""
-        total = Tally(dict(self.right), dict(self.asked))
-        for question, asked in other.asked.items():
-            total.right[question] = total.right.get(question, 0) + other.right[question]
-            total.asked[question] = total.asked.get(question, 0) + asked
-        return total
-
-    def share(self, question: str) -> float | None:
-        """Share of right answers; None when the question was never asked."""
-        asked = self.asked.get(question, 0)
-        return self.right[question] / asked if asked else None
 
 
 def measure(videos: Iterable[tuple[Scene, np.ndarray]], judge: Judge, detector: ShotDetector | None = None) -> Tally:
@@ -246,6 +222,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
         command.add_argument("--guidance-below", type=float, help="no guidance in noisier steps than this")
         command.add_argument("--eta", type=float, help="fresh noise, 0 to 1 (default: the model's)")
+    retake = commands.add_parser("retake", help="whether a shot that is made anew agrees with the shots that are kept")
+    retake.add_argument("--scenes", type=int, default=100, help="how many (default: %(default)s)")
+    retake.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
+    retake.add_argument("--model", help="pipeline folder (default: the embedded one)")
+    retake.add_argument("--ways", nargs="+", choices=[way.name for way in WAYS], help="default: all")
+    retake.add_argument("--out", type=Path, help="write the table (.md) and the counts (.json) with this stem")
+    retake.set_defaults(work=_retake)
     cuts = commands.add_parser("cuts", help="how well a shot detector finds the cuts of the world's own rendering")
     cuts.add_argument("--scenes", type=int, default=200, help="how many (default: %(default)s)")
     cuts.add_argument("--frames", type=int, default=65, help="frames of a scene, 4t + 1 (default: %(default)s)")
@@ -310,10 +293,6 @@ def _observers() -> tuple[Judge, ShotDetector, ClipEncoder]:
 
 
 def _measure(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    if options.out:
-        check_writable(options.out)
     parts = [
         _Part(column, first, min(_TOGETHER, options.scenes - first), options.model, _settings(options))
         for column in (GENERATED, THROUGH_VAE, TRUTH)
@@ -321,22 +300,52 @@ def _measure(options: argparse.Namespace) -> None:
     ]
     columns = {part.column: Tally() for part in parts}
     pictures = {part.column: Pictures() for part in parts}
+    for part, tally, seen in _in_processes(_measure_part, parts, options):
+        columns[part.column] += tally
+        pictures[part.column] += seen
+    _publish(options.out, columns, compare_pictures(pictures))
+
+
+def _retake(options: argparse.Namespace) -> None:
+    ways = {way.name: way.settings for way in WAYS if options.ways is None or way.name in options.ways}
+    parts = [_Part("", first, 1, options.model, ways) for first in range(options.scenes)]
+    columns = {name: Tally() for name in (ONE_GO, *ways)}
+    for found in _in_processes(_retake_part, parts, options):
+        for name, tally in found.items():
+            columns[name] += tally
+    _publish(options.out, columns)
+
+
+def _retake_part(part: _Part) -> dict[str, Tally]:
+    judge, detector, _ = _observers()
+    ways = [way for way in WAYS if way.name in part.settings]
+    scene = measured_scenes(part.first + 1)[-1]
+    return compare_ways(_pipeline(part.model), scene, part.first, ways, judge, detector)
+
+
+def _in_processes(work: Callable, parts: list[_Part], options: argparse.Namespace) -> Iterator:
+    """What `work` makes of every part, in their order, by as many processes as were asked for."""
+    from tqdm import tqdm
+
+    if options.out:
+        check_writable(options.out)
     context = multiprocessing.get_context("spawn")  # forked copies of a process that has used torch may hang
     with (
         ProcessPoolExecutor(options.jobs, context, _prepare, (options.jobs,)) as pool,
         tqdm(total=sum(part.count for part in parts), unit="video") as bar,
     ):
-        for part, tally, seen in pool.map(_measure_part, parts):
-            columns[part.column] += tally
-            pictures[part.column] += seen
+        for part, found in zip(parts, pool.map(work, parts), strict=True):
+            yield found
             bar.update(part.count)
-    measures = compare_pictures(pictures)
+
+
+def _publish(out: Path | None, columns: dict[str, Tally], measures: dict | None = None) -> None:
     text = table(columns, measures)
     print(text)
-    if options.out:
-        with replacing(options.out.with_suffix(".md")) as temporary:
+    if out:
+        with replacing(out.with_suffix(".md")) as temporary:
             temporary.write_text(text + "\n")
-        save_tallies(columns, options.out.with_suffix(".json"), measures)
+        save_tallies(columns, out.with_suffix(".json"), measures)
 
 
 def _prepare(jobs: int) -> None:

@@ -91,7 +91,7 @@ def _varied(card: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]
         parts = {
             part: value * rng.uniform(0.7, 1.0) if part == "sum" else value for part, value in metric["parts"].items()
         }
-        value = None if metric["value"] is None else all_metrics()[name].derive(parts)
+        value = None if metric["value"] is None else all_metrics()[name].value_of(parts)
         metrics[name] = {**metric, "parts": parts, "value": value}
     return {**card, "metrics": metrics}
 

@@ -45,6 +45,14 @@ def test_opposite_frames_count_as_zero_and_not_less() -> None:
     assert value(SUBJECT.measure(evidence(turned(0, 180)))) == 0
 
 
+def test_rounding_does_not_make_a_still_picture_more_than_steady() -> None:
+    rounded = {"sum": 24 * (1 + 7e-9), "count": 24}
+    assert SUBJECT.derive(rounded) > 1
+    assert SUBJECT.value_of(rounded) == 1
+    assert SUBJECT.value_of({"sum": -1e-9, "count": 1}) == 0
+    assert SUBJECT.value_of({"sum": 1.1, "count": 1}) == 1.1  # a fault, which is not hidden
+
+
 def test_a_cut_is_not_held_against_a_shot() -> None:
     measured = SUBJECT.measure(evidence(turned(0, 0, 0, 90, 90), cuts=(3,)))
     assert value(measured) == pytest.approx(1)
