@@ -2,7 +2,7 @@
 
 A shot's `image` is its first latent frame, its `last_image` the last, its `clip` all of it. A reference is a hidden
 shot of one latent frame after the last, whose caption says who it shows: all shots see it through its summary, and it
-is not in the video.
+is not in the video. Pictures, but no clips, may also be in the storyboard itself, as data URLs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holocine.keeping import Kept
-from holocine.pictures import PictureError, decode_picture, read_clip
+from holocine.pictures import (
+    PictureError,
+    decode_picture,
+    enclosed,
+    enclosed_bytes,
+    read_clip,
+)
 from holocine.storyboard import Shot, Storyboard
+from holocine.storyboard_input import is_enclosed
 from holocine.timeline import FRAMES_PER_LATENT
 
 if TYPE_CHECKING:
@@ -59,16 +66,18 @@ def open_pictures(
     for number, shot in enumerate(storyboard.shots, start=1):
         if shots is not None and number not in shots:
             continue
-        for path, part in ((shot.image, "first"), (shot.last_image, "last")):
-            if path is not None:
-                opened.kept.append(Kept(number, part, frames=_open(path, size, stored, opened)[None]))
+        for picture, part in ((shot.image, "first"), (shot.last_image, "last")):
+            if picture is not None:
+                name = f"the {part} picture of shot {number}"
+                opened.kept.append(Kept(number, part, frames=_open(picture, name, size, stored, opened)[None]))
         if shot.clip is not None:
             frames, notes = read_clip(shot.clip, shot.num_frames, storyboard.fps, size)
             opened.kept.append(Kept(number, frames=frames, fps=storyboard.fps))
             opened.notes += notes
             opened.stored[shot.clip] = {"sha256": hashlib.sha256(Path(shot.clip).read_bytes()).hexdigest()}
-    for character, path in (storyboard.references or {}).items():
-        opened.references.append((character, _open(path, size, stored, opened)))
+    for character, picture in (storyboard.references or {}).items():
+        name = f"the picture of [{character}]"
+        opened.references.append((character, _open(picture, name, size, stored, opened)))
     return opened
 
 
@@ -107,18 +116,55 @@ def scene_of(board: Storyboard, characters: Sequence[str]) -> tuple[Storyboard, 
     return scene.with_stated_shots() if characters else scene, len(characters)
 
 
-def _open(path: str, size: tuple[int, int], stored: Mapping[str, Mapping[str, str]], opened: Opened) -> np.ndarray:
-    remembered, notes = stored.get(path), []
+def with_copies(storyboard: Storyboard, stored: Mapping[str, Mapping[str, str]] | None) -> Storyboard:
+    """The storyboard with the copies that its MP4 remembers in place of the files that it names.
+
+    For those who may not open files that a storyboard names; what there is no copy of, such as a clip, stays a path.
+    """
+
+    def copy_of(picture: str | None) -> str | None:
+        text = ((stored or {}).get(picture) or {}).get("copy")
+        if text is None:
+            return picture
+        return enclosed(base64.b64decode(text), "image/png" if text.startswith(_PNG) else "image/jpeg")
+
+    shots = [
+        shot.model_copy(update={"image": copy_of(shot.image), "last_image": copy_of(shot.last_image)})
+        for shot in storyboard.shots
+    ]
+    references = {name: copy_of(picture) for name, picture in (storyboard.references or {}).items()}
+    return storyboard.model_copy(update={"shots": shots, "references": references or None})
+
+
+def files_named(storyboard: Storyboard) -> list[str]:
+    """The files that a storyboard names, once each; pictures that are in it are none."""
+    named = [x for shot in storyboard.shots for x in (shot.image, shot.last_image, shot.clip)]
+    named += (storyboard.references or {}).values()
+    return [path for path in dict.fromkeys(named) if path is not None and not is_enclosed(path)]
+
+
+_PNG = base64.b64encode(b"\x89PNG\r\n").decode()
+
+
+def _open(
+    picture: str, name: str, size: tuple[int, int], stored: Mapping[str, Mapping[str, str]], opened: Opened
+) -> np.ndarray:
+    """A picture that a storyboard has in it, or names; `name` is what the first kind is called."""
+    if is_enclosed(picture):
+        found, done = decode_picture(enclosed_bytes(picture, name), name, size)
+        opened.notes += [note for note in done if note not in opened.notes]
+        return found
+    path, remembered, notes = picture, stored.get(picture), []
     data = Path(path).read_bytes() if Path(path).is_file() else None
     if remembered is not None and (data is None or hashlib.sha256(data).hexdigest() != remembered["sha256"]):
         data = base64.b64decode(remembered["copy"])
         notes.append(f"{path} is not the picture that the video was made with: its copy in the video was taken")
     if data is None:
         raise PictureError(f"{path} does not exist: the storyboard begins a shot, or knows a character, from it")
-    picture, done = decode_picture(data, path, size)
+    found, done = decode_picture(data, path, size)
     opened.notes += [note for note in (*notes, *done) if note not in opened.notes]
-    opened.stored[path] = remembered or {"sha256": hashlib.sha256(data).hexdigest(), "copy": _copy(picture)}
-    return picture
+    opened.stored[path] = remembered or {"sha256": hashlib.sha256(data).hexdigest(), "copy": _copy(found)}
+    return found
 
 
 def _copy(picture: np.ndarray) -> str:

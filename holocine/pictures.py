@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -30,6 +32,22 @@ def read_picture(path: str | os.PathLike, size: tuple[int, int]) -> tuple[np.nda
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror}") from None
     return decode_picture(data, str(path), size)
+
+
+def enclosed(data: bytes, mime: str) -> str:
+    """The bytes of a picture file as a data URL, for a storyboard that is to have its pictures in it."""
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def enclosed_bytes(picture: str, name: str) -> bytes:
+    """The picture file that a data URL holds; raises `PictureError`, which calls it `name`, for one that holds none."""
+    head, comma, text = picture.partition(",")
+    try:
+        if not comma or not re.fullmatch(r"data:image/[\w.+-]+;base64", head, re.IGNORECASE):
+            raise ValueError
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise PictureError(f"{name} is no picture: a data URL begins with data:image/png;base64, or the like") from None
 
 
 def decode_picture(data: bytes, name: str, size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:

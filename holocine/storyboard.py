@@ -43,6 +43,7 @@ from holocine.storyboard_input import (
     StoryboardError,
     canonical,
     described,
+    is_enclosed,
     with_defaults,
 )
 from holocine.timeline import ShotLayout, check_cuts, snap
@@ -94,8 +95,8 @@ class Shot(_Frozen):
         None, description="Length of the shot in seconds, where no whole number of frames says it."
     )
 
-    image: Path_ | None = Field(None, description="Picture file that the shot begins from.")
-    last_image: Path_ | None = Field(None, description="Picture file that the shot ends with.")
+    image: Path_ | None = Field(None, description="Picture that the shot begins from: a file, or a data URL.")
+    last_image: Path_ | None = Field(None, description="Picture that the shot ends with, likewise.")
     clip: Path_ | None = Field(None, description="Video file that the shot is, in place of being made.")
 
     @field_validator("caption")
@@ -157,7 +158,9 @@ class Storyboard(_Frozen):
     )
 
     references: References | None = Field(
-        None, description="Picture file of each character: {character1: hero.png}. All shots see them; none shows them."
+        None,
+        description="Picture of each character, a file or a data URL: {character1: hero.png}. All shots see them; none "
+        "shows them.",
     )
 
     _asked: tuple[Shot, ...] | None = PrivateAttr(None)  # of a storyboard that `as_run` made
@@ -401,7 +404,7 @@ def _from_folder(data: Any, folder: Path) -> Any:
     """The data of a storyboard file with the paths in it, which are seen from its folder, as seen from here."""
 
     def seen(path: Any) -> Any:
-        return str(folder / path) if isinstance(path, str) and path else path
+        return str(folder / path) if isinstance(path, str) and path and not is_enclosed(path) else path
 
     def shot_seen(shot: Any) -> Any:
         if not isinstance(shot, Mapping):

@@ -24,6 +24,13 @@ class StoryboardError(ValueError):
 
 
 PICTURE_KEYS = ("image", "last_image", "clip")  # paths, of a shot
+
+
+def is_enclosed(picture: str) -> bool:
+    """Whether a storyboard has a picture in it, as a data URL (RFC 2397), and does not name a file."""
+    return picture[:5].lower() == "data:"
+
+
 _TIMELINE_KEYS = ("num_frames", "shot_cut_frames", "cuts")
 
 

@@ -60,7 +60,7 @@ def reel(value: dict[str, Any]) -> gr.HTML:
 
 
 # Scripts in files of their own
-_PARTS = {"editor": ("editor_buttons", "editor_guide", "editor_dialogs", "editor_link")}
+_PARTS = {"editor": ("editor_buttons", "editor_guide", "editor_dialogs", "editor_link", "editor_pictures")}
 
 
 def _component(name: str, value: dict[str, Any], **options: Any) -> gr.HTML:

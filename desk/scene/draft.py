@@ -6,6 +6,7 @@ The editor in the browser holds a draft as plain JSON. Here it becomes a storybo
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,15 +17,24 @@ from desk.studio.wording import sentence
 from holocine.plan import Plan, make_plan
 from holocine.prompt import PromptTooLong, ascii_tags, character_descriptions
 from holocine.storyboard import Storyboard, StoryboardError
+from holocine.storyboard_input import is_enclosed
 
 Draft = dict[str, Any]
 _FIELDS = ("title", "global_caption", "fps", "seed", "negative_prompt")
 
 
 def from_storyboard(storyboard: Storyboard) -> Draft:
-    """The draft of a storyboard: its fields as plain JSON."""
-    shots = [{"caption": shot.caption, "num_frames": shot.num_frames} for shot in storyboard.shots]
-    return {**{name: getattr(storyboard, name) for name in _FIELDS}, "shots": shots}
+    """The draft of a storyboard: its fields as plain JSON. Pictures that it names by files are not in it."""
+    shots = [
+        {"caption": shot.caption, "num_frames": shot.num_frames} | _enclosed({"image": shot.image})
+        for shot in storyboard.shots
+    ]
+    references = _enclosed(storyboard.references or {})
+    return {name: getattr(storyboard, name) for name in _FIELDS} | {"references": references, "shots": shots}
+
+
+def _enclosed(pictures: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: picture for name, picture in pictures.items() if picture is not None and is_enclosed(picture)}
 
 
 def to_storyboard(draft: Draft, limits: Limits) -> Storyboard:
@@ -45,8 +55,9 @@ def to_storyboard(draft: Draft, limits: Limits) -> Storyboard:
     if not str(draft.get("global_caption") or "").strip():
         raise StoryboardError("the scene has no description; say where it is set and who is in it")
     fields = {name: draft.get(name) for name in _FIELDS if draft.get(name) not in (None, "")}
-    plain = [{"caption": shot.get("caption"), "num_frames": shot.get("num_frames")} for shot in shots]
-    storyboard = Storyboard.model_validate({**fields, "shots": plain})
+    plain = [{name: shot.get(name) for name in ("caption", "num_frames", "image")} for shot in shots]
+    storyboard = Storyboard.model_validate({**fields, "shots": plain, "references": draft.get("references") or None})
+    limits.check_pictures(storyboard)
     limits.check_storyboard(storyboard)
     storyboard.as_run()
     return storyboard
@@ -76,7 +87,7 @@ def parse(text: str, limits: Limits) -> Storyboard:
 
     Raises StoryboardError or LimitError in one sentence.
     """
-    _check_length(text, limits)
+    limits.check_text(text)
     start = ascii_tags(text).lstrip().lower()
     if start.startswith("[global caption]"):
         storyboard = Storyboard.from_prompt(text, num_frames=min(limits.frames, 241))
@@ -95,14 +106,9 @@ def parse_more(text: str, film: Storyboard, limits: Limits) -> Storyboard:
     """
     from holocine import continuing
 
-    _check_length(text, limits)
+    limits.check_text(text)
     readable = text.encode("utf-8", "replace").decode()  # a browser may send halves of characters
     return continuing.parse_more(readable, film)
-
-
-def _check_length(text: str, limits: Limits) -> None:
-    if len(text) > limits.text_characters:
-        raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
 
 
 @dataclass(frozen=True)

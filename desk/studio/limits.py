@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from holocine.from_pictures import files_named
 from holocine.storyboard import Storyboard
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class Limits:
     guidance: float = 20.0
     caption_characters: int = 2_000
     text_characters: int = 100_000  # of a storyboard that is pasted or opened
+    picture_characters: int = 700_000  # of a picture that a shot begins from, as a data URL: half a megabyte
     upload_bytes: int = 200 * 2**20
     upload_seconds: float = 120.0
     upload_pixels: int = 1920 * 1088
@@ -67,6 +70,34 @@ class Limits:
                 raise LimitError(
                     f"{name} has {len(text):,} characters, but at most {self.caption_characters:,} are read; shorten it"
                 )
+
+    def check_pictures(self, storyboard: Storyboard) -> None:
+        """Raise LimitError for a storyboard that names files, which a desk never opens, or whose pictures are large."""
+        if named := files_named(storyboard):
+            raise LimitError(
+                f"the storyboard names the file {named[0][:80]!r}, which is not here: give a picture as a data URL, "
+                "data:image/jpeg;base64,…, or drop it on its shot"
+            )
+        pictures = [picture for shot in storyboard.shots for picture in (shot.image, shot.last_image)]
+        pictures += (storyboard.references or {}).values()
+        most = max((len(picture) for picture in pictures if picture), default=0)
+        if most > self.picture_characters:
+            raise LimitError(
+                f"a picture has {most:,} characters as a data URL, but at most {self.picture_characters:,} are taken: "
+                "make it smaller"
+            )
+
+    def check_text(self, text: str) -> None:
+        """Raise LimitError for the text of a storyboard that is too long; pictures inside of it are not counted, but
+        have a limit of their own.
+        """
+        if len(text) > (whole := 2 * self.shots * self.picture_characters):
+            raise LimitError(
+                f"the text has {len(text):,} characters, but at most {whole:,} are read, pictures included"
+            )
+        length = len(re.sub(r"data:image/[\w.+-]+;base64,[\w+/=]+", "", text))
+        if length > self.text_characters:
+            raise LimitError(f"the text has {length:,} characters, but at most {self.text_characters:,} are read")
 
     def check_settings(self, steps: int, guidance: float, height: int, width: int) -> None:
         """Raise LimitError for more steps, guidance or pixels than this desk gives a visitor."""

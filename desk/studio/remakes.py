@@ -18,6 +18,7 @@ from desk.studio.outputs import Record
 from desk.studio.settings import MOST_SEED, Settings
 from desk.studio.studio import Made, Studio, describe, keep_latents, planned
 from holocine.decoding import VideoError
+from holocine.from_pictures import files_named, with_copies
 from holocine.keeping import KeepError, check_shot
 from holocine.making import Making, Take
 from holocine.storyboard import Storyboard
@@ -62,9 +63,11 @@ def open_video(path: Path, limits: Limits) -> Source:
     except VideoError as error:
         raise VideoError(str(error).replace(str(path), "the video")) from None
     limits.of_film.check_storyboard(source.storyboard)
-    if source.storyboard.has_pictures:  # named by paths of the machine where it was made
-        raise VideoError("the video was made with pictures or references, which this desk does not open")
-    return source
+    board = with_copies(source.storyboard, source.pictures)
+    if named := files_named(board):
+        name = Path(named[0]).name[:80]
+        raise VideoError(f"the video was made with {name}, of which it has no copy in it: go on where that file is")
+    return source if board == source.storyboard else replace(source, storyboard=board)
 
 
 def settings_of(source: Source, seed: int | None = None) -> Settings:
@@ -93,12 +96,24 @@ def settings_of(source: Source, seed: int | None = None) -> Settings:
     )
 
 
-def retake(source: Source, shots: Sequence[int], captions: Mapping[int, str] | None = None) -> Remake:
-    """New takes of shots (from 1), with other captions if so wished; raises `KeepError` or StoryboardError."""
+def retake(
+    source: Source,
+    shots: Sequence[int],
+    captions: Mapping[int, str] | None = None,
+    images: Mapping[int, str | None] | None = None,
+) -> Remake:
+    """New takes of shots (from 1), with other captions, or pictures to begin from (data URLs), if so wished.
+
+    Raises `KeepError` or StoryboardError.
+    """
     from holocine.retaking import shots_to_retake, with_captions
 
     chosen = shots_to_retake(source.storyboard, shots)
     film = with_captions(source.storyboard, captions or {})
+    if images:
+        numbered = enumerate(film.shots, start=1)
+        begun = [shot.model_copy(update={"image": images.get(n, shot.image)}) for n, shot in numbered]
+        film = film.model_copy(update={"shots": begun})
     kept = {shot: shot for shot in range(1, film.num_shots + 1) if shot not in chosen}
     return Remake(source, film, kept, {shot: shot for shot in chosen}, film, kept)
 

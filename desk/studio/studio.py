@@ -95,6 +95,7 @@ def _denoise(
 ) -> None:
     try:
         pipeline = holder.take(settings["model"])
+        from holocine.from_pictures import open_pictures, run_with_pictures
         from holocine.pipeline import Cancelled
 
         board = Storyboard.from_json(storyboard)
@@ -107,15 +108,20 @@ def _denoise(
             return {"cancel": stop_file.exists()}
 
         try:
-            output = pipeline(
+            given = [_given(shot, pipeline.vae) for shot in kept]
+            whole = {shot.shot for shot in given if shot.part == "whole"}
+            made = [number for number in range(1, board.num_shots + 1) if number not in whole]
+            output = run_with_pictures(
+                pipeline,
                 board,
+                open_pictures(board.as_run(), (settings["height"], settings["width"]), shots=made),
+                given or None,
                 height=settings["height"],
                 width=settings["width"],
                 num_inference_steps=settings["steps"],
                 guidance_scale=settings["guidance"],
                 attention=settings["attention"],
                 seed=settings["seed"],
-                keep=[_given(shot, pipeline.vae) for shot in kept] or None,
                 callback_on_step_end=step_end,
             )
         except Cancelled:
@@ -175,7 +181,10 @@ class Studio:
         return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings, score), limits.job_seconds)
 
     def check(self, storyboard: Storyboard, settings: Settings) -> None:
-        """Make room for a video; raises LimitError for one that takes a GPU for longer than it may be borrowed."""
+        """Make room for a video; raises LimitError for one that names files, or takes a GPU for longer than it may be
+        borrowed.
+        """
+        Limits.of(find(settings.model)).check_pictures(storyboard)
         if (seconds := most_seconds()) is not None:
             check_time(storyboard, settings, find(settings.model).facts, seconds)
         self.outputs.clean()

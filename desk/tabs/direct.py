@@ -19,6 +19,7 @@ from desk.studio.wording import sentence
 from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
 from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal
+from holocine.from_pictures import files_named
 from holocine.storyboard import StoryboardError
 
 ATTENTION_WORDS = {
@@ -154,7 +155,8 @@ def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
         run = storyboard.as_run()  # what the editor's timeline, which has a mark every four frames, can show
     except (StoryboardError, LimitError) as error:
         return {"error": sentence(str(error))}
-    return {"draft": draft.from_storyboard(run), "notices": [sentence(text) for text in run.moved]}
+    left = [f"{path[:80]} is not here: drop the picture on its shot or its character" for path in files_named(run)]
+    return {"draft": draft.from_storyboard(run), "notices": [sentence(text) for text in (*run.moved, *left)]}
 
 
 def write_texts(asked: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from desk.studio.settings import Settings
 from desk.studio.studio import Studio
 from desk.tabs.own_scenes import follow, linked
 from desk.tabs.visits import known, refusal
-from holocine.storyboard import Storyboard
+from holocine.storyboard import Shot, Storyboard
 
 NOTHING = (gr.skip(),) * 4
 
@@ -40,19 +40,24 @@ def retake(studio: Studio):
 
 
 def retake_changed(studio: Studio):
-    """A listener of the editor: the shots whose captions were changed since the video was made."""
+    """A listener of the editor: the shots whose captions or pictures were changed since the video was made."""
 
     def begin(written: Any, visitor: str) -> Job:
         link = draft.link_of(written)
         source = _open(studio, visitor, link.video)
         board = draft.to_storyboard(written, _film_limits(source))
-        before = source.storyboard.captions
-        captions = {
-            origin: board.captions[shot - 1]
+        before, now = source.storyboard.shots, board.shots
+        changed = {
+            origin: now[shot - 1]
             for shot, origin in link.shots.items()
-            if origin <= len(before) and board.captions[shot - 1] != before[origin - 1]
+            if origin <= len(before) and not _same(now[shot - 1], before[origin - 1])
         }
-        remake = remakes.retake(source, list(captions), captions)
+        remake = remakes.retake(
+            source,
+            list(changed),
+            {origin: shot.caption for origin, shot in changed.items()},
+            {origin: shot.image for origin, shot in changed.items()},
+        )
         return remakes.submit(studio, visitor, remake, [remakes.settings_of(source)])
 
     async def listener(written: Any, visitor: str) -> AsyncIterator[tuple]:
@@ -60,6 +65,10 @@ def retake_changed(studio: Studio):
             yield update
 
     return listener
+
+
+def _same(shot: Shot, before: Shot) -> bool:
+    return (shot.caption, shot.image) == (before.caption, before.image)
 
 
 def continue_video(studio: Studio):

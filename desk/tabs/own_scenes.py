@@ -31,9 +31,13 @@ def linked(identifier: str | None, content: dict[str, Any] | None) -> Any:
     """An update of the editor: the video that its shots may be kept of, or None."""
     if content is None or content["kind"] != "made":
         return gr.update(made=None)
-    shots = [{"caption": shot["caption"], "num_frames": shot["last"] + 1 - shot["first"]} for shot in content["shots"]]
-    about = content["storyboard"]["global_caption"]
-    return gr.update(made={"id": identifier, "fps": content["fps"], "global_caption": about, "shots": shots})
+    board = content["storyboard"]
+    shots = [
+        {"caption": shot["caption"], "num_frames": shot["last"] + 1 - shot["first"], "image": asked.get("image")}
+        for shot, asked in zip(content["shots"], board["shots"], strict=True)
+    ]
+    scene = {"global_caption": board["global_caption"], "references": board.get("references")}
+    return gr.update(made={"id": identifier, "fps": content["fps"], **scene, "shots": shots})
 
 
 async def follow(studio: Studio, job: Job, visitor: str) -> AsyncIterator[tuple]:

@@ -94,8 +94,7 @@ def read_request(text: str, cuts: str, upload: Path, limits: Limits, align: str 
     text = str(text or "").strip()
     if not text:
         return None if align == "auto" else request_of(upload, policy=align)
-    if len(text) > limits.text_characters:
-        raise LimitError(f"the text has {len(text):,} characters, but at most {limits.text_characters:,} are read")
+    limits.check_text(text)
     if not ascii_tags(text).lower().startswith("[global caption]"):
         board = Storyboard.from_json(text) if text.startswith("{") else Storyboard.from_yaml(text)
         return Request.of(board, policy=align)

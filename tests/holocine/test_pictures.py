@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from holocine import KeepError, Storyboard, StoryboardError, read_storyboard, read_video, write_video
-from holocine.from_pictures import Opened, open_pictures, run_with_pictures, scene_of
-from holocine.pictures import PictureError, read_clip, read_picture
+from holocine.from_pictures import Opened, files_named, open_pictures, run_with_pictures, scene_of, with_copies
+from holocine.pictures import PictureError, enclosed, read_clip, read_picture
 from holocine.video import read_embedded
 
 SIZE = (32, 48)  # height, width
@@ -296,6 +296,56 @@ def test_a_clip_that_is_gone_is_said(scene):
     board = Storyboard.load(scene / "board.yaml").as_run()
     (scene / "clip.mp4").unlink()
     with pytest.raises(PictureError, match="clip.mp4 does not exist"):
+        open_pictures(board, SIZE)
+
+
+def with_pictures_inside(board):
+    """The storyboard of the folder with its pictures in it, and without its clip."""
+
+    def inside(path):
+        return path and enclosed(open(path, "rb").read(), "image/png")
+
+    shots = [
+        shot.model_copy(update={"image": inside(shot.image), "last_image": inside(shot.last_image), "clip": None})
+        for shot in board.shots
+    ]
+    references = {name: inside(path) for name, path in board.references.items()}
+    return board.model_copy(update={"shots": shots, "references": references})
+
+
+def test_a_storyboard_may_have_its_pictures_in_it(scene, work):
+    named = Storyboard.load(scene / "board.yaml")
+    board = with_pictures_inside(named)
+    assert files_named(board) == [] and len(files_named(named)) == 4
+    (work / "elsewhere.yaml").write_text(board.to_yaml())
+    assert Storyboard.load(work / "elsewhere.yaml") == board, "and no folder is put before a data URL"
+    inside = open_pictures(board.as_run(), SIZE)
+    files = open_pictures(named.as_run(), SIZE)
+    assert inside.stored == {}
+    for one, other in zip(inside.kept, [kept for kept in files.kept if kept.part != "whole"], strict=True):
+        assert (one.shot, one.part) == (other.shot, other.part) and np.array_equal(one.frames, other.frames)
+    assert np.array_equal(inside.references[0][1], files.references[0][1])
+
+
+def test_what_a_video_remembers_takes_the_place_of_files(scene):
+    named = Storyboard.load(scene / "board.yaml")
+    files = open_pictures(named.as_run(), SIZE)
+    board = with_copies(named, files.stored)
+    assert files_named(board) == [str(scene / "clip.mp4")], "a clip is not remembered"
+    for name in ("still", "end", "hero"):
+        (scene / f"{name}.png").unlink()
+    copies = open_pictures(board.as_run(), SIZE)
+    for one, other in zip(copies.kept, files.kept, strict=True):
+        assert np.array_equal(one.frames, other.frames)
+    assert with_copies(named, None) == named
+
+
+@pytest.mark.parametrize(
+    "picture", ["data:image/png;base64,%%%", "data:text/html,<b>", "data:,", "data:image/png;base64"]
+)
+def test_a_data_url_that_holds_no_picture_is_one_sentence(picture):
+    board = Storyboard(global_caption="A room.", shots=[{"caption": "a", "num_frames": 5, "image": picture}])
+    with pytest.raises(PictureError, match="the first picture of shot 1 is no picture: a data URL begins with"):
         open_pictures(board, SIZE)
 
 

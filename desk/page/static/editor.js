@@ -1,5 +1,5 @@
 // The storyboard editor. Its value is a draft {title, global_caption, fps, seed, negative_prompt, shots: [{caption,
-// num_frames, origin, locked}], made}; the server only hears of it and reviews it, so that typing and dragging never wait.
+// num_frames, origin, locked, image}], references, made}; the server only hears of it and reviews it, so that typing and dragging never wait.
 // Inside, a shot's length is in latent frames: a scene of n of them has 4n - 3 frames, and every cut falls on 4t + 1.
 
 const root = element.querySelector('.editor');
@@ -24,8 +24,9 @@ function read(draft) {
     fps: (draft && draft.fps) || 12, seed: draft ? draft.seed : null, negative_prompt: draft ? draft.negative_prompt : null,
     shots: shots.map((shot) => ({
       key: nextKey++, caption: shot.caption || '', length: Math.max(1, Math.ceil((shot.num_frames || FRAMES * NEW_SHOT) / FRAMES)),
-      origin: shot.origin || null, locked: Boolean(shot.locked),
+      origin: shot.origin || null, locked: Boolean(shot.locked), image: shot.image || null,
     })),
+    references: { ...((draft && draft.references) || {}) },
   };
 }
 
@@ -39,10 +40,19 @@ function draft() {
   return {
     title: scene.title, global_caption: scene.global_caption, fps: scene.fps, seed: scene.seed,
     negative_prompt: scene.negative_prompt, ...(made ? { made: made.id } : {}),
-    shots: scene.shots.map(({ caption, origin, locked }, index) => ({
-      caption, num_frames: framesOf(index), ...(made && origin ? { origin } : {}), ...(made && origin && locked ? { locked } : {}),
+    ...shownReferences(),
+    shots: scene.shots.map(({ caption, origin, locked, image }, index) => ({
+      caption, num_frames: framesOf(index), ...(image ? { image } : {}),
+      ...(made && origin ? { origin } : {}), ...(made && origin && locked ? { locked } : {}),
     })),
   };
+}
+
+// Those of characters that some caption names; the others wait in the editor, in case their words come back.
+function shownReferences() {
+  const words = [scene.global_caption, ...scene.shots.map((shot) => shot.caption)].join(' ').toLowerCase();
+  const named = Object.entries(scene.references).filter(([name]) => words.includes(`[${name}]`));
+  return named.length ? { references: Object.fromEntries(named) } : {};
 }
 
 let pause = null;
@@ -74,11 +84,13 @@ function replace(value, said = []) {
   commit();
 }
 
+const withoutPictures = ({ references, shots, ...others }) => ({ ...others, shots: shots.map(({ image, ...shot }) => shot) });
+
 let asked = 0;
 async function askForReview() {
   const mine = ++asked;
   try {
-    const answer = await server.review_draft({ draft: draft(), model: props.model });
+    const answer = await server.review_draft({ draft: withoutPictures(draft()), model: props.model });
     if (mine === asked) { review = answer; showReview(); }
   } catch (error) {
     if (mine === asked) {
@@ -102,8 +114,8 @@ const addShot = () => change(() => {
 }, '.shot:last-child textarea');
 const removeShot = (index) => change(() => scene.shots.splice(index, 1), `.shot:nth-child(${Math.max(1, index)}) textarea`);
 const copyShot = (index) => change(() => {
-  const { caption, length } = scene.shots[index];
-  scene.shots.splice(index + 1, 0, { key: nextKey++, caption, length });
+  const { caption, length, image } = scene.shots[index];
+  scene.shots.splice(index + 1, 0, { key: nextKey++, caption, length, image });
 }, `.shot:nth-child(${index + 2}) textarea`);
 const moveShot = (index, by) => change(() => {
   const [shot] = scene.shots.splice(index, 1);
@@ -177,22 +189,23 @@ function shotRow(shot, index) {
     class: 'caption', 'aria-label': `Caption of shot ${n}`, value: shot.caption,
     placeholder: theatre ? 'Wide shot of [character1] walking to the left. The camera is static.' : 'What does this shot show? How does the camera move?',
   }, (text) => { shot.caption = text; showLinks(); }); // at once: what moves when a button is pressed makes the press miss it
-  return node('li', { class: 'shot', 'data-key': shot.key },
+  return takesPictures(node('li', { class: 'shot', 'data-key': shot.key },
     node('div', { class: 'number', 'aria-hidden': 'true', text: n }),
-    node('div', { class: 'body' }, caption,
+    node('div', { class: 'body' }, caption, shotPicture(shot, n),
       node('div', { class: 'controls' },
         node('div', { class: 'length', role: 'group', 'aria-label': `Length of shot ${n}` },
           iconButton('Shorter', 'minus', () => lengthen(index, -1), { class: 'icon-button shorter' }),
           node('output', { class: 'frames' }),
           iconButton('Longer', 'plus', () => lengthen(index, 1), { class: 'icon-button longer' })),
         theatre ? button('Guide', 'guide', () => { openGuide = openGuide === shot.key ? null : shot.key; showGuides(); }, { class: 'quiet guide-toggle', 'aria-expanded': 'false' }) : null,
+        shot.image ? null : button('Picture', 'picture', () => choosePicture(setImage(shot)), { class: 'quiet add-picture', title: `Begin shot ${n} from a picture` }),
         node('span', { class: 'spring' }),
         iconButton(`Lock shot ${n}`, 'unlocked', () => toggleLock(index), { class: 'icon-button lock', hidden: true, 'aria-pressed': 'false' }),
         iconButton(`Move shot ${n} up`, 'up', () => moveShot(index, -1), { class: 'icon-button move-up', disabled: index === 0 }),
         iconButton(`Move shot ${n} down`, 'down', () => moveShot(index, 1), { class: 'icon-button move-down', disabled: index === last }),
         iconButton(`Duplicate shot ${n}`, 'copy', () => copyShot(index), { class: 'icon-button duplicate', disabled: scene.shots.length >= mostShots }),
         iconButton(`Delete shot ${n}`, 'bin', () => removeShot(index), { class: 'icon-button delete', disabled: scene.shots.length === 1 })),
-      node('div', { class: 'guide' }), node('div', { class: 'offer' })));
+      node('div', { class: 'guide' }), node('div', { class: 'offer' }))), setImage(shot));
 }
 
 // The timeline: segments to scale, a slider on every cut
@@ -286,9 +299,7 @@ function showReview() {
     row.classList.toggle('doubtful', mine.length > 0);
   });
   const characters = Object.entries((review && review.characters) || {});
-  cast.replaceChildren(...characters.map(([tag, description]) => node('button', {
-    type: 'button', class: 'chip', title: `Insert ${tag}`, onpointerdown: (event) => event.preventDefault(), onclick: () => insert(tag),
-  }, node('b', { text: tag.slice(1, -1).replace('character', '') }), node('span', { text: description }))));
+  cast.replaceChildren(...characters.map(([tag, description]) => castMember(tag, description)));
   root.classList.toggle('invalid', Boolean(review) && !review.valid);
   showGuides();
 }

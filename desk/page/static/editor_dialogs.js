@@ -13,7 +13,7 @@ function openDialog() {
   const said = node('p', { class: 'error', role: 'alert' });
   const file = node('input', { type: 'file', accept: '.yaml,.yml,.json,.txt', hidden: true, onchange: async () => {
     if (!file.files[0]) return;
-    if (file.files[0].size > 400000) { said.textContent = 'This file is too large for a storyboard.'; return; }
+    if (file.files[0].size > 8000000) { said.textContent = 'This file is too large for a storyboard.'; return; }
     text.value = await file.files[0].text();
     file.value = '';
   } });

@@ -24,9 +24,11 @@ function offer() {
   const count = made.shots.length, shots = scene.shots;
   const kept = shots.length >= count && made.shots.every((shot, at) => shots[at].origin === at + 1 && shot.num_frames === framesOf(at)) && made.fps === scene.fps;
   if (!kept) return {};
-  const changed = made.shots.flatMap((shot, at) => (shot.caption === shots[at].caption || !shots[at].caption.trim() ? [] : [at]));
+  const same = (shot, at) => shot.caption === shots[at].caption && (shot.image || null) === (shots[at].image || null);
+  const changed = made.shots.flatMap((shot, at) => (same(shot, at) || !shots[at].caption.trim() ? [] : [at]));
   if (shots.length > count) return changed.length ? {} : { more: shots.length - count };
-  const sameScene = withoutCount(made.global_caption) === withoutCount(scene.global_caption);
+  const sameScene = withoutCount(made.global_caption) === withoutCount(scene.global_caption)
+    && JSON.stringify(made.references || {}) === JSON.stringify(scene.references);
   return sameScene && changed.length && changed.length < count ? { retake: changed } : {};
 }
 

@@ -6,12 +6,44 @@ from desk.scene import draft
 from desk.scene.vocabulary import surprise
 from desk.studio.limits import LimitError
 from holocine import StoryboardError
+from holocine.pictures import enclosed
 
 PROMPT = "[global caption] A studio. [per shot caption] Wide shot. [shot cut] Close-up. [shot cut] Night."
 
 
 def test_a_storyboard_survives_being_a_draft(storyboard, limits):
     assert draft.to_storyboard(draft.from_storyboard(storyboard), limits) == storyboard
+
+
+PICTURE = enclosed(b"any bytes", "image/png")
+
+
+def test_pictures_survive_being_a_draft_and_files_do_not(storyboard, limits):
+    first, *others = storyboard.shots
+    first = first.model_copy(update={"image": PICTURE})
+    board = storyboard.model_copy(update={"shots": [first, *others], "references": {"character1": PICTURE}})
+    assert draft.to_storyboard(draft.from_storyboard(board), limits) == board
+    named = board.model_copy(update={"references": {"character1": "hero.png"}})
+    assert draft.to_storyboard(draft.from_storyboard(named), limits).references is None
+    assert draft.parse(board.to_yaml(), limits) == board
+
+
+def test_files_that_are_named_and_pictures_that_are_too_large_are_refused(storyboard, limits):
+    written = draft.from_storyboard(storyboard)
+    with pytest.raises(LimitError, match=r"names the file '/etc/passwd', which is not here: give a picture as a data"):
+        draft.to_storyboard(written | {"references": {"character1": "/etc/passwd"}}, limits)
+    large = enclosed(bytes(600_000), "image/png")
+    shots = [{**written["shots"][0], "image": large}, *written["shots"][1:]]
+    with pytest.raises(LimitError, match="a picture has 800,022 characters as a data URL, but at most 700,000"):
+        draft.to_storyboard(written | {"shots": shots}, limits)
+
+
+def test_pictures_do_not_count_as_text_but_have_a_limit_too(limits):
+    limits.check_text("a" * 90_000 + enclosed(bytes(200_000), "image/png"))
+    with pytest.raises(LimitError, match="the text has 100,001 characters, but at most 100,000 are read"):
+        limits.check_text("a" * 100_001)
+    with pytest.raises(LimitError, match="pictures included"):
+        limits.check_text(enclosed(bytes(15_000_000), "image/png"))
 
 
 @pytest.mark.parametrize(

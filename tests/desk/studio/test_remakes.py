@@ -1,15 +1,21 @@
 """Retakes, locked shots and continuations, of videos that the desk made with a tiny model of the real classes."""
 
+import base64
+import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from desk.studio import remakes
-from desk.studio.limits import LimitError
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import find
 from holocine import Storyboard, read_video, write_video
 from holocine.decoding import VideoError
 from holocine.keeping import KeepError
+from holocine.pictures import enclosed
 from holocine.storyboard import StoryboardError
 from holocine.video import read_embedded
 
@@ -29,16 +35,22 @@ def source(made, limits):
 
 
 @pytest.fixture
-def finish(studio, source, wait):
-    """Call with a remake and seeds to make it; returns the job and the folder of its video."""
+def finish_from(studio, wait):
+    """Call with a source, a remake and seeds to make it; returns the job and the folder of its video."""
 
-    def run(remake, *seeds, **options):
+    def run(source, remake, *seeds, **options):
         settings = [remakes.settings_of(source, seed) for seed in seeds]
         job = wait(remakes.submit(studio, "me", remake, settings, score=False, **options))
         assert job.state == "done", job.message
         return job, studio.outputs.files / job.id
 
     return run
+
+
+@pytest.fixture
+def finish(source, finish_from):
+    """`finish_from` the source of this module."""
+    return partial(finish_from, source)
 
 
 def test_a_retake_changes_one_shot_keeps_the_others_bit_for_bit_and_remembers_it(made, source, finish):
@@ -139,6 +151,48 @@ def test_what_cannot_be_gone_on_from_is_a_sentence(source, storyboard, limits, r
         remake(source, storyboard, limits)
 
 
+def picture(level):
+    """A grey picture of the size of the tiny model, as a data URL."""
+    file = io.BytesIO()
+    Image.new("RGB", (48, 32), (level,) * 3).save(file, "PNG")
+    return enclosed(file.getvalue(), "image/png")
+
+
+def test_a_shot_begins_from_a_picture_and_is_retaken_from_another(studio, storyboard, settings, wait, finish_from):
+    shots = [*storyboard.shots[:1], storyboard.shots[1].model_copy(update={"image": picture(200)}), storyboard.shots[2]]
+    hero = {"character1": picture(90)}
+    board = storyboard.model_copy(update={"shots": shots, "references": hero})
+    job = wait(studio.submit("me", board, settings, score=False))
+    assert job.state == "done", job.message
+    path = studio.outputs.files / job.id / "video.mp4"
+    made = read_video(path)
+    assert len(made.frames) == 17 and made.storyboard.shots[1].image == picture(200)
+    assert np.abs(made.frames[5].astype(int) - 200).max() < 4, "its first frame is the picture"
+
+    source = remakes.open_video(path, Limits.of(find()))
+    job, folder = finish_from(source, remakes.retake(source, [2], {2: "Close-up."}, {2: picture(40)}), 99)
+    again = read_video(folder / "video.mp4").frames
+    assert [np.array_equal(made.frames[span], again[span]) for span in SPANS] == [True, False, True]
+    assert np.abs(again[5].astype(int) - 40).max() < 4
+    assert job.result["storyboard"]["references"] == hero
+
+
+def test_a_video_made_from_files_is_gone_on_from_by_the_copies_in_it(studio, made, storyboard, limits, tmp_path):
+    still = io.BytesIO()
+    Image.new("RGB", (48, 32), (200,) * 3).save(still, "PNG")
+    stored = {"still.png": {"sha256": "of another file", "copy": base64.b64encode(still.getvalue()).decode()}}
+    shots = [shot.model_copy(update={"image": "still.png"}) for shot in storyboard.shots]
+    board, path = storyboard.model_copy(update={"shots": shots}), tmp_path / "pictures.mp4"
+    write_video(path, read_video(made).frames, 15, board, pictures=stored)
+    assert remakes.open_video(path, limits).storyboard.shots[2].image == picture(200)
+
+
+def test_a_desk_opens_no_files(studio, storyboard, settings):
+    board = storyboard.model_copy(update={"references": {"character1": "/etc/passwd"}})
+    with pytest.raises(LimitError, match="names the file '/etc/passwd', which is not here"):
+        studio.submit("me", board, settings)
+
+
 def test_videos_of_others_are_refused_in_a_sentence(source, made, storyboard, limits, tmp_path):
     frames = read_video(made).frames
     write_video(tmp_path / "foreign.mp4", frames, 16)
@@ -146,7 +200,7 @@ def test_videos_of_others_are_refused_in_a_sentence(source, made, storyboard, li
         remakes.open_video(tmp_path / "foreign.mp4", limits)
     shots = [{**dict(shot), "image": "still.png"} for shot in storyboard.shots]
     write_video(tmp_path / "pictures.mp4", frames, 15, storyboard.model_copy(update={"shots": shots}))
-    with pytest.raises(VideoError, match="made with pictures"):
+    with pytest.raises(VideoError, match="the video was made with still.png, of which it has no copy in it"):
         remakes.open_video(tmp_path / "pictures.mp4", limits)
     with pytest.raises(LimitError, match=r"made by the model 'elsewhere/big', which is not offered here"):
         remakes.settings_of(replace(source, settings=source.settings | {"model": "elsewhere/big"}))
