@@ -77,7 +77,8 @@ def storyboard_to_video(studio: Studio):
 
         Args:
             storyboard: The scene as YAML or JSON (global_caption, fps, shots with caption and num_frames), or as
-                HoloCine's prompt string "[global caption] … [per shot caption] … [shot cut] …".
+                HoloCine's prompt string "[global caption] … [per shot caption] … [shot cut] …". A shot may begin from a
+                picture (image) and a character be known from one (references: {character1: …}), as data URLs.
             attention: How shots see each other: "sparse" (own shot and summaries), "full" or "isolated".
             steps: Denoising steps; the model's own number if left out.
             guidance: How closely the text is followed; the model's own value if left out.

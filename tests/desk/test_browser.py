@@ -1,12 +1,15 @@
 """What visitors do, in a real browser, with the embedded model."""
 
+import base64
 import re
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from holocine import Storyboard, read_storyboard, read_video, write_video
@@ -231,6 +234,56 @@ def test_a_shot_gets_a_new_take_of_old_words_and_of_new_ones_and_locked_shots_st
     page.get_by_role("button", name="Lock shot 1", exact=True).click()
     page.locator("#generate").click()
     expect(stage_of(page).locator(".status p")).to_contain_text("All shots are locked")
+
+
+DROP = """(part, [name, text]) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), given = new DataTransfer();
+  given.items.add(new File([bytes], name, { type: 'image/png' }));
+  const options = { dataTransfer: given, bubbles: true, cancelable: true };
+  for (const type of ['dragover', 'drop']) part.dispatchEvent(new DragEvent(type, options));
+}"""
+
+
+def drop(part, name, picture):
+    """Drop a file on a part of the page; picture: an image, or any bytes."""
+    file = BytesIO()
+    if isinstance(picture, bytes):
+        file.write(picture)
+    else:
+        picture.save(file, "PNG")
+    part.evaluate(DROP, [name, base64.b64encode(file.getvalue()).decode()])
+
+
+def test_pictures_are_dropped_on_shots_and_characters_and_a_shot_is_retaken_from_another(visit):
+    scene = sample_scene(3, num_frames=33)
+    still = Image.fromarray(render(scene, only=range(1))[0][0])
+    page = visit()
+    open_scene(page)
+    set_steps(page, 1)
+    shot = page.locator(".editor .shot").nth(1)
+    drop(shot, "notes.png", b"no picture")
+    expect(page.locator(".editor .findings")).to_contain_text("notes.png is no picture that this browser can read")
+    drop(shot, "still.png", still.resize((1120, 640)))
+    drop(page.locator(".editor .member").first, "hero.png", still)
+    expect(shot.locator(".picture img")).to_be_visible()
+    expect(page.locator(".editor .member .picture img")).to_be_visible()
+    generate(page)
+    frames = video_frames(page)
+    small = still.resize(frames.shape[2:0:-1], Image.Resampling.LANCZOS)
+    assert np.abs(frames[17].astype(int) - np.asarray(small)).mean() < 6, "the shot begins with the picture"
+
+    drop(shot, "other.png", Image.new("RGB", still.size, (30, 90, 160)))
+    before = page.locator(".stage video").first.get_attribute("src")
+    page.get_by_role("button", name="Retake this shot").click()
+    until_new_video(page, [before])
+    again = video_frames(page)
+    assert np.array_equal(frames[:17], again[:17])
+    assert np.abs(again[17].astype(int) - (30, 90, 160)).mean() < 8
+
+    page.get_by_role("button", name="Remove: The picture of character 1").click()
+    expect(page.locator(".editor .member .picture")).to_have_count(0)
+    page.locator(".editor .undo").click()
+    expect(page.locator(".editor .member .picture img")).to_be_visible()
 
 
 def test_takes_lie_side_by_side_one_is_used_and_the_video_goes_on(visit):

@@ -198,7 +198,7 @@ function shotRow(shot, index) {
           node('output', { class: 'frames' }),
           iconButton('Longer', 'plus', () => lengthen(index, 1), { class: 'icon-button longer' })),
         theatre ? button('Guide', 'guide', () => { openGuide = openGuide === shot.key ? null : shot.key; showGuides(); }, { class: 'quiet guide-toggle', 'aria-expanded': 'false' }) : null,
-        shot.image ? null : button('Picture', 'picture', () => choosePicture(setImage(shot)), { class: 'quiet add-picture', title: `Begin shot ${n} from a picture` }),
+        shot.image ? null : button('Picture', 'picture', () => choosePicture(setImage(shot)), { class: 'quiet add-picture', title: `Begin shot ${n} from a picture`, 'aria-label': `Begin shot ${n} from a picture` }),
         node('span', { class: 'spring' }),
         iconButton(`Lock shot ${n}`, 'unlocked', () => toggleLock(index), { class: 'icon-button lock', hidden: true, 'aria-pressed': 'false' }),
         iconButton(`Move shot ${n} up`, 'up', () => moveShot(index, -1), { class: 'icon-button move-up', disabled: index === 0 }),
