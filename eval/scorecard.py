@@ -269,7 +269,7 @@ def measure_all(
         role: embeddings.encoder
         for role, embeddings in (("clip", evidence.clip), ("dino", evidence.dino))
         if embeddings is not None
-    }
+    } | {"detector": evidence.detection.detector}
     for number, (name, metric) in enumerate(metrics.items()):
         if cancelled is not None and cancelled():
             raise Cancelled("scoring was cancelled")

@@ -27,11 +27,13 @@ World = Literal["theatre", "film"]
 _HERE = Path(__file__).parent
 _FILES: dict[World, str] = {"theatre": "calibration.json", "film": "footage.json"}
 _NAMED = 3  # damages that limits name
-# Metrics whose values depend on which encoder looked. Of all others a calibration holds whatever the encoders were.
+# Metrics whose values depend on which encoder looked. Of all others a calibration holds whatever the encoders were;
+# of transitions it holds for one shot detector, whose mistakes are in their values.
 _BY_ENCODER = (
     *("character_", "different_characters", "subject_", "background_"),
     *("text_", "shot_retrieval", "aesthetic", "camera_angle"),
 )
+_DETECTED = "transitions"
 
 
 @dataclass(frozen=True)
@@ -159,27 +161,29 @@ class _Calibration:
             return Trust(word, "no damage of the calibration is for it")
         return Trust(word, _limits(found, self.titles))
 
-    def made_with(self, encoders: Mapping[str, str]) -> bool:
-        """Whether none of these encoders, ids by role, is another than its own."""
-        return all(self.encoders[role] == id for role, id in encoders.items() if role in self.encoders)
+    def others_than(self, looked: Mapping[str, str], metric: Metric) -> list[str]:
+        """What it was made with, where something else looked, ids by role, that the metric's values depend on."""
+        differ = [role for role, id in looked.items() if self.encoders.get(role, id) != id]
+        return [self.encoders[role] for role in differ if _matters(role, metric)]
 
 
 def trust_in(
     metric: Metric, world: World, encoders: Mapping[str, str] | None = None, folder: str | Path = _HERE
 ) -> Trust:
-    """How far the values of a metric can be trusted in a world, if `encoders`, ids by role, looked.
+    """How far the values of a metric can be trusted in a world, if `encoders`, ids by role, looked, a "detector" too.
 
     folder: where calibration.json and footage.json are; both may be absent.
     """
     at_hand = _calibrations(str(folder))
-    fits = [one for one in at_hand[world] if not _depends(metric) or one.made_with(encoders or {})]
+    fits = [one for one in at_hand[world] if not one.others_than(encoders or {}, metric)]
     found = next((trust for one in fits if (trust := one.of(metric)) is not None), None)
     if found is not None and (world == "theatre" or found.word != "untested"):
         return found
     others = [one for one in at_hand[world] if one not in fits and one.of(metric) is not None]
     if others:
-        names = ", ".join(id for role, id in others[0].encoders.items() if (encoders or {}).get(role, id) != id)
-        return Trust("untested", f"calibrated with other encoders ({names})")
+        names = ", ".join(others[0].others_than(encoders or {}, metric))
+        kind = "another detector" if metric.group == _DETECTED else "other encoders"
+        return Trust("untested", f"calibrated with {kind} ({names})")
     if world == "film":
         elsewhere = next((trust for one in at_hand["theatre"] if (trust := one.of(metric)) is not None), None)
         if elsewhere is not None:
@@ -194,8 +198,8 @@ def _more(trust: Trust) -> str:
     return "" if trust.limits is None else f" ({trust.limits})"
 
 
-def _depends(metric: Metric) -> bool:
-    return metric.name.startswith(_BY_ENCODER)
+def _matters(role: str, metric: Metric) -> bool:
+    return metric.group == _DETECTED if role == "detector" else metric.name.startswith(_BY_ENCODER)
 
 
 def _limits(reactions: Sequence[Reaction], titles: Mapping[str, str]) -> str | None:
@@ -228,4 +232,6 @@ def _read(path: Path) -> Iterable[_Calibration]:
             reactions.setdefault(plain["metric"], []).append(Reaction.from_plain(plain))
         # Of film, an encoder is kept with its licence in brackets.
         encoders = {role: id.partition(" (")[0] for role, id in one.get("encoders", {}).items() if role != "asked"}
+        if "detector" in content:
+            encoders["detector"] = content["detector"]
         yield _Calibration(content["metrics"], encoders, titles, reactions)

@@ -247,8 +247,8 @@ def run_theatre(num_scenes: int, out: Path, values: Path, jobs: int) -> None:
     with tqdm(total=len(keys(scenes, DAMAGES)), unit="video") as bar:
         records = collect(scenes, values, jobs, progress=bar.update)
     found = reactions(metrics_by_name(), DAMAGES, arrange(records, DAMAGES))
-    encoders, _ = _models(FIRST_SEED)
+    encoders, detector = _models(FIRST_SEED)
     finder, _ = load_finder(None, to_storyboard(sample_scene(FIRST_SEED)))
     ids = {role: record.id for role, record in encoder_records(encoders, finder).items()}
-    write_calibration(out, found, next(iter(scenes.values())), len(scenes), ids)
+    write_calibration(out, found, next(iter(scenes.values())), len(scenes), ids, detector.name)
     print(f"wrote {out / 'CALIBRATION.md'}: {len(found)} reactions of metrics to damage in {len(scenes)} scenes")

@@ -32,11 +32,16 @@ _CROPS = "* Names that end in **@crops** are measured on true boxes, the others 
 
 
 def write_calibration(
-    folder: Path, found: Sequence[Reaction], scene: Scene, num_scenes: int, encoders: Mapping[str, str] | None = None
+    folder: Path,
+    found: Sequence[Reaction],
+    scene: Scene,
+    num_scenes: int,
+    encoders: Mapping[str, str] | None = None,
+    detector: str | None = None,
 ) -> None:
     """Write CALIBRATION.md, calibration.json and the pictures into `folder`; `scene` is shown with its damage.
 
-    encoders: ids of those that looked, by role.
+    encoders: ids of those that looked, by role; detector: name of what found the shots.
     """
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
@@ -44,16 +49,21 @@ def write_calibration(
     draw_matrix(pictures / "matrix.png", found)
     draw_curves(pictures / "curves.png", found)
     with replacing(folder / "calibration.json") as temporary:
-        temporary.write_text(json.dumps(_plain(found, num_scenes, encoders or {}), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(_plain(found, num_scenes, encoders or {}, detector), indent=1) + "\n", encoding="utf-8"
+        )
     with replacing(folder / "CALIBRATION.md") as temporary:
         temporary.write_text(page(found, num_scenes), encoding="utf-8")
 
 
-def _plain(found: Sequence[Reaction], num_scenes: int, encoders: Mapping[str, str]) -> dict[str, Any]:
+def _plain(
+    found: Sequence[Reaction], num_scenes: int, encoders: Mapping[str, str], detector: str | None
+) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "scenes": num_scenes,
         "encoders": dict(encoders),
+        **({} if detector is None else {"detector": detector}),
         "metrics": {name: metric.version for name, metric in all_metrics().items()},
         "damage": plain_damages(DAMAGES),
         "reactions": plain_reactions(found),

@@ -101,6 +101,16 @@ def test_what_encoders_decide_is_judged_with_the_same_encoders_only(tmp_path):
     assert other == Trust("untested", "calibrated with other encoders (ViT-B-32:openai)")
 
 
+def test_transitions_are_judged_with_the_same_detector_only(tmp_path):
+    found = [*reactions(METRICS["gradual_share"], cuts_dissolved=STRONG), *reactions(METRICS["sharpness"], blur=STRONG)]
+    folder = write(tmp_path, "calibration.json", calibration(found, detector="transnetv2/1"))
+    looked = {"detector": "transnetv2/1"}
+    assert trust_in(METRICS["gradual_share"], "theatre", looked, folder) == Trust("good")
+    other = trust_in(METRICS["gradual_share"], "theatre", {"detector": "pyscenedetect"}, folder)
+    assert other == Trust("untested", "calibrated with another detector (transnetv2/1)")
+    assert trust_in(METRICS["sharpness"], "theatre", {"detector": "pyscenedetect"}, folder) == Trust("good")
+
+
 def test_the_published_calibration_is_read_and_judges_what_it_is_of():
     published = json.loads((Path(__file__).parents[2] / "eval" / "calibration.json").read_text())
     of_this_version = [m for name, m in METRICS.items() if published["metrics"].get(name) == m.version]
