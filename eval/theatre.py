@@ -26,6 +26,7 @@ from eval.cut_accuracy import shot_cut_accuracy
 from eval.fidelity import DISTANCE, SHARPNESS, Pictures, frechet_distance, sharpness, sum_pictures
 from eval.shots import DETECTORS, ShotDetector, load_detector, thumbnails
 from eval.tally import Tally
+from eval.theatre_references import WITH, WITHOUT, compare_references
 from eval.theatre_retakes import ONE_GO, WAYS, compare_ways
 from holocine.files import check_writable, replacing
 from holocine.puppet.captions import to_storyboard
@@ -229,6 +230,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     retake.add_argument("--ways", nargs="+", choices=[way.name for way in WAYS], help="default: all")
     retake.add_argument("--out", type=Path, help="write the table (.md) and the counts (.json) with this stem")
     retake.set_defaults(work=_retake)
+    known = commands.add_parser("reference", help="whether a character who is known from a picture looks like it")
+    known.add_argument("--scenes", type=int, default=100, help="how many (default: %(default)s)")
+    known.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
+    known.add_argument("--model", help="pipeline folder (default: the embedded one)")
+    known.add_argument("--out", type=Path, help="write the table (.md) and the counts (.json) with this stem")
+    known.set_defaults(work=_reference)
     cuts = commands.add_parser("cuts", help="how well a shot detector finds the cuts of the world's own rendering")
     cuts.add_argument("--scenes", type=int, default=200, help="how many (default: %(default)s)")
     cuts.add_argument("--frames", type=int, default=65, help="frames of a scene, 4t + 1 (default: %(default)s)")
@@ -308,19 +315,35 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _retake(options: argparse.Namespace) -> None:
     ways = {way.name: way.settings for way in WAYS if options.ways is None or way.name in options.ways}
-    parts = [_Part("", first, 1, options.model, ways) for first in range(options.scenes)]
-    columns = {name: Tally() for name in (ONE_GO, *ways)}
-    for found in _in_processes(_retake_part, parts, options):
-        for name, tally in found.items():
-            columns[name] += tally
-    _publish(options.out, columns)
+    _compare(_retake_part, (ONE_GO, *ways), ways, options)
 
 
 def _retake_part(part: _Part) -> dict[str, Tally]:
     judge, detector, _ = _observers()
     ways = [way for way in WAYS if way.name in part.settings]
-    scene = measured_scenes(part.first + 1)[-1]
-    return compare_ways(_pipeline(part.model), scene, part.first, ways, judge, detector)
+    return compare_ways(_pipeline(part.model), _scene(part), part.first, ways, judge, detector)
+
+
+def _reference(options: argparse.Namespace) -> None:
+    _compare(_reference_part, (WITHOUT, WITH), {}, options)
+
+
+def _reference_part(part: _Part) -> dict[str, Tally]:
+    return compare_references(_pipeline(part.model), _scene(part), part.first, _observers()[0])
+
+
+def _scene(part: _Part) -> Scene:
+    return measured_scenes(part.first + 1)[-1]
+
+
+def _compare(work: Callable, names: Iterable[str], settings: dict, options: argparse.Namespace) -> None:
+    """Add up what `work` finds in every scene, by the names of its columns, and publish it."""
+    columns = {name: Tally() for name in names}
+    parts = [_Part("", first, 1, options.model, settings) for first in range(options.scenes)]
+    for found in _in_processes(work, parts, options):
+        for name, tally in found.items():
+            columns[name] += tally
+    _publish(options.out, columns)
 
 
 def _in_processes(work: Callable, parts: list[_Part], options: argparse.Namespace) -> Iterator:
