@@ -1,8 +1,8 @@
 """Whether a character who is known from a picture looks like it: above all in what no text names.
 
 Every scene is made without and with references, pictures of its puppets as the world renders them (medium shot,
-standing still), from the same noise. The judge reads colour, body, hat and scarf of each puppet in each shot. No caption
-names scarves: one is right by chance unless the picture is looked at.
+standing still), from the same noise. The judge reads colour, body, hat and scarf of each puppet in each shot. Captions
+name no scarves: one is right by chance unless the picture is looked at.
 """
 
 from __future__ import annotations
