@@ -114,6 +114,15 @@ class Reaction:
         return self.wanted is False and any(estimate.noticed or estimate.reversed for estimate in self.auc)
 
     @property
+    def moved_from(self) -> float | None:
+        """The least strength of a damage that the metric should ignore at which it does not; None where it ignores it.
+
+        Below it the metric can be trusted under this damage.
+        """
+        moved = (s for s, one in zip(self.strengths, self.auc, strict=True) if one.noticed or one.reversed)
+        return next(moved, None) if self.unwanted else None
+
+    @property
     def failed(self) -> bool:
         """The metric is for this damage and does not notice it at its strongest."""
         return self.wanted is True and not self.auc[-1].noticed
@@ -144,11 +153,11 @@ class Trust:
 
 @dataclass(frozen=True)
 class _Calibration:
-    """What one calibration found. encoders: ids by role, empty where it does not say. titles: of damages, by name."""
+    """What one calibration found. encoders: ids by role, empty where it does not say. damages: title and unit of each."""
 
     versions: Mapping[str, int]
     encoders: Mapping[str, str]
-    titles: Mapping[str, str]
+    damages: Mapping[str, tuple[str, str]]
     reactions: Mapping[str, Sequence[Reaction]]
 
     def of(self, metric: Metric) -> Trust | None:
@@ -159,7 +168,7 @@ class _Calibration:
         word = judged(found)
         if word == "untested":
             return Trust(word, "no damage of the calibration is for it")
-        return Trust(word, _limits(found, self.titles))
+        return Trust(word, _limits(found, self.damages))
 
     def others_than(self, looked: Mapping[str, str], metric: Metric) -> list[str]:
         """What it was made with, where something else looked, ids by role, that the metric's values depend on."""
@@ -202,12 +211,23 @@ def _matters(role: str, metric: Metric) -> bool:
     return metric.group == _DETECTED if role == "detector" else metric.name.startswith(_BY_ENCODER)
 
 
-def _limits(reactions: Sequence[Reaction], titles: Mapping[str, str]) -> str | None:
-    """What a metric is wrongly moved by and what it misses."""
-    moved = [titles[r.damage] for r in reactions if r.unwanted]
-    missed = [titles[r.damage] for r in reactions if r.failed]
+def amount(strength: float, unit: str) -> str:
+    """A strength of damage in words: 1 shot, 2 shots, 40 % brighter."""
+    return f"{strength:g} {unit.removesuffix('s') if strength == 1 else unit}"
+
+
+def _limits(reactions: Sequence[Reaction], damages: Mapping[str, tuple[str, str]]) -> str | None:
+    """What a metric is wrongly moved by, and from which strength on, and what it misses."""
+    moved = [f"{damages[r.damage][0]} (from {amount(r.moved_from, damages[r.damage][1])})" for r in _mildest(reactions)]
+    missed = [damages[r.damage][0] for r in reactions if r.failed]
     said = [f"also moved by: {_some(moved)}"] * bool(moved) + [f"does not notice: {_some(missed)}"] * bool(missed)
     return "; ".join(said) or None
+
+
+def _mildest(reactions: Sequence[Reaction]) -> list[Reaction]:
+    """Those that should not be there, first those that begin at the least of the strengths that were tried."""
+    moved = [reaction for reaction in reactions if reaction.moved_from is not None]
+    return sorted(moved, key=lambda reaction: reaction.strengths.index(reaction.moved_from))
 
 
 def _some(titles: Sequence[str]) -> str:
@@ -225,7 +245,7 @@ def _read(path: Path) -> Iterable[_Calibration]:
     if not path.is_file():
         return
     content = json.loads(path.read_text(encoding="utf-8"))
-    titles = {name: damage["title"] for name, damage in content["damage"].items()}
+    damages = {name: (damage["title"], damage["unit"]) for name, damage in content["damage"].items()}
     for one in content.get("calibrations") or [content]:  # the theatre has one choice of encoders
         reactions: dict[str, list[Reaction]] = {}
         for plain in one["reactions"]:
@@ -234,4 +254,4 @@ def _read(path: Path) -> Iterable[_Calibration]:
         encoders = {role: id.partition(" (")[0] for role, id in one.get("encoders", {}).items() if role != "asked"}
         if "detector" in content:
             encoders["detector"] = content["detector"]
-        yield _Calibration(content["metrics"], encoders, titles, reactions)
+        yield _Calibration(content["metrics"], encoders, damages, reactions)

@@ -14,7 +14,7 @@ from typing import Any
 from eval.calibration.damage import Damage
 from eval.calibration.reaction import ROUNDS
 from eval.metrics import all_metrics
-from eval.trust import NOTICED, RELIABLE, Estimate, Reaction, judged
+from eval.trust import NOTICED, RELIABLE, Estimate, Reaction, amount, judged
 
 _GROUPS = {
     "transitions": "Transitions",
@@ -73,14 +73,18 @@ def summary_table(found: Sequence[Reaction], damages: Sequence[Damage]) -> str:
         for name, reactions in rows.items():
             noticed = [_since(r, by_name[r.damage]) for r in reactions if r.wanted and not r.failed]
             missed = [by_name[r.damage].title for r in reactions if r.failed]
-            moved = [by_name[r.damage].title for r in reactions if r.unwanted]
+            moved = [_beginning(by_name[r.damage], r.moved_from) for r in reactions if r.unwanted]
             cells = ("; ".join(cell) or "–" for cell in (noticed, missed, moved))
             lines.append(f"| `{name}` | {judged(reactions)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _amount(damage: Damage, strength: float) -> str:
-    return f"{strength:g} {damage.unit.removesuffix('s') if strength == 1 else damage.unit}"
+    return amount(strength, damage.unit)
+
+
+def _beginning(damage: Damage, strength: float) -> str:
+    return f"{damage.title} (from {_amount(damage, strength)})"
 
 
 def _since(reaction: Reaction, damage: Damage) -> str:

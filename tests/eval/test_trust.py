@@ -61,9 +61,27 @@ def test_what_a_metric_is_moved_by_and_misses_are_its_limits(tmp_path):
     assert (BY_NAME["blur"].moves, BY_NAME["noise"].keeps) and judged(sharp(STRONG, NOTHING)) == "good"
     found = [*sharp(STRONG, STRONG), *reactions(METRICS["clipping"], overexposed=NOTHING)]
     folder = write(tmp_path, "calibration.json", calibration(found))
-    assert trust_in(METRICS["sharpness"], "theatre", folder=folder) == Trust("limited", "also moved by: noise")
+    assert trust_in(METRICS["sharpness"], "theatre", folder=folder) == Trust(
+        "limited", "also moved by: noise (from 2 grey levels)"
+    )
     poor = trust_in(METRICS["clipping"], "theatre", folder=folder)
     assert poor == Trust("poor", "does not notice: overexposure")
+
+
+def test_limits_say_from_where_on_and_the_least_damage_first(tmp_path):
+    rng = np.random.default_rng(0)
+    clean = rng.normal(0, 1, SCENES)
+    metric, noise = METRICS["sharpness"], BY_NAME["noise"]
+    rows = [clean, *(clean for _ in noise.strengths[:-1]), clean - STRONG]
+    late = react(metric, metric.name, noise, np.stack(rows))
+    assert late.unwanted and late.moved_from == noise.strengths[-1]
+    others = reactions(metric, blur=STRONG, frames_repeated=STRONG)
+    folder = write(tmp_path, "calibration.json", calibration([late, *others]))
+    told = trust_in(metric, "theatre", folder=folder).limits
+    assert told == (
+        "also moved by: frames repeated, so that motion stutters (from 10 % of frames), noise (from 20 grey levels)"
+    )
+    assert others[0].moved_from is None, "what it is for"
 
 
 def test_a_good_metric_has_no_limits(tmp_path):
@@ -82,7 +100,10 @@ def test_another_version_of_a_metric_is_not_calibrated(tmp_path):
 def test_on_film_the_calibration_on_film_counts_and_that_of_the_theatre_is_only_told(tmp_path):
     write(tmp_path, "calibration.json", calibration(sharp(STRONG, STRONG)))
     told = trust_in(METRICS["sharpness"], "film", folder=tmp_path)
-    assert told.word == "untested" and "puppet theatre alone, limited there (also moved by: noise)" in told.limits
+    assert (
+        told.word == "untested"
+        and "puppet theatre alone, limited there (also moved by: noise (from 2 grey levels))" in told.limits
+    )
     of_film = calibration([], calibrations=[{"encoders": {}, "reactions": plain_reactions(sharp(STRONG, NOTHING))}])
     other = tmp_path / "both"
     other.mkdir()
