@@ -153,7 +153,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class _Calibration:
-    """What one calibration found. encoders: ids by role, empty where it does not say. damages: title and unit of each."""
+    """What one calibration found. encoders: ids by role, empty where it does not say. damages: titles and units."""
 
     versions: Mapping[str, int]
     encoders: Mapping[str, str]
