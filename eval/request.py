@@ -120,8 +120,8 @@ class Asked:
         notes = self.notes
         if len(found) != self.num_shots:
             notes += (
-                f"{self.num_shots} shots were asked for and {len(found)} are there: captions and shots were matched in "
-                "order, what is left over was left out",
+                f"{self.num_shots} shots were asked for and {len(found)} {_are(len(found))} there: captions and shots "
+                "were matched in order, what is left over was left out",
             )
         end = found[-1].stop if found else 0
         return replace(self, found=(*there, *[range(end, end)] * missing), notes=notes)
@@ -193,7 +193,7 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
     for number, shot in enumerate(asked.shot_ranges, start=1):
         there = max(0, min(shot.stop, num_frames) - shot.start)
         if there < len(shot):
-            yield f"shot {number} of {asked.num_shots}: {there} of its {len(shot)} frames are there"
+            yield f"shot {number} of {asked.num_shots}: {there} of its {_frames(len(shot))} {_are(there)} there"
     if asked.policy == "share":
         as_long = math.isclose(asked.scale, 1, rel_tol=_SAME_RATE)
         lasts = "as long as" if as_long else f"{asked.scale:.4g} times as long as"
@@ -213,3 +213,7 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
 
 def _frames(count: int) -> str:
     return f"{count} frame{'s'[: count != 1]}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

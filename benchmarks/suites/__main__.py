@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _describe(suite: Suite) -> None:
     frames = ", ".join(map(str, suite.num_frames))
     print(
-        f"{suite.name} {suite.version}: {len(suite)} storyboards of {frames} frames at {suite.fps:g} fps, "
-        f"{suite.size[0]}x{suite.size[1]}, sha256 {suite.sha256[:12]}"
+        f"{suite.name} {suite.version}: {len(suite)} storyboard{'s'[: len(suite) != 1]} of {frames} frames at "
+        f"{suite.fps:g} fps, {suite.size[0]}x{suite.size[1]}, sha256 {suite.sha256[:12]}"
     )
     if suite.description:
         print(f"  {suite.description}")

@@ -97,7 +97,8 @@ def _describe(written: dict[str, Any]) -> str:
     except ValueError as error:
         return f'<p class="error">{escape(sentence(str(error)))}</p>'
     title = escape(board.title or "Untitled scene")
-    return f'<p class="scene-line"><b>{title}</b> {board.num_shots} shots, {board.seconds:.1f} s</p>'
+    shots = f"{board.num_shots} shot{'s'[: board.num_shots != 1]}"
+    return f'<p class="scene-line"><b>{title}</b> {shots}, {board.seconds:.1f} s</p>'
 
 
 def _compare(studio: Studio):

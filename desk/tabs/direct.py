@@ -217,11 +217,11 @@ def _generate(studio: Studio):
 
 def _example_card(example: Example) -> dict[str, Any]:
     picture = example.content["shots"][0]["picture"] if example.content else _BLANK
-    name = example.storyboard.title or example.id
+    name, count = example.storyboard.title or example.id, example.storyboard.num_shots
     return {
         "id": example.id,
         "name": name,
-        "when": f"{example.storyboard.num_shots} shots, {example.storyboard.seconds:.1f} s",
+        "when": f"{count} shot{'s'[: count != 1]}, {example.storyboard.seconds:.1f} s",
         "picture": picture,
     }
 

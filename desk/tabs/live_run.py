@@ -63,7 +63,7 @@ def _run(studio: Studio, job: Job, model: Model, systems: list[str], count: int,
     except BaseException:
         studio.outputs.drop(job.id)
         raise
-    content = {"kind": "run", "title": f"{len(systems)} systems, {count} storyboards"}
+    content = {"kind": "run", "title": f"{len(systems)} systems, {count} storyboard{'s'[: count != 1]}"}
     studio.outputs.keep(job.id, job.visitor, content)
     return content
 

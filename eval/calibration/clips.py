@@ -151,8 +151,8 @@ def _load(
         shots = detector.detect(np.stack(thumbnails)).clear_ranges
         if notes.captions is not None and len(notes.captions) != len(shots):
             raise FootageError(
-                f"{NOTES}: {path.name} has {len(notes.captions)} captions and {_counted(len(shots), 'shot')} were "
-                'found in it: say where it is cut, as "cuts"'
+                f"{NOTES}: {path.name} has {_counted(len(notes.captions), 'caption')} and "
+                f'{_counted(len(shots), "shot")} were found in it: say where it is cut, as "cuts"'
             )
     else:
         wrong = [cut for cut in notes.cuts if cut >= len(frames)]
