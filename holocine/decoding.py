@@ -17,6 +17,8 @@ import av
 import numpy as np
 from av.stream import Disposition
 
+from holocine.plurals import are, counted
+
 # A step between two frames that differs by more than this from the mean step makes the frame rate a variable one;
 # container clocks tick in milliseconds, so 60 frames a second step by 16 or 17 of them.
 _RATE_TOLERANCE = 0.2
@@ -103,7 +105,7 @@ class VideoReader:
         except av.error.FFmpegError as error:
             if not (clock.count and self._is_transport_stream):
                 raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
-            self._note(f"the file is damaged after {_frames(clock.count)}: what follows could not be decoded")
+            self._note(f"the file is damaged after {counted(clock.count, 'frame')}: what follows could not be decoded")
         if clock.count == 0:
             raise VideoError(f"{self.path} has no pictures in it")
         self._check_whole(clock)
@@ -166,15 +168,15 @@ class VideoReader:
 
         One that is cut off between two frames cannot be told from a whole one.
         """
-        signs = [f"{_frames(gap)} before its last {_are(gap)} missing"] if gap else []
+        signs = [f"{counted(gap, 'frame')} before its last {are(gap)} missing"] if gap else []
         signs += ["it ends inside a frame"] if ends_inside_a_frame(self.path, self._stream.id) else []
         if signs:
             self._note(
                 f"the file seems to be cut short after {self.duration:.2f} s ({' and '.join(signs)}): the "
-                f"{_frames(count)} that are there were taken"
+                f"{counted(count, 'frame')} that are there were taken"
             )
         if damaged:
-            self._note(f"{_frames(damaged)} of the video {_are(damaged)} damaged in the file")
+            self._note(f"{counted(damaged, 'frame')} of the video {are(damaged)} damaged in the file")
 
     def rate_and_length(self) -> tuple[float, int]:
         """Frames a second, on average, and how many frames are shown; nothing is decoded.
@@ -385,14 +387,6 @@ def count_frames(path: str | os.PathLike) -> int:
     """How many frames a video has, as its container says or by counting its packets; nothing is decoded."""
     with VideoReader(path) as reader:
         return reader.rate_and_length()[1]
-
-
-def _frames(count: int) -> str:
-    return f"{count} frame{'s'[: count != 1]}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _by(shape: tuple[int, ...]) -> str:

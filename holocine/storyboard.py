@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from holocine.files import replacing
+from holocine.plurals import are, counted
 from holocine.prompt import (
     character_tags,
     clean,
@@ -486,9 +487,6 @@ def _doubts(storyboard: Storyboard) -> Iterable[str]:
             yield f"{where}: {written} is no character's tag: write {meant}"
     stated = stated_shots(storyboard.global_caption)
     if stated is not None and stated != n:
-        yield (
-            f"the global caption says that the scene contains {stated} shot{'s'[: stated != 1]}, but "
-            f"there {'is' if n == 1 else 'are'} {n}"
-        )
+        yield f"the global caption says that the scene contains {counted(stated, 'shot')}, but there {are(n)} {n}"
     if n > MAX_TRAINED_SHOTS:
         yield f"{n} shots: HoloCine was trained on scenes of at most {MAX_TRAINED_SHOTS}"

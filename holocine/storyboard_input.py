@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from holocine.plurals import counted
 from holocine.prompt import parse_prompt, tidy_global_caption
 from holocine.timeline import check_cuts, snap, spread_cuts
 
@@ -182,7 +183,7 @@ def _timeline(data: Mapping[str, Any], num_shots: int, lengths: list[float] | No
 def _needs(num_captions: int) -> str:
     if num_captions == 1:
         return "1 caption needs no cuts"
-    return f"{num_captions} captions need {num_captions - 1} cut{'s'[: num_captions != 2]}"
+    return f"{num_captions} captions need {counted(num_captions - 1, 'cut')}"
 
 
 def _listed(value: Any, name: str) -> list[Any]:

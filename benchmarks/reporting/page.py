@@ -17,7 +17,7 @@ from benchmarks.reporting.charts import distance_lines, metric_dots, trade_off
 from benchmarks.reporting.results import ResultsError
 from benchmarks.reporting.summary import Summary
 from benchmarks.reporting.tables import Table, Text, all_tables
-from eval.table import counted
+from holocine.plurals import counted
 
 _ASSETS = Path(__file__).with_name("assets")
 

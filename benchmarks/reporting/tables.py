@@ -12,8 +12,8 @@ from benchmarks.reporting.ranking import FEW, calibrated
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
 from eval.metric import Metric
-from eval.table import counted
 from eval.trust import Trust, trust_in
+from holocine.plurals import counted
 
 NONE = "–"
 LIKE_BEST, FOOLED = "≈", "fooled"

@@ -20,6 +20,7 @@ from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
 from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal
 from holocine.from_pictures import files_named
+from holocine.plurals import counted
 from holocine.storyboard import StoryboardError
 
 ATTENTION_WORDS = {
@@ -217,11 +218,11 @@ def _generate(studio: Studio):
 
 def _example_card(example: Example) -> dict[str, Any]:
     picture = example.content["shots"][0]["picture"] if example.content else _BLANK
-    name, count = example.storyboard.title or example.id, example.storyboard.num_shots
+    name = example.storyboard.title or example.id
     return {
         "id": example.id,
         "name": name,
-        "when": f"{count} shot{'s'[: count != 1]}, {example.storyboard.seconds:.1f} s",
+        "when": f"{counted(example.storyboard.num_shots, 'shot')}, {example.storyboard.seconds:.1f} s",
         "picture": picture,
     }
 

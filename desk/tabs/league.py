@@ -12,7 +12,7 @@ from benchmarks.reporting.tables import ARROWS, cell_text, heading, legend, numb
 from desk.page.components import served
 from desk.tabs.shipped import outdated
 from eval.metrics import all_metrics
-from eval.table import counted
+from holocine.plurals import counted
 
 PAPER = "paper"
 _PUBLISHED = (
