@@ -154,8 +154,7 @@ def test_plan_writes_the_storyboard_that_it_put_right(work, run, model, name):
 
 
 def test_a_written_storyboard_still_finds_its_pictures(work):
-    board = Storyboard.from_captions("A town.", ["a"], 9, []).model_dump(exclude_none=True)
-    board["shots"][0] |= {"image": "pictures/a.png"}
+    board = {"global_caption": "A town.", "shots": [{"caption": "a", "num_frames": 9, "image": "pictures/a.png"}]}
     (work / "boards").mkdir()
     Storyboard.model_validate(board).save("boards/b.yaml")
     (found,) = Storyboard.load("boards/b.yaml").shots
