@@ -206,9 +206,12 @@ def _all_videos(places: Sequence[str]) -> list[str]:
 
 def _download() -> None:
     """Get the recommended encoders of roles that nothing is here for."""
-    from eval.encoders.known import fetch, wanting
+    from eval.encoders.known import check_hub, fetch, wanting
 
-    for encoder in wanting():
+    wanted = wanting()
+    if wanted:
+        check_hub(" and ".join(f"{encoder.spec} ({encoder.megabytes} MB)" for encoder in wanted))
+    for encoder in wanted:
         print(f"downloading {encoder.spec}: {encoder.megabytes} MB, {encoder.licence}", file=sys.stderr)
         fetch(encoder)
 

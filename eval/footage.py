@@ -68,16 +68,14 @@ def observe(
         gathered = _watch(_slices(source), watchers, expected, progress)
         gathered.measure_again(_slices(source))
     else:
-        with VideoReader(source) as reader:
-            given, fps = fps, fps or reader.fps
-            check_fps(fps, str(source))
+        with VideoReader(source, fps) as reader:
+            check_fps(reader.fps, str(source))
             expected = reader.num_frames
             _check_length(expected or 0, str(source))
             gathered = _watch(_stacks(reader, str(source)), watchers, expected, progress)
             gathered.look_again(str(source))
-            size, notes = gathered.size, tuple(reader.notes)
-            timing = {} if given else {"times": reader.times, "duration": reader.duration}
-            timing["timecode"] = reader.timecode
+            fps, size, notes = reader.fps, gathered.size, tuple(reader.notes)
+            timing = {"times": reader.times, "duration": reader.duration, "timecode": reader.timecode}
     return Footage(
         sha256=sha256,
         num_frames=gathered.count,

@@ -338,15 +338,15 @@ def _words(encoders: Any, asked: Asked | None) -> tuple[dict[str, Opinion], str 
 
 
 def _rate_and_length(source: Source, request: Request | None, fps: float | None) -> tuple[float, int]:
-    """Frames a second as said, as the file says, or of the storyboard for bare frames; and how many frames there are.
+    """Frames a second as said, by the file's times, or of the storyboard for bare frames; and how many there are.
 
     The file is opened once, and nothing of it is decoded.
     """
     if isinstance(source, np.ndarray):
         rate, num_frames = fps or (request and request.fps), len(source)
     else:
-        with VideoReader(source) as reader:
-            rate, num_frames = fps or reader.fps, reader.num_frames or reader.count_packets()
+        with VideoReader(source, fps) as reader:
+            rate, num_frames = reader.rate_and_length()
     check_fps(rate, _called(source))
     return rate, num_frames
 

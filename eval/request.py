@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from holocine.plurals import are, counted
 from holocine.storyboard import Storyboard, StoryboardError
 
 Policy = Literal["seconds", "frames", "share"]
@@ -120,8 +121,8 @@ class Asked:
         notes = self.notes
         if len(found) != self.num_shots:
             notes += (
-                f"{self.num_shots} shots were asked for and {len(found)} are there: captions and shots were matched in "
-                "order, what is left over was left out",
+                f"{self.num_shots} shots were asked for and {len(found)} {are(len(found))} there: captions and shots "
+                "were matched in order, what is left over was left out",
             )
         end = found[-1].stop if found else 0
         return replace(self, found=(*there, *[range(end, end)] * missing), notes=notes)
@@ -187,13 +188,13 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
     if wanted != num_frames and not (asked.policy != "frames" and abs(wanted - num_frames) == 1):
         than = "fewer" if wanted > num_frames else "more"
         yield (
-            f"the video has {_frames(num_frames)}, {abs(wanted - num_frames)} {than} than the {wanted} of its "
+            f"the video has {counted(num_frames, 'frame')}, {abs(wanted - num_frames)} {than} than the {wanted} of its "
             "storyboard: it was scored on what is there"
         )
     for number, shot in enumerate(asked.shot_ranges, start=1):
         there = max(0, min(shot.stop, num_frames) - shot.start)
         if there < len(shot):
-            yield f"shot {number} of {asked.num_shots}: {there} of its {len(shot)} frames are there"
+            yield f"shot {number} of {asked.num_shots}: {there} of its {counted(len(shot), 'frame')} {are(there)} there"
     if asked.policy == "share":
         as_long = math.isclose(asked.scale, 1, rel_tol=_SAME_RATE)
         lasts = "as long as" if as_long else f"{asked.scale:.4g} times as long as"
@@ -209,7 +210,3 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
             f"the video lasts {duration:.4g} s and {lasts:.4g} s were asked for: if it shows the whole scene at "
             "another pace, align it by share"
         )
-
-
-def _frames(count: int) -> str:
-    return f"{count} frame{'s'[: count != 1]}"

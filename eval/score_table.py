@@ -36,7 +36,7 @@ def score_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     video, error (of one that could not be scored, with nothing else in its row), name, sha256, frames, fps, seconds,
     width, height, shots (asked for), cuts (found), detector, encoders, metrics (their versions); then of every metric
     its value under its name, NAME_covered of NAME_of things that it could look at, NAME_reason for what is missing, and
-    NAME_trust, how far its calibration found that it can be trusted.
+    NAME_trust, how far its calibration found that it can be trusted, with NAME_limits, where not.
     """
     import pandas as pd
 
@@ -44,7 +44,7 @@ def score_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     types = dict(_TYPES)
     for name in all_metrics():
         types |= {name: "Float64", f"{name}_covered": "Int64", f"{name}_of": "Int64"}
-        types |= {f"{name}_reason": "string", f"{name}_trust": "string"}
+        types |= {f"{name}_{what}": "string" for what in ("reason", "trust", "limits")}
     return frame.astype({name: kind for name, kind in types.items() if name in frame})
 
 
@@ -70,7 +70,7 @@ def _of_card(card: Scorecard) -> dict[str, Any]:
         "sha256": video.sha256,
         "frames": video.num_frames,
         "fps": video.fps,
-        "seconds": video.num_frames / video.fps,
+        "seconds": video.seconds(video.num_frames),
         "width": video.size[0],
         "height": video.size[1],
         "shots": None if card.shots is None else len(card.shots),
@@ -81,5 +81,5 @@ def _of_card(card: Scorecard) -> dict[str, Any]:
     }
     for name, record in card.metrics.items():
         row |= {name: record.value, f"{name}_covered": record.covered, f"{name}_of": record.of}
-        row |= {f"{name}_reason": record.reason, f"{name}_trust": record.trust}
+        row |= {f"{name}_reason": record.reason, f"{name}_trust": record.trust, f"{name}_limits": record.limits}
     return row

@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from eval.boxes import Boxes, read_boxes
+from eval.encoders.loading import PUPPET_ID
 from eval.encoders.theatre import is_of_the_theatre
 from eval.evidence import Boundary, Evidence, Footage
 from eval.gathering import Cancelled, Source, Stopwatch, gather, request_of
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 FORMAT = "holocine-scorecard/1"
 MAX_SIMILARITY = 100  # shots in the matrix of similarities
 _DETAIL_DIGITS = 6
+# Cosine between the embedded CLIP's mean frame and the whole text, below which it sees nothing of a scene. Films have
+# -0.25 to -0.06 with a puppets' storyboard, other scenes of puppets up to 0.01, a still of the right one 0.42.
+_NOTHING_OF_IT = 0.1
 
 
 class ScorecardError(ValueError):
@@ -250,7 +254,11 @@ def examine(
         boxes_sha256=boxes_hash(found_boxes),
         metrics=metrics,
         similarity=shot_similarity(evidence),
-        notes=(*evidence.footage.notes, *(asked.notes + asked.storyboard.warnings if asked else ())),
+        notes=(
+            *evidence.footage.notes,
+            *(asked.notes + asked.storyboard.warnings if asked else ()),
+            *_doubts_about_the_world(evidence),
+        ),
         seconds={stage: round(seconds, 4) for stage, seconds in stopwatch.seconds.items()},
     )
     return scorecard, evidence
@@ -359,6 +367,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, _DETAIL_DIGITS) if math.isfinite(value) else None
     return value
+
+
+def _doubts_about_the_world(evidence: Evidence) -> Iterator[str]:
+    """What is to be said where the theatre's encoders look, by the storyboard's words, and see nothing of it."""
+    if evidence.clip is None or evidence.text is None or evidence.clip.encoder != PUPPET_ID:
+        return
+    alike = float((evidence.clip.vectors @ evidence.text.whole).mean())
+    if alike < _NOTHING_OF_IT:
+        yield (
+            "the storyboard has the words of the puppet theatre, whose own encoders looked, but hardly anything of it "
+            f"is seen (cosine {alike:.2f}): if this is no video of the theatre, what they say of characters, texts and "
+            "consistency means nothing; name others with --encoders, --dino and --boxes"
+        )
 
 
 def _asked(evidence: Evidence) -> AskedRecord:

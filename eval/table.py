@@ -10,6 +10,7 @@ from eval.combining import Combined
 from eval.metric import Metric
 from eval.metrics import all_metrics
 from eval.scorecard import MetricRecord, Scorecard
+from holocine.plurals import counted
 
 _ARROWS = {"higher": "↑", "lower": "↓", "none": " "}
 _WIDTH, _MAX_CUTS = 110, 16
@@ -24,11 +25,6 @@ def number(value: float | None) -> str:
     size = abs(value)
     digits = 4 if 0 < size < 0.005 else 3 if size < 10 else 2 if size < 100 else 1
     return f"{value:.{digits}f}"
-
-
-def counted(count: int, thing: str) -> str:
-    """1 frame, 2 frames."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def format_scorecard(card: Scorecard) -> str:

@@ -114,10 +114,13 @@ def generate(options: argparse.Namespace) -> None:
 
 
 def plan(options: argparse.Namespace) -> None:
-    """Print what a storyboard will be for a model."""
+    """Print what a storyboard will be for a model; with --out, write the storyboard as well."""
     from holocine.checkpoints import describe
+    from holocine.files import check_writable
 
-    storyboard, remembered, _ = _read_storyboard(options.storyboard, options.fix)
+    if options.out is not None:
+        check_writable(options.out)
+    storyboard, remembered, _ = _read_storyboard(options.storyboard, options.fix, keeps=options.out is not None)
     names = ("model", "height", "width", "attention")
     settings = {name: first_of(getattr(options, name), remembered.get(name)) for name in names}
     facts = describe(settings.pop("model"))
@@ -130,7 +133,11 @@ def plan(options: argparse.Namespace) -> None:
     else:
         from holocine.plan import format_plan, make_plan
     made = make_plan(storyboard, facts, **settings)
+    if options.out is not None:
+        storyboard.save(options.out)
     print(json.dumps(made.to_dict(), ensure_ascii=False, indent=2) if options.json else format_plan(made))
+    if options.out is not None:
+        tell("holocine", [f"wrote {options.out}: the storyboard, as it was asked for"])
 
 
 def show(options: argparse.Namespace) -> None:
@@ -210,16 +217,21 @@ COMMANDS = {
 # Their parts
 
 
-def _read_storyboard(path: str, fix: bool) -> tuple[Storyboard, dict[str, Any], dict[str, Any] | None]:
+def _read_storyboard(
+    path: str, fix: bool, keeps: bool = True
+) -> tuple[Storyboard, dict[str, Any], dict[str, Any] | None]:
     """The storyboard in a YAML or JSON file, or in a video together with the settings and pictures that made the video.
 
-    With `fix`, a wrong number of shots in its global caption is put right, and said on stderr.
+    With `fix`, a wrong number of shots in its global caption is put right, and said on stderr; how to keep that, too,
+    unless the command `keeps` it.
     """
     storyboard, settings, pictures = _storyboard_in(path)
     if not fix:
         return storyboard, settings, pictures
     fixed = storyboard.with_stated_shots()
     tell("holocine", (f"fixed: {warning}" for warning in storyboard.warnings if warning not in fixed.warnings))
+    if fixed != storyboard and not keeps:
+        tell("holocine", [f"{path} is as it was: -o FILE.yaml writes the storyboard with that put right"])
     return fixed, settings, pictures
 
 

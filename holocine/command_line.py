@@ -194,6 +194,9 @@ def _add_plan(commands, run) -> None:
     _add_model(command)
     _add_attention(command)
     _add_pixels(command)
+    command.add_argument(
+        "-o", "--out", metavar="FILE", help="write the storyboard, with --fix put right, to a .yaml or .json file"
+    )
     command.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -15,6 +16,8 @@ from typing import Self
 import av
 import numpy as np
 from av.stream import Disposition
+
+from holocine.plurals import are, counted
 
 # A step between two frames that differs by more than this from the mean step makes the frame rate a variable one;
 # container clocks tick in milliseconds, so 60 frames a second step by 16 or 17 of them.
@@ -38,16 +41,18 @@ class VideoError(ValueError):
 class VideoReader:
     """An open video file, used as a context manager.
 
-    fps: frames a second, on average where the rate varies; 0.0 if the file does not say. num_frames: how many frames
-    the container says are shown, None if it does not. comment, timecode: the container's tags of those names; the
-    timecode, HH:MM:SS:FF, is that of the first frame. Complete once `frames` has come to its end: notes, what was done
-    to the pictures beyond decoding, a sentence each; times, float64 (T,), the seconds at which each frame is shown,
-    counted from the first; duration, the seconds at which the last one ends. At a constant rate, times are i / fps.
+    fps: frames a second, as the container says; 0.0 if it does not. num_frames: how many frames the container says are
+    shown, None if it does not. comment, timecode: the container's tags of those names; the timecode, HH:MM:SS:FF, is
+    that of the first frame. Complete once `frames` has come to its end: notes, what was done to the pictures beyond
+    decoding, a sentence each; times, float64 (T,), the seconds at which each frame is shown, counted from the first;
+    duration, the seconds at which the last one ends; and fps, which by then is the average of these times where they
+    are not those of the rate that the container says. At a constant rate, times are i / fps.
 
-    Raises `VideoError` for anything that is no video.
+    A rate that is given goes before what the file says, its times included. Raises `VideoError` for anything that is
+    no video.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, fps: float | None = None) -> None:
         self.path = Path(path)
         self.notes: list[str] = []
         if not self.path.is_file():
@@ -65,7 +70,8 @@ class VideoReader:
             raise VideoError(f"{path} has no pictures in it" + (", only sound" if sound else ""))
         self._stream = pictures[0]
         self._stream.thread_type = "AUTO"
-        self.fps, self.num_frames = _declared(self._container, self._stream)
+        declared, self.num_frames = _declared(self._container, self._stream)
+        self.fps, self._is_given = fps or declared, bool(fps)
         self.times, self.duration = np.zeros(0), 0.0
         self.comment: str | None = self._container.metadata.get("comment")
         self.timecode: str | None = _timecode(self._container)
@@ -99,17 +105,17 @@ class VideoReader:
         except av.error.FFmpegError as error:
             if not (clock.count and self._is_transport_stream):
                 raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
-            self._note(f"the file is damaged after {_frames(clock.count)}: what follows could not be decoded")
+            self._note(f"the file is damaged after {counted(clock.count, 'frame')}: what follows could not be decoded")
         if clock.count == 0:
             raise VideoError(f"{self.path} has no pictures in it")
         self._check_whole(clock)
-        self.times, self.duration, varies = clock.timing(self.fps)
-        gap = clock.gap_at_the_end if self._is_transport_stream else 0
+        timing = self._timing(clock)
+        self.times, self.duration, self.fps = timing.times, timing.duration, timing.fps
         if self._is_transport_stream:
-            self._note_damage(clock.count, gap, damaged)
-        if not clock.rises:
+            self._note_damage(clock.count, clock.gap_at_the_end, damaged)
+        if not clock.rises and not self._is_given:
             self._note("the times of its frames are missing or do not rise: frames are taken as evenly spaced")
-        if varies and not gap:
+        if timing.varies:
             self._note(
                 f"the frame rate varies (a frame lasts from {clock.shortest:.3f} s to {clock.longest:.3f} s, "
                 f"{self.fps:.4g} a second on average): frames are taken as they come, each at its own time"
@@ -162,24 +168,43 @@ class VideoReader:
 
         One that is cut off between two frames cannot be told from a whole one.
         """
-        signs = [f"{_frames(gap)} before its last {_are(gap)} missing"] if gap else []
+        signs = [f"{counted(gap, 'frame')} before its last {are(gap)} missing"] if gap else []
         signs += ["it ends inside a frame"] if ends_inside_a_frame(self.path, self._stream.id) else []
         if signs:
             self._note(
                 f"the file seems to be cut short after {self.duration:.2f} s ({' and '.join(signs)}): the "
-                f"{_frames(count)} that are there were taken"
+                f"{counted(count, 'frame')} that are there were taken"
             )
         if damaged:
-            self._note(f"{_frames(damaged)} of the video {_are(damaged)} damaged in the file")
+            self._note(f"{counted(damaged, 'frame')} of the video {are(damaged)} damaged in the file")
 
-    def count_packets(self) -> int:
-        """Read through the file without decoding it; a reader does this or `frames`, not both."""
+    def rate_and_length(self) -> tuple[float, int]:
+        """Frames a second, on average, and how many frames are shown; nothing is decoded.
+
+        Containers that do not count their frames, Matroska among them, do not say either how far apart these are if
+        the rate varies: such a file is read through. A reader does this or `frames`, not both.
+        """
+        if self.num_frames:
+            return self.fps, self.num_frames
+        clock = _Clock()
         try:
-            packets = self._container.demux(self._stream)
-            # Matroska has no decoding times where frames are shown in another order; the last packet of all is empty.
-            return sum(packet.size > 0 and not packet.is_discard for packet in packets)
+            for packet in self._container.demux(self._stream):
+                # Matroska has no decoding times where frames are shown in another order; the last packet is empty.
+                if packet.size and not packet.is_discard:
+                    clock.tick(packet)
         except av.error.FFmpegError as error:
             raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
+        clock.put_in_order()
+        return self._timing(clock).fps, clock.count
+
+    def _timing(self, clock: _Clock) -> _Timing:
+        """The times of frames as the file has them, or by the rate that was given."""
+        if self._is_given:
+            return clock.even(self.fps)
+        timing = clock.timing(self.fps)
+        if self._is_transport_stream and clock.gap_at_the_end:
+            return replace(timing, fps=self.fps, varies=False)
+        return timing
 
     def _picture(self, frame: av.VideoFrame, size: tuple[int, int] | None) -> np.ndarray:
         if any(component.is_alpha for component in frame.format.components):
@@ -204,18 +229,38 @@ class VideoReader:
             self.notes.append(sentence)
 
 
+@dataclass(frozen=True)
+class _Timing:
+    """When frames are shown, (T,) seconds from the first on, when the last one is over, and frames a second on average.
+
+    varies: whether the frames are not even nearly the same time apart.
+    """
+
+    times: np.ndarray
+    duration: float
+    fps: float
+    varies: bool = False
+
+
 class _Clock:
-    """When frames are shown, in seconds, and how long that is from each to the next."""
+    """When frames, or the packets of them, are shown, in seconds, and how long that is from each to the next."""
 
     def __init__(self) -> None:
         self.count = 0
         self._shown: list[float | None] = []
-        self._last_lasts = 0.0
+        self._lasts: list[float] = []
 
-    def tick(self, frame: av.VideoFrame) -> None:
+    def tick(self, frame: av.VideoFrame | av.Packet) -> None:
+        base = frame.time_base or 0
         self.count += 1
-        self._shown.append(frame.time)
-        self._last_lasts = float((frame.duration or 0) * (frame.time_base or 0))
+        self._shown.append(None if frame.pts is None else float(frame.pts * base))
+        self._lasts.append(float((frame.duration or 0) * base))
+
+    def put_in_order(self) -> None:
+        """Frames in the order in which they are shown; packets come in that in which they are decoded."""
+        if None not in self._shown:
+            order = np.argsort(self._shown, kind="stable")
+            self._shown, self._lasts = ([of[i] for i in order] for of in (self._shown, self._lasts))
 
     @cached_property
     def rises(self) -> bool:
@@ -254,21 +299,26 @@ class _Clock:
             return 0
         return int(np.maximum(np.rint(last / even.mean()) - 1, 0).sum())
 
-    def timing(self, fps: float) -> tuple[np.ndarray, float, bool]:
-        """The times of frames (T,) from the first on, when the last one is over, and whether the rate varies.
+    def even(self, fps: float) -> _Timing:
+        """Frames at a constant rate; without one, a second each."""
+        rate = fps or 1.0
+        return _Timing(np.arange(self.count) / rate, self.count / rate, fps)
+
+    def timing(self, fps: float) -> _Timing:
+        """The frames at their own times.
 
         Times that are those of `fps` but for a clock's rounding, and times that are none, are i / fps.
         """
-        even = np.arange(self.count) / fps if fps else np.arange(self.count, dtype=np.float64)
         if not self.rises:
-            return even, float(self.count / fps) if fps else float(self.count), False
+            return self.even(fps)
         times = np.array(self._shown, dtype=np.float64) - self._shown[0]
         farthest = max(self.longest - self.mean, self.mean - self.shortest)
         varies = len(self.steps) > 1 and farthest > _RATE_TOLERANCE * self.mean
-        if fps and not varies and np.abs(times - even).max() <= _CLOCK_TOLERANCE / fps:
-            return even, float(self.count / fps), False
-        lasts = self._last_lasts or (float(np.median(self.steps)) if len(self.steps) else 1 / (fps or 1.0))
-        return times, float(times[-1] + lasts), varies
+        if fps and not varies and np.abs(times - np.arange(self.count) / fps).max() <= _CLOCK_TOLERANCE / fps:
+            return self.even(fps)
+        lasts = self._lasts[-1] or (float(np.median(self.steps)) if len(self.steps) else 1 / (fps or 1.0))
+        duration = float(times[-1] + lasts)
+        return _Timing(times, duration, self.count / duration, varies)
 
 
 def ends_inside_a_frame(path: str | os.PathLike, stream: int) -> bool:
@@ -336,15 +386,7 @@ def _timecode(container: av.container.InputContainer) -> str | None:
 def count_frames(path: str | os.PathLike) -> int:
     """How many frames a video has, as its container says or by counting its packets; nothing is decoded."""
     with VideoReader(path) as reader:
-        return reader.num_frames or reader.count_packets()
-
-
-def _frames(count: int) -> str:
-    return f"{count} frame{'s'[: count != 1]}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+        return reader.rate_and_length()[1]
 
 
 def _by(shape: tuple[int, ...]) -> str:

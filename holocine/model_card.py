@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from holocine.files import replacing
+from holocine.plurals import counted
 from holocine.prompt import character_tags, clean
 from holocine.storyboard import Storyboard
 
@@ -98,19 +99,19 @@ class ModelCard:
                 yield Doubt(text, shot, word=True)
         for number, shot in enumerate(storyboard.shots, start=1):
             if shot.num_frames < self.shot_frames:
-                text = (
-                    f"lasts {_frames(shot.num_frames)}, but the model learnt from shots of {self.shot_frames} and more"
-                )
+                lasts = counted(shot.num_frames, "frame")
+                text = f"lasts {lasts}, but the model learnt from shots of {self.shot_frames} and more"
                 yield Doubt(f"shot {number} of {storyboard.num_shots}: {text}", number)
         yield from map(Doubt, self._numbers(storyboard, height, width))
 
     def _numbers(self, storyboard: Storyboard, height: int | None, width: int | None) -> Iterator[str]:
         least, most = self.shots
         if not least <= storyboard.num_shots <= most:
-            yield f"the scene has {storyboard.num_shots} shots, but the model learnt from {least} to {most}"
+            yield f"the scene has {counted(storyboard.num_shots, 'shot')}, but the model learnt from {least} to {most}"
         least, most = self.frames
         if not least <= storyboard.num_frames <= most:
-            yield f"the scene has {_frames(storyboard.num_frames)}, but the model learnt from {least} to {most}"
+            frames = counted(storyboard.num_frames, "frame")
+            yield f"the scene has {frames}, but the model learnt from {least} to {most}"
         if (found := len(character_tags(storyboard.prompt))) > (most := self.characters):
             yield f"the scene has {found} characters, but the model learnt from at most {most} and mixes them up"
         if storyboard.fps not in self.fps:
@@ -148,10 +149,6 @@ def _words(text: str) -> list[str]:
 def _listed(words: tuple[str, ...]) -> str:
     more = " and others" if len(words) > _SHOWN_WORDS else ""
     return ", ".join(f"“{word}”" for word in words[:_SHOWN_WORDS]) + more
-
-
-def _frames(count: int) -> str:
-    return f"{count} frame{'s'[: count != 1]}"
 
 
 def _pair(value: list) -> tuple[int, int]:

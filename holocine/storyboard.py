@@ -8,8 +8,9 @@ cut at. What cannot be a video is a `StoryboardError`, so an invalid storyboard 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -25,6 +26,8 @@ from pydantic import (
     model_validator,
 )
 
+from holocine.files import replacing
+from holocine.plurals import are, counted
 from holocine.prompt import (
     character_tags,
     clean,
@@ -49,6 +52,7 @@ from holocine.storyboard_input import (
 from holocine.timeline import ShotLayout, check_cuts, snap
 
 MAX_TRAINED_SHOTS = 13
+WRITTEN = (".yaml", ".yml", ".json")  # names of files that storyboards are written to
 
 
 def _encodable(text: str) -> str:
@@ -265,13 +269,28 @@ class Storyboard(_Frozen):
             raise StoryboardError(f"{path}: a storyboard file ends in {', '.join(readers)}")
         try:
             data = with_defaults(readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig")), defaults or {})
-            return cls.model_validate(_from_folder(data, path.parent))
+            return cls.model_validate(_with_paths(data, lambda picture: str(path.parent / picture)))
         except OSError as error:
             raise StoryboardError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:
             raise StoryboardError(f"{path}: is not UTF-8 text (byte {error.start})") from None
         except StoryboardError as error:
             raise StoryboardError(f"{path}: {error}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write a .yaml, .yml or .json file, which `load` turns back into an equal storyboard.
+
+        Paths of pictures are written as seen from the file's folder. Raises StoryboardError for another suffix, and
+        OSError.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in WRITTEN:
+            raise StoryboardError(f"{path}: a storyboard is written to a file that ends in {', '.join(WRITTEN)}")
+        plain = _with_paths(self._plain(), lambda picture: os.path.relpath(picture, path.parent))
+        as_json = path.suffix.lower() == ".json"
+        text = json.dumps(plain, ensure_ascii=False, indent=2) + "\n" if as_json else write_yaml(plain)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     def to_yaml(self) -> str:
         """Return the storyboard as YAML, which `from_yaml` turns back into an equal one."""
@@ -400,16 +419,16 @@ class Storyboard(_Frozen):
         return ShotLayout.from_cuts(self.num_frames, self.cuts, height, width)
 
 
-def _from_folder(data: Any, folder: Path) -> Any:
-    """The data of a storyboard file with the paths in it, which are seen from its folder, as seen from here."""
+def _with_paths(data: Any, seen: Callable[[str], str]) -> Any:
+    """The data of a storyboard file with every path in it as `seen` makes it; pictures that are in it stay."""
 
-    def seen(path: Any) -> Any:
-        return str(folder / path) if isinstance(path, str) and path and not is_enclosed(path) else path
+    def path_seen(path: Any) -> Any:
+        return seen(path) if isinstance(path, str) and path and not is_enclosed(path) else path
 
     def shot_seen(shot: Any) -> Any:
         if not isinstance(shot, Mapping):
             return shot
-        return {key: seen(value) if key in PICTURE_KEYS else value for key, value in shot.items()}
+        return {key: path_seen(value) if key in PICTURE_KEYS else value for key, value in shot.items()}
 
     if not isinstance(data, Mapping):
         return data
@@ -417,7 +436,7 @@ def _from_folder(data: Any, folder: Path) -> Any:
     if isinstance(data.get("shots"), list):
         data["shots"] = [shot_seen(shot) for shot in data["shots"]]
     if isinstance(data.get("references"), Mapping):
-        data["references"] = {name: seen(path) for name, path in data["references"].items()}
+        data["references"] = {name: path_seen(path) for name, path in data["references"].items()}
     return data
 
 
@@ -468,6 +487,6 @@ def _doubts(storyboard: Storyboard) -> Iterable[str]:
             yield f"{where}: {written} is no character's tag: write {meant}"
     stated = stated_shots(storyboard.global_caption)
     if stated is not None and stated != n:
-        yield f"the global caption says that the scene contains {stated} shots, but there are {n}"
+        yield f"the global caption says that the scene contains {counted(stated, 'shot')}, but there {are(n)} {n}"
     if n > MAX_TRAINED_SHOTS:
         yield f"{n} shots: HoloCine was trained on scenes of at most {MAX_TRAINED_SHOTS}"

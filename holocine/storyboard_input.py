@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from holocine.plurals import counted
 from holocine.prompt import parse_prompt, tidy_global_caption
 from holocine.timeline import check_cuts, snap, spread_cuts
 
@@ -170,16 +171,19 @@ def _timeline(data: Mapping[str, Any], num_shots: int, lengths: list[float] | No
         return num_frames, spread_cuts(num_shots, num_frames)
     cuts = tuple(_whole(cut, "a cut") for cut in _listed(asked_cuts, "shot_cut_frames"))
     if len(cuts) < num_shots - 1:
-        raise StoryboardError(
-            f"shot {len(cuts) + 2} of {num_shots}: has no cut; {num_shots} captions need {num_shots - 1} cuts, "
-            f"not {len(cuts)}"
-        )
+        raise StoryboardError(f"shot {len(cuts) + 2} of {num_shots}: has no cut; {_needs(num_shots)}, not {len(cuts)}")
     if len(cuts) > num_shots - 1:
         raise StoryboardError(
             f"the cut at frame {cuts[num_shots - 1]} begins shot {num_shots + 1}, which has no caption; "
-            f"{num_shots} captions need {num_shots - 1} cuts, not {len(cuts)}"
+            f"{_needs(num_shots)}, not {len(cuts)}"
         )
     return num_frames, cuts
+
+
+def _needs(num_captions: int) -> str:
+    if num_captions == 1:
+        return "1 caption needs no cuts"
+    return f"{num_captions} captions need {counted(num_captions - 1, 'cut')}"
 
 
 def _listed(value: Any, name: str) -> list[Any]:

@@ -10,6 +10,7 @@ import pandas as pd
 from benchmarks.reporting.results import Results, Score
 from benchmarks.reporting.significance import interval
 from benchmarks.reporting.summary import Cell, Summary
+from benchmarks.reporting.tables import trusted
 from eval.metric import Metric
 
 
@@ -70,10 +71,12 @@ def video_frame(results: Results) -> pd.DataFrame:
 
 
 def metric_frame(summary: Summary) -> pd.DataFrame:
-    """One row for every metric of every system."""
+    """One row for every metric of every system, with how far the metric can be trusted."""
+    trust = {metric.name: trusted(summary, metric) for metric in summary.metrics}
     return _typed(
         [
             {"system": system, **_metric(metric), **_cell(summary.table[metric.name][system], metric, summary.baseline)}
+            | {"trust": trust[metric.name].word, "limits": trust[metric.name].limits}
             for metric in summary.metrics
             for system in summary.systems
         ]

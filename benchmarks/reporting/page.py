@@ -17,6 +17,7 @@ from benchmarks.reporting.charts import distance_lines, metric_dots, trade_off
 from benchmarks.reporting.results import ResultsError
 from benchmarks.reporting.summary import Summary
 from benchmarks.reporting.tables import Table, Text, all_tables
+from holocine.plurals import counted
 
 _ASSETS = Path(__file__).with_name("assets")
 
@@ -32,7 +33,7 @@ def report_page(summary: Summary, folder: Path, embed: Collection[str] = (), pre
             raise ResultsError(f"the run has no videos of storyboard {id!r} to put into the page")
     tables = {table.name: table for table in all_tables(summary)}
     suite = summary.results.suite
-    title = f"{suite.name} {suite.version}: {len(summary.systems)} systems"
+    title = f"{suite.name} {suite.version}: {counted(len(summary.systems), 'system')}"
     sections = [
         ("results", "Results", tables["main"].title, table_html(tables["main"])),
         ("against", "Against the baseline", "", table_html(tables.get("comparisons"))),
@@ -68,7 +69,7 @@ def _about(summary: Summary) -> str:
     suite, model = results.suite, results.info.model
     parts = [
         f"{suite.description or suite.name}.",
-        f"{len(results.entries)} of {len(suite)} storyboards, {len(results.items)} items,",
+        f"{len(results.entries)} of {counted(len(suite), 'storyboard')}, {counted(len(results.items), 'item')},",
         f"suite {suite.sha256[:12]}.",
     ]
     if model:

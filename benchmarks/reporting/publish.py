@@ -42,7 +42,8 @@ FILES = {
     "storyboards, 95 % interval (`value_low` to `value_high`), rank among the systems that compete (1 and 2 alone, "
     "equal values share it), whether it is not behind the best by more than chance (`like_best`), the bound that shows "
     "its metric to have been fooled (`fooled_by`), storyboards and videos it stands on, and how much of what it is "
-    "about could be looked at (`covered` of `of`); also as metrics.parquet",
+    "about could be looked at (`covered` of `of`); how far its calibration lets the metric be trusted (`trust`), and "
+    "what else moves it or what it does not notice (`limits`); also as metrics.parquet",
     "tags.csv": "the same by tag of the storyboards, for the metrics of the main table",
     "distances.csv": "a row a system and number of shots between two that show the same character: their similarity",
     "items.parquet": "a row a metric and video: value, and the sums and counts that all other tables are made from",

@@ -13,6 +13,7 @@ from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
 from eval.metric import Metric
 from eval.trust import Trust, trust_in
+from holocine.plurals import counted
 
 NONE = "–"
 LIKE_BEST, FOOLED = "≈", "fooled"
@@ -63,7 +64,7 @@ def cell_text(cell: Cell, metric: Metric | None = None) -> Text:
     With the metric, the hint has the 95 % interval, which stays within the metric's range.
     """
     if cell.value is None:
-        return Text(NONE, hint=f"no value for any of {cell.num_videos} videos")
+        return Text(NONE, hint=f"no value for any of {counted(cell.num_videos, 'video')}")
     text = number(cell.value)
     if cell.error is not None:
         text += f" ± {number(cell.error)}"
@@ -77,7 +78,7 @@ def cell_text(cell: Cell, metric: Metric | None = None) -> Text:
         text += f" ({percent(min(share))})"
     if cell.standing.fooled_by is not None:
         text += f" {FOOLED}"
-    hint = f"{cell.videos} of {cell.num_videos} videos, {cell.storyboards} storyboards"
+    hint = f"{cell.videos} of {counted(cell.num_videos, 'video')}, {counted(cell.storyboards, 'storyboard')}"
     if cell.of:
         hint += f"; looked at {cell.covered:,} of {cell.of:,}"
     if metric is not None and (ends := interval(cell.value, cell.error, metric.range)):
@@ -182,7 +183,7 @@ def main_table(summary: Summary) -> Table:
     notes += _not_expressed(summary)
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
-    title = f"Suite {suite.name} {suite.version}, {len(summary.results.entries)} storyboards"
+    title = f"Suite {suite.name} {suite.version}, {counted(len(summary.results.entries), 'storyboard')}"
     return Table("main", title, head, tuple(rows), " ".join(notes), lines)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.suites.interchange import FORMATS, read_scripts, to_suite
 from benchmarks.suites.suite import FOLDER, WORLDS, Suite, SuiteError, load_suite, suite_names, write_suite
+from holocine.plurals import counted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _describe(suite: Suite) -> None:
     frames = ", ".join(map(str, suite.num_frames))
     print(
-        f"{suite.name} {suite.version}: {len(suite)} storyboards of {frames} frames at {suite.fps:g} fps, "
-        f"{suite.size[0]}x{suite.size[1]}, sha256 {suite.sha256[:12]}"
+        f"{suite.name} {suite.version}: {counted(len(suite), 'storyboard')} of {frames} frames at "
+        f"{suite.fps:g} fps, {suite.size[0]}x{suite.size[1]}, sha256 {suite.sha256[:12]}"
     )
     if suite.description:
         print(f"  {suite.description}")

@@ -29,7 +29,10 @@ def build(studio: Studio) -> None:
     attention = gr.Dropdown(list(ATTENTION), value=None, label="attention", **files)
     steps, guidance, seed = (gr.Number(None, label=name, **files) for name in ("steps", "guidance", "seed"))
     score = gr.Checkbox(True, label="score", **files)
-    video, asked = gr.File(label="video", **files), gr.Textbox(label="storyboard", **files)
+    video = gr.File(label="video", **files)
+    asked, cuts = (gr.Textbox(None, label=name, **files) for name in ("storyboard", "cuts"))
+    align = gr.Dropdown(["auto", "seconds", "frames", "share"], value="auto", label="align", **files)
+    start = gr.Number(0, label="start", **files)
     made, facts, card = (
         gr.File(label="video", **files),
         gr.JSON(label="result", **files),
@@ -43,7 +46,11 @@ def build(studio: Studio) -> None:
         concurrency_limit=None,
     )
     gr.Button(**files).click(
-        video_to_scorecard(studio), [video, asked], card, api_name="video_to_scorecard", concurrency_limit=None
+        video_to_scorecard(studio),
+        [video, asked, cuts, align, start],
+        card,
+        api_name="video_to_scorecard",
+        concurrency_limit=None,
     )
     shot, context = (gr.Number(value, label=label, **files) for value, label in ((1, "shot"), (2, "context")))
     caption = gr.Textbox(None, label="caption", **files)
@@ -204,6 +211,9 @@ def video_to_scorecard(studio: Studio):
     async def video_to_scorecard(
         video: str,
         storyboard: str | None = None,
+        cuts: str | None = None,
+        align: str = "auto",
+        start: float = 0.0,
         progress=gr.Progress(),  # noqa: B008  gradio finds the progress bar in the default
     ) -> dict[str, Any]:
         """Score a video: where it cuts, how steady it is, and whether it shows what its storyboard asked for.
@@ -212,6 +222,9 @@ def video_to_scorecard(studio: Studio):
             video: An MP4, MOV, WebM, MKV or AVI file.
             storyboard: What it was to show, as YAML, JSON or a prompt string; left out for videos that were made here,
                 which carry theirs inside, and for videos without one.
+            cuts: For a prompt string the first frame of each new shot, such as "21, 45"; left out if nobody knows.
+            align: How shots are put on the frames of the video: "auto", "seconds", "frames" or "share" of its length.
+            start: Seconds of the video before the scene begins.
 
         Returns:
             The scorecard: every metric with its value, what it covers and how it was measured.
@@ -224,7 +237,7 @@ def video_to_scorecard(studio: Studio):
             if path is None:
                 raise LimitError("there is no video; give one")
             screening.check_upload(path, limits)
-            request = read_request(storyboard or "", "", path, limits)
+            request = read_request(storyboard or "", cuts or "", path, limits, align, start)
             job = screening.submit(studio, secrets.token_urlsafe(24), path, path.name, request, limits)
             result = await _finished(studio, job, progress)
         card = Scorecard.load(studio.outputs.files / job.id / result["files"]["scorecard"])

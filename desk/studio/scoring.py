@@ -169,6 +169,11 @@ def _why_not(record: MetricRecord) -> str:
             "This desk has no model that knows real footage. On your own machine `python -m eval score VIDEO "
             "--download` gets one and measures this; whoever runs the desk can name one in HOLOCINE_ENCODERS."
         )
+    if "owlv2" in reason:
+        return (
+            "Nobody looked for the characters: this desk knows those of the puppet theatre alone. On your own machine "
+            "`python -m eval score VIDEO --boxes owlv2` finds others by their descriptions."
+        )
     return sentence(reason)
 
 

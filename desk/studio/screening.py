@@ -66,6 +66,8 @@ def _examine(studio: Studio, job: Job, upload: Path, file: str, name: str, reque
 
 def describe(evidence: Evidence, name: str) -> dict[str, Any]:
     """What the stage shows of a video that was brought: its planned shots, or else those that were detected."""
+    from eval.scorecard import varying_times
+
     footage, asked = evidence.footage, evidence.asked
     if asked is not None:
         ranges, captions = evidence.shots, asked.captions
@@ -88,6 +90,7 @@ def describe(evidence: Evidence, name: str) -> dict[str, Any]:
         "kind": "scored",
         "name": name,
         "fps": footage.fps,
+        "times": varying_times(footage),
         "num_frames": footage.num_frames,
         "aspect": footage.size[0] / footage.size[1],
     }

@@ -22,6 +22,7 @@ from desk.studio.wording import sentence
 from desk.tabs import versions
 from desk.tabs.direct import ATTENTION_WORDS
 from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known, read_seed, refusal
+from holocine.plurals import counted
 from holocine.storyboard import StoryboardError
 
 _INTRODUCTION = """
@@ -97,7 +98,8 @@ def _describe(written: dict[str, Any]) -> str:
     except ValueError as error:
         return f'<p class="error">{escape(sentence(str(error)))}</p>'
     title = escape(board.title or "Untitled scene")
-    return f'<p class="scene-line"><b>{title}</b> {board.num_shots} shots, {board.seconds:.1f} s</p>'
+    shots = counted(board.num_shots, "shot")
+    return f'<p class="scene-line"><b>{title}</b> {shots}, {board.seconds:.1f} s</p>'
 
 
 def _compare(studio: Studio):

@@ -20,6 +20,7 @@ from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
 from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal
 from holocine.from_pictures import files_named
+from holocine.plurals import counted
 from holocine.storyboard import StoryboardError
 
 ATTENTION_WORDS = {
@@ -221,7 +222,7 @@ def _example_card(example: Example) -> dict[str, Any]:
     return {
         "id": example.id,
         "name": name,
-        "when": f"{example.storyboard.num_shots} shots, {example.storyboard.seconds:.1f} s",
+        "when": f"{counted(example.storyboard.num_shots, 'shot')}, {example.storyboard.seconds:.1f} s",
         "picture": picture,
     }
 

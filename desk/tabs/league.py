@@ -12,6 +12,7 @@ from benchmarks.reporting.tables import ARROWS, cell_text, heading, legend, numb
 from desk.page.components import served
 from desk.tabs.shipped import outdated
 from eval.metrics import all_metrics
+from holocine.plurals import counted
 
 PAPER = "paper"
 _PUBLISHED = (
@@ -77,7 +78,7 @@ def run_table(summary: Summary) -> Value:
     if left_out := outdated(summary.results.info):
         note += f" Left out, since they are measured in another way by now: {', '.join(left_out)}."
     return {
-        "title": f"Suite {suite.name} {suite.version}, {len(summary.results.entries)} storyboards",
+        "title": f"Suite {suite.name} {suite.version}, {counted(len(summary.results.entries), 'storyboard')}",
         "note": note,
         "columns": [
             {"name": heading(metric), "hint": f"{metric.meaning} Trust: {trusted(summary, metric)}."}

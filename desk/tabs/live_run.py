@@ -10,6 +10,7 @@ from desk.studio.jobs import Job, Stopped
 from desk.studio.limits import LimitError
 from desk.studio.models import EMBEDDED_NAME, Model
 from desk.studio.studio import Studio, holder
+from holocine.plurals import counted
 
 SUITE = "puppet"
 SYSTEMS = (
@@ -63,7 +64,7 @@ def _run(studio: Studio, job: Job, model: Model, systems: list[str], count: int,
     except BaseException:
         studio.outputs.drop(job.id)
         raise
-    content = {"kind": "run", "title": f"{len(systems)} systems, {count} storyboards"}
+    content = {"kind": "run", "title": f"{len(systems)} systems, {counted(count, 'storyboard')}"}
     studio.outputs.keep(job.id, job.visitor, content)
     return content
 

@@ -50,17 +50,19 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
             cuts = gr.Textbox(
                 label="For a prompt string: the first frame of each new shot, if you know it", placeholder="21, 45"
             )
-            align = gr.Dropdown(
-                label="Compare shots",
-                choices=[
-                    ("as fits the video", "auto"),
-                    ("by seconds", "seconds"),
-                    ("by frames", "frames"),
-                    ("by their share of the length", "share"),
-                ],
-                value="auto",
-                elem_id="align",
-            )
+            with gr.Row():
+                align = gr.Dropdown(
+                    label="Compare shots",
+                    choices=[
+                        ("as fits the video", "auto"),
+                        ("by seconds", "seconds"),
+                        ("by frames", "frames"),
+                        ("by their share of the length", "share"),
+                    ],
+                    value="auto",
+                    elem_id="align",
+                )
+                start = gr.Number(0, label="The scene begins after so many seconds", minimum=0, elem_id="start")
             with gr.Row(elem_classes=["desk-actions"]):
                 run = gr.Button("Score", variant="primary", size="lg", scale=3, elem_id="score")
                 stop = gr.Button("Cancel", size="lg", scale=1, interactive=False)
@@ -74,45 +76,50 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         run,
         stop,
         begin=_score(studio, limits),
-        asked=[upload, text, cuts, align, visitor],
+        asked=[upload, text, cuts, align, start, visitor],
         shown=[screen, scene, edit],
         arrive=arrival(studio, "score", partial(_watch, studio), partial(_kept, studio)),
     )
     edit.click(lambda written: (written, gr.Tabs(selected="direct")), scene, [editor, tabs], **QUIET)
 
 
-def read_request(text: str, cuts: str, upload: Path, limits: Limits, align: str = "auto") -> Request | None:
+def read_request(
+    text: str, cuts: str, upload: Path, limits: Limits, align: str = "auto", start: float | None = 0.0
+) -> Request | None:
     """What a visitor says that a video was to show; None for nothing.
 
-    A prompt without cuts says how many shots there are, not where they begin.
+    A prompt without cuts says how many shots there are, not where they begin. align, start: as policy and start of
+    `eval.request.Request`.
 
     Raises StoryboardError, VideoError or LimitError in one sentence.
     """
     from eval.gathering import prompt_request, request_of
     from eval.request import Request
 
-    text = str(text or "").strip()
+    text, how = str(text or "").strip(), {"policy": align, "start": float(start or 0)}
     if not text:
-        return None if align == "auto" else request_of(upload, policy=align)
+        return None if (align, how["start"]) == ("auto", 0) else request_of(upload, **how)
     limits.check_text(text)
     if not ascii_tags(text).lower().startswith("[global caption]"):
         board = Storyboard.from_json(text) if text.startswith("{") else Storyboard.from_yaml(text)
-        return Request.of(board, policy=align)
+        return Request.of(board, **how)
     words = str(cuts or "").replace(",", " ").split()
     if not all(word.isdecimal() and len(word) < 9 for word in words):
         raise StoryboardError(f"the cuts are {cuts[:60]!r}, but have to be frame numbers such as 21, 45")
-    return prompt_request(text, [int(word) for word in words] or None, upload, policy=align)
+    return prompt_request(text, [int(word) for word in words] or None, upload, **how)
 
 
 def _score(studio: Studio, limits: Limits):
-    async def score(upload: str | None, text: str, cuts: str, align: str, visitor: str) -> AsyncIterator[tuple]:
+    async def score(
+        upload: str | None, text: str, cuts: str, align: str, start: float | None, visitor: str
+    ) -> AsyncIterator[tuple]:
         nothing = (None, gr.update(visible=False))
         try:
             if not upload:
                 raise LimitError("there is no video yet; drop one, or choose a file")
             path = Path(upload)
             screening.check_upload(path, limits)
-            request = read_request(text, cuts, path, limits, align)
+            request = read_request(text, cuts, path, limits, align, start)
             job = screening.submit(studio, known(visitor), path, path.name, request, limits)
         except (ValueError, OSError) as error:
             yield refusal(error), *nothing, gr.skip(), gr.skip()

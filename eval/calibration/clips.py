@@ -19,6 +19,7 @@ import numpy as np
 
 from eval.shots import ShotDetector, thumbnail
 from holocine.decoding import VideoReader
+from holocine.plurals import counted
 
 NOTES = "clips.json"
 WIDTH = 320  # pixels
@@ -151,8 +152,8 @@ def _load(
         shots = detector.detect(np.stack(thumbnails)).clear_ranges
         if notes.captions is not None and len(notes.captions) != len(shots):
             raise FootageError(
-                f"{NOTES}: {path.name} has {len(notes.captions)} captions and {_counted(len(shots), 'shot')} were "
-                'found in it: say where it is cut, as "cuts"'
+                f"{NOTES}: {path.name} has {counted(len(notes.captions), 'caption')} and "
+                f'{counted(len(shots), "shot")} were found in it: say where it is cut, as "cuts"'
             )
     else:
         wrong = [cut for cut in notes.cuts if cut >= len(frames)]
@@ -196,8 +197,8 @@ def _notes(path: Path, name: str, entry: Any) -> ClipNotes:
         if not isinstance(captions, list) or not all(isinstance(text, str) and text.strip() for text in captions):
             raise FootageError(f"{path}: the captions of {name} have to be a list of texts, not {captions!r}")
         if cuts is not None and len(captions) != len(cuts) + 1:
-            shots = _counted(len(cuts) + 1, "shot")
-            raise FootageError(f"{path}: {name} has {_counted(len(captions), 'caption')} for {shots}")
+            shots = counted(len(cuts) + 1, "shot")
+            raise FootageError(f"{path}: {name} has {counted(len(captions), 'caption')} for {shots}")
     texts = {key: entry.get(key, "") for key in ("prompt", "about")}
     for key, text in texts.items():
         if not isinstance(text, str):
@@ -208,7 +209,3 @@ def _notes(path: Path, name: str, entry: Any) -> ClipNotes:
         texts["prompt"].strip(),
         texts["about"].strip(),
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s'[: number != 1]}"

@@ -22,6 +22,7 @@ from eval.calibration.tables import (
 from eval.metrics import all_metrics
 from eval.trust import Reaction
 from holocine.files import replacing
+from holocine.plurals import counted
 
 FORMAT = "holocine-footage/1"
 PAGE, NUMBERS = "FOOTAGE.md", "footage.json"
@@ -65,7 +66,7 @@ def footage_page(
     shots, videos = len(_shots(scenes)), len(scenes) * (1 + sum(len(d.strengths) for d in FILM_DAMAGES))
     parts = [
         "# How far each metric can be trusted on film",
-        f"Pieces of {shots} shots of {_counted(len(clips), 'clip')} were joined to {len(scenes)} scenes of "
+        f"Pieces of {shots} shots of {counted(len(clips), 'clip')} were joined to {len(scenes)} scenes of "
         f"{_span(len(scene.pieces) for scene in scenes)} shots ({_span(len(scene.frames) for scene in scenes)} frames "
         f"of {width}×{height}), so that every cut is known exactly. The scenes were damaged in {len(FILM_DAMAGES)} "
         f"known ways of growing strength and scored like any video: up to {videos:,} videos. A metric is good if it "
@@ -139,7 +140,7 @@ def _limits(clips: Sequence[Clip], scenes: Sequence[FilmScene]) -> list[str]:
     shots, described = len(_shots(scenes)), sum(scene.described for scene in scenes)
     found = [clip.name for clip in clips if not clip.known]
     limits = [
-        f"The {len(scenes)} scenes share {shots} shots of {_counted(len(clips), 'clip')}: they are not "
+        f"The {len(scenes)} scenes share {shots} shots of {counted(len(clips), 'clip')}: they are not "
         f"{len(scenes)} films. Intervals are about these scenes, and too narrow for film in general. A metric that is "
         "good here may fail on other footage; one that fails here is a reason not to trust it on footage like this.",
         "Every cut joins shots of different clips or of different places, which is easier to see than a cut from shot "
@@ -226,7 +227,3 @@ def _shots(scenes: Sequence[FilmScene]) -> set[tuple[str, int]]:
 def _span(numbers: Any) -> str:
     numbers = sorted(set(numbers))
     return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s'[: number != 1]}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Literal
 
 _OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 _TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 AESTHETIC_CLIP = "ViT-L-14:openai"
 AESTHETIC_HEAD = "sa_0_4_vit_l_14_linear.pth"
+_PATIENCE = 4.0  # seconds in which the Hub has to answer
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,52 @@ def fetch(encoder: Known) -> Path:
     Raises OSError, in one sentence, if they cannot be had.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
-    names = _OPEN_CLIP_FILES if encoder.role == "clip" else _TIMM_FILES
-    problem: Exception | None = None
-    for name in names:
+    where = f"{encoder.spec} ({encoder.megabytes} MB, huggingface.co/{encoder.hub})"
+    check_hub(where)
+    for name in _OPEN_CLIP_FILES if encoder.role == "clip" else _TIMM_FILES:
         try:
             return Path(hf_hub_download(encoder.hub, name))
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-            problem = problem or error
-    where = f"{encoder.megabytes} MB, huggingface.co/{encoder.hub}"
-    raise OSError(f"{encoder.spec} ({where}) cannot be downloaded: {str(problem).splitlines()[0]}")
+        except EntryNotFoundError as error:
+            if isinstance(error, LocalEntryNotFoundError):  # which it also raises where the connection was lost
+                raise _not_had(where, error) from None
+        except (HfHubHTTPError, OSError) as error:
+            raise _not_had(where, error) from None
+    raise OSError(f"{where} cannot be downloaded: none of the files that its weights can be is there")
+
+
+def check_hub(wanted: str) -> None:
+    """Raise OSError, in one sentence, if the Hub does not answer within some seconds; `wanted`: what from there.
+
+    Its own library would try again and again for a minute, and print that.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    problem: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
+        except Exception as error:
+            problem.append(error)
+
+    if constants.HF_HUB_OFFLINE:
+        raise OSError(f"{wanted} cannot be downloaded: HF_HUB_OFFLINE is set, which forbids it")
+    asking = Thread(target=ask, daemon=True)  # names may be looked up for longer than a request waits
+    asking.start()
+    asking.join(2 * _PATIENCE)
+    if asking.is_alive() or problem:
+        why = f" ({str(problem[0]).splitlines()[0]})" if problem and str(problem[0]) else ""
+        raise OSError(
+            f"{wanted} cannot be downloaded: {constants.ENDPOINT} cannot be reached{why}; where there is no network, "
+            "give the weights as a file or a folder"
+        )
+
+
+def _not_had(where: str, error: Exception) -> OSError:
+    return OSError(f"{where} cannot be downloaded: {str(error).splitlines()[0]}")
 
 
 def cached_file(repository: str, names: tuple[str, ...]) -> Path | None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.encoders.known import AESTHETIC_HEAD, known
+from eval.encoders.known import AESTHETIC_HEAD, check_hub, known
 
 if TYPE_CHECKING:
     import torch
@@ -78,11 +78,14 @@ def _named(spec: str) -> tuple[str, Path, dict[str, Any]]:
     weights = (here := known(spec)) and here.weights()
     if weights is None:
         logger.info("downloading the weights of %s", spec)
+        wanted = f"the weights of {spec}" + (f" ({here.megabytes} MB)" if here else "")
         try:
+            if config.get("hf_hub"):
+                check_hub(wanted)
             weights = Path(download_pretrained(config))
         except Exception as error:
-            size = f" ({here.megabytes} MB)" if here else ""
-            raise EncoderError(f"the weights of {spec}{size} cannot be downloaded: {error}") from error
+            said = str(error)
+            raise EncoderError(said if wanted in said else f"{wanted} cannot be downloaded: {said}") from error
     return (
         name,
         weights,
@@ -101,6 +104,7 @@ def _weights_of(spec: str) -> Path:
     if spec.startswith(_HUB):
         from open_clip.pretrained import download_pretrained_from_hf
 
+        check_hub(spec)
         return Path(download_pretrained_from_hf(spec.removeprefix(_HUB)))
     folder = Path(spec.removeprefix(FOLDER))
     if not (folder / "open_clip_config.json").is_file():
@@ -139,6 +143,7 @@ def load_timm(spec: str, device: torch.device) -> TimmEncoder:
 
             repository = timm.models.get_pretrained_cfg(name).hf_hub_id
             logger.info("downloading the weights of %s", name)
+            check_hub(f"the weights of {name}")
             weights = Path(hf_hub_download(repository, "model.safetensors"))
         overlay = {"file": str(weights)}
         model = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from eval.boxes import Box, overlap
+from eval.encoders.known import cached_file, check_hub
 from eval.encoders.loading import EncoderError
 from eval.encoders.texts import split_text
 from eval.footage import MAX_FRAMES, observe, sampled_frames
@@ -115,6 +116,8 @@ def load_box_finder(spec: str | os.PathLike, threshold: float = THRESHOLD, devic
     from transformers import Owlv2ForObjectDetection, Owlv2Processor
 
     try:
+        if not Path(spec).exists() and cached_file(str(spec), ("model.safetensors", "pytorch_model.bin")) is None:
+            check_hub(str(spec))
         model = Owlv2ForObjectDetection.from_pretrained(spec)
         processor = Owlv2Processor.from_pretrained(spec)
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 
@@ -250,6 +251,24 @@ def test_what_is_wanting_is_named_with_its_size_where_it_cannot_be_downloaded():
     assert (clip.spec, dino.spec) == RECOMMENDED
     with pytest.raises(OSError, match=re.escape("ViT-B-32:laion2b_s34b_b79k (605 MB, huggingface.co/laion/")):
         fetch(clip)
+
+
+def test_where_the_hub_is_not_reached_one_sentence_says_so_and_nothing_is_tried_again(monkeypatch, caplog, capfd):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        hub = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        names = "ViT-B-32:laion2b_s34b_b79k (605 MB, huggingface.co/laion/CLIP-ViT-B-32-laion2B-s34B-b79K)"
+        with pytest.raises(OSError, match=re.escape(f"{names} cannot be downloaded: {hub} cannot be reached")):
+            fetch(wanting()[0])
+        with pytest.raises(
+            EncoderError, match=r"ViT-B-32:openai \(605 MB\) cannot be downloaded: .* cannot be reached"
+        ):
+            load_encoders("ViT-B-32:openai", real_storyboard())
+        with pytest.raises(EncoderError, match=r"dino cannot be loaded: .* cannot be reached"):
+            load_encoders("none", real_storyboard(), dino="vit_base_patch16_224.dino")
+    assert "try" not in caplog.text and capfd.readouterr().err == ""
 
 
 def test_encoders_that_are_loaded_already_are_taken_as_they_are(clip):

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eval.footage
+from eval.evidence import Detection, Evidence
 from eval.footage import MAX_FRAMES, clipped_share, fingerprint, noise_level, observe, sampled_frames, sharpness
+from eval.metrics import all_metrics
+from eval.scorecard import measure
 from holocine import Storyboard, VideoError, write_video
 from holocine.decoding import VideoReader, count_frames
 
@@ -264,6 +267,29 @@ def test_seconds_are_the_presentation_times_where_the_rate_varies(tmp_path, movi
     given = observe(tmp_path / f"a.{suffix}", fps=25)
     np.testing.assert_array_equal(given.times, np.arange(120) / 25)
     assert given.duration == 120 / 25, "a rate that is given goes before the file's times"
+    assert given.notes == (), "which then are not said to have been taken"
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_the_average_rate_is_that_of_the_times_whatever_the_container_says(tmp_path, moving_noise, write_timed, suffix):
+    video = write_timed(tmp_path / f"a.{suffix}", moving_noise[:120], THIRDS)
+    footage = observe(video)
+    assert footage.fps == pytest.approx(120 / footage.duration)
+    assert footage.fps == pytest.approx(90000 / 4004, rel=0.01), "Matroska says 30 for this file"
+    assert any(f"{footage.fps:.4g} a second on average" in note for note in footage.notes)
+    with VideoReader(video) as reader:
+        assert reader.rate_and_length() == (pytest.approx(footage.fps, rel=0.01), 120)
+    with VideoReader(video, 25) as reader:
+        assert reader.rate_and_length() == (25, 120)
+
+
+def test_how_much_moves_in_a_second_does_not_depend_on_the_container(tmp_path, moving_noise, write_timed):
+    values = []
+    for suffix in ("mp4", "mkv"):
+        footage = observe(write_timed(tmp_path / f"a.{suffix}", moving_noise[:60], THIRDS[:60]))
+        found = measure(all_metrics()["dynamic_degree"], Evidence(footage, Detection("none", 60, ())))
+        values.append(found.value)
+    assert values[0] > 0 and values[1] == pytest.approx(values[0], rel=0.02)
 
 
 def test_seconds_of_a_constant_rate_are_frames_by_the_rate(tmp_path, three_shots, write_file):

@@ -261,6 +261,14 @@ def test_encoders_and_schema_are_printed(run):
     assert code == 0 and "metrics" in json.loads(out)["properties"]
 
 
+def test_a_download_that_cannot_reach_the_hub_is_one_line(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    err = refused(run("encoders", "--download"))
+    assert "(605 MB) and vit_base_patch16_224.dino (343 MB) cannot be downloaded" in err and "cannot be reached" in err
+
+
 def test_help_needs_no_models():
     program = "import sys; from eval.__main__ import _parser; _parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

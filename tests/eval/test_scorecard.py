@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval import Cancelled, Scorecard, ScorecardError, all_metrics, combine, load_detector, score
-from eval.encoders import Encoders
+from eval.encoders import Encoders, load_encoders
 from eval.gathering import cut_request, prompt_request
 from eval.metric import Measured, Metric
 from eval.scorecard import BoundaryRecord, MetricRecord, VideoRecord, examine, measure, storyboard_hash
 from holocine import Storyboard, StoryboardError, VideoError, write_video
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.renderer import render
+from holocine.puppet.world import sample_scene
 
 
 class Colours:
@@ -421,3 +424,16 @@ def test_seconds_of_a_video_whose_rate_varies_are_its_own(tmp_path, three_shots,
     from eval.table import format_scorecard
 
     assert "33 frames, 3.5 s" in format_scorecard(card) and "33 frames, 3.5 s" in str(cut_line(card))
+
+
+def test_film_that_was_asked_for_in_the_puppets_words_is_said_to_be_none_of_theirs(detector):
+    from skimage.data import astronaut
+
+    scene = sample_scene(3)
+    board = to_storyboard(scene)
+    encoders = load_encoders("auto", board)
+    film = np.repeat(astronaut()[None, 100:420, :512], 12, axis=0)
+    (note,) = (n for n in score(film, board, encoders=encoders, detector=detector).notes if "puppet theatre" in n)
+    assert "hardly anything of it is seen" in note and "--encoders" in note
+    own = score(render(scene)[0], board, encoders=encoders, detector=detector)
+    assert not any("puppet theatre" in n for n in own.notes)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.batch import Outcome
 from eval.calibration.damage import DAMAGES
 from eval.calibration.reaction import react
 from eval.calibration.tables import plain_damages, plain_reactions
@@ -16,6 +17,7 @@ from eval.encoders import Encoders
 from eval.metric import Metric
 from eval.metrics import all_metrics
 from eval.report.page import page
+from eval.score_table import score_frame
 from eval.scorecard import Scorecard, score
 from eval.table import format_combined, format_scorecard
 from eval.trust import NOT_CALIBRATED, Trust, judged, trust_in
@@ -155,6 +157,8 @@ def test_every_record_says_how_far_to_trust_it_and_so_does_whatever_shows_it(car
     assert record.value is not None and record.limits is not None
     for text in (format_scorecard(card), format_combined(combine([card, card]), ["a", "b"])):
         assert f"{record.trust}: {record.limits}"[:60] in " ".join(text.split())
+    (row,) = score_frame([Outcome("a.mp4", card)]).to_dict("records")
+    assert (row["sca_trust"], row["sca_limits"]) == (record.trust, record.limits)
     html = page({Path("a.json"): card, Path("b.json"): card})
     assert html.count(f"Trust: {record.trust}, {record.limits}") >= 3  # each video, and the summary of both
 

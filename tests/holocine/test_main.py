@@ -125,7 +125,9 @@ def test_a_wrong_number_of_shots_is_warned_of_and_fixed_when_asked(work, run, mo
     code, out, err = run("plan", "stated.yaml", "--model", model)
     assert code == 0 and f"warning: {SAYS_5}" in out and err == ""
     code, out, err = run("plan", "stated.yaml", "--model", model, "--fix")
-    assert code == 0 and "warning" not in out and err == f"holocine: fixed: {SAYS_5}\n"
+    kept_as_is = "holocine: stated.yaml is as it was: -o FILE.yaml writes the storyboard with that put right\n"
+    assert code == 0 and "warning" not in out and err == f"holocine: fixed: {SAYS_5}\n{kept_as_is}"
+    assert (work / "stated.yaml").read_text() == STATED
     code, _, err = run("generate", "stated.yaml", "--model", model, "-o", "as_is.mp4", "--quiet")
     assert code == 0 and f"holocine: warning: {SAYS_5}" in err
     assert "This scene contains 5 shots." in read_storyboard("as_is.mp4").prompt
@@ -135,6 +137,28 @@ def test_a_wrong_number_of_shots_is_warned_of_and_fixed_when_asked(work, run, mo
     assert "This scene contains 3 shots." in made.prompt and made.warnings == ()
     code, _, err = run("plan", "board.yaml", "--model", model, "--fix")
     assert code == 0 and err == "", "nothing to fix"
+
+
+@pytest.mark.parametrize("name", ["right.yaml", "right.json"])
+def test_plan_writes_the_storyboard_that_it_put_right(work, run, model, name):
+    (work / "stated.yaml").write_text(STATED)
+    code, _, err = run("plan", "stated.yaml", "--model", model, "--fix", "-o", name)
+    assert (code, err) == (
+        0,
+        f"holocine: fixed: {SAYS_5}\nholocine: wrote {name}: the storyboard, as it was asked for\n",
+    )
+    assert Storyboard.load(name) == Storyboard.load("stated.yaml").with_stated_shots()
+    assert run("plan", "stated.yaml", "--model", model, "-o", name.replace("right", "/no/such/right"))[0] == 2
+    code, _, err = run("plan", "stated.yaml", "--model", model, "-o", "right.txt")
+    assert code == 2 and "right.txt: a storyboard is written to a file that ends in .yaml, .yml, .json" in err
+
+
+def test_a_written_storyboard_still_finds_its_pictures(work):
+    board = {"global_caption": "A town.", "shots": [{"caption": "a", "num_frames": 9, "image": "pictures/a.png"}]}
+    (work / "boards").mkdir()
+    Storyboard.model_validate(board).save("boards/b.yaml")
+    (found,) = Storyboard.load("boards/b.yaml").shots
+    assert Path(found.image).resolve() == (work / "pictures" / "a.png").resolve()
 
 
 def test_plan_shows_shots_tokens_windows_and_cost(work, run, model):

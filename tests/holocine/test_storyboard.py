@@ -303,6 +303,8 @@ def test_any_text_is_a_caption(caption):
             r"shot 3 of 3: cut at frame 400 is beyond the end of the video \(241 frames, the last is 240\)",
         ),
         ({"cuts": [49]}, "shot 3 of 3: has no cut; 3 captions need 2 cuts, not 1"),
+        ({"shots": ["a", "b"], "cuts": []}, "shot 2 of 2: has no cut; 2 captions need 1 cut, not 0"),
+        ({"shots": ["a"], "cuts": [49]}, "begins shot 2, which has no caption; 1 caption needs no cuts, not 1"),
         ({"shots": ["a"] * 5, "cuts": [49, 97]}, "shot 4 of 5: has no cut; 5 captions need 4 cuts, not 2"),
         (
             {"cuts": [9, 17, 25]},

@@ -1,5 +1,5 @@
 // The stage: what is being made or was made. Its value comes from the server; files in it have a `url`.
-// {state, id, message, title, fps, num_frames, cuts, shots, aspect, files, progress, detected, scorecard, settings, note}
+// {state, id, message, title, fps, times, num_frames, cuts, shots, aspect, files, progress, detected, scorecard, settings, note}
 // A video with an `id` can be gone on from. Takes to choose from are {state, id, title, aspect, note, retaken, takes}.
 
 const root = element.querySelector('.stage');
@@ -7,7 +7,8 @@ const parts = partsOf(root, ['screen', 'status', 'lanes', 'shots', 'again', 'fac
 let video = null, loaded = null, drawn = '', playhead = null;
 let takes = 1; // of the next retake
 
-const seconds = (frames, fps) => (frames / fps).toFixed(1) + ' s';
+// Seconds at which a frame is shown: by the rate, or by its own time where that varies. Of num_frames, when all is over.
+const shownAt = (value, frame) => (value.times ? value.times[Math.min(frame, value.num_frames)] : frame / value.fps);
 const percent = (frame, total) => (100 * frame) / total;
 
 function show() {
@@ -89,16 +90,17 @@ function showStatus(value) {
 // The timeline below the video: planned shots above, detected cuts below, one scale
 
 function showLanes(value) {
-  const { shots = [], num_frames: total, fps, detected } = value;
+  const { shots = [], detected } = value, total = shownAt(value, value.num_frames);
+  const along = (frame) => percent(shownAt(value, frame), total);
   playhead = node('i', { class: 'playhead' });
   if (!shots.length) { parts.lanes.replaceChildren(); return; }
   const planned = shots.map((shot, index) => node('button', {
-    type: 'button', class: 'segment', style: `left:${percent(shot.first, total)}%;width:${percent(shot.last + 1 - shot.first, total)}%`,
-    title: `Shot ${index + 1}: frames ${shot.first} to ${shot.last}`, 'aria-label': `Play shot ${index + 1}, ${seconds(shot.first, fps)}`, onclick: () => jump(shot.first, fps),
+    type: 'button', class: 'segment', style: `left:${along(shot.first)}%;width:${along(shot.last + 1) - along(shot.first)}%`,
+    title: `Shot ${index + 1}: frames ${shot.first} to ${shot.last}`, 'aria-label': `Play shot ${index + 1}, ${shownAt(value, shot.first).toFixed(1)} s`, onclick: () => jump(value, shot.first),
   }, node('b', { text: index + 1 })));
   const found = (detected || []).map((frame) => {
     const near = value.unplanned || value.cuts.some((cut) => Math.abs(cut - frame) <= 2);
-    return node('button', { type: 'button', class: near ? 'found' : 'found stray', style: `left:${percent(frame, total)}%`, title: `Detected cut at frame ${frame}`, 'aria-label': `Detected cut at frame ${frame}`, onclick: () => jump(frame, fps) });
+    return node('button', { type: 'button', class: near ? 'found' : 'found stray', style: `left:${along(frame)}%`, title: `Detected cut at frame ${frame}`, 'aria-label': `Detected cut at frame ${frame}`, onclick: () => jump(value, frame) });
   });
   parts.lanes.replaceChildren(
     ...(value.unplanned ? [] : [node('span', { class: 'lane-name', text: 'Planned' }), node('div', { class: 'lane planned' }, ...planned)]),
@@ -106,19 +108,19 @@ function showLanes(value) {
     node('div', { class: 'over' }, playhead));
 }
 
-function jump(frame, fps) {
+function jump(value, frame) {
   if (!video) return;
-  video.currentTime = (frame + 0.5) / fps;
+  video.currentTime = (shownAt(value, frame) + shownAt(value, frame + 1)) / 2;
   video.play().catch(() => {});
 }
 
 function follow(value) {
-  const mine = video, total = value.num_frames / value.fps;
+  const mine = video, total = shownAt(value, value.num_frames);
   const tick = () => {
     if (video !== mine || !root.isConnected) return;
     if (playhead) playhead.style.left = `${percent(Math.min(mine.currentTime, total), total)}%`;
-    const now = Math.floor(mine.currentTime * value.fps);
-    const index = (value.shots || []).findIndex((shot) => now >= shot.first && now <= shot.last);
+    const now = mine.currentTime;
+    const index = (value.shots || []).findIndex((shot) => now >= shownAt(value, shot.first) && now < shownAt(value, shot.last + 1));
     parts.shots.querySelectorAll('.thumb').forEach((thumb, at) => thumb.classList.toggle('now', at === index));
     requestAnimationFrame(tick);
   };
@@ -126,10 +128,11 @@ function follow(value) {
 }
 
 function showShots(value) {
-  const { shots = [], fps } = value, retakes = canRetake(value);
+  const { shots = [] } = value, retakes = canRetake(value);
+  const lasts = (shot) => shownAt(value, shot.last + 1) - shownAt(value, shot.first);
   const thumb = (shot, index) => node('button', {
-    type: 'button', class: 'thumb', onclick: () => jump(shot.first, fps), title: shot.caption, 'aria-label': `Play shot ${index + 1}: ${shot.caption}`,
-  }, node('img', { src: shot.picture, alt: '' }), node('span', {}, node('b', { text: index + 1 }), ` ${seconds(shot.last + 1 - shot.first, fps)}${shot.take > 1 ? `, take ${shot.take}` : ''}`));
+    type: 'button', class: 'thumb', onclick: () => jump(value, shot.first), title: shot.caption, 'aria-label': `Play shot ${index + 1}: ${shot.caption}`,
+  }, node('img', { src: shot.picture, alt: '' }), node('span', {}, node('b', { text: index + 1 }), ` ${lasts(shot).toFixed(1)} s${shot.take > 1 ? `, take ${shot.take}` : ''}`));
   const again = (index) => node('button', { type: 'button', class: 'outlined retake', text: 'Retake', 'aria-label': `Retake shot ${index + 1}`, onclick: () => trigger('retake', { id: value.id, shot: index + 1, takes }) });
   parts.shots.replaceChildren(...shots.filter((shot) => shot.picture).map((shot, index) => node('div', {}, thumb(shot, index), retakes ? again(index) : null)));
 }

@@ -115,6 +115,10 @@ def test_how_far_metrics_can_be_trusted_stands_below_their_table_and_in_the_hint
     assert trust.limits and f"How far to trust them, by calibration: SCA {trust.word}" in main_table(summary).note
     names = [row[0] for row in every_metric(summary).rows]
     assert all("Trust: " in name.hint for name in names)
+    frame = metric_frame(summary)
+    assert set(map(tuple, frame.loc[frame["metric"] == "sca", ["trust", "limits"]].to_numpy())) == {
+        (trust.word, trust.limits)
+    }
     assert next(name for name in names if name.text.startswith("sca/")).hint.endswith(f"Trust: {trust}.")
 
 

@@ -83,7 +83,7 @@ def test_a_written_suite_reads_back_equal_and_an_edit_is_noticed_until_it_is_sig
     assert main(["sign", str(path)]) == 0
     assert load_suite(path)["harbour"].storyboard.captions[1] == "A heron."
     assert main(["check", str(path)]) == 0
-    assert "mine 1: 1 storyboards" in capsys.readouterr().out
+    assert "mine 1: 1 storyboard of 17 frames" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

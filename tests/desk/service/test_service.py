@@ -41,6 +41,9 @@ def test_endpoints_have_names_types_and_descriptions(client):
     parameters = {p["parameter_name"]: p for p in endpoints["/storyboard_to_video"]["parameters"]}
     assert list(parameters) == ["storyboard", "attention", "steps", "guidance", "seed", "score"]
     assert [name for name, p in parameters.items() if not p["parameter_has_default"]] == ["storyboard"]
+    parameters = {p["parameter_name"]: p for p in endpoints["/video_to_scorecard"]["parameters"]}
+    assert list(parameters) == ["video", "storyboard", "cuts", "align", "start"]
+    assert [name for name, p in parameters.items() if not p["parameter_has_default"]] == ["video"]
 
 
 def test_models_that_use_tools_find_them(quick_desk):

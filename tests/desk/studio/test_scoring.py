@@ -1,5 +1,7 @@
 """Scores of the theatre's own rendering, whose truth is known."""
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -9,8 +11,11 @@ from desk.studio.jobs import Job
 from desk.studio.scoring import plain_rows
 from desk.studio.studio import Studio
 from desk.tabs.score import read_request
-from eval import Scorecard
+from eval import Scorecard, load_detector
+from eval.encoders import Encoders
+from eval.encoders.finders import load_finder
 from eval.request import Request
+from eval.scorecard import examine
 from holocine import Storyboard, StoryboardError, write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
@@ -99,6 +104,10 @@ def test_a_prompt_is_cut_where_the_visitor_says_and_nowhere_if_nothing_is_said(s
     assert not read_request(prompt, "", video, limits).timed
     assert read_request("  ", "", video, limits) is None
     assert read_request(storyboard.to_yaml(), "", video, limits, "share").policy == "share"
+    assert read_request(prompt, "15", video, limits, start=0.5).start == 0.5
+    assert read_request(storyboard.to_yaml(), "", video, limits, start=0.5).start == 0.5
+    with pytest.raises(StoryboardError, match="start is -1.0"):
+        read_request(storyboard.to_yaml(), "", video, limits, start=-1)
     with pytest.raises(StoryboardError, match="the cuts are 'x'"):
         read_request(prompt, "x", video, limits)
 
@@ -106,6 +115,15 @@ def test_a_prompt_is_cut_where_the_visitor_says_and_nowhere_if_nothing_is_said(s
 def test_a_score_that_needs_a_model_says_what_a_visitor_can_do(scene, tmp_path, detector_card):
     row = next(row for row in plain_rows(detector_card) if row["metric"] == "background_consistency")
     assert not row["measured"] and "--download" in row["verdict"] and "HOLOCINE_ENCODERS" in row["verdict"]
+
+
+def test_characters_that_nobody_looked_for_are_said_in_words_that_a_visitor_can_act_on(detector_card):
+    _, reason = load_finder(None, Storyboard.from_captions("[character1] is a sailor.", ["[character1]."], 9, []))
+    record = detector_card.metrics["character_presence"].model_copy(update={"reason": reason})
+    metrics = {**detector_card.metrics, "character_presence": record}
+    rows = plain_rows(detector_card.model_copy(update={"metrics": metrics}))
+    (row,) = (row for row in rows if row["metric"] == "character_presence")
+    assert not row["measured"] and "this desk knows" in row["verdict"] and "--boxes owlv2" in row["verdict"]
 
 
 def test_a_generated_video_is_scored_before_its_job_ends(studio, storyboard, settings, wait):
@@ -147,3 +165,21 @@ def test_how_far_a_score_can_be_trusted_stands_beside_it_and_its_limits_below(sc
         assert rows[name]["trust"] == record.trust
         assert (record.limits or "can be trusted") in rows[name]["meaning"]
     assert all(row["trust"] is None for row in rows.values() if not row["measured"])
+
+
+def test_the_stage_is_told_when_frames_are_shown_where_the_rate_varies(scene, tmp_path):
+    frames = scene[0][:12]
+    with av.open(str(tmp_path / "vfr.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for number, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = 40 * number + 60 * (number // 3), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    write_video(tmp_path / "even.mp4", frames, 25)
+    nothing = {"encoders": Encoders(), "detector": load_detector("pyscenedetect")}
+    varying = screening.describe(examine(tmp_path / "vfr.mkv", **nothing)[1], "vfr.mkv")
+    assert varying["times"][:5] == (0, 0.04, 0.08, 0.18, 0.22) and len(varying["times"]) == 13
+    assert screening.describe(examine(tmp_path / "even.mp4", **nothing)[1], "even.mp4")["times"] is None

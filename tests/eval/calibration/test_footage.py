@@ -106,7 +106,7 @@ def test_clips_of_different_shapes_share_a_size_and_none_is_enlarged():
         ({"a.mp4": {"cuts": [44]}}, r"a.mp4 is said to be cut at frame 44, but its last frame is 43"),
         ({"a.mp4": {"cuts": [9, 5]}}, r"the cuts of a.mp4 have to be frame numbers that rise from 1 up, not \[9, 5\]"),
         ({"a.mp4": {"cuts": [5], "captions": ["one"]}}, r"a.mp4 has 1 caption for 2 shots"),
-        ({"d.mp4": {"captions": ["one"]}}, r"d.mp4 has 1 captions and 2 shots were found in it: say where it is cut"),
+        ({"d.mp4": {"captions": ["one"]}}, r"d.mp4 has 1 caption and 2 shots were found in it: say where it is cut"),
         ({"a.mp4": {"cut": [5]}}, r"a.mp4 has 'cut', but only cuts, captions, prompt, about are known"),
         ({"a.mp4": [5]}, r"a.mp4 has to be an object such as \{\"cuts\": \[41\]\}, not \[5\]"),
         ([], r"clips.json has to be an object that names clips, not a list"),

@@ -1,0 +1,13 @@
+"""Sentences that agree with their numbers."""
+
+from __future__ import annotations
+
+
+def counted(count: int, thing: str) -> str:
+    """1 frame, 2 frames, 1,000 frames."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def are(count: int) -> str:
+    """is or are."""
+    return "is" if count == 1 else "are"
