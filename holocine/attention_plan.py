@@ -19,6 +19,7 @@ from .timeline import ShotLayout
 
 if TYPE_CHECKING:
     from .prompt import TextWindows
+    from .sharing import Share
     from .summary_reuse import SummaryReuse
 
 
@@ -106,6 +107,7 @@ class AttentionPlan:
         in self-attention with the layer and its keys and values, returns those to attend to.
     layers: the blocks that `groups` are for, None for all; outside: the groups of the other blocks, like `groups` but
         for pattern and text. text_rotary: rotates the queries and the keys of cross-attention, None for neither.
+    share: the part of the tokens that this process has, None for all; then all is of that part but the patterns.
     """
 
     groups: tuple[ItemGroup, ...]
@@ -117,6 +119,7 @@ class AttentionPlan:
     layers: range | None = None
     outside: tuple[ItemGroup, ...] = ()
     text_rotary: tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None = None
+    share: Share | None = None
 
     def run(
         self, attend: Callable, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layer: int = 0
