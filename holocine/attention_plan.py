@@ -131,6 +131,33 @@ class AttentionPlan:
         outputs = [attend(group, *(x[group.items] for x in (query, key, value))) for group in groups]
         return torch.cat(outputs)[self.order]
 
+    def of_share(self, share: Share) -> AttentionPlan:
+        """The plan of a process's part: its text windows and rotary embeddings, and the patterns of the whole."""
+        text_rotary = self.text_rotary and (tuple(map(share.of, self.text_rotary[0])), self.text_rotary[1])
+        return replace(
+            self,
+            groups=tuple(_group_of_span(group, share.span) for group in self.groups),
+            outside=tuple(_group_of_span(group, share.span) for group in self.outside),
+            num_tokens=len(share.span),
+            rotary=self.rotary and tuple(map(share.of, self.rotary)),
+            text_rotary=text_rotary,
+            share=share,
+        )
+
+
+def _group_of_span(group: ItemGroup, span: range) -> ItemGroup:
+    """The group with the text windows of some of the queries, and the pattern of all."""
+    steps, end = [], 0
+    for step in group.text:
+        begin, end = end, end + step.num_queries
+        start, stop = max(span.start, begin), min(span.stop, end)
+        if start < stop:
+            bias = step.bias
+            if bias is not None and bias.shape[-2] > 1:  # of each query
+                bias = bias[..., start - begin : stop - begin, :]
+            steps.append(TextStep(stop - start, step.columns, bias))
+    return replace(group, text=tuple(steps))
+
 
 def make_plan(
     layouts: Sequence[ShotLayout],

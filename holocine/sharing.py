@@ -12,14 +12,11 @@ window of each shot, to divide by the number of processes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.distributed as dist
-
-from .attention_plan import AttentionPlan, ItemGroup, TextStep
 
 BRANCHES = ("cond", "uncond")
 
@@ -92,31 +89,6 @@ class Share:
         # There may be more processes than heads; those without one only take part in the exchange.
         result = attend(*whole) if whole[0].shape[2] else whole[0].contiguous()
         return self.ulysses.to_tokens(result, heads)
-
-    def plan(self, plan: AttentionPlan) -> AttentionPlan:
-        """The plan of this part: patterns of the whole, text windows and rotary embeddings of its own tokens."""
-        rotary, text_rotary = plan.rotary, plan.text_rotary
-        return replace(
-            plan,
-            groups=tuple(map(self._group, plan.groups)),
-            outside=tuple(map(self._group, plan.outside)),
-            num_tokens=len(self.span),
-            rotary=rotary and tuple(map(self.of, rotary)),
-            text_rotary=text_rotary and (tuple(map(self.of, text_rotary[0])), text_rotary[1]),
-            share=self,
-        )
-
-    def _group(self, group: ItemGroup) -> ItemGroup:
-        steps, ends = [], list(accumulate(step.num_queries for step in group.text))
-        for step, end in zip(group.text, ends, strict=True):
-            begin = end - step.num_queries
-            start, stop = max(self.span.start, begin), min(self.span.stop, end)
-            if start < stop:
-                bias = step.bias
-                if bias is not None and bias.shape[-2] > 1:  # of each query
-                    bias = bias.narrow(-2, start - begin, stop - start)
-                steps.append(TextStep(stop - start, step.columns, bias))
-        return replace(group, text=tuple(steps))
 
 
 @dataclass

@@ -173,7 +173,7 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
             if plan is None:
                 raise ValueError("only a forward pass with layouts can be shared by processes; give attention_kwargs")
             share = Share(ulysses, plan.num_tokens)
-            plan = share.plan(plan)
+            plan = plan.of_share(share)
         with self._attention_context.using(plan), self._sharing(share):
             output = super().forward(
                 hidden_states=hidden_states if frames is None else hidden_states[:, :, frames],
