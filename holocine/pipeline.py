@@ -549,8 +549,8 @@ class HoloCinePipeline(WanPipeline):
 
     def decode_frames(self, latents: torch.Tensor) -> Iterator[np.ndarray]:
         """Yield the frames, uint8 (height, width, 3), of the latents (1, …) of one video while they are decoded."""
-        for pixels in decode_in_turn(self.vae, self._for_vae(latents)):
-            yield from _to_uint8(pixels)[0]
+        for frames in _one_ahead(decode_in_turn(self.vae, self._for_vae(latents))):
+            yield from frames[0]
 
     def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
         """Turn latents into pixels (batch, 3, frames, height, width), about -1 to 1."""
@@ -599,5 +599,32 @@ class HoloCinePipeline(WanPipeline):
 
 def _to_uint8(video: torch.Tensor) -> np.ndarray:
     """Turn (batch, 3, frames, height, width) in [-1, 1] into uint8 (batch, frames, height, width, 3)."""
+    return _levels(video).cpu().numpy()
+
+
+def _levels(video: torch.Tensor) -> torch.Tensor:
     video = (video.clamp(-1, 1).float() + 1) * 127.5
-    return video.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
+    return video.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous()
+
+
+def _one_ahead(parts: Iterator[torch.Tensor]) -> Iterator[np.ndarray]:
+    """Yield `_to_uint8` of each part; a GPU is at the next one while a part is read."""
+    before = None
+    for part in parts:
+        if part.device.type != "cuda":
+            yield _to_uint8(part)
+            continue
+        frames = _levels(part)
+        held = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True).copy_(frames, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+        if before is not None:
+            yield _when_arrived(*before)
+        before = held, arrived
+    if before is not None:
+        yield _when_arrived(*before)
+
+
+def _when_arrived(held: torch.Tensor, arrived: torch.cuda.Event) -> np.ndarray:
+    arrived.synchronize()
+    return held.numpy()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,13 +82,15 @@ def joined(split: str, guided: bool) -> Iterator[Team | None]:
     try:
         yield Team.of_all(split_guidance=guided and size() % 2 == 0 and split != "tokens")
     except BaseException as error:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, which would end this before it is said why
         lost = isinstance(error, SystemExit) or _is_of_another(error, dist)
-        sys.stderr = sys.__stderr__ if _speaks(dist, at_once=not (rank() and lost)) else open(os.devnull, "w")  # noqa: SIM115
+        speaks = _speaks(dist, at_once=not (rank() and lost))
+        sys.stderr = sys.__stderr__ if speaks else open(os.devnull, "w")  # noqa: SIM115  as in `hush`
         if lost:
             raise TeamError(f"one of the {size()} processes ended, so all of them do") from None
         raise
-    finally:
-        dist.destroy_process_group()
+    dist.destroy_process_group()  # after an error it might wait for those that are gone
 
 
 def _is_of_another(error: BaseException, dist) -> bool:

@@ -72,8 +72,11 @@ def measure(way: str, frames: int, model: str | None = None) -> StreamCost:
 
 
 def _decode(way: str, pipeline, latents, board: Storyboard) -> np.ndarray | FrameStream:
+    import torch
+
     if way == "at once":
-        return pipeline.as_output(pipeline.decode_video(latents), "np")[0]
+        with torch.no_grad():
+            return pipeline.as_output(pipeline.decode_video(latents), "np")[0]
     return FrameStream((board.num_frames, *_pixels(pipeline), 3), lambda: pipeline.decode_frames(latents))
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ import torch.distributed as dist
 from torch.multiprocessing import start_processes
 
 from holocine import AttentionSettings, ShotLayout, TextWindows
+from holocine.families import find_family
+from holocine.families.planning import Frames, planner
+from holocine.families.text import join
 from holocine.keeping import keep_shots
 from holocine.sharing import Team, Ulysses, even_shares
 
@@ -83,6 +87,27 @@ def test_processes_that_share_tokens_and_heads_compute_what_one_does(make_transf
         assert found.keys() == wanted.keys()
         for name, velocity in found.items():
             assert (velocity - wanted[name]).abs().max() <= CLOSE, name
+
+
+@pytest.mark.parametrize("family", ["echoshot", "cinetrans"])
+def test_the_rules_of_other_families_are_shared_too(make_transformer, tmp_path, family):
+    rules = replace(find_family(family).rules, text_length=24)
+    rules = replace(rules, masked_layers=rules.masked_layers and (1, 1))
+    model, generator = make_transformer(num_attention_heads=3), torch.Generator().manual_seed(5)
+    text = join(
+        [torch.randn(n, 32, generator=generator) for n in (5, 3, 4)], rules.text_length, rules.padded, torch.float32
+    )
+    plan = planner(rules, Frames.of((1, 1, 3), 2, 3), {"cond": text}, 12)
+    latents = torch.randn(1, 16, 5, 4, 6, generator=generator)
+
+    @torch.no_grad()
+    def velocity(make_team=None):
+        model.team = make_team and make_team(split_guidance=False)
+        with model.cache_context("cond"):
+            return model(latents, torch.tensor([500.0]), text.rows, attention_kwargs={"planner": plan}).sample
+
+    wanted = velocity()
+    assert max((found - wanted).abs().max() for found in together(4, velocity, tmp_path)) <= CLOSE
 
 
 @pytest.mark.parametrize(("size", "split"), [(2, True), (4, True), (2, False)])

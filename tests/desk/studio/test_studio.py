@@ -66,6 +66,30 @@ def test_a_cancelled_job_stops_within_one_step_leaves_nothing_and_the_next_one_r
     monkeypatch.undo()
 
 
+def test_a_job_that_is_cancelled_while_its_frames_are_written_leaves_nothing(
+    studio, storyboard, settings, wait, monkeypatch
+):
+    seen = []
+
+    def see(self, index, frame):
+        seen.append(index)
+        if index == 5:
+            studio.jobs.of("me").stop()
+
+    monkeypatch.setattr(module.Seen, "_see", see)
+    job = wait(studio.submit("me", storyboard, settings, score=False))
+    assert job.state == "cancelled" and 5 <= seen[-1] < 16
+    assert not list(studio.outputs.files.iterdir())
+
+
+def test_a_model_whose_frames_are_not_read_to_the_end_stops(storyboard, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "AHEAD", 1)
+    events = module.generate(storyboard.to_json(), vars(settings), str(tmp_path / "stop"))
+    next(event for event in events if "frames" in event)
+    events.close()
+    assert not [thread for thread in threading.enumerate() if thread._target is module._denoise]
+
+
 def test_an_error_while_a_video_is_made_is_a_sentence(studio, storyboard, settings, wait):
     job = wait(studio.submit("me", storyboard, Settings(**{**vars(settings), "height": 33})))
     assert job.state == "failed" and "height 33" in job.message
