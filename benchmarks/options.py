@@ -29,7 +29,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes of one thread each (1)")
     group.add_argument("--engine", choices=("local", "ray"), default="local")
     group.add_argument("--address", help="of a Ray cluster; without it Ray starts on this machine")
-    group.add_argument("--gpus", type=scale, default=0, metavar="N", help="GPUs of each Ray worker (0)")
+    group.add_argument(
+        "--gpus", type=scale, metavar="N", help="GPUs of each worker, as 1 or 0.5; default: one where there are several"
+    )
     group.add_argument("--device", help="cpu, cuda, cuda:1, …; default: a GPU if there is one")
 
 
@@ -46,11 +48,19 @@ def chosen_engine(options: argparse.Namespace) -> Engine:
         from benchmarks.running.ray_engine import run_ray
 
         return partial(run_ray, workers=options.workers, address=options.address, gpus=options.gpus)
-    if options.address or options.gpus:
-        raise ValueError("--address and --gpus are for --engine ray; leave them out")
+    if options.address:
+        raise ValueError("--address is for --engine ray; leave it out")
+    from benchmarks.running.gpus import gpus_of_workers, visible_gpus
     from benchmarks.running.local_engine import run_local
 
-    return partial(run_local, workers=options.workers)
+    if options.device not in (None, "cuda"):  # one for all, which they have to see under the same name
+        if options.gpus:
+            raise ValueError(
+                f"--gpus gives each worker its own and --device {options.device} one to all: leave one out"
+            )
+        return partial(run_local, workers=options.workers)
+    gpus = gpus_of_workers(options.workers, options.gpus, visible_gpus())
+    return partial(run_local, workers=options.workers, gpus=gpus)
 
 
 def scale(text: str) -> float:

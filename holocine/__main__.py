@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from holocine import team
 from holocine.command_line import parser
 from holocine.continue_command import continue_
 from holocine.program import UsageError, exit_code, mp4_path, tell
@@ -33,6 +34,8 @@ from holocine.settings import (
 )
 
 if TYPE_CHECKING:
+    from holocine.from_pictures import Opened
+    from holocine.pipeline import HoloCineOutput
     from holocine.storyboard import Storyboard
 
 
@@ -52,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def program() -> NoReturn:
     """Run the command line that this process was started with."""
+    team.hush()
     program_of(main, SystemExit(143))  # SIGTERM cleans up as Ctrl-C does
 
 
@@ -61,11 +65,10 @@ def program() -> NoReturn:
 def generate(options: argparse.Namespace) -> None:
     """Generate a video from a storyboard, or again from a video, and write it with a contact sheet beside it."""
     from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
-    from holocine.files import check_writable, replacing
+    from holocine.files import check_writable
     from holocine.from_pictures import open_pictures, run_with_pictures
-    from holocine.latents_file import latents_path, write_latents
-    from holocine.making import Making
-    from holocine.video import contact_sheet, visible_size, write_video
+    from holocine.latents_file import latents_path
+    from holocine.resuming import Run
 
     out = mp4_path(options.out)
     sheet, beside = out.with_suffix(".png"), latents_path(out)
@@ -79,36 +82,72 @@ def generate(options: argparse.Namespace) -> None:
     if changes:
         storyboard = storyboard.model_copy(update=changes)
     size = output_size(settings["size"])
+    is_first = team.rank() == 0
     for path in (out, sheet, *([beside] if options.keep_latents else [])):
-        check_writable(path)
+        if is_first:
+            check_writable(path)
     facts = describe(settings["model"])
+    run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
+    storyboard = run.with_its_seed(storyboard)
     doubts = facts.doubts(storyboard, settings["height"], settings["width"])
     if doubts and options.strict:
         raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
     if options.keep_latents and facts.family is not None:
         raise UsageError(f"--keep-latents is for retakes, which {facts.family} cannot make: leave it out")
-    warnings = (*_warnings(storyboard, facts.family), *doubts)
+    warnings = (*_warnings(storyboard, facts.family), *doubts, *run.warnings)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
 
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()
-    pipeline = load_pipeline(settings["model"], **load_options(settings))
-    pipeline.set_progress_bar_config(desc="denoising", unit="step", disable=options.quiet)
-    opened = open_pictures(storyboard.as_run(), pixels_of(settings, pipeline.config), pictures)
-    tell("holocine", opened.notes)
-    output = run_with_pictures(pipeline, storyboard, opened, **call_options(settings))
-    storyboard, frames = output.storyboards[0], output.frames[0]
+    with run.kept_until_written():
+        guidance = first_of(settings["guidance_scale"], facts.guidance)
+        settings["device"] = team.device_here(settings["device"])
+        with team.joined(options.split, guidance > 1) as others:
+            pipeline = load_pipeline(settings["model"], **load_options(settings))
+            pipeline.set_progress_bar_config(desc="denoising", unit="step", disable=options.quiet or not is_first)
+            opened = open_pictures(storyboard.as_run(), pixels_of(settings, pipeline.config), pictures)
+            tell("holocine", opened.notes)
+            if others is not None:
+                from holocine.pipeline_call import with_seed
+
+                pipeline.share(others)
+                storyboard = others.broadcast(with_seed(storyboard, None))
+            how = call_options(settings) | run.options()
+            output = run_with_pictures(pipeline, storyboard, opened, output_type="stream", **how)
+        if is_first:
+            _write_video(pipeline, output, opened, settings, size, out, options.keep_latents)
+
+
+def _write_video(
+    pipeline,
+    output: HoloCineOutput,
+    opened: Opened,
+    settings: dict[str, Any],
+    size: tuple[int, int] | str | None,
+    out: Path,
+    keep_latents: bool,
+) -> None:
+    """Decode what was denoised and write it with what goes beside it, all or nothing."""
+    from holocine.files import replacing
+    from holocine.frame_stream import watched
+    from holocine.latents_file import latents_path, write_latents
+    from holocine.making import Making
+    from holocine.video import Thumbnails, contact_sheet, visible_size, write_video
+
+    storyboard, frames, sheet = output.storyboards[0], output.frames[0], out.with_suffix(".png")
     if size == "auto":
         size = visible_size(frames)
     made = as_made(settings, pipeline.config, frames.shape[1:3], size)
     making = Making.in_one_go(storyboard.num_shots, storyboard.seed, output.made_by)
+    thumbnails = Thumbnails(storyboard, frames.shape)
     with ExitStack() as files:  # so that there is either everything or nothing
-        contact_sheet(frames, storyboard, files.enter_context(replacing(sheet)))
-        if options.keep_latents:
-            unseen = files.enter_context(replacing(beside))
+        unseen_sheet, unseen_video = (files.enter_context(replacing(path)) for path in (sheet, out))
+        if keep_latents:
+            unseen = files.enter_context(replacing(latents_path(out)))
             making = replace(making, latents=write_latents(unseen, output.latents[0], output.made_by))
-        resample = settings["resample"] or "lanczos"
-        write_video(out, frames, storyboard.fps, storyboard, made, size, resample, making, opened.stored)
+        frames, resample = watched(frames, thumbnails.see), settings["resample"] or "lanczos"
+        write_video(unseen_video, frames, storyboard.fps, storyboard, made, size, resample, making, opened.stored)
+        contact_sheet(thumbnails, storyboard, unseen_sheet)
     what = f"{len(frames)} frames, {storyboard.seconds:.1f} s, seed {output.seed} ({took(output.timings)})"
     print(f"wrote {out} and {sheet}: {what}")
 

@@ -19,6 +19,7 @@ from .timeline import ShotLayout
 
 if TYPE_CHECKING:
     from .prompt import TextWindows
+    from .sharing import Share
     from .summary_reuse import SummaryReuse
 
 
@@ -106,6 +107,7 @@ class AttentionPlan:
         in self-attention with the layer and its keys and values, returns those to attend to.
     layers: the blocks that `groups` are for, None for all; outside: the groups of the other blocks, like `groups` but
         for pattern and text. text_rotary: rotates the queries and the keys of cross-attention, None for neither.
+    share: the part of the tokens that this process has, None for all; then all is of that part but the patterns.
     """
 
     groups: tuple[ItemGroup, ...]
@@ -117,6 +119,7 @@ class AttentionPlan:
     layers: range | None = None
     outside: tuple[ItemGroup, ...] = ()
     text_rotary: tuple[tuple[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None = None
+    share: Share | None = None
 
     def run(
         self, attend: Callable, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layer: int = 0
@@ -127,6 +130,33 @@ class AttentionPlan:
             return attend(groups[0], query, key, value)
         outputs = [attend(group, *(x[group.items] for x in (query, key, value))) for group in groups]
         return torch.cat(outputs)[self.order]
+
+    def of_share(self, share: Share) -> AttentionPlan:
+        """The plan of a process's part: its text windows and rotary embeddings, and the patterns of the whole."""
+        text_rotary = self.text_rotary and (tuple(map(share.of, self.text_rotary[0])), self.text_rotary[1])
+        return replace(
+            self,
+            groups=tuple(_group_of_span(group, share.span) for group in self.groups),
+            outside=tuple(_group_of_span(group, share.span) for group in self.outside),
+            num_tokens=len(share.span),
+            rotary=self.rotary and tuple(map(share.of, self.rotary)),
+            text_rotary=text_rotary,
+            share=share,
+        )
+
+
+def _group_of_span(group: ItemGroup, span: range) -> ItemGroup:
+    """The group with the text windows of some of the queries, and the pattern of all."""
+    steps, end = [], 0
+    for step in group.text:
+        begin, end = end, end + step.num_queries
+        start, stop = max(span.start, begin), min(span.stop, end)
+        if start < stop:
+            bias = step.bias
+            if bias is not None and bias.shape[-2] > 1:  # of each query
+                bias = bias[..., start - begin : stop - begin, :]
+            steps.append(TextStep(stop - start, step.columns, bias))
+    return replace(group, text=tuple(steps))
 
 
 def make_plan(

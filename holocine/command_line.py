@@ -10,6 +10,7 @@ from holocine.attention import KERNEL_NAMES
 from holocine.checkpoints import DTYPES
 from holocine.families import NAMES as FAMILIES
 from holocine.program import Parser, whole_number
+from holocine.team import SPLITS
 
 
 def parser(run: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.ArgumentParser:
@@ -61,6 +62,24 @@ def _add_generate(commands, run) -> None:
         "--keep-latents",
         action="store_true",
         help="write the latents beside, OUT.latents.safetensors: retakes are exact",
+    )
+
+    command.add_argument(
+        "--split",
+        choices=SPLITS,
+        default="auto",
+        help="what several processes (torchrun --nproc-per-node N -m holocine …) share: the tokens, or guidance first, "
+        "a branch for each half of them; auto (default) is guidance where there is any and N is even",
+    )
+    going_on = command.add_argument_group("runs that are interrupted (state: OUT.unfinished.safetensors)")
+    going_on.add_argument(
+        "--checkpoint",
+        type=whole_number,
+        metavar="N",
+        help="write the state after every N steps; when all are done it is written anyway, until there is the video",
+    )
+    going_on.add_argument(
+        "--resume", action="store_true", help="go on from the state, if there is one, to the same video"
     )
     _add_loading(command)
 

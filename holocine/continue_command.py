@@ -42,7 +42,7 @@ def continue_(options: argparse.Namespace) -> None:
     call = call_options(settings) | {"negative_prompt": options.negative_prompt, "keep_every": options.keep_every}
     opened = open_pictures(continuation.scene, pixels_of(settings, pipeline.config), source.pictures)
     tell("holocine", opened.notes)
-    output = continue_video(pipeline, source, continuation, opened, seed=options.seed, **call)
+    output = continue_video(pipeline, source, continuation, opened, seed=options.seed, output_type="stream", **call)
     made = as_made(settings, pipeline.config, output.frames[0].shape[1:3], source.size)
     write_continuation(out, source, continuation, output, made, latents, opened.stored)
     film, seen = continuation.film, ", ".join(map(str, continuation.context))

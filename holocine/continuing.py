@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holocine.files import replacing
+from holocine.frame_stream import InOrder, watched
 from holocine.from_pictures import Opened, run_with_pictures
 from holocine.keeping import KeepError, Kept, check_shot
 from holocine.latents_file import latents_path, write_latents
@@ -25,7 +26,7 @@ from holocine.storyboard import Shot, Storyboard, StoryboardError
 from holocine.storyboard_files import parse_yaml
 from holocine.storyboard_input import with_defaults
 from holocine.timeline import FRAMES_PER_LATENT
-from holocine.video import contact_sheet, to_comment
+from holocine.video import Thumbnails, contact_sheet, to_comment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,17 +176,20 @@ def write_continuation(
     frames = output.frames[0][-new.num_frames :]
     making = source.making.continued(new.num_shots, output.storyboards[0].seed)
     making = replace(making, vae=output.made_by)
-    parts = [New(frames[span.start : span.stop]) for span in new.shot_ranges]
+    thumbnails = Thumbnails(new, frames.shape)
+    in_order = InOrder(watched(frames, thumbnails.see))
+    parts = [New(in_order.part(span)) for span in new.shot_ranges]
     stored = Stored(source.path, range(source.storyboard.num_frames))
     with ExitStack() as files:
-        contact_sheet(frames, new, files.enter_context(replacing(out.with_suffix(".png"))))
+        sheet, unseen = (files.enter_context(replacing(path)) for path in (out.with_suffix(".png"), out))
         if latents is not None:
             beside = files.enter_context(replacing(latents_path(out)))
             made = output.latents[0][:, -(new.num_frames // FRAMES_PER_LATENT) :]
             making = replace(making, latents=write_latents(beside, latents_joined(latents, made), output.made_by))
         pictures = {**(source.pictures or {}), **(pictures or {})}
         comment = to_comment(film, settings, source.size, making, pictures)
-        splice(out, [stored, *parts], film.fps, source.size, comment, settings.get("resample") or "lanczos")
+        splice(unseen, [stored, *parts], film.fps, source.size, comment, settings.get("resample") or "lanczos")
+        contact_sheet(thumbnails, new, sheet)
 
 
 def latents_joined(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -36,7 +37,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raise the `OSError` that writing `path` would end in, for use before long work; what is there stays untouched."""
+    """Raise the `OSError` that writing `path` would end in, for use before long work; what is there stays untouched.
+
+    What a process that was killed left of it, which nobody else removes, is removed.
+    """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, a file name is needed", str(path))
@@ -46,3 +50,19 @@ def check_writable(path: str | os.PathLike) -> None:
         tempfile.TemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if left.is_file() and _is_dead(left.name.split(".")[-2]):
+            left.unlink(missing_ok=True)
+
+
+def _is_dead(pid: str) -> bool:
+    """Whether there is no process of this number any more."""
+    if os.name != "posix" or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False

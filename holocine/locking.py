@@ -39,6 +39,11 @@ class LatentLock:
         self.noise = noise.clone()
         return self.at(noise, sigma)
 
+    def go_on(self, latents: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Take the noise that a run began with and return its latents of now, which are locked already."""
+        self.clean, self.locked, self.noise = (x.to(latents.device) for x in (self.clean, self.locked, noise))
+        return latents
+
     def at(self, latents: torch.Tensor, sigma: float) -> torch.Tensor:
         """Return `latents` with the locked frames at the noise level sigma, or clean."""
         if self.level == "clean":

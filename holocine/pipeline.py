@@ -20,7 +20,9 @@ from diffusers.utils.torch_utils import get_module_execution_device
 
 from .attention import AttentionSettings
 from .encoding import encode_pictures, vae_fingerprint
+from .frame_stream import FrameStream
 from .keeping import Kept, Placed, check_fits, kept_of_each, placed, whole_shots
+from .latent_decoding import decode_in_turn
 from .locking import LEVELS, LatentLock, check_scheduler, lock_latents, locking
 from .pipeline_call import (
     Cancelled,
@@ -34,23 +36,26 @@ from .pipeline_call import (
     with_seed,
 )
 from .prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS, TextWindows, clean, count_tokens, text_windows
-from .restoring import LEAD, decode_with_kept
+from .restoring import LEAD, decode_with_kept, stream_with_kept
+from .run_state import ResumeError, RunState, Saving, generators_of, remind
 from .scheduler import HoloCineScheduler
+from .sharing import Team
 from .storyboard import Storyboard
 from .summary_reuse import reuse_of
-from .timeline import check_positions
+from .timeline import check_positions, num_frames_of
 from .transformer import with_layouts
 
 BOUNDARY_RATIO = 0.875
 KEEP_EVERY = 6  # of five shots, one made anew takes 40 % of the arithmetic of all: docs/locked_shots.md
-OUTPUT_TYPES = ("np", "pt", "pil", "latent")
+OUTPUT_TYPES = ("np", "pt", "pil", "latent", "stream")
 
 
 @dataclass
 class HoloCineOutput(BaseOutput):
     """What a run of `HoloCinePipeline` made.
 
-    frames: for output_type "np" a list of uint8 arrays (frames, height, width, 3), one for each storyboard; for "pil"
+    frames: for output_type "np" a list of uint8 arrays (frames, height, width, 3), one for each storyboard; for
+        "stream" a list of `FrameStream`, which decode the same while they are read and add to `timings` then; for "pil"
         a list of lists of images; for "pt" a tensor (batch, frames, 3, height, width) in [0, 1]; for "latent" the
         latents (batch, channels, latent frames, latent height, latent width).
     storyboards: the storyboards as run: on frames that can be cut at, with the seed that was used; each knows the one
@@ -88,6 +93,8 @@ class HoloCinePipeline(WanPipeline):
     _optional_components = ["transformer_2"]
     _guidance_below = 1.0
     _lock: LatentLock | None = None
+    _resume: RunState | None = None
+    _steps_passed = 0
 
     def __init__(
         self,
@@ -174,6 +181,9 @@ class HoloCinePipeline(WanPipeline):
         attention_kwargs: dict[str, Any] | None = None,
         callback_on_step_end: Callable | PipelineCallback | MultiPipelineCallbacks | None = None,
         callback_on_step_end_tensor_inputs: list[str] | None = None,
+        on_state: Callable[[RunState], Any] | None = None,
+        state_every: int | None = None,
+        resume: RunState | None = None,
         return_dict: bool = True,
     ) -> HoloCineOutput | tuple:
         """Generate a video for each storyboard; None means the model's default.
@@ -203,6 +213,11 @@ class HoloCinePipeline(WanPipeline):
         keep_level: how noisy the model sees what is kept, the "same" as all else or "clean"; clean is for weights that
             were trained with a noise level for each shot.
         callback_on_step_end: called as diffusers does; may return {"cancel": True} or raise `Cancelled`.
+        on_state: called with where the run stands once it is denoised, before anything is decoded, and after every
+            state_every steps on the way, None for no others; steps after which a run goes on with what only memory
+            holds (summaries of kept shots, see keep_every) are passed over.
+        resume: where a run with the same arguments stood, from `on_state`: this one goes on from there, to the same
+            video.
 
         Raises ValueError for bad input, `KeepError` (one too) for what cannot be kept, `PromptTooLong` (one too) for
         too much text, and `Cancelled` when it was
@@ -231,6 +246,7 @@ class HoloCinePipeline(WanPipeline):
             raise ValueError(f"keep_level {level!r} is unknown; choose one of {', '.join(LEVELS)}")
         latents_shape = self._latents_shape(storyboards, height, width)
         check_tensor("latents", latents, latents_shape)
+        self._check_states(state_every, resume, latents, latents_shape, steps)
         text_shape = (len(storyboards), None, self.transformer.config.text_dim)
         check_tensor("prompt_embeds", prompt_embeds, text_shape)
         check_tensor("negative_prompt_embeds", negative_prompt_embeds, text_shape)
@@ -242,47 +258,65 @@ class HoloCinePipeline(WanPipeline):
         layouts = [board.layout(*self._tokens_of_frame(height, width)) for board in storyboards]
         windows = self._text_windows(storyboards, settings, prompt_embeds, text_windows)
         timings: dict[str, float] = {}
-        cancelled = False
+        cancelled, denoised = False, resume is not None and resume.is_finished
         try:
-            with timed(timings, "text"):
-                prompt_embeds, negative_prompt_embeds = self._encode(
-                    storyboards, negative_prompt, guidance_scale > 1, prompt_embeds, negative_prompt_embeds
-                )
+            if not denoised:
+                with timed(timings, "text"):
+                    prompt_embeds, negative_prompt_embeds = self._encode(
+                        storyboards, negative_prompt, guidance_scale > 1, prompt_embeds, negative_prompt_embeds
+                    )
             lock = reuse = None
-            if kept is not None:
+            if kept is not None and not denoised:
                 reuse = reuse_of(layouts, [whole_shots(places) for places in kept], every)
                 with timed(timings, "encode"):
                     lock = lock_latents(kept, latents_shape, lambda places: encode_pictures(self.vae, places), level)
                     self.maybe_free_model_hooks()
-            with timed(timings, "denoise"), self._sampling(eta, generator), self._locking(lock):
-                latents = super().__call__(
-                    prompt_embeds=prompt_embeds,
-                    negative_prompt_embeds=negative_prompt_embeds,
-                    height=height,
-                    width=width,
-                    num_frames=storyboards[0].num_frames,
-                    num_inference_steps=steps,
-                    guidance_scale=guidance_scale,
-                    guidance_scale_2=guidance_scale_2,
-                    generator=generator,
-                    latents=latents,
-                    output_type="latent",
-                    return_dict=False,
-                    attention_kwargs={
-                        **(attention_kwargs or {}),
-                        "layouts": layouts,
-                        "windows": windows,
-                        "settings": settings,
-                        **({} if reuse is None else {"reuse": reuse}),
-                        **({} if lock is None or level == "same" else {"clean_frames": lock.clean_frames}),
-                    },
-                    **self._step_end(callback_on_step_end, callback_on_step_end_tensor_inputs),
-                    max_sequence_length=self.config.max_sequence_length,
-                )[0]
-                latents = latents if lock is None else lock.finished(latents)
+            seeds = [board.seed for board in storyboards]
+            saving = None if on_state is None else Saving(on_state, state_every, steps, seeds, generator, lock, reuse)
+            if denoised:
+                latents = resume.latents
+            else:
+                with (
+                    timed(timings, "denoise"),
+                    self._sampling(eta, generator),
+                    self._locking(lock),
+                    self._going_on(resume, generator),
+                ):
+                    latents = super().__call__(
+                        prompt_embeds=prompt_embeds,
+                        negative_prompt_embeds=negative_prompt_embeds,
+                        height=height,
+                        width=width,
+                        num_frames=storyboards[0].num_frames,
+                        num_inference_steps=steps,
+                        guidance_scale=guidance_scale,
+                        guidance_scale_2=guidance_scale_2,
+                        generator=generator,
+                        latents=latents if resume is None else resume.latents,
+                        output_type="latent",
+                        return_dict=False,
+                        attention_kwargs={
+                            **(attention_kwargs or {}),
+                            "layouts": layouts,
+                            "windows": windows,
+                            "settings": settings,
+                            # Summaries that are used again are of the heads that a process had before.
+                            **({"guided": self._is_guided} if reuse is None else {"reuse": reuse}),
+                            **({} if lock is None or level == "same" else {"clean_frames": lock.clean_frames}),
+                        },
+                        **self._step_end(callback_on_step_end, callback_on_step_end_tensor_inputs, saving),
+                        max_sequence_length=self.config.max_sequence_length,
+                    )[0]
+                    latents = latents if lock is None else lock.finished(latents)
+            if saving is not None:
+                saving.finished(latents)
             with timed(timings, "decode"):
                 lead = None if every == 1 else LEAD
-                frames = decode_with_kept(self.decode, latents, kept or [[]] * len(latents), output_type, lead)
+                kept = kept or [[]] * len(latents)
+                if output_type == "stream":
+                    frames = [self._stream(*one, lead, timings) for one in zip(latents.split(1), kept, strict=True)]
+                else:
+                    frames = decode_with_kept(self.decode, latents, kept, output_type, lead)
         except Cancelled:
             cancelled = True
         finally:
@@ -311,10 +345,57 @@ class HoloCinePipeline(WanPipeline):
         scale = self._guidance_scale if boundary is None or level >= boundary else self._guidance_scale_2
         return bool(super().do_classifier_free_guidance and scale != 1 and level <= self._guidance_below)
 
+    def share(self, team: Team | None) -> None:
+        """Let the processes of a team, each of which makes the same call, share the forward passes of every step.
+
+        They have to be given the same seed, or noise. Each has the latents of the whole video in the end.
+        """
+        for expert in (self.transformer, self.transformer_2):
+            if expert is not None:
+                expert.team = team
+
+    def _is_guided(self) -> bool:
+        return self.do_classifier_free_guidance
+
     def prepare_latents(self, *args, **kwargs) -> torch.Tensor:
         """Draw the noise as `WanPipeline` does, with what is kept at its place."""
         latents = super().prepare_latents(*args, **kwargs)
-        return latents if self._lock is None else self._lock.begin(latents, float(self.scheduler.sigmas[0]))
+        if self._lock is None:
+            return latents
+        if self._resume is not None:
+            return self._lock.go_on(latents, self._resume.noise)
+        return self._lock.begin(latents, float(self.scheduler.sigmas[0]))
+
+    @property
+    def interrupt(self) -> bool:
+        """Asked before each step, which is left out if this is true: here, those that a resumed run had done."""
+        resume = self._resume
+        if resume is not None and self._steps_passed < resume.step:
+            self._steps_passed += 1
+            return True
+        if resume is not None and self._steps_passed == resume.step:
+            self._steps_passed += 1
+            remind(self.scheduler, resume.scheduler, self._execution_device)
+        return super().interrupt
+
+    def progress_bar(self, iterable=None, total=None):
+        bar = super().progress_bar(iterable, total)
+        if self._resume is not None and total is not None:
+            bar.initial = self._resume.step
+            bar.update(self._resume.step)
+        return bar
+
+    @contextmanager
+    def _going_on(self, resume: RunState | None, generator) -> Iterator[None]:
+        """Inside the block, a run of `WanPipeline` begins with the step after those of `resume`."""
+        if resume is not None:
+            for drawn, state in zip(generators_of(generator), resume.generators, strict=True):
+                drawn.set_state(state)
+        self._resume, self._steps_passed = resume, 0
+        try:
+            yield
+        finally:
+            self._resume = None
 
     @contextmanager
     def _locking(self, lock: LatentLock | None) -> Iterator[None]:
@@ -337,12 +418,14 @@ class HoloCinePipeline(WanPipeline):
             check_fits(given, (channels, *latent_size), (height, width), made_by)
         return places
 
-    def _step_end(self, callback: Callable | None, names: list[str] | None) -> dict[str, Any]:
+    def _step_end(self, callback: Callable | None, names: list[str] | None, saving: Saving | None) -> dict[str, Any]:
         """What `WanPipeline` is to call after each step, and with which tensors."""
         names = callback_tensors(callback, names)
         callback = cancellable(callback)
         if self._lock is not None:
             callback, names = locking(self._lock, callback), list(dict.fromkeys([*names, "latents"]))
+        if saving is not None:
+            callback, names = saving.after(callback), list(dict.fromkeys([*names, "latents"]))
         return {"callback_on_step_end": callback, "callback_on_step_end_tensor_inputs": names}
 
     def _sampling(self, eta: float, generator) -> AbstractContextManager[None]:
@@ -379,6 +462,17 @@ class HoloCinePipeline(WanPipeline):
             )
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type {output_type!r} is unknown; choose one of {', '.join(OUTPUT_TYPES)}")
+
+    def _check_states(self, every: int | None, resume: RunState | None, latents, shape, steps: int) -> None:
+        if every is not None and not is_count(every):
+            raise ValueError(f"state_every {every} is not a whole number of 1 or more; None is only when all are done")
+        if resume is None:
+            return
+        if latents is not None:
+            raise ValueError("latents are to begin with, and a run that goes on has begun: give latents or resume")
+        if resume.of != steps:
+            raise ResumeError(f"the run that is to go on has {resume.of} steps, not {steps}: give as many")
+        check_tensor("the latents of resume", resume.latents, tuple(shape))
 
     def _check_shares(self, guidance_below, eta) -> None:
         if not is_number(guidance_below) or not 0 <= guidance_below <= 1:
@@ -448,13 +542,45 @@ class HoloCinePipeline(WanPipeline):
         """Turn the latents of one or more videos into what `HoloCineOutput.frames` holds for `output_type`."""
         if output_type == "latent":
             return latents
+        if output_type == "np":
+            parts = [_to_uint8(pixels) for pixels in decode_in_turn(self.vae, self._for_vae(latents))]
+            return list(np.concatenate(parts, axis=1))
         return self.as_output(self.decode_video(latents), output_type)
+
+    def decode_frames(self, latents: torch.Tensor) -> Iterator[np.ndarray]:
+        """Yield the frames, uint8 (height, width, 3), of the latents (1, …) of one video while they are decoded."""
+        for frames in _one_ahead(decode_in_turn(self.vae, self._for_vae(latents))):
+            yield from frames[0]
 
     def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
         """Turn latents into pixels (batch, 3, frames, height, width), about -1 to 1."""
+        return self.vae.decode(self._for_vae(latents), return_dict=False)[0]
+
+    def _for_vae(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents in the scale, on the device and in the type that the VAE takes."""
         latents = latents.to(get_module_execution_device(self.vae), dtype=self.vae.dtype)
         mean, std = self._latent_statistics(latents)
-        return self.vae.decode(latents * std + mean, return_dict=False)[0]
+        return latents * std + mean
+
+    def _stream(
+        self, latents: torch.Tensor, places: Sequence[Placed], lead: int | None, timings: dict[str, float]
+    ) -> FrameStream:
+        """The frames of the latents (1, …) of one video, around what is kept; decoding adds to `timings`."""
+
+        def begin() -> Iterator[np.ndarray]:
+            frames = stream_with_kept(self.decode_frames, latents, places, lead)
+            try:
+                while True:
+                    with timed(timings, "decode"):
+                        frame = next(frames, None)
+                    if frame is None:
+                        return
+                    yield frame
+            finally:
+                self.maybe_free_model_hooks()
+
+        scale = self.vae_scale_factor_spatial
+        return FrameStream((num_frames_of(latents.shape[2]), *(scale * n for n in latents.shape[3:]), 3), begin)
 
     def as_output(self, video: torch.Tensor, output_type: str):
         """Pixels of `decode_video` as `HoloCineOutput.frames` holds them for `output_type`."""
@@ -473,5 +599,32 @@ class HoloCinePipeline(WanPipeline):
 
 def _to_uint8(video: torch.Tensor) -> np.ndarray:
     """Turn (batch, 3, frames, height, width) in [-1, 1] into uint8 (batch, frames, height, width, 3)."""
+    return _levels(video).cpu().numpy()
+
+
+def _levels(video: torch.Tensor) -> torch.Tensor:
     video = (video.clamp(-1, 1).float() + 1) * 127.5
-    return video.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
+    return video.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous()
+
+
+def _one_ahead(parts: Iterator[torch.Tensor]) -> Iterator[np.ndarray]:
+    """Yield `_to_uint8` of each part; a GPU is at the next one while a part is read."""
+    before = None
+    for part in parts:
+        if part.device.type != "cuda":
+            yield _to_uint8(part)
+            continue
+        frames = _levels(part)
+        held = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True).copy_(frames, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+        if before is not None:
+            yield _when_arrived(*before)
+        before = held, arrived
+    if before is not None:
+        yield _when_arrived(*before)
+
+
+def _when_arrived(held: torch.Tensor, arrived: torch.cuda.Event) -> np.ndarray:
+    arrived.synchronize()
+    return held.numpy()

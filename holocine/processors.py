@@ -53,18 +53,24 @@ class ShotSelfAttnProcessor(_PlannedAttnProcessor):
         if hidden_states.shape[1] != plan.num_tokens:
             raise ValueError(
                 f"{hidden_states.shape[1]} video tokens reached the attention but the layout has {plan.num_tokens}; "
-                "shot layouts do not work with context parallelism, which splits the tokens"
+                "diffusers' context parallelism splits the tokens and not the layout: use holocine.sharing instead"
             )
         query, key, value = _project(attn, hidden_states, None)
         query, key = (rotate(x, *(plan.rotary or rotary_emb)) for x in (query, key))
-        if plan.exchange is not None:
-            key, value = plan.exchange(attn, key, value)
-        kernel = choose_kernel(plan.kernel, query, value)
 
-        def attend(group: ItemGroup, query, key, value):
-            return kernel(query, key, value, group.pattern, self._attention_backend)
+        def attend_all(query, key, value):
+            if plan.exchange is not None:
+                key, value = plan.exchange(attn, key, value)
+            kernel = choose_kernel(plan.kernel, query, value)
 
-        return _output(attn, plan.run(attend, query, key, value, self.layer))
+            def attend(group: ItemGroup, query, key, value):
+                return kernel(query, key, value, group.pattern, self._attention_backend)
+
+            return plan.run(attend, query, key, value, self.layer)
+
+        if plan.share is None:
+            return _output(attn, attend_all(query, key, value))
+        return _output(attn, plan.share.attended(attend_all, query, key, value))
 
 
 class WindowCrossAttnProcessor(_PlannedAttnProcessor):

@@ -44,18 +44,24 @@ def exit_code(name: str, work: Callable[[], int | None], interrupted: str, too_l
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as interrupt:
-        return complain(name, str(interrupt) or interrupted, 130)
+        return complain(name, _noted(str(interrupt) or interrupted, interrupt), 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, ImportError) as error:
-        return complain(name, str(error), 2)
+        return complain(name, _noted(str(error), error), 2)
     except OSError as error:
-        return complain(name, f"{error.filename}: {error.strerror}" if error.filename else str(error), 2)
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return complain(name, _noted(said, error), 2)
     except (MemoryError, RuntimeError) as error:
         if too_large is None or not (isinstance(error, MemoryError) or "out of memory" in str(error)):
             raise
-        return complain(name, too_large, 2)
+        return complain(name, _noted(too_large, error), 2)
+
+
+def _noted(message: str, error: BaseException) -> str:
+    """The message with the notes that were added to an error on its way."""
+    return "; ".join([message, *getattr(error, "__notes__", ())])
 
 
 def complain(name: str, message: str, code: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,26 @@ def decode_with_kept(
     return frames
 
 
+def stream_with_kept(
+    decode: Callable[[torch.Tensor], Iterator[np.ndarray]],
+    latents: torch.Tensor,
+    places: Sequence[Placed],
+    lead: int | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield the frames, uint8 (height, width, 3), that `decode_with_kept` returns for the latents of one video.
+
+    decode: yields the frames of latents (1, channels, latent frames, …) one after the other.
+    """
+    needed = latents_to_decode([places], latents.shape[2], lead)
+    decoded = decode(latents[:, :, needed.start : needed.stop])
+    count, begins = len(frames_of(range(latents.shape[2]))), _first_decoded(needed)
+    kept = {index: picture for place in places for index, picture in _shown(place)}
+    for index in range(count):
+        # In step with the decoder, also where its picture is not the one that is shown.
+        frame = next(decoded) if begins <= index < frames_of(needed).stop else None
+        yield kept.get(index, frame)
+
+
 def latents_to_decode(placed: Sequence[Sequence[Placed]], count: int, lead: int | None = None) -> range:
     """The latent frames, of `count`, that are to be decoded for the frames that are not kept as pictures."""
     needed = set()
@@ -55,13 +75,23 @@ def _in_whole(part: np.ndarray, latent_frames: range, count: int) -> np.ndarray:
     The first latent frame of what is decoded makes one frame, wherever it stands.
     """
     whole = np.zeros((len(frames_of(range(count))), *part.shape[1:]), part.dtype)
-    end = frames_of(range(latent_frames.stop)).stop
-    whole[end - len(part) : end] = part
+    begins = _first_decoded(latent_frames)
+    whole[begins : begins + len(part)] = part
     return whole
 
 
+def _first_decoded(latent_frames: range) -> int:
+    """The first frame that is decoded of these latent frames, see `_in_whole`."""
+    return frames_of(latent_frames[:1]).stop - 1
+
+
+def _shown(place: Placed) -> Iterator[tuple[int, np.ndarray]]:
+    """The frames that kept pictures are shown in, each with its picture."""
+    return zip(place.shown, place.kept.frames if place.shown else (), strict=True)
+
+
 def _put_back(frames: Any, item: int, place: Placed, output_type: str) -> None:
-    for index, picture in zip(place.shown, place.kept.frames if place.shown else (), strict=True):
+    for index, picture in _shown(place):
         if output_type == "pt":
             frames[item, index] = torch.from_numpy(picture.copy()).permute(2, 0, 1).to(frames) / 255
         else:

@@ -45,7 +45,7 @@ def retake(options: argparse.Namespace) -> None:
             desc = "denoising" if len(outs) == 1 else f"take {take} of {len(outs)}"
             pipeline.set_progress_bar_config(desc=desc, unit="step", disable=options.quiet)
             seed = None if options.seed is None else options.seed + take - 1
-            output = retake(pipeline, source, shots, captions, opened, seed=seed, **call)
+            output = retake(pipeline, source, shots, captions, opened, seed=seed, output_type="stream", **call)
             tell("holocine", write_retake(out, source, shots, output, made, take, keep_latents))
             written.append(out)
             print(f"wrote {out}: {_shots(shots)} taken anew, seed {output.seed} ({took(output.timings)})", flush=True)

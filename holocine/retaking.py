@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holocine.files import replacing
+from holocine.frame_stream import FrameStream, InOrder, watched
 from holocine.from_pictures import Opened, open_pictures, run_with_pictures
 from holocine.keeping import KeepError, check_shot
 from holocine.latents_file import latents_path, write_latents
@@ -19,7 +20,7 @@ from holocine.making import Making
 from holocine.source import Source
 from holocine.splicing import New, SpliceError, Stored, splice
 from holocine.storyboard import Storyboard
-from holocine.video import contact_sheet, to_comment, write_video
+from holocine.video import Thumbnails, contact_sheet, to_comment, write_video
 
 if TYPE_CHECKING:
     from holocine.pipeline import HoloCineOutput
@@ -95,23 +96,24 @@ def write_retake(
     seed = output.storyboards[0].seed
     storyboard = output.storyboards[0].model_copy(update={"seed": source.storyboard.seed})
     making = replace(source.making.retaken(shots, seed, take), vae=output.made_by)
+    thumbnails = Thumbnails(storyboard, output.frames[0].shape)
     with ExitStack() as files:
-        contact_sheet(output.frames[0], storyboard, files.enter_context(replacing(out.with_suffix(".png"))))
+        sheet, unseen = (files.enter_context(replacing(path)) for path in (out.with_suffix(".png"), out))
         if keep_latents:
             beside = files.enter_context(replacing(latents_path(out)))
             making = replace(making, latents=write_latents(beside, output.latents[0], output.made_by))
         kept = {shot: shot for shot in range(1, storyboard.num_shots + 1) if shot not in shots}
-        resample = settings.get("resample") or "lanczos"
-        return write_around(
-            out, source, kept, output.frames[0], storyboard, settings, making, resample, source.pictures
-        )
+        resample, frames = settings.get("resample") or "lanczos", watched(output.frames[0], thumbnails.see)
+        notes = write_around(unseen, source, kept, frames, storyboard, settings, making, resample, source.pictures)
+        contact_sheet(thumbnails, storyboard, sheet)
+    return notes
 
 
 def write_around(
     out: Path,
     source: Source,
     kept: Mapping[int, int],
-    frames: np.ndarray,
+    frames: np.ndarray | FrameStream,
     storyboard: Storyboard,
     settings: dict[str, Any],
     making: Making,
@@ -120,17 +122,18 @@ def write_around(
 ) -> list[str]:
     """Write a video whose kept shots are copied from the source's file; returns a sentence for what is worth telling.
 
-    kept: {shot of the storyboard: shot of the source}, from 1. frames: of the whole video, (T, H, W, 3) uint8; the kept
-    ones are encoded anew where the file's cannot be copied.
+    kept: {shot of the storyboard: shot of the source}, from 1. frames: of the whole video, (T, H, W, 3) uint8, read
+    once and to the end; the kept ones are encoded anew where the file's cannot be copied.
     """
-    before = source.storyboard.shot_ranges
+    before, in_order = source.storyboard.shot_ranges, InOrder(frames)
     parts = [
-        Stored(source.path, before[kept[shot] - 1]) if shot in kept else New(frames[span.start : span.stop])
+        Stored(source.path, before[kept[shot] - 1]) if shot in kept else New(in_order.part(span))
         for shot, span in enumerate(storyboard.shot_ranges, start=1)
     ]
     comment = to_comment(storyboard, settings, source.size, making, pictures)
     try:
         splice(out, parts, storyboard.fps, source.size, comment, resample)
+        in_order.rest()
     except SpliceError as error:
         write_video(out, frames, storyboard.fps, storyboard, settings, source.size, resample, making, pictures)
         return [f"{error}, so kept shots lose a little"]

@@ -18,6 +18,7 @@ import numpy as np
 
 from holocine.decoding import VideoError
 from holocine.files import replacing
+from holocine.frame_stream import FrameStream
 from holocine.video import checked_frames, encode_frames
 
 
@@ -37,7 +38,7 @@ class Stored:
 class New:
     """Frames (T, H, W, 3) uint8 that are to be encoded."""
 
-    frames: np.ndarray
+    frames: np.ndarray | FrameStream
 
 
 def splice(
@@ -52,10 +53,13 @@ def splice(
 
     size: (width, height) of the video, to which new frames are enlarged with `resample`; comment: `video.to_comment`.
     Raises `SpliceError` if a stored part cannot be copied: it does not begin and end with a keyframe, or was encoded
-    otherwise than new ones are.
+    otherwise than new ones are. That is found before any frame of a stream is read; then they are read part by part.
     """
+    stored = {id(part): _decoding_order(part) for part in parts if isinstance(part, Stored)}
+    if stored and len(stored) < len(parts):
+        _check_encoding([part for part in parts if isinstance(part, Stored)], fps, size, resample)
     sources = [part if isinstance(part, Stored) else _encoded(part, fps, size, resample) for part in parts]
-    orders = [_decoding_order(source) for source in sources]
+    orders = [stored.get(id(source)) or _decoding_order(source) for source in sources]
     delay = max(position - index for order in orders for position, index in enumerate(order))
     try:
         with (
@@ -71,9 +75,7 @@ def splice(
                         base = 1 / Fraction(fps).limit_denominator(1001)
                         shape = stored.codec_context.extradata
                     elif stored.codec_context.extradata != shape:
-                        raise SpliceError(
-                            f"{_name(source)} was encoded otherwise than the rest: it has to be encoded again"
-                        )
+                        raise _encoded_otherwise(source)
                     for position, (index, packet) in enumerate(zip(order, packets, strict=True)):
                         packet.stream, packet.time_base = stream, base
                         packet.pts, packet.dts, packet.duration = done + index, done + position - delay, 1
@@ -81,6 +83,21 @@ def splice(
                 done += len(order)
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _check_encoding(parts: Sequence[Stored], fps: float, size: tuple[int, int], resample: str) -> None:
+    """Raise `SpliceError` for parts that were encoded otherwise than new ones will be."""
+    picture = np.zeros((1, size[1], size[0], 3), np.uint8)
+    with _opened(_encoded(New(picture), fps, size, resample)) as (stream, _):
+        shape = stream.codec_context.extradata
+    for part in {part.path: part for part in parts}.values():
+        with _opened(part) as (stream, _):
+            if stream.codec_context.extradata != shape:
+                raise _encoded_otherwise(part)
+
+
+def _encoded_otherwise(source: Stored | _Encoded) -> SpliceError:
+    return SpliceError(f"{_name(source)} was encoded otherwise than the rest: it has to be encoded again")
 
 
 def _encoded(part: New, fps: float, size: tuple[int, int], resample: str) -> _Encoded:

@@ -83,6 +83,10 @@ class SummaryReuse:
             return 1
         return self.every if of is None else max(1, round(self.every * (0.5 + index / of)))
 
+    def is_renewed(self, index: int, of: int) -> bool:
+        """Whether no summary of an earlier step serves step `index`, so that a run can go on there without this."""
+        return all(index - since >= self._serves(since, of) for since in self._since.values())
+
     def keeping(
         self, model: object, branch: str | None, step: Step | None, settings: AttentionSettings
     ) -> Exchange | None:

@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from .attention import AttentionSettings
 from .attention_plan import AttentionPlan, collapse_padding, compute_dtype, make_plan
 from .processors import AttentionContext, ShotSelfAttnProcessor, WindowCrossAttnProcessor
+from .sharing import Share, Team, Ulysses
 from .summary_reuse import Step, SummaryReuse
 
 if TYPE_CHECKING:
@@ -46,8 +47,14 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     clean_frames: bool (batch, latent frames), those that have no noise, for weights trained with a noise level for each
         shot: the timestep of their tokens is 0.
     planner: in place of these, a function from the branch of guidance and the latents to an `AttentionPlan`, for models
-        with rules of their own (`holocine.families`).
+        with rules of their own (`holocine.families`);
+    guided: called without arguments, tells whether "uncond" follows "cond" at once, as it does in a guided step; so
+        that the branches can run beside each other, if `team` does that.
+
+    team: the processes that share each forward pass, see `holocine.sharing`; None for this one alone.
     """
+
+    team: Team | None = None
 
     @functools.wraps(WanTransformer3DModel.__init__)
     def __init__(self, *args, **kwargs):
@@ -116,6 +123,27 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         Raises ValueError when layouts or windows do not fit these.
         """
         attention_kwargs = dict(attention_kwargs or {})
+        guided = attention_kwargs.pop("guided", None)
+        given = hidden_states, timestep, encoder_hidden_states, encoder_hidden_states_image, attention_kwargs
+        team = self.team
+        if team is None:
+            velocity = self._velocity(*given)
+        elif team.splits_guidance and guided is not None and guided():
+            velocity = team.of_branch(self._branch, hidden_states, lambda: self._velocity(*given, team.half))
+        else:
+            velocity = self._velocity(*given, team.everyone)
+        return Transformer2DModelOutput(sample=velocity) if return_dict else (velocity,)
+
+    def _velocity(
+        self,
+        hidden_states: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        encoder_hidden_states_image: torch.Tensor | None,
+        attention_kwargs: dict[str, Any],
+        ulysses: Ulysses | None = None,
+    ) -> torch.Tensor:
+        """The velocity, computed by this process or by those of `ulysses` together."""
         layouts = attention_kwargs.pop("layouts", None)
         windows = attention_kwargs.pop("windows", None)
         settings = attention_kwargs.pop("settings", None) or AttentionSettings()
@@ -140,20 +168,50 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
                 plan = replace(plan, exchange=reuse.keeping(*at))
             if clean is not None:
                 timestep = _of_each_token(timestep, clean[:, frames or slice(None)], layouts[0].tokens_per_frame)
-        with self._attention_context.using(plan):
+        share = None
+        if ulysses is not None:
+            if plan is None:
+                raise ValueError("only a forward pass with layouts can be shared by processes; give attention_kwargs")
+            share = Share(ulysses, plan.num_tokens)
+            plan = plan.of_share(share)
+        with self._attention_context.using(plan), self._sharing(share):
             output = super().forward(
                 hidden_states=hidden_states if frames is None else hidden_states[:, :, frames],
                 timestep=timestep,
                 encoder_hidden_states=encoder_hidden_states,
                 encoder_hidden_states_image=encoder_hidden_states_image,
-                return_dict=return_dict,
+                return_dict=False,
                 attention_kwargs=attention_kwargs,
-            )
+            )[0]
         if frames is None:
             return output
-        velocity = hidden_states.new_zeros(hidden_states.shape, dtype=output[0].dtype)
-        velocity[:, :, frames] = output[0]
-        return Transformer2DModelOutput(sample=velocity) if return_dict else (velocity,)
+        velocity = hidden_states.new_zeros(hidden_states.shape, dtype=output.dtype)
+        velocity[:, :, frames] = output
+        return velocity
+
+    @contextmanager
+    def _sharing(self, share: Share | None) -> Iterator[None]:
+        """Inside the block the transformer's blocks are given this process's tokens, and the last gives back all."""
+        if share is None:
+            yield
+            return
+
+        def before(block: torch.nn.Module, arguments: tuple) -> tuple:
+            tokens, text, modulation, rotary = arguments
+            tokens = share.of(tokens) if block is self.blocks[0] else tokens
+            modulation = share.of(modulation) if modulation.ndim == 4 else modulation  # of each token
+            return tokens, text, modulation, tuple(map(share.of, rotary))
+
+        def after(block: torch.nn.Module, arguments: tuple, tokens: torch.Tensor) -> torch.Tensor:
+            return share.ulysses.gathered(tokens, share.num_tokens)
+
+        hooks = [block.register_forward_pre_hook(before) for block in self.blocks]
+        hooks.append(self.blocks[-1].register_forward_hook(after))
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def _plan(
         self,

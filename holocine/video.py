@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from av.video.frame import PictureType
 
 from holocine.decoding import VideoError, VideoReader
 from holocine.files import replacing
+from holocine.frame_stream import FrameStream
 from holocine.lettering import text_width, wrapped, write
 from holocine.making import Making
 from holocine.storyboard import Storyboard, StoryboardError
@@ -65,7 +66,7 @@ class Embedded:
 
 def write_video(
     path: str | os.PathLike,
-    frames: np.ndarray,
+    frames: np.ndarray | FrameStream,
     fps: float,
     storyboard: Storyboard | None = None,
     settings: dict[str, Any] | None = None,
@@ -76,6 +77,7 @@ def write_video(
 ) -> None:
     """Write `frames` (T, H, W, 3) uint8 as H.264 MP4 at `fps`; the file appears complete or not at all.
 
+    Frames of a stream are encoded while later ones are made, with no more than a few of them in memory.
     `size` is the (width, height) in pixels to enlarge or shrink to, with `resample` "lanczos" or "nearest". The
     storyboard, `settings` (any JSON object), `making` and `pictures` (see `Embedded`) are embedded. Raises `VideoError`
     for frames or sizes that make no video and `OSError` if the file cannot be written.
@@ -100,7 +102,7 @@ def write_video(
 
 def encode_frames(
     container: av.container.OutputContainer,
-    frames: np.ndarray,
+    frames: np.ndarray | FrameStream,
     fps: float,
     size: tuple[int, int],
     resample: str = "lanczos",
@@ -119,7 +121,7 @@ def encode_frames(
     container.mux(stream.encode())
 
 
-def visible_size(frames: np.ndarray) -> tuple[int, int] | None:
+def visible_size(frames: np.ndarray | FrameStream) -> tuple[int, int] | None:
     """The (width, height) that `write_video` should enlarge small frames to, so that a player shows them well.
 
     Frames of fewer than 240 lines grow by a whole factor to at least 448 lines; None for larger ones.
@@ -162,9 +164,9 @@ def read_settings(path: str | os.PathLike) -> dict[str, Any]:
     return read_embedded(path).settings or {}
 
 
-def checked_frames(frames: np.ndarray) -> np.ndarray:
-    frames = np.asarray(frames)
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+def checked_frames(frames: np.ndarray | FrameStream) -> np.ndarray | FrameStream:
+    frames = frames if isinstance(frames, FrameStream) else np.asarray(frames)
+    if frames.dtype != np.uint8 or len(frames.shape) != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
         raise VideoError(f"frames are {frames.dtype} {frames.shape}, but have to be uint8 (frames, height, width, 3)")
     return frames
 
@@ -270,19 +272,47 @@ _PAPER, _INK, _FAINT, _CUT, _RULE = (250, 249, 246), (28, 28, 32), (126, 124, 11
 _TITLE_SIZE, _TEXT_SIZE, _NUMBER_SIZE = 24, 16, 13  # pixels
 
 
-def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.PathLike | None = None) -> Image:
+class Thumbnails:
+    """The small pictures that a contact sheet shows, taken out of frames that go by."""
+
+    def __init__(self, storyboard: Storyboard, shape: Sequence[int]) -> None:
+        """shape: (frames, height, width, 3) of the video.
+
+        Raises `VideoError` if it is not as long as the storyboard.
+        """
+        if shape[0] != storyboard.num_frames:
+            raise VideoError(f"the storyboard has {storyboard.num_frames} frames, but the video has {shape[0]}")
+        self.size = (_THUMBNAIL_WIDTH, max(1, round(_THUMBNAIL_WIDTH * shape[1] / shape[2])))
+        self.of_shots = [_evenly_spaced(shot, _COLUMNS) for shot in storyboard.shot_ranges]
+        self.pictures: dict[int, Image] = {}
+        self._wanted = {index for shot in self.of_shots for index in shot}
+
+    def see(self, index: int, frame: np.ndarray) -> None:
+        """Take the frame of this number, uint8 (height, width, 3), if the sheet shows it."""
+        from PIL import Image
+
+        if index in self._wanted:
+            self.pictures[index] = Image.fromarray(frame).resize(self.size, Image.Resampling.LANCZOS)
+
+
+def contact_sheet(
+    frames: np.ndarray | Thumbnails, storyboard: Storyboard, path: str | os.PathLike | None = None
+) -> Image:
     """One picture of a whole video: a row for each shot with its caption, times and up to six evenly spaced frames.
 
-    `frames` is (T, H, W, 3) uint8 with T equal to the storyboard's. With `path` the picture is also written there as
-    PNG.
+    `frames` is (T, H, W, 3) uint8 with T equal to the storyboard's, or what was taken out of such frames. With `path`
+    the picture is also written there as PNG.
     """
     from PIL import Image
 
-    frames = checked_frames(frames)
-    if len(frames) != storyboard.num_frames:
-        raise VideoError(f"the storyboard has {storyboard.num_frames} frames, but the video has {len(frames)}")
-    height, width = frames.shape[1:3]
-    thumbnail = (_THUMBNAIL_WIDTH, max(1, round(_THUMBNAIL_WIDTH * height / width)))
+    if isinstance(frames, Thumbnails):
+        thumbnails = frames
+    else:
+        frames = checked_frames(frames)
+        thumbnails = Thumbnails(storyboard, frames.shape)
+        for index, frame in enumerate(frames):
+            thumbnails.see(index, frame)
+    thumbnail = thumbnails.size
     sheet_width = 2 * _MARGIN + _COLUMNS * thumbnail[0] + (_COLUMNS - 1) * _GAP
     line_width = sheet_width - 2 * _MARGIN
 
@@ -301,7 +331,8 @@ def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.Pat
         write(sheet, line, _MARGIN, top, _TEXT_SIZE, _FAINT)
         top += 22
     top = _MARGIN + head_height
-    for number, (shot, lines) in enumerate(zip(storyboard.shot_ranges, captions, strict=True), start=1):
+    rows = zip(storyboard.shot_ranges, captions, thumbnails.of_shots, strict=True)
+    for number, (shot, lines, indices) in enumerate(rows, start=1):
         start, stop = shot.start / storyboard.fps, shot.stop / storyboard.fps
         label = f"Shot {number}   {start:.1f} to {stop:.1f} s   frames {shot.start} to {shot.stop - 1}"
         sheet[top - 10, _MARGIN:-_MARGIN] = _RULE
@@ -314,10 +345,9 @@ def contact_sheet(frames: np.ndarray, storyboard: Storyboard, path: str | os.Pat
             write(sheet, line, _MARGIN, top, _TEXT_SIZE, _INK)
             top += 22
         top += 4
-        for column, index in enumerate(_evenly_spaced(shot, _COLUMNS)):
+        for column, index in enumerate(indices):
             left = _MARGIN + column * (thumbnail[0] + _GAP)
-            small = Image.fromarray(frames[index]).resize(thumbnail, Image.Resampling.LANCZOS)
-            sheet[top : top + thumbnail[1], left : left + thumbnail[0]] = small
+            sheet[top : top + thumbnail[1], left : left + thumbnail[0]] = thumbnails.pictures[index]
             write(sheet, str(index), left, top + thumbnail[1] + 3, _NUMBER_SIZE, _FAINT)
         top += thumbnail[1] + 44
     picture = Image.fromarray(sheet)

@@ -12,13 +12,14 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from benchmarks.running.gpus import VISIBLE
 from benchmarks.running.items import Item, RunError
 from benchmarks.running.work import Job, Outcome, Worker, lost
 
@@ -33,10 +34,11 @@ THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLA
 
 @dataclass
 class _Slot:
-    """A worker process, and the job it is at with the number of the attempt."""
+    """A worker process, and the job it is at with the number of the attempt; place: which of the workers it is."""
 
     process: Any
     connection: Connection
+    place: int
     job: Job | None = None
     attempt: int = 0
 
@@ -47,12 +49,15 @@ def run_local(
     workers: int = 1,
     scratch: Path | None = None,
     begun: Callable[[Item], None] = lambda item: None,
+    gpus: Sequence[list[str] | None] | None = None,
 ) -> Generator[Outcome]:
     """Yield what comes of each job, in the order in which they end.
 
+    gpus: those that each worker sees, see `gpus_of_workers`; None leaves them all that there are.
     make_worker: called in each worker process with `scratch`, a folder for its temporary files; has to be importable.
     begun: called when a worker takes an item. Raises `RunError` if workers cannot start.
     """
+    gpus = [None] * workers if gpus is None else gpus
     waiting = iter(jobs)
     again: deque[tuple[Job, int]] = deque()
     slots: list[_Slot] = []
@@ -64,7 +69,8 @@ def run_local(
                     break
                 idle = next((slot for slot in slots if slot.job is None), None)
                 if idle is None:
-                    slots.append(idle := _start(make_worker, scratch))
+                    free = min(set(range(workers)) - {slot.place for slot in slots})
+                    slots.append(idle := _start(make_worker, scratch, free, gpus[free]))
                 idle.job, idle.attempt = job, attempt
                 try:
                     idle.connection.send(job)
@@ -91,14 +97,16 @@ def run_local(
             slot.connection.close()
 
 
-def _start(make_worker: Callable[[Path | None], Worker], scratch: Path | None) -> _Slot:
+def _start(
+    make_worker: Callable[[Path | None], Worker], scratch: Path | None, place: int, gpus: list[str] | None
+) -> _Slot:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, make_worker, scratch), daemon=True)
-    with _environment(THREADS):
+    with _environment(THREADS if gpus is None else THREADS | {VISIBLE: ",".join(gpus)}):
         process.start()
     theirs.close()
-    return _Slot(process, ours)
+    return _Slot(process, ours, place)
 
 
 def _received(slot: _Slot) -> Outcome | None:

@@ -24,7 +24,7 @@ def run_ray(
     make_worker: Callable[[Path | None], Worker],
     workers: int = 1,
     address: str | None = None,
-    gpus: float = 0,
+    gpus: float | None = None,
     scratch: Path | None = None,
     begun: Callable[[Item], None] = lambda item: None,
 ) -> Generator[Outcome]:
@@ -32,8 +32,10 @@ def run_ray(
 
     scratch is left to local runs: each node has temporary files of its own.
 
-    address: of a cluster ("auto", "ray://HOST:10001"); None starts one on this machine. gpus: of each worker. An actor
-    that dies is replaced and its item tried once more. Raises `RunError` without Ray or the cluster.
+    address: of a cluster ("auto", "ray://HOST:10001"); None starts one on this machine. gpus: of each worker, below 1
+    where several share one; None shares those of the cluster among the workers, at most one for each. An actor that
+    dies is replaced and its item tried once more. Raises `RunError` without Ray or the cluster, and for more GPUs than
+    that has, which Ray would wait for.
     """
     try:
         import ray
@@ -42,7 +44,7 @@ def run_ray(
     ours = not ray.is_initialized()
     if ours:
         _connect(ray, address, workers)
-    start = partial(_start, ray, make_worker, gpus)
+    start = partial(_start, ray, make_worker, _gpus_of_each(gpus, workers, ray.cluster_resources().get("GPU", 0)))
     waiting, again = iter(jobs), deque()
     idle, busy = [], {}
     try:
@@ -76,6 +78,18 @@ def run_ray(
             ray.kill(actor)
         if ours:
             ray.shutdown()
+
+
+def _gpus_of_each(asked: float | None, workers: int, there: float) -> float:
+    """How many GPUs each worker has, of so many in the cluster."""
+    if asked is None:
+        return min(1.0, there / workers)
+    if asked * workers > there:
+        raise RunError(
+            f"{workers} workers of {asked:g} GPUs each need {asked * workers:g}, and the cluster has {there:g}: take "
+            "fewer, or a part of a GPU for each"
+        )
+    return asked
 
 
 def _connect(ray, address: str | None, workers: int) -> None:

@@ -3,8 +3,9 @@
 Six parts: importing the package; one video of 65 frames and 3 shots of the embedded model, end to end and enlarged;
 self-attention alone at growing numbers of shots of two lengths, against the share of the arithmetic that is left; what
 scoring a video costs, and saves by its one pass; what a run over a suite costs beyond its videos, and gains by a
-second worker; and what a report of 10,000 videos takes. A seventh, `--part gpu`, runs only when it is asked for: the
-layers and steps of the 14B transformer at full size on a GPU, with random weights, in a stated time. All other times
+second worker; and what a report of 10,000 videos takes. Two more run only when they are asked for: `--part stream`, the
+main memory of decoding and writing videos of 65 to 1,921 frames, and `--part gpu`, the layers and steps of the 14B
+transformer at full size on a GPU, with random weights, in a stated time. All other times
 are wall-clock seconds on the machine it runs on; set `OMP_WAIT_POLICY=passive` where other programs run.
 """
 
@@ -21,12 +22,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from holocine import Storyboard
 
 STARTED = time.monotonic()
-GPU = "gpu"
+GPU, STREAM = "gpu", "stream"
 PARTS = ("import", "video", "attention", "eval", "run", "report")
 NUM_FRAMES, CUTS, FPS = 65, (21, 45), 12
 TARGET_SECONDS, TARGET_MEMORY, TARGET_IMPORT, TARGET_ENLARGE, TARGET_RATIO = 10.0, 2.0, 0.5, 0.10, 1.25
@@ -224,11 +226,14 @@ def _on_gpu(options: argparse.Namespace) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--part", action="append", choices=(*PARTS, GPU), help="only this part; may be repeated")
+    parser.add_argument(
+        "--part", action="append", choices=(*PARTS, STREAM, GPU), help="only this part; may be repeated"
+    )
     parser.add_argument("--model", help="model of the video part: folder or hub id; default: the embedded model")
     parser.add_argument("--shots", type=int, nargs="+", default=SHOT_COUNTS, help="shots of the attention part")
+    files = f"folder for PART.json and PART.md of {STREAM} and {GPU}"
+    parser.add_argument("--out", type=Path, default=Path("."), help=f"{files}; default: here")
     on_gpu = parser.add_argument_group(f"part {GPU}")
-    on_gpu.add_argument("--out", type=Path, default=Path("."), help="folder for gpu.json and gpu.md; default: here")
     on_gpu.add_argument("--seconds", type=float, default=110.0, help="time for all of it; default: %(default)s")
     on_gpu.add_argument("--size", choices=("14B", "tiny"), default="14B", help="default: %(default)s")
     on_gpu.add_argument("--device", default="cuda", help="default: %(default)s")
@@ -258,6 +263,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             from benchmarks.speed.reporting import measure_report, report_table
 
             print(report_table(measure_report()))
+        if STREAM in parts:
+            from benchmarks.speed.streaming import measure_and_tell, streaming_table
+
+            say = partial(print, file=sys.stderr, flush=True)
+            print(streaming_table(measure_and_tell(options.out, options.model, say)))
         if GPU in parts:
             print(_on_gpu(options))
     except (ValueError, OSError) as error:

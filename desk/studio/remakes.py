@@ -16,9 +16,10 @@ from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find, model_names
 from desk.studio.outputs import Record
 from desk.studio.settings import MOST_SEED, Settings
-from desk.studio.studio import Made, Studio, describe, keep_latents, planned
+from desk.studio.studio import Made, Seen, Studio, describe, keep_latents, planned
 from holocine.decoding import VideoError
 from holocine.from_pictures import files_named, with_copies
+from holocine.frame_stream import joined
 from holocine.keeping import KeepError, check_shot
 from holocine.making import Making, Take
 from holocine.storyboard import Storyboard
@@ -245,14 +246,14 @@ def _make(
 ) -> tuple[Made, dict[str, Any]]:
     context = len(remake.seen) if remake.continues else 0
     job.say(first_preview=1 + (remake.source.storyboard.num_shots if remake.continues else 0))
-    made = studio.denoise(job, remake.scene, settings, folder / "stop", _kept(remake), context)
-    job.say(stage="files")
-    made = _whole(remake, made)
-    told = {**asdict(settings), "seconds": round(sum(made.timings.values()), 2)}
+    told = asdict(settings)
     if not remake.anew:
         told["seed"] = remake.source.settings.get("seed", remake.source.storyboard.seed)
-    making = _write(remake, made, settings, told, folder, take)
-    content = describe(folder, made, told)
+    with studio.denoise(job, remake.scene, settings, folder / "stop", _kept(remake), context) as made:
+        made = _whole(remake, made)
+        seen = Seen(made)
+        making = _write(remake, replace(made, frames=seen.frames), settings, told, folder, take)
+    content = describe(folder, made, told, seen)
     for shot, one in zip(content["shots"], making.takes, strict=True):
         shot |= {"take": one.number, "seed": one.seed}
     return made, content | {"retaken": sorted(set(range(1, made.storyboard.num_shots + 1)) - set(remake.kept))}
@@ -295,9 +296,7 @@ def _whole(remake: Remake, made: Made) -> Made:
     latents = None
     if source.latents is not None and made.latents is not None and source.making.vae == made.made_by:
         latents = np.concatenate([source.latents.numpy(), made.latents[:, -(new // FRAMES_PER_LATENT) :]], axis=1)
-    return replace(
-        made, frames=np.concatenate([source.frames, made.frames[-new:]]), storyboard=remake.film, latents=latents
-    )
+    return replace(made, frames=joined(source.frames, made.frames[-new:]), storyboard=remake.film, latents=latents)
 
 
 def _write(remake: Remake, made: Made, settings: Settings, told: dict[str, Any], folder: Path, take: int) -> Making:

@@ -7,8 +7,10 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +26,11 @@ from desk.studio.outputs import Outputs
 from desk.studio.preview import decode_frames, middle_frames, picture_url
 from desk.studio.scoring import Scorer, shown_scores, write_scorecard
 from desk.studio.settings import Settings
+from holocine.frame_stream import FrameStream, watched
 from holocine.making import Making
 from holocine.storyboard import Storyboard
-from holocine.video import contact_sheet, visible_size, write_video
+from holocine.timeline import FRAMES_PER_LATENT
+from holocine.video import Thumbnails, contact_sheet, visible_size, write_video
 
 if TYPE_CHECKING:
     from eval.evidence import Evidence
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREVIEW_SHARE = 0.1  # of the time that denoising takes
+AHEAD = 4  # events: pictures that are decoded before those before them are written
 
 holder = ModelHolder()  # beside the functions, since ZeroGPU's other process sees what is there when it is forked
 
@@ -44,10 +49,11 @@ holder = ModelHolder()  # beside the functions, since ZeroGPU's other process se
 class Made:
     """What a model made: frames (T, H, W, 3) uint8, its storyboard as run, and how many seconds what took.
 
+    Frames of a stream are decoded while they are read, once; what that takes is in `timings` when all were.
     latents: float32 (channels, latent frames, latent height, latent width); made_by: the fingerprint of their VAE.
     """
 
-    frames: np.ndarray
+    frames: np.ndarray | FrameStream
     storyboard: Storyboard
     timings: dict[str, float]
     latents: np.ndarray | None = None
@@ -65,13 +71,14 @@ def _borrowed_seconds(
 def generate(
     storyboard: str, settings: dict[str, Any], stop_file: str, kept: Sequence[dict[str, Any]] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Make a video: yields {"step", "of", "previews"} at each step and at last the fields of `Made`.
+    """Make a video: yields {"step", "of", "previews"} at each step, then the fields of `Made` with the "shape" of the
+    frames in their place, and at last {"frames", "timings"} again and again, some frames (n, H, W, 3) at a time.
 
     storyboard: as JSON. settings: as of `Settings`. kept: shots that are given, each as `keeping.Kept` with arrays for
     tensors. Stops after the running step, with `Stopped`, once `stop_file` exists. Only plain data goes in and out, so
     this may run in another process.
     """
-    events: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+    events: queue.Queue[dict[str, Any] | Exception | None] = queue.Queue(AHEAD)
     thread = threading.Thread(target=_denoise, args=(storyboard, settings, Path(stop_file), kept, events), daemon=True)
     thread.start()
     event = {}
@@ -83,6 +90,8 @@ def generate(
     finally:
         if event is not None:  # it was left before its end
             Path(stop_file).touch()
+            while events.get() is not None:  # a full queue would hold the thread
+                pass
         thread.join()
 
 
@@ -91,7 +100,7 @@ def _denoise(
     settings: dict[str, Any],
     stop_file: Path,
     kept: Sequence[dict[str, Any]],
-    events: queue.SimpleQueue,
+    events: queue.Queue,
 ) -> None:
     try:
         pipeline = holder.take(settings["model"])
@@ -123,12 +132,18 @@ def _denoise(
                 attention=settings["attention"],
                 seed=settings["seed"],
                 callback_on_step_end=step_end,
+                output_type="stream",
             )
         except Cancelled:
             raise Stopped("Cancelled.") from None
-        made = {"storyboard": output.storyboards[0].asked.to_json(), "timings": output.timings}
+        made = {"storyboard": output.storyboards[0].asked.to_json(), "timings": dict(output.timings)}
         made |= {"latents": output.latents[0].float().cpu().numpy(), "made_by": output.made_by}
-        events.put({"frames": output.frames[0], **made})
+        events.put({"shape": output.frames[0].shape, **made})
+        decoded = iter(output.frames[0])
+        while frames := list(islice(decoded, FRAMES_PER_LATENT)):
+            if stop_file.exists():
+                raise Stopped("Cancelled.")
+            events.put({"frames": np.stack(frames), "timings": dict(output.timings)})
     except Exception as error:
         events.put(error)
     finally:
@@ -194,9 +209,8 @@ class Studio:
         folder = self.outputs.new_folder(job.id)
         try:
             job.say(stage="model", **planned(storyboard.as_run()))
-            made = self.denoise(job, storyboard, settings, folder / "stop")
-            job.say(stage="files")
-            content = write_files(folder, made, settings)
+            with self.denoise(job, storyboard, settings, folder / "stop") as made:
+                content = write_files(folder, made, settings)
         except BaseException:
             self.outputs.drop(job.id)
             raise
@@ -247,6 +261,7 @@ class Studio:
         card, evidence = self.scorer.score(video, request, stopped)
         return {"files": write_scorecard(folder, card, evidence), **shown_scores(card)}, evidence
 
+    @contextmanager
     def denoise(
         self,
         job: Job,
@@ -255,18 +270,22 @@ class Studio:
         stop_file: Path,
         kept: Sequence[dict[str, Any]] = (),
         context: int = 0,
-    ) -> Made:
+    ) -> Iterator[Made]:
         """Make a video with the model, around shots that are `kept` as `generate` takes them; the job says how far.
 
-        context: how many shots at the beginning are no part of what is made, and not shown.
+        Its frames are decoded while they are read, inside the block and once. context: how many shots at the beginning
+        are no part of what is made, and not shown.
         """
         begun = None
-        events = generate(storyboard.to_json(), asdict(settings), str(stop_file), kept)
         try:
-            with job.stopped_by(stop_file.touch):
+            with (
+                closing(_events(job, generate(storyboard.to_json(), asdict(settings), str(stop_file), kept))) as events,
+                job.stopped_by(stop_file.touch),
+            ):
                 for event in events:
-                    if "frames" in event:
-                        return Made(**event | {"storyboard": Storyboard.from_json(event["storyboard"]).as_run()})
+                    if "shape" in event:
+                        yield _made(job, event, events)
+                        return
                     now = time.monotonic()
                     begun = begun or (event["step"], now)
                     steps_timed = event["step"] - begun[0]
@@ -274,19 +293,42 @@ class Studio:
                     said = {"previews": event["previews"][context:]} if event["previews"] else {}
                     stage = "denoise" if event["step"] < event["of"] else "decode"
                     job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)
-        except (ValueError, OSError, Stopped):
-            raise
-        except Exception as error:
-            if not on_zero_gpu():
-                raise
-            lost = f"The borrowed GPU was taken back ({error}): try again, or take fewer frames."
-            raise InterruptedError(lost) from None
         finally:
-            events.close()
             stop_file.unlink(missing_ok=True)
-        if job.stopping:
-            raise Stopped(job.reason)
-        raise InterruptedError("The making of this scene was interrupted; please try again.")
+
+
+def _events(job: Job, events: Generator[dict[str, Any]]) -> Generator[dict[str, Any]]:
+    """The events of `generate`; raises Stopped or a sentence where they end before they should."""
+    try:
+        yield from events
+    except (ValueError, OSError, Stopped):
+        raise
+    except Exception as error:
+        if not on_zero_gpu():
+            raise
+        lost = f"The borrowed GPU was taken back ({error}): try again, or take fewer frames."
+        raise InterruptedError(lost) from None
+    if job.stopping:
+        raise Stopped(job.reason)
+    raise InterruptedError("The making of this scene was interrupted; please try again.")
+
+
+def _made(job: Job, event: dict[str, Any], events: Generator[dict[str, Any]]) -> Made:
+    """What `event` tells of, with the frames of the events that follow it."""
+    shape, timings = event.pop("shape"), event["timings"]
+
+    def frames() -> Iterator[np.ndarray]:
+        left = shape[0]
+        for part in events:
+            timings.update(part["timings"])
+            left -= len(part["frames"])
+            job.check()
+            if not left:
+                job.say(stage="files")
+            yield from part["frames"]
+
+    board = Storyboard.from_json(event["storyboard"]).as_run()
+    return Made(FrameStream(shape, frames), **event | {"storyboard": board})
 
 
 def planned(storyboard: Storyboard) -> dict[str, Any]:
@@ -307,12 +349,12 @@ def write_files(folder: Path, made: Made, settings: Settings) -> dict[str, Any]:
     """Write all that a visitor may take along, and return what the stage shows of it, files by their names."""
     from holocine.latents_file import latents_path
 
-    video, board = folder / "video.mp4", made.storyboard
-    told = {**asdict(settings), "seconds": round(sum(made.timings.values()), 2)}
+    video, board, seen = folder / "video.mp4", made.storyboard, Seen(made)
     making = Making.in_one_go(board.num_shots, settings.seed, made.made_by)
     making = replace(making, latents=keep_latents(latents_path(video), made))
-    write_video(video, made.frames, board.fps, board, told, size=visible_size(made.frames), making=making)
-    return describe(folder, made, told)
+    size = visible_size(made.frames)
+    write_video(video, seen.frames, board.fps, board, asdict(settings), size=size, making=making)
+    return describe(folder, made, asdict(settings), seen)
 
 
 def keep_latents(path: Path, made: Made) -> str | None:
@@ -326,22 +368,46 @@ def keep_latents(path: Path, made: Made) -> str | None:
     return write_latents(path, torch.from_numpy(made.latents), made.made_by)
 
 
-def describe(folder: Path, made: Made, told: dict[str, Any]) -> dict[str, Any]:
+class Seen:
+    """Takes what a page shows of a video out of its frames while it is written.
+
+    frames: those of the video, to be read from here. thumbnails: of its contact sheet. pictures: the middle frame of
+    each shot, as data URLs, by number.
+    """
+
+    def __init__(self, made: Made) -> None:
+        self.thumbnails = Thumbnails(made.storyboard, made.frames.shape)
+        self.frames = watched(made.frames, self._see)
+        self.pictures: dict[int, str] = {}
+        self._middles = {middle(span) for span in made.storyboard.shot_ranges}
+
+    def _see(self, index: int, frame: np.ndarray) -> None:
+        self.thumbnails.see(index, frame)
+        if index in self._middles:
+            self.pictures[index] = picture_url(frame)
+
+
+def middle(span: range) -> int:
+    return span[len(span) // 2]
+
+
+def describe(folder: Path, made: Made, told: dict[str, Any], seen: Seen) -> dict[str, Any]:
     """Write what goes with the video that lies in `folder`, and return what the stage shows of it.
 
-    told: the settings that made it, and the seconds that it took.
+    told: the settings that made it. seen: what was taken out of its frames, all of which were written.
     """
-    frames, board = made.frames, made.storyboard
-    contact_sheet(frames, board, folder / "contact_sheet.png")
+    shape, board = made.frames.shape, made.storyboard
+    told = {**told, "seconds": round(sum(made.timings.values()), 2)}
+    contact_sheet(seen.thumbnails, board, folder / "contact_sheet.png")
     (folder / "storyboard.yaml").write_text(board.asked.to_yaml(), encoding="utf-8")
     content = planned(board) | {"kind": "made"}
     for number, (shot, span) in enumerate(zip(content["shots"], board.shot_ranges, strict=True), start=1):
         shot["video"] = f"shot_{number:02d}.mp4"
-        shot["picture"] = picture_url(frames[span[len(span) // 2]])
+        shot["picture"] = seen.pictures[middle(span)]
     copy_shots(folder / "video.mp4", board.shot_ranges, [folder / shot["video"] for shot in content["shots"]])
     return {
         **content,
-        "aspect": frames.shape[2] / frames.shape[1],
+        "aspect": shape[2] / shape[1],
         "files": {"video": "video.mp4", "sheet": "contact_sheet.png", "storyboard": "storyboard.yaml"},
         "storyboard": json.loads(board.asked.to_json()),
         "settings": told,

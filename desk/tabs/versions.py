@@ -75,9 +75,8 @@ def _make(studio: Studio, job: Job, storyboard: Storyboard, versions: list[Setti
 
 
 def _make_one(studio: Studio, job: Job, folder: Path, storyboard: Storyboard, settings: Settings) -> dict[str, Any]:
-    made = studio.denoise(job, storyboard, settings, folder / "stop")
-    job.say(stage="files")
-    content = write_files(folder, replace(made, latents=None), settings)
+    with studio.denoise(job, storyboard, settings, folder / "stop") as made:
+        content = write_files(folder, replace(made, latents=None), settings)
     return content | studio.score(job, folder, made.storyboard, content)
 
 

@@ -31,9 +31,11 @@ from holocine.families.shotstream.sampling import (
 )
 from holocine.families.text import join
 from holocine.families.translation import Translation
+from holocine.frame_stream import FrameStream, joined
 from holocine.pipeline import HoloCineOutput, HoloCinePipeline
 from holocine.pipeline_call import Cancelled, cancellable, check_tensor, timed, with_seed
 from holocine.prompt import PromptTooLong, clean, count_tokens
+from holocine.sharing import Team
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_frames_of
 from holocine.transformer import with_layouts
@@ -103,6 +105,13 @@ class FamilyPipeline(HoloCinePipeline):
     @property
     def family(self) -> Family:
         return find_family(self.config.family)
+
+    def share(self, team: Team | None) -> None:
+        if team is not None and self.family.causal:
+            raise ValueError(
+                f"{self.family.title} makes one shot after the other, which processes cannot share: start one"
+            )
+        super().share(team)
 
     @torch.no_grad()
     def __call__(
@@ -244,13 +253,15 @@ class FamilyPipeline(HoloCinePipeline):
                 latents=latents,
                 output_type="latent",
                 return_dict=False,
-                attention_kwargs={"planner": plan},
+                attention_kwargs={"planner": plan, "guided": self._is_guided},
                 callback_on_step_end=cancellable(callback),
                 max_sequence_length=self.config.max_sequence_length,
             )[0]
         if output_type == "latent":
             return latents[0]
         parts = latents.split(list(translation.latent_lengths), dim=2) if self.family.decodes == "each" else [latents]
+        if output_type == "stream":
+            return joined(*[self._stream(part, [], None, timings) for part in parts])
         with timed(timings, "decode"):
             return _joined([self.decode(part, output_type)[0] for part in parts])
 
@@ -269,6 +280,7 @@ class FamilyPipeline(HoloCinePipeline):
             return torch.randn((*shape[:2], num_frames, *shape[3:]), generator=generator).to(device)
 
         made, finished, pixels = [], [], []
+        kind = "np" if output_type == "stream" else output_type  # later shots are made of the pictures of earlier ones
         with self.progress_bar(total=num_shots * NUM_BLOCKS * len(STEPS)) as bar:
 
             def step_end(step: int, timestep: float, current: torch.Tensor) -> None:
@@ -298,8 +310,11 @@ class FamilyPipeline(HoloCinePipeline):
                         video = self.decode_video(made[-1]).clamp(-1, 1)
                         pixels.append(video.to("cpu"))
                         kept = video[:, :, : translation.storyboard.shots[shot].num_frames]
-                        finished.append(self.as_output(kept, output_type))
-        return torch.cat(made, dim=2)[0] if output_type == "latent" else _joined([one[0] for one in finished])
+                        finished.append(self.as_output(kept, kind))
+        if output_type == "latent":
+            return torch.cat(made, dim=2)[0]
+        frames = _joined([one[0] for one in finished])
+        return FrameStream(frames.shape, lambda: frames) if output_type == "stream" else frames
 
     def _context(self, pixels: list[torch.Tensor], shape: tuple[int, ...], device) -> torch.Tensor:
         """Latents of the frames that the next shot sees: each encoded by itself; zeros for the first shot.

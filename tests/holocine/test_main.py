@@ -283,12 +283,14 @@ def test_a_video_with_damaged_settings_is_refused(work, run, storyboard, pipelin
         assert "settings in a.mp4 are damaged" in refused(run("generate", "a.mp4", "-o", "b.mp4"))
 
 
-@pytest.mark.parametrize(("space", "name"), [(1_000_000, "a.mp4"), (2_000, "a.png")])
-def test_a_full_disk_is_said_and_leaves_nothing_behind(work, run, model, small_disk, space, name):
+@pytest.mark.parametrize(("space", "size", "name"), [(1_000_000, "1344x896", "a.mp4"), (60_000, "native", "a.png")])
+def test_a_full_disk_is_said_and_leaves_nothing_behind(work, run, model, small_disk, space, size, name):
     with small_disk(space):
-        result = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--quiet", "--size", "1344x896")
-    assert f"{name}: File too large" in refused(result)
-    assert files(work) == ["board.yaml"]
+        result = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--quiet", "--size", size)
+    said = refused(result)
+    assert f"{name}: File too large" in said
+    assert "all steps are done, the same command with --resume goes on from a.unfinished.safetensors" in said
+    assert files(work) == ["a.unfinished.safetensors", "board.yaml"]
 
 
 @pytest.fixture

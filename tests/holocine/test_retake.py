@@ -303,7 +303,7 @@ def test_what_cannot_be_copied_is_said(film, tmp_path):
     write_video(tmp_path / "still.mp4", np.repeat(pictures(1), 24, axis=0), 12)  # has frames that need later ones
     with pytest.raises(SpliceError, match="still.mp4 has frames 0 to 1 in an order that cannot be copied"):
         splice(tmp_path / "out.mp4", [Stored(tmp_path / "still.mp4", range(2))], 12, (48, 32), "")
-    with pytest.raises(SpliceError, match="a new shot was encoded otherwise than the rest"):
+    with pytest.raises(SpliceError, match="film.mp4 was encoded otherwise than the rest"):
         splice(tmp_path / "out.mp4", [Stored(path, range(1, 25)), New(pictures(4, 1, 64, 64))], 12, (64, 64), "")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["film.mp4", "still.mp4"]
 

@@ -166,7 +166,9 @@ def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
         ({"--aesthetic": "none.pth"}, "--aesthetic none.pth: there is no such file"),
         ({"--shard": "3/2"}, "'3/2' does not read i/n"),
         ({"--seeds": "0"}, "'0' is not a whole number of 1 or more"),
-        ({"--address": "auto"}, "--address and --gpus are for --engine ray"),
+        ({"--address": "auto"}, "--address is for --engine ray"),
+        ({"--gpus": "99"}, "1 workers of 99 GPUs each need 99, and there are 0"),
+        ({"--gpus": "1", "--device": "cpu"}, "--gpus gives each worker its own and --device cpu one to all"),
         ({"--out": "FILE/run"}, "cannot hold a run: Not a directory"),
     ],
 )

@@ -28,16 +28,18 @@ def test_a_storyboard_becomes_a_video_with_all_that_can_be_taken_along(studio, s
 
 def test_steps_are_told_with_pictures_of_every_shot(storyboard, settings, tmp_path):
     told = list(module.generate(storyboard.to_json(), {**vars(settings), "steps": 4}, str(tmp_path / "stop")))
-    assert [event["step"] for event in told[:-1]] == [1, 2, 3, 4]
+    assert [event["step"] for event in told if "step" in event] == [1, 2, 3, 4]
     previews = next(event["previews"] for event in told if event.get("previews"))
     assert len(previews) == 3 and all(url.startswith("data:image/jpeg;base64,") for url in previews)
-    assert told[-1]["frames"].shape == (17, 32, 48, 3)
+    assert told[4]["shape"] == (17, 32, 48, 3)
+    assert [event["frames"].shape for event in told[5:]] == [(4, 32, 48, 3)] * 4 + [(1, 32, 48, 3)]
+    assert told[-1]["timings"]["decode"] > told[5]["timings"]["decode"] > told[4]["timings"].get("decode", 0)
 
 
 def test_the_seed_decides_what_is_made(storyboard, settings, tmp_path):
     def frames(seed):
-        *_, last = module.generate(storyboard.to_json(), {**vars(settings), "seed": seed}, str(tmp_path / "stop"))
-        return last["frames"]
+        told = module.generate(storyboard.to_json(), {**vars(settings), "seed": seed}, str(tmp_path / "stop"))
+        return np.concatenate([event["frames"] for event in told if "frames" in event])
 
     assert np.array_equal(frames(3), frames(3)) and not np.array_equal(frames(3), frames(4))
 
@@ -62,6 +64,30 @@ def test_a_cancelled_job_stops_within_one_step_leaves_nothing_and_the_next_one_r
     assert seen[-1] <= 3
     assert not list(studio.outputs.files.iterdir())
     monkeypatch.undo()
+
+
+def test_a_job_that_is_cancelled_while_its_frames_are_written_leaves_nothing(
+    studio, storyboard, settings, wait, monkeypatch
+):
+    seen = []
+
+    def see(self, index, frame):
+        seen.append(index)
+        if index == 5:
+            studio.jobs.of("me").stop()
+
+    monkeypatch.setattr(module.Seen, "_see", see)
+    job = wait(studio.submit("me", storyboard, settings, score=False))
+    assert job.state == "cancelled" and 5 <= seen[-1] < 16
+    assert not list(studio.outputs.files.iterdir())
+
+
+def test_a_model_whose_frames_are_not_read_to_the_end_stops(storyboard, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "AHEAD", 1)
+    events = module.generate(storyboard.to_json(), vars(settings), str(tmp_path / "stop"))
+    next(event for event in events if "frames" in event)
+    events.close()
+    assert not [thread for thread in threading.enumerate() if thread._target is module._denoise]
 
 
 def test_an_error_while_a_video_is_made_is_a_sentence(studio, storyboard, settings, wait):
