@@ -15,6 +15,9 @@ from holocine.families import find_family
 # Gigabytes in bfloat16, the VAE's in float32: computed from the number of parameters. Activations come on top.
 _WAN_1_3B = {"transformer": 2.8, "text encoder": 11.4, "VAE": 0.5}
 _EMBEDDED = "the embedded model"
+_TWO_STAGES = (
+    "; or keyframe:IMAGE_TO_VIDEO@TEXT_TO_IMAGE, folders of a WanImageToVideoPipeline and of any text-to-image one"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ _WHAT = {
     "no-window": "every shot reads all captions",
     "single-prompt": "one shot of all the text",
     "independent-shots": "one generation a shot",
-    "keyframe": "first frames together, then each shot from its own",
+    "keyframe": "first frames together, then each shot from its own; or the two stages of two other models",
     "retake": "every shot made anew once, the others kept",
     "continue": "the scene in two halves, the second sees the first's last two shots",
     "truth": "the puppet world's own rendering",
@@ -58,7 +61,7 @@ def listed() -> Iterator[Listed]:
         yield Listed(
             kind,
             _WHAT[kind],
-            f"{_EMBEDDED}, or a HoloCine or Wan folder as {kind}@FOLDER",
+            f"{_EMBEDDED}, or a HoloCine or Wan folder as {kind}@FOLDER{_TWO_STAGES if kind == 'keyframe' else ''}",
             0.02,
             0.0,
             "Apache-2.0",
@@ -68,7 +71,7 @@ def listed() -> Iterator[Listed]:
         why = missing(kind)
         yield Listed(
             kind,
-            "Wan2.1 or Wan2.2-A14B itself: all the text, no cuts" if kind == "wan" else _mechanism(kind),
+            "Wan2.1 or Wan2.2 itself, of any size: all the text, no cuts" if kind == "wan" else _mechanism(kind),
             f"{SHELF / kind}, or {kind}@FOLDER",
             round(sum(_WAN_1_3B.values()), 1),
             max(_WAN_1_3B.values()),
