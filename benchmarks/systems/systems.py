@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from benchmarks.systems import generation, locked, two_stages
+from benchmarks.systems import generation, locked, mechanisms, two_stages
 from benchmarks.systems.baselines import BASELINES, SHELF, missing, settings_for
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, model_sha256
@@ -256,6 +256,9 @@ GENERATED = {
     "keyframe": generation.keyframe,
     "retake": locked.retaken,
     "continue": locked.continued,
+    "phases": mechanisms.phases,
+    "block-mask": mechanisms.block_mask,
+    "causal": mechanisms.causal,
     **BASELINES,
 }
 WORLDS = {"truth": whole, "still": frozen, "shuffled": shuffled}
