@@ -14,6 +14,7 @@ from benchmarks.systems.generation import Video, as_one_shot
 from benchmarks.systems.limits import IN_TIME, WAN, Limits, limits_of
 from benchmarks.systems.models import Models, ModelSettings
 from holocine.families import NAMES as FAMILIES
+from holocine.families import find_family
 from holocine.families.translation import frames_at, nearest_lengths, timeline_notes
 from holocine.storyboard import Storyboard
 from holocine.timeline import snap
@@ -55,7 +56,7 @@ def as_wan_runs(storyboard: Storyboard, limits: Limits = WAN) -> tuple[Storyboar
 def settings_for(kind: str, model: str, settings: ModelSettings) -> ModelSettings:
     """The settings of a run as far as they mean something to a model: sizes are its own, only HoloCine has eta."""
     settings = replace(settings, model=model, height=None, width=None, eta=None, guidance_below=None)
-    if kind == "shotstream":
+    if kind in FAMILIES and find_family(kind).fixed_steps:
         settings = replace(settings, num_inference_steps=None, guidance_scale=None)
     return settings
 
@@ -90,13 +91,24 @@ def _convert(family: str, hub: str, file: str, lora: bool = False) -> str:
     )
 
 
-def _commands() -> dict[str, str]:
-    from holocine.families import find_family
+def _convert_longlive(hub: str, file: str) -> str:
+    return (
+        'hf download Wan-AI/Wan2.2-TI2V-5B --include "models_t5*" "google/*" --local-dir files && '
+        'hf download Wan-AI/Wan2.2-TI2V-5B-Diffusers --include "vae/*" --local-dir files && '
+        f"hf download {hub} {file} --local-dir files && "
+        f"python -m holocine convert --family longlive --weights files/{file} --vae files/vae "
+        "--text-encoder files/models_t5_umt5-xxl-enc-bf16.pth {out}"
+    )
 
+
+def _commands() -> dict[str, str]:
     commands = {"wan": "hf download Wan-AI/Wan2.1-T2V-1.3B-Diffusers --local-dir {out}"}
     for name in FAMILIES:
         origin = find_family(name).origin
-        commands[name] = _convert(name, origin.weights, origin.file, lora=name == "cinetrans")
+        if name == "longlive":
+            commands[name] = _convert_longlive(origin.weights, origin.file)
+        else:
+            commands[name] = _convert(name, origin.weights, origin.file, lora=name == "cinetrans")
     return commands
 
 
