@@ -1,7 +1,7 @@
 """Storyboard in, video out, by a model of any family: translate, encode every caption, denoise, decode.
 
-What differs between families is data (`Family`, `Rules`), and for ShotStream its sampler; components, checks and
-outputs are `HoloCinePipeline`'s.
+What differs between families is data (`Family`, `Rules`), and for ShotStream and LongLive their samplers; components,
+checks and outputs are `HoloCinePipeline`'s.
 """
 
 from __future__ import annotations
