@@ -32,9 +32,11 @@ class MechanismBank(LatentBank):
     def follow(self, mechanism: Mechanism, head_dim: int, num_layers: int) -> MechanismBank:
         """Make batches for this mechanism from now on."""
         self.mechanism, self.head_dim, self.num_layers = mechanism, head_dim, num_layers
-        # A causal step trains one shot of each scene.
-        self.scale = 2 if mechanism.causal else 1
         return self
+
+    def single_frames(self, most: int) -> Batch:
+        """As of `LatentBank`; of a causal mechanism so many fewer scenes that a step has as many tokens."""
+        return super().single_frames(max(most // 2, 1) if self.mechanism.causal else most)
 
     def _batch(self, scenes: list[Scene], latents: torch.Tensor, who: torch.Tensor, layout: ShotLayout) -> Batch:
         batch = super()._batch(scenes, latents, who, layout)
