@@ -1,7 +1,8 @@
 """`python -m benchmarks ablations`: HoloCine's Table 2 on the puppet world, the paper's numbers beside ours.
 
-Each variant of the attention gets its own training, all from the same weights and for as many minutes, then makes the
-same storyboards. The same command goes on where it stopped: training from its checkpoint, videos item by item.
+Beside its rows stand the mechanisms of other families, which no paper compares on equal data. Each variant of the
+attention gets its own training, all from the same weights and for as many minutes, then makes the same storyboards. The
+same command goes on where it stopped: training from its checkpoint, videos item by item.
 
 FOLDER/training/VARIANT/   checkpoint
 FOLDER/VARIANT/            the model, a pipeline folder
@@ -11,6 +12,7 @@ FOLDER/run/                videos and scorecards, a run like any other
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shlex
 from collections import Counter
@@ -38,12 +40,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the paper's table: its label there, our system of the same attention, and how it is trained."""
+    """A row of the table: its label in the paper, our system of the same attention, and how it is trained.
+
+    mechanism: of another family, in place of the settings; such a row has no numbers in the paper.
+    """
 
     name: str
     label: str
     system: str
-    settings: AttentionSettings
+    settings: AttentionSettings = AttentionSettings()
+    mechanism: str | None = None
 
 
 VARIANTS = (
@@ -51,7 +57,11 @@ VARIANTS = (
     Variant("full", "full + window", "holocine-full", AttentionSettings("full")),
     Variant("isolated", "sparse, no summary", "isolated", AttentionSettings("isolated")),
     Variant("sparse", "sparse + summary", "holocine", AttentionSettings("sparse")),
+    Variant("phases", "phases, as EchoShot", "phases", mechanism="phases"),
+    Variant("block-mask", "block mask, as CineTrans", "block-mask", mechanism="block-mask"),
+    Variant("causal", "causal, as ShotStream", "causal", mechanism="causal"),
 )
+PAPER = tuple(variant for variant in VARIANTS if variant.label in TABLE_2)
 # Our metrics, and the column of the paper's table that each stands beside. It has one semantic score, we have two.
 COLUMNS = (
     ("sca", "SCA", "ours"),
@@ -82,7 +92,6 @@ def train(
 
     from holocine.checkpoints import hide_loading_bars
     from holocine.puppet.training.assemble import assemble
-    from holocine.puppet.training.batches import LatentBank
     from holocine.puppet.training.transformer import train_transformer
 
     hide_loading_bars()
@@ -93,15 +102,16 @@ def train(
         (text / "tokenizer", "tokenizer"),
     ):
         if not path.is_dir():
-            raise RunError(f"{path} holds no {what}: python -m holocine.puppet train makes it")
-    taken, bank = {}, LatentBank.open(latents, text)
+            makes = "--encode makes them" if what == "latents" else "python -m holocine.puppet train makes it"
+            raise RunError(f"{path} holds no {what}: {makes}")
+    taken, banks = {}, _Banks(latents, text, start)
     for variant in VARIANTS:
         logger.info("training %s for %g minutes", variant.label, minutes)
         checkpoint = folder / "training" / variant.name
         torch.manual_seed(0)  # the same noise for all
         train_transformer(
             checkpoint,
-            bank,
+            banks.of(variant),
             minutes,
             variant.settings,
             still_share=0.0,
@@ -112,6 +122,43 @@ def train(
         taken[variant.name] = Training(state["step"], state["spent"] / 60)
         assemble(text, start / "vae", checkpoint / "model", folder / variant.name)
     return taken
+
+
+class _Banks:
+    """The batches that variants are trained on, of one data set that is read once for each kind."""
+
+    def __init__(self, latents: Path, text: Path, start: Path) -> None:
+        from holocine.puppet.training.batches import LatentBank
+        from holocine.puppet.training.mechanisms import MechanismBank
+
+        self._shots, self._mechanisms = LatentBank.open(latents, text), MechanismBank.open(latents, text)
+        config = json.loads((start / "transformer" / "config.json").read_text(encoding="utf-8"))
+        self._size = config["attention_head_dim"], config["num_layers"]
+
+    def of(self, variant: Variant):
+        from holocine.families.mechanisms import MECHANISMS
+
+        if variant.mechanism is None:
+            return self._shots
+        return self._mechanisms.follow(MECHANISMS[variant.mechanism], *self._size)
+
+
+def encode(latents: Path, start: Path, shards: int) -> None:
+    """Make the latents to train on with the video autoencoder of `start`: so many shards of scenes, and of stills a
+    quarter as many. What is there already is kept.
+    """
+    import torch
+    from diffusers import AutoencoderKLWan
+
+    from holocine.puppet.training.latents import encode_scenes, encode_stills
+
+    vae = AutoencoderKLWan.from_pretrained(start / "vae", torch_dtype=torch.float32).eval()
+    latents.mkdir(parents=True, exist_ok=True)
+    for shard in range(shards):
+        logger.info("encoding shard %d of %d", shard + 1, shards)
+        encode_scenes(vae, latents, shard)
+        if shard % 4 == 0:
+            encode_stills(vae, latents, shard // 4)
 
 
 def _check_start(folder: Path, start: Path) -> None:
@@ -145,8 +192,8 @@ def run_variants(
 # What came of it
 
 
-def report(results: Results, taken: Mapping[str, Training], minutes: float, command: str) -> str:
-    """The page: both tables in one, and in words how far the orders agree."""
+def report(results: Results, taken: Mapping[str, Training], minutes: float, start: str, command: str) -> str:
+    """The page: both tables in one, and in words how far the orders agree; start: the weights that all began from."""
     summaries = {variant.name: summarise(results, variant.name) for variant in VARIANTS}
     boards = len(results.entries)
     suite = results.suite
@@ -161,6 +208,13 @@ def report(results: Results, taken: Mapping[str, Training], minutes: float, comm
         "one scale, only their orders can be compared. The weights that all variants begin from were trained with "
         "sparse attention, summaries and windows, so the others have to get used to theirs within their minutes.",
         "",
+        "The last three rows are what tells shots apart in other families (`docs/baselines.md`), here on the same "
+        "data, text encoder, video autoencoder, lengths and sampler as the others: rotary phases for each shot; masks "
+        "in the middle blocks that leave a shot itself and the video's first frame; and one shot after the other, in "
+        "blocks of three latent frames, from six latent frames of the shots before. They are no measurement of those "
+        "models. The causal one sees a shot of each scene a step, and hands on latent frames where ShotStream encodes "
+        "pictures.",
+        "",
         markdown(_table(results, summaries["sparse"])),
         "## Does the order agree?",
         "",
@@ -169,6 +223,7 @@ def report(results: Results, taken: Mapping[str, Training], minutes: float, comm
         "## How it was made",
         "",
         f"* storyboards: {boards} of the suite `{suite.name}` {suite.version} ({suite.sha256[:12]}), one video each",
+        f"* every variant began from {start}",
         f"* training: {minutes:g} minutes of one processor core for each variant ({spent}); steps: {steps}",
         "* no window: every shot sees all captions, with the attention between shots of sparse + summary",
         "",
@@ -188,7 +243,8 @@ def _table(results: Results, summary: Summary) -> Table:
     for variant in VARIANTS:
         row = [Text(variant.label)]
         for number_, column in enumerate(TABLE_2_COLUMNS):
-            row.append(Text(number(TABLE_2[variant.label][number_])))
+            paper = TABLE_2.get(variant.label)
+            row.append(Text(NONE if paper is None else number(paper[number_])))
             for metric, of, _ in COLUMNS:
                 if of == column:
                     cell = summary.table.get(metric, {}).get(variant.name)
@@ -222,7 +278,7 @@ def order_in_words(results: Results, summaries: Mapping[str, Summary]) -> list[s
     for metric, column, title in COLUMNS:
         row = summaries["sparse"].table.get(metric)
         name = column if title == "ours" else f"{column} ({title.removeprefix('ours, ')})"
-        measured = [variant for variant in VARIANTS if row and row[variant.name].value is not None]
+        measured = [variant for variant in PAPER if row and row[variant.name].value is not None]
         if len(measured) < 2:
             sentences.append(f"**{name}**: cannot be compared, there is no value of ours.")
             continue
@@ -278,6 +334,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--folder", type=Path, default=Path("runs/ablations"), help="checkpoints, models, run (default: %(default)s)")
     add("--latents", type=Path, default=Path("runs/puppet/latents"), help="of the training recipe (%(default)s)")
+    add("--encode", type=whole_number, metavar="N", help="first make N shards of --latents with the VAE of --start")
     add("--text", type=Path, help="folder of its tokenizer and text_encoder (default: those of --start)")
     add("--start", type=Path, help="pipeline folder that every variant goes on from (default: the embedded model)")
     add("--minutes", type=float, default=60.0, metavar="M", help="of training for each variant (default: %(default)s)")
@@ -306,21 +363,33 @@ def run(options: argparse.Namespace) -> int:
     logging.getLogger("holocine.puppet").setLevel(logging.INFO)
     logger.setLevel(logging.INFO)
     start = options.start or find_model(None)
+    if options.encode:
+        _check_start(options.folder, start)
+        encode(options.latents, start, options.encode)
     taken = train(options.folder, options.latents, options.text or start, start, options.minutes, options.most_steps)
     settings = ModelSettings(str(start), num_inference_steps=options.steps)
     summary = run_variants(options.folder, suite, settings, chosen_scoring(options), options.limit, options.workers)
     code = conclude(summary, options.folder / "run")
-    page = report(load_run(options.folder / "run"), taken, options.minutes, _command(options))
+    page = report(
+        load_run(options.folder / "run"), taken, options.minutes, _named(options.start, start), _command(options)
+    )
     with replacing(options.out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     print(options.out)
     return code
 
 
+def _named(given: Path | None, start: Path) -> str:
+    """The weights that training began from, as a page names them: without a folder of this machine."""
+    name = "the embedded model" if given is None else f"the model `{given.name}`"
+    steps = "; its `transformer`, not the distilled `transformer_2`" if (start / "transformer_2").is_dir() else ""
+    return f"{name} (sha256 {folder_sha256(start)[:12]}{steps})"
+
+
 def _command(options: argparse.Namespace) -> str:
     """The command as it can be given anywhere: without folders of this machine, but with all that counts."""
     words = ["python", "-m", "benchmarks", "ablations", "--minutes", f"{options.minutes:g}"]
-    for name in ("limit", "most_steps", "steps"):
+    for name in ("encode", "limit", "most_steps", "steps"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     if options.suite != "puppet":

@@ -130,6 +130,27 @@ class ShotPattern:
         return np.concatenate([self.query_groups, np.full(self.num_summary_tokens, EVERY_GROUP)])
 
 
+@dataclass(frozen=True)
+class RunPattern:
+    """Queries in runs of latent frames, each of which sees some runs of frames whole, as causal models are trained.
+
+    runs: for each run its number of frames, and the half-open ranges of frames that it sees.
+    """
+
+    runs: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
+    tokens_per_frame: int
+
+    @property
+    def group_tokens(self) -> list[int]:
+        """Tokens of each run."""
+        return [length * self.tokens_per_frame for length, _ in self.runs]
+
+    @property
+    def key_counts(self) -> list[int]:
+        """How many keys the queries of each run see."""
+        return [sum(stop - start for start, stop in sees) * self.tokens_per_frame for _, sees in self.runs]
+
+
 @lru_cache(maxsize=256)
 def shot_pattern(layout: ShotLayout, mode: str, summary: str) -> ShotPattern:
     """Return who sees whom for one layout; see `AttentionSettings` for `mode` and `summary`."""

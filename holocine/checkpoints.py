@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holocine.cost import TransformerShape
 
@@ -34,6 +34,8 @@ VAE_TILES = {
     "tile_sample_stride_width": 208,
 }
 SHIFT = 5.0  # of the noise schedule, as HoloCine's experts were run
+# Height and width of stock Wan, and of Wan2.2-TI2V-5B, the one that expands timesteps.
+SIZE, SIZE_5B = (480, 832), (704, 1280)
 PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline", "FamilyPipeline")
 COMPONENT_CLASSES = {
     "transformer": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
@@ -174,10 +176,11 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         raise CheckpointError(str(error)) from None
     scale = vae.get("scale_factor_spatial", 8)
     _, patch_height, patch_width = transformer.get("patch_size", (1, 2, 2))
+    size = _stock_size(index)
     return ModelFacts(
         folder=folder,
-        height=index.get("default_height") or 480,
-        width=index.get("default_width") or 832,
+        height=index.get("default_height") or size[0],
+        width=index.get("default_width") or size[1],
         pixels_per_token=(scale * patch_height, scale * patch_width),
         max_sequence_length=index.get("max_sequence_length") or 512,
         attention=index.get("default_attention") or "full",
@@ -194,6 +197,11 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         pipeline=str(index.get("_class_name")),
         card=card,
     )
+
+
+def _stock_size(index: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width that a model is run at if its folder names none."""
+    return SIZE_5B if index.get("expand_timesteps") else SIZE
 
 
 def _shift_of(folder: Path) -> float:
@@ -364,9 +372,12 @@ def _load_folder(folder: Path, dtype: torch.dtype, vae_dtype: torch.dtype) -> Ho
     from holocine.scheduler import HoloCineScheduler
 
     ours, kind = {}, HoloCinePipeline
-    name = _read_json(folder / "model_index.json")["_class_name"]
+    index = _read_json(folder / "model_index.json")
+    name = index["_class_name"]
     if name == "WanPipeline":
-        ours = {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full"}
+        size = dict(zip(("default_height", "default_width"), _stock_size(index), strict=True))
+        size = {key: value for key, value in size.items() if not index.get(key)}
+        ours = {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full", **size}
     elif name == "FamilyPipeline":
         from holocine.families.pipeline import FamilyPipeline as kind
     try:

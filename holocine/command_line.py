@@ -234,7 +234,12 @@ def _add_convert(commands, run) -> None:
     command.add_argument(
         "--base", metavar="FILE", help="Wan2.1-T2V-1.3B's diffusion_pytorch_model.safetensors, for cinetrans's LoRA"
     )
-    command.add_argument("--vae", required=True, metavar="FILE", help="Wan2.1_VAE.pth")
+    command.add_argument(
+        "--vae",
+        required=True,
+        metavar="FILE",
+        help="Wan2.1_VAE.pth; for longlive the folder vae of Wan2.2-TI2V-5B-Diffusers",
+    )
     command.add_argument("--text-encoder", required=True, metavar="FILE", help="models_t5_umt5-xxl-enc-bf16.pth")
     command.add_argument("out", metavar="OUT", help="folder to make")
     command.add_argument(

@@ -27,10 +27,12 @@ from holocine.pipeline import BOUNDARY_RATIO, HoloCinePipeline
 from holocine.released import (
     TensorFile,
     attention_of,
+    open_folder,
     open_tensors,
     rename_text_encoder,
     rename_transformer,
     rename_vae,
+    same_names,
     text_encoder_config,
     transformer_config,
     vae_config,
@@ -107,13 +109,22 @@ def check_new(out: Path) -> None:
         raise CheckpointError(f"{out} already exists: give a new folder, or remove it first")
 
 
+def open_vae(path: str | os.PathLike) -> TensorFile:
+    """Wan's video autoencoder: its file, or a folder in diffusers layout; raises as `open_tensors`."""
+    return open_folder(path) if Path(path).is_dir() else open_tensors(path)
+
+
 def wan_parts(vae_file: TensorFile, text_file: TensorFile) -> list[Part]:
     """Wan's video autoencoder and text encoder, which all models here have in common."""
+    folder = vae_file.path if vae_file.path.is_dir() else None
     with torch.device("meta"):
-        vae_model = AutoencoderKLWan(**vae_config(vae_file))
+        if folder is None:
+            vae_model = AutoencoderKLWan(**vae_config(vae_file))
+        else:
+            vae_model = AutoencoderKLWan.from_config(AutoencoderKLWan.load_config(folder))
         text_model = UMT5EncoderModel(UMT5Config(**text_encoder_config(text_file)))
     return [
-        Part("vae", vae_file, vae_model, rename_vae, "diffusion_pytorch_model"),
+        Part("vae", vae_file, vae_model, rename_vae if folder is None else same_names, "diffusion_pytorch_model"),
         Part("text_encoder", text_file, text_model, rename_text_encoder, "model"),
     ]
 

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from .attention import EVERY_GROUP, KERNEL_NAMES, ShotPattern
+from .attention import EVERY_GROUP, KERNEL_NAMES, RunPattern, ShotPattern
 
 FLEX_BLOCK = 128
 _FLASH_3 = "flash_attn_interface"  # the module of FlashAttention-3; loaded by the search for it where it is there
@@ -34,10 +34,10 @@ class KernelError(ValueError):
     """A kernel was asked for that cannot run here; the message says what it needs and what to choose."""
 
 
-def per_shot(query, key, value, pattern: ShotPattern, backend=None) -> torch.Tensor:
-    """Attend shot by shot; backend: a diffusers attention backend, None for the active one."""
+def per_shot(query, key, value, pattern: ShotPattern | RunPattern, backend=None) -> torch.Tensor:
+    """Attend shot by shot, or run by run; backend: a diffusers attention backend, None for the active one."""
     attend = partial(dispatch_attention_fn, backend=backend)
-    if len(pattern.group_lengths) == 1 and not pattern.num_summary_tokens:
+    if isinstance(pattern, ShotPattern) and len(pattern.group_lengths) == 1 and not pattern.num_summary_tokens:
         return attend(query, key, value)
     queries = query.split(pattern.group_tokens, dim=1)
     keys, values = (map(_joined, parts_of_each_group(x, pattern)) for x in (key, value))
@@ -177,13 +177,16 @@ def with_summaries(x: torch.Tensor, pattern: ShotPattern) -> torch.Tensor:
     return torch.cat([own, *summaries_of(own, pattern, range(len(pattern.summaries))), outside], dim=1)
 
 
-def keys_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[torch.Tensor]:
+def keys_of_each_group(x: torch.Tensor, pattern: ShotPattern | RunPattern) -> list[torch.Tensor]:
     """Return the keys (or values) that each group sees: its own, all summaries, and what is shared by the first."""
     return list(map(_joined, parts_of_each_group(x, pattern)))
 
 
-def parts_of_each_group(x: torch.Tensor, pattern: ShotPattern) -> list[list[torch.Tensor]]:
+def parts_of_each_group(x: torch.Tensor, pattern: ShotPattern | RunPattern) -> list[list[torch.Tensor]]:
     """Return the same in parts, in order, without a copy unless a summary is a mean of frames."""
+    if isinstance(pattern, RunPattern):
+        n = pattern.tokens_per_frame
+        return [[x[:, n * start : n * stop] for start, stop in sees] for _, sees in pattern.runs]
     own, outside = x.tensor_split([pattern.num_tokens], dim=1)
     shots = own.split(pattern.group_tokens, dim=1)
     summaries = _summaries(shots, pattern.summaries, pattern)

@@ -43,6 +43,26 @@ def open_tensors(path: str | os.PathLike, inside: Iterable[str] = ()) -> TensorF
         raise CheckpointError(f"{path} is damaged or cut short, download it again ({first_line(error)})") from None
 
 
+def open_folder(path: str | os.PathLike) -> TensorFile:
+    """Open a model's folder in diffusers layout, one or more `.safetensors`; raises as `open_tensors`."""
+    path = Path(path)
+    files = [open_tensors(file) for file in sorted(path.glob("*.safetensors"))]
+    if not files or not (path / "config.json").is_file():
+        raise CheckpointError(f"{path} is no model in diffusers layout: it needs config.json and .safetensors files")
+    home = {name: file for file in files for name in file.shapes}
+    return TensorFile(
+        path,
+        {name: file.shapes[name] for name, file in home.items()},
+        {name: file.dtypes[name] for name, file in home.items()},
+        lambda name: home[name].read(name),
+    )
+
+
+def same_names(names: Iterable[str]) -> dict[str, str]:
+    """For a model whose tensors have diffusers' names already."""
+    return {name: name for name in names}
+
+
 def _open_safetensors(path: Path) -> TensorFile:
     file = safe_open(path, framework="pt")
     names = list(file.keys())

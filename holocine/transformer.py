@@ -151,7 +151,7 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         clean = attention_kwargs.pop("clean_frames", None)
         planner = attention_kwargs.pop("planner", None)
         plan, frames = None if planner is None else planner(self._branch, hidden_states), None
-        if layouts is not None:
+        if layouts is not None and planner is None:
             if encoder_hidden_states_image is not None:
                 raise ValueError("encoder_hidden_states_image: text-to-video only with layouts; drop one")
             text_length = encoder_hidden_states.shape[1]

@@ -11,40 +11,42 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.systems.generation import Video, as_one_shot
+from benchmarks.systems.limits import IN_TIME, WAN, Limits, limits_of
 from benchmarks.systems.models import Models, ModelSettings
 from holocine.families import NAMES as FAMILIES
+from holocine.families import find_family
 from holocine.families.translation import frames_at, nearest_lengths, timeline_notes
 from holocine.storyboard import Storyboard
 from holocine.timeline import snap
 
 SHELF = Path("models")  # where a model is looked for by the name of its system
-WAN_FPS, WAN_FRAMES = 16.0, 81  # of Wan2.1 and Wan2.2-A14B
-_IN_TIME = {"align": "seconds"}  # how to compare: rates and lengths are the model's own
 
 
 def by_family(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
     """A video by a model of another family, which its folder names."""
     output = models.pipeline(settings)(storyboard, **settings.sampling)
     run = output.storyboards[0]
-    return Video(output.frames[0], run.fps, run, output.notes[0], _IN_TIME)
+    return Video(output.frames[0], run.fps, run, output.notes[0], IN_TIME)
 
 
 def wan(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
     """Wan's text-to-video model: the whole text, and no word of where shots begin."""
-    told, run, notes = as_wan_runs(storyboard)
-    frames = models.pipeline(settings)(told, attention="full", window=False, **settings.sampling).frames[0]
-    return Video(frames, WAN_FPS, run, notes, _IN_TIME)
+    pipeline = models.pipeline(settings)
+    limits = limits_of(pipeline.config.expand_timesteps)
+    told, run, notes = as_wan_runs(storyboard, limits)
+    frames = pipeline(told, attention="full", window=False, **settings.sampling).frames[0]
+    return Video(frames, limits.fps, run, notes, IN_TIME)
 
 
-def as_wan_runs(storyboard: Storyboard) -> tuple[Storyboard, Storyboard, tuple[str, ...]]:
+def as_wan_runs(storyboard: Storyboard, limits: Limits = WAN) -> tuple[Storyboard, Storyboard, tuple[str, ...]]:
     """What Wan is told, the storyboard on the frames that it makes, and what it cannot express."""
-    ends = frames_at(storyboard, WAN_FPS)
-    total = min(WAN_FRAMES, snap(round(ends[-1])))
+    ends = frames_at(storyboard, limits.fps)
+    total = min(limits.frames, snap(round(ends[-1])))
     scale = min(1.0, total / ends[-1])
-    run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), WAN_FPS)
+    run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), limits.fps)
     one = as_one_shot(storyboard)
-    told = one.model_copy(update={"fps": WAN_FPS, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})
-    makes = f"at most {WAN_FRAMES} frames at {WAN_FPS:g} frames a second"
+    told = one.model_copy(update={"fps": limits.fps, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})
+    makes = f"at most {limits.frames} frames at {limits.fps:g} frames a second"
     notes = [note for note in timeline_notes("Wan", run, makes) if " makes " in note]
     if storyboard.num_shots > 1:
         notes.insert(0, "Wan is told of no cut: it reads the captions of all shots as one text")
@@ -54,7 +56,7 @@ def as_wan_runs(storyboard: Storyboard) -> tuple[Storyboard, Storyboard, tuple[s
 def settings_for(kind: str, model: str, settings: ModelSettings) -> ModelSettings:
     """The settings of a run as far as they mean something to a model: sizes are its own, only HoloCine has eta."""
     settings = replace(settings, model=model, height=None, width=None, eta=None, guidance_below=None)
-    if kind == "shotstream":
+    if kind in FAMILIES and find_family(kind).fixed_steps:
         settings = replace(settings, num_inference_steps=None, guidance_scale=None)
     return settings
 
@@ -89,13 +91,24 @@ def _convert(family: str, hub: str, file: str, lora: bool = False) -> str:
     )
 
 
-def _commands() -> dict[str, str]:
-    from holocine.families import find_family
+def _convert_longlive(hub: str, file: str) -> str:
+    return (
+        'hf download Wan-AI/Wan2.2-TI2V-5B --include "models_t5*" "google/*" --local-dir files && '
+        'hf download Wan-AI/Wan2.2-TI2V-5B-Diffusers --include "vae/*" --local-dir files && '
+        f"hf download {hub} {file} --local-dir files && "
+        f"python -m holocine convert --family longlive --weights files/{file} --vae files/vae "
+        "--text-encoder files/models_t5_umt5-xxl-enc-bf16.pth {out}"
+    )
 
+
+def _commands() -> dict[str, str]:
     commands = {"wan": "hf download Wan-AI/Wan2.1-T2V-1.3B-Diffusers --local-dir {out}"}
     for name in FAMILIES:
         origin = find_family(name).origin
-        commands[name] = _convert(name, origin.weights, origin.file, lora=name == "cinetrans")
+        if name == "longlive":
+            commands[name] = _convert_longlive(origin.weights, origin.file)
+        else:
+            commands[name] = _convert(name, origin.weights, origin.file, lora=name == "cinetrans")
     return commands
 
 

@@ -14,7 +14,11 @@ from holocine.families import find_family
 
 # Gigabytes in bfloat16, the VAE's in float32: computed from the number of parameters. Activations come on top.
 _WAN_1_3B = {"transformer": 2.8, "text encoder": 11.4, "VAE": 0.5}
+_WAN_5B = {"transformer": 10.0, "text encoder": 11.4, "VAE": 2.8}
 _EMBEDDED = "the embedded model"
+_TWO_STAGES = (
+    "; or keyframe:IMAGE_TO_VIDEO@TEXT_TO_IMAGE, folders of a WanImageToVideoPipeline and of any text-to-image one"
+)
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,12 @@ _WHAT = {
     "no-window": "every shot reads all captions",
     "single-prompt": "one shot of all the text",
     "independent-shots": "one generation a shot",
-    "keyframe": "first frames together, then each shot from its own",
+    "keyframe": "first frames together, then each shot from its own; or the two stages of two other models",
     "retake": "every shot made anew once, the others kept",
     "continue": "the scene in two halves, the second sees the first's last two shots",
+    "phases": "EchoShot's rotary phases, for a model trained with them (see ablations)",
+    "block-mask": "CineTrans's masks in the middle blocks, for a model trained with them (see ablations)",
+    "causal": "ShotStream's blocks after context frames, for a model trained so (see ablations)",
     "truth": "the puppet world's own rendering",
     "still": "its first frame all the time",
     "shuffled": "its shots in another order",
@@ -58,20 +65,20 @@ def listed() -> Iterator[Listed]:
         yield Listed(
             kind,
             _WHAT[kind],
-            f"{_EMBEDDED}, or a HoloCine or Wan folder as {kind}@FOLDER",
+            f"{_EMBEDDED}, or a HoloCine or Wan folder as {kind}@FOLDER{_TWO_STAGES if kind == 'keyframe' else ''}",
             0.02,
             0.0,
             "Apache-2.0",
             True,
         )
     for kind in BASELINES:
-        why = missing(kind)
+        why, sizes = missing(kind), _WAN_5B if kind == "longlive" else _WAN_1_3B
         yield Listed(
             kind,
-            "Wan2.1 or Wan2.2-A14B itself: all the text, no cuts" if kind == "wan" else _mechanism(kind),
+            "Wan2.1 or Wan2.2 itself, of any size: all the text, no cuts" if kind == "wan" else _mechanism(kind),
             f"{SHELF / kind}, or {kind}@FOLDER",
-            round(sum(_WAN_1_3B.values()), 1),
-            max(_WAN_1_3B.values()),
+            round(sum(sizes.values()), 1),
+            max(sizes.values()),
             "Apache-2.0" if kind == "wan" else find_family(kind).origin.licence,
             why is None,
             None if why is None else COMMANDS[kind].format(out=SHELF / kind),
@@ -83,10 +90,20 @@ def listed() -> Iterator[Listed]:
         yield Listed(kind, _WHAT[kind], "storyboards of the puppet world", 0, 0, "Apache-2.0", True)
 
 
+def _rates() -> str:
+    """At what size and rate each family is run."""
+    groups: dict[str, list[str]] = {}
+    for name in FAMILIES:
+        known = find_family(name)
+        groups.setdefault(f"{known.width}x{known.height}, {known.fps:g} frames a second", []).append(name)
+    return "; ".join(f"{', '.join(names)}: {how}" for how, names in groups.items())
+
+
 def _mechanism(family: str) -> str:
     return {
         "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 93 to 125 frames)",
         "cinetrans": "shots by masks in the middle blocks (81 frames)",
+        "longlive": "blocks of 32 frames through a window, phases a shot (at most 509 frames)",
         "shotstream": "one shot after the other from six frames of those before (81 frames a shot)",
     }[family]
 
@@ -113,6 +130,6 @@ def run(options: argparse.Namespace) -> int:
     print(
         "\nSizes are of weights as loaded on a GPU, in bfloat16 and the VAE in float32: computed, not measured.\n"
         "The GPU memory is that of the largest part, with --model-cpu-offload, activations apart. "
-        f"{', '.join(FAMILIES)} run at 832x480, 16 frames a second."
+        f"{_rates()}."
     )
     return 0

@@ -9,7 +9,8 @@ isolated            no summaries: a shot sees itself alone (HoloCine, table 2: s
 no-window           every shot sees all captions (table 2: without window cross-attention)
 single-prompt       the base model: one shot whose caption is the whole text, full attention
 independent-shots   one generation a shot, joined: shots share their text and nothing else
-keyframe            first frames of all shots made together, then each shot from its own first frame
+keyframe            first frames of all shots made together, then each shot from its own first frame; where a
+                    text-to-image model draws them, see `two_stages`
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from holocine.storyboard import Shot, Storyboard
 
 if TYPE_CHECKING:
     import torch
+    from diffusers import WanImageToVideoPipeline
+    from PIL.Image import Image
 
     from holocine import HoloCinePipeline
 
@@ -122,6 +125,8 @@ def keyframe(
     pipeline = models.pipeline(settings)
     keyframes = pipeline(first_frames(storyboard), output_type="latent", **settings.sampling).frames
     if image_to_video is not None:
+        from PIL.Image import fromarray
+
         animator = models.image_to_video(image_to_video, settings)
         pictures = [pipeline.decode(keyframes[:, :, i : i + 1])[0][0] for i in range(storyboard.num_shots)]
     shots = []
@@ -130,7 +135,7 @@ def keyframe(
         if image_to_video is None:
             frames = _from_first_latent(pipeline, settings, alone, keyframes[:, :, index : index + 1])
         else:
-            frames = _from_first_picture(animator, settings, alone, pictures[index])
+            frames = animate(animator, settings, alone, fromarray(pictures[index]))
         shots.append(frames[: shot.num_frames])
     return np.concatenate(shots)
 
@@ -169,17 +174,18 @@ def _from_first_latent(
     return _frames(pipeline, settings, storyboard, latents=noise, generator=generator, callback_on_step_end=hold)
 
 
-def _from_first_picture(animator, settings: ModelSettings, storyboard: Storyboard, picture: np.ndarray) -> np.ndarray:
-    """A shot by diffusers' image-to-video pipeline, at the size of `picture` uint8 (H, W, 3)."""
+def animate(
+    animator: WanImageToVideoPipeline, settings: ModelSettings, storyboard: Storyboard, picture: Image
+) -> np.ndarray:
+    """A storyboard of one shot by diffusers' image-to-video pipeline, beginning with `picture` and at its size."""
     import torch
-    from PIL import Image
 
-    height, width = picture.shape[:2]
+    width, height = picture.size
     options = {
         name: value for name, value in settings.sampling.items() if name in ("num_inference_steps", "guidance_scale")
     }
     video = animator(
-        image=Image.fromarray(picture),
+        image=picture,
         prompt=f"{storyboard.global_caption} {storyboard.captions[0]}",
         negative_prompt=DEFAULT_NEGATIVE_PROMPT if storyboard.negative_prompt is None else storyboard.negative_prompt,
         height=height,

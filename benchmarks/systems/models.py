@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diffusers import WanImageToVideoPipeline
+    import torch
+    from diffusers import DiffusionPipeline, WanImageToVideoPipeline
 
     from holocine import HoloCinePipeline
 
@@ -120,6 +121,14 @@ class Models:
 
         return self._load("image-to-video", (folder, tuple(settings.loading.items())), load)
 
+    def text_to_image(self, settings: ModelSettings) -> DiffusionPipeline:
+        """The pipeline of diffusers that draws pictures; raises `CheckpointError`."""
+
+        def load() -> DiffusionPipeline:
+            return _load_text_to_image(settings)
+
+        return self._load("text-to-image", (settings.model, tuple(settings.loading.items())), load)
+
     def _load(self, kind: str, key: tuple, load) -> Any:
         if self._loaded.get(kind, (None,))[0] != key:
             self._loaded.pop(kind, None)  # before the next is loaded
@@ -133,11 +142,8 @@ def _load_image_to_video(name: str, settings: ModelSettings) -> WanImageToVideoP
     import torch
     from diffusers import WanImageToVideoPipeline
 
-    from holocine.checkpoints import CheckpointError, find_model, first_line, hide_loading_bars
+    from holocine.checkpoints import CheckpointError, find_model
 
-    hide_loading_bars()
-    gpu = torch.cuda.is_available()
-    dtype = getattr(torch, settings.dtype) if settings.dtype else (torch.bfloat16 if gpu else torch.float32)
     folder = find_model(name)
     index = folder / "model_index.json"
     found = json.loads(index.read_text(encoding="utf-8")).get("_class_name") if index.is_file() else None
@@ -145,16 +151,45 @@ def _load_image_to_video(name: str, settings: ModelSettings) -> WanImageToVideoP
         raise CheckpointError(
             f"{folder} is a {found or 'folder without model_index.json'}, not a WanImageToVideoPipeline"
         )
-    try:
-        pipeline = WanImageToVideoPipeline.from_pretrained(
-            folder, dtype={"default": dtype, "vae": torch.float32}, local_files_only=True
-        )
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder} cannot be loaded as an image-to-video model: {first_line(error)}") from error
+    dtypes = {"default": _dtype(settings), "vae": torch.float32}
+    pipeline = _load_whole(WanImageToVideoPipeline, folder, dtypes, "an image-to-video model")
     if settings.vae_tiling:
         pipeline.vae.enable_tiling()
+    return _placed(pipeline, settings)
+
+
+def _load_text_to_image(settings: ModelSettings) -> DiffusionPipeline:
+    from diffusers import DiffusionPipeline
+
+    from holocine.checkpoints import find_model
+
+    folder = find_model(settings.model)
+    return _placed(_load_whole(DiffusionPipeline, folder, _dtype(settings), "a text-to-image model"), settings)
+
+
+def _load_whole(kind: type[DiffusionPipeline], folder: Path, dtype: Any, what: str) -> Any:
+    from holocine.checkpoints import CheckpointError, first_line, hide_loading_bars
+
+    hide_loading_bars()
+    try:
+        return kind.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{folder} cannot be loaded as {what}: {first_line(error)}") from error
+
+
+def _dtype(settings: ModelSettings) -> torch.dtype:
+    import torch
+
+    if settings.dtype:
+        return getattr(torch, settings.dtype)
+    return torch.bfloat16 if torch.cuda.is_available() else torch.float32
+
+
+def _placed(pipeline: DiffusionPipeline, settings: ModelSettings) -> Any:
+    import torch
+
     if settings.model_cpu_offload:
         pipeline.enable_model_cpu_offload(device=settings.device)
     else:
-        pipeline.to(settings.device or ("cuda" if gpu else "cpu"))
+        pipeline.to(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return pipeline

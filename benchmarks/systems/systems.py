@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from benchmarks.systems import generation, locked
+from benchmarks.systems import generation, locked, mechanisms, two_stages
 from benchmarks.systems.baselines import BASELINES, SHELF, missing, settings_for
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, model_sha256
@@ -256,6 +256,9 @@ GENERATED = {
     "keyframe": generation.keyframe,
     "retake": locked.retaken,
     "continue": locked.continued,
+    "phases": mechanisms.phases,
+    "block-mask": mechanisms.block_mask,
+    "causal": mechanisms.causal,
     **BASELINES,
 }
 WORLDS = {"truth": whole, "still": frozen, "shuffled": shuffled}
@@ -300,7 +303,15 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
         settings = settings_for(kind, model or str(SHELF / kind), settings)
     else:
         settings = replace(settings, model=model) if model else settings
-    return Generated(name, kind, settings, GENERATED[kind], image_to_video=path)
+    make = GENERATED[kind]
+    if kind == "keyframe" and two_stages.draws_pictures(settings.model):
+        if not path:
+            raise UnknownSystem(
+                f"the system {spec!r} has a text-to-image model, which draws first frames only: name an image-to-video "
+                f"model as well, keyframe:FOLDER@{settings.model}"
+            )
+        make = two_stages.from_pictures
+    return Generated(name, kind, settings, make, image_to_video=path)
 
 
 def _folder(name: str, path: str | None) -> Folder:

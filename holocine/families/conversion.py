@@ -1,7 +1,7 @@
 """A family's published file, with Wan's own, -> one folder in diffusers layout that says which family it is.
 
-EchoShot and ShotStream publish whole transformers, CineTrans a LoRA on Wan2.1-T2V-1.3B that is merged here, one tensor
-at a time: W + up · down.
+EchoShot, ShotStream and LongLive publish whole transformers, CineTrans a LoRA on Wan2.1-T2V-1.3B that is merged here,
+one tensor at a time: W + up · down.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from holocine.conversion import (
     check_new,
     find_tokenizer,
     load_tokenizer,
+    open_vae,
     wan_parts,
     write_pipeline,
 )
@@ -30,8 +31,13 @@ from holocine.released import TensorFile, open_tensors, rename_transformer, tran
 from holocine.transformer import HoloCineTransformer3DModel
 
 # What the weights lie under in files that training wrote, and what their names begin with.
-_INSIDE = {"echoshot": (), "cinetrans": ("ema", "model"), "shotstream": ("generator",)}
-_PREFIX = {"shotstream": "model."}
+_INSIDE = {
+    "echoshot": (),
+    "cinetrans": ("ema", "model"),
+    "shotstream": ("generator",),
+    "longlive": ("generator", "model"),
+}
+_PREFIX = {"shotstream": "model.", "longlive": "model."}
 _DOWN, _UP, _ORIGINAL = ".lora_down.weight", ".lora_up.weight", ".orig."
 
 
@@ -51,8 +57,9 @@ def convert_family(
     """Write the pipeline of a family to the new folder `out`, and return it.
 
     weights: the file that the family publishes. base: the transformer that a LoRA is for, Wan2.1-T2V-1.3B's
-    `diffusion_pytorch_model.safetensors`; needed for cinetrans and for it alone. The rest, and what is raised, as
-    `holocine.conversion.convert`.
+    `diffusion_pytorch_model.safetensors`; needed for cinetrans and for it alone. vae: as of
+    `holocine.conversion.convert` or, for longlive, the folder `vae` of Wan2.2-TI2V-5B in diffusers layout. The rest,
+    and what is raised, as there.
     """
     known, out = find_family(family), Path(out)
     check_new(out)
@@ -72,9 +79,15 @@ def convert_family(
         transformer = HoloCineTransformer3DModel(**transformer_config(transformer_file, attention_head_dim))
     parts = [
         Part("transformer", transformer_file, transformer, rename_transformer, "diffusion_pytorch_model"),
-        *wan_parts(open_tensors(vae), open_tensors(text_encoder)),
+        *wan_parts(open_vae(vae), open_tensors(text_encoder)),
     ]
     models = {part.name: part.model for part in parts}
+    makes, takes = models["vae"].config.z_dim, transformer.config.in_channels
+    if makes != takes:
+        raise CheckpointError(
+            f"{vae} has {makes} latent channels, but {published.path} takes {takes}: give the video autoencoder of "
+            f"{known.origin.base}"
+        )
     pipeline = FamilyPipeline(
         tokenizer=load_tokenizer(tokenizer_folder, models["text_encoder"].config.vocab_size),
         scheduler=scheduler_of(family),

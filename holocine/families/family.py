@@ -34,8 +34,8 @@ class Family:
 
     title: as its authors write it. translate: a storyboard into what the model can make of it. height, width: pixels
     that it was trained at; fps: of its videos. steps, guidance: its defaults; fixed_steps: whether it was distilled for
-    these alone. causal: whether shots are made one after the other, each from what is finished. decodes: whether the
-    video autoencoder sees the "whole" video or "each" shot by itself.
+    these alone. causal: whether "shots" or "blocks" are made one after the other, each from what is finished. decodes:
+    whether the video autoencoder sees the "whole" video or "each" shot by itself.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Family:
     negative_prompt: str
     decodes: Literal["whole", "each"]
     fixed_steps: bool = False
-    causal: bool = False
+    causal: Literal["shots", "blocks"] | None = None
     height: int = 480
     width: int = 832
     fps: float = 16.0

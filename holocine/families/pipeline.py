@@ -1,13 +1,13 @@
 """Storyboard in, video out, by a model of any family: translate, encode every caption, denoise, decode.
 
-What differs between families is data (`Family`, `Rules`), and for ShotStream its sampler; components, checks and
-outputs are `HoloCinePipeline`'s.
+What differs between families is data (`Family`, `Rules`), and for ShotStream and LongLive their samplers; components,
+checks and outputs are `HoloCinePipeline`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ import holocine.families.samplers  # noqa: F401  diffusers loads only classes of
 from holocine.attention_plan import compute_dtype
 from holocine.families import find_family
 from holocine.families.family import Family
+from holocine.families.longlive.prompt import FRAMES_PER_BLOCK as BLOCK
+from holocine.families.longlive.prompt import caption_of_each_block
+from holocine.families.longlive.sampling import denoise_blocks
 from holocine.families.planning import Frames, planner
 from holocine.families.shotstream.context import context_frames
 from holocine.families.shotstream.sampling import (
@@ -30,7 +33,7 @@ from holocine.families.shotstream.sampling import (
     frames_of,
 )
 from holocine.families.text import join
-from holocine.families.translation import Translation
+from holocine.families.translation import Translation, caption_name
 from holocine.frame_stream import FrameStream, joined
 from holocine.pipeline import HoloCineOutput, HoloCinePipeline
 from holocine.pipeline_call import Cancelled, cancellable, check_tensor, timed, with_seed
@@ -134,7 +137,7 @@ class FamilyPipeline(HoloCinePipeline):
 
         height, width: pixels; only the model's own. guidance_scale: above 1 the negative prompt is denoised too.
         seed: draws all noise, on the CPU. latents: noise to begin with, in place of the first that the seed draws: (1,
-        channels, latent frames, height / 8, width / 8), of ShotStream that of all shots, one after the other.
+        channels, latent frames, latent height, latent width), of ShotStream that of all shots, one after the other.
         caption_embeds, negative_embeds: text-encoder output (tokens, text dim) without padding, of each of the captions
         that the model reads and of the negative prompt. callback_on_step_end: as diffusers calls it, with "latents";
         may return {"cancel": True} or raise `Cancelled`. others: options of HoloCine's, which have to be None here.
@@ -158,7 +161,9 @@ class FamilyPipeline(HoloCinePipeline):
                     captions = self._captions(translation, caption_embeds)
                     negative = self._negative(translation, negative_prompt, negative_embeds) if scale > 1 else None
                 how = (latents, output_type, callback_on_step_end, timings)
-                if self.family.causal:
+                if self.family.causal == "blocks":
+                    videos.append(self._block_by_block(translation, captions, steps, *how))
+                elif self.family.causal == "shots":
                     videos.append(self._one_after_the_other(translation, captions, *how))
                 else:
                     videos.append(self._together(translation, captions, negative, steps, scale, *how))
@@ -197,7 +202,7 @@ class FamilyPipeline(HoloCinePipeline):
 
     def _captions(self, translation: Translation, embeds: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
         if embeds is None:
-            embeds = [self._encode_alone(text, which) for text, which in _named(translation)]
+            embeds = [self._encode_alone(t, caption_name(translation, n)) for n, t in enumerate(translation.captions)]
         elif len(embeds) != len(translation.captions):
             count = len(translation.captions)
             raise ValueError(f"{len(embeds)} caption_embeds for {count} captions; give one for each")
@@ -264,6 +269,33 @@ class FamilyPipeline(HoloCinePipeline):
             return joined(*[self._stream(part, [], None, timings) for part in parts])
         with timed(timings, "decode"):
             return _joined([self.decode(part, output_type)[0] for part in parts])
+
+    # One block after the other
+
+    def _block_by_block(self, translation: Translation, captions, steps, latents, output_type, callback, timings):
+        lengths = translation.latent_lengths
+        shape = self._noise_shape(sum(lengths))
+        check_tensor("latents", latents, shape)
+        if latents is None:
+            generator = torch.Generator("cpu").manual_seed(translation.storyboard.seed)
+            latents = torch.randn(shape, generator=generator)
+        frames = Frames.of(lengths, *self._tokens_of_frame(self.config.default_height, self.config.default_width))
+        read = caption_of_each_block(lengths)
+        frames = replace(frames, captions=tuple(n for n in read for _ in range(BLOCK)))
+        report = cancellable(callback)
+        with self.progress_bar(total=steps * len(read)) as bar, timed(timings, "denoise"):
+
+            def step_end(step: int, timestep: float, current: torch.Tensor) -> None:
+                bar.update()
+                if report is not None:
+                    report(self, step, torch.tensor(timestep), {"latents": current})
+
+            noise, how = latents.to(self._execution_device), (self.scheduler, steps)
+            made = denoise_blocks(self.transformer, self.family.rules, frames, captions, noise, *how, step_end=step_end)
+        if output_type == "latent":
+            return made[0]
+        with timed(timings, "decode"):
+            return self.decode(made, output_type)[0]
 
     # One shot after the other
 
@@ -336,13 +368,6 @@ class FamilyPipeline(HoloCinePipeline):
         scale = self.vae_scale_factor_spatial
         size = (self.config.default_height // scale, self.config.default_width // scale)
         return (1, self.transformer.config.in_channels, num_latent_frames, *size)
-
-
-def _named(translation: Translation):
-    """Every caption with the words that an error names it by."""
-    for number, text in enumerate(translation.captions):
-        shots = f"shot {number + 1} of {translation.storyboard.num_shots}"
-        yield text, "the global caption" if number == translation.common else f"the text of {shots}"
 
 
 def _joined(parts: list):

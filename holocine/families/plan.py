@@ -7,6 +7,7 @@ from typing import Any
 
 from holocine.checkpoints import ModelFacts, load_tokenizer
 from holocine.families import find_family
+from holocine.families.translation import caption_name
 from holocine.plan import aligned, shortened
 from holocine.prompt import count_tokens
 from holocine.storyboard import Storyboard
@@ -59,9 +60,7 @@ def make_family_plan(
     made = family.translate(storyboard)
     rows, columns = facts.token_grid()
     tokenizer, most = load_tokenizer(facts), facts.max_sequence_length
-    names = [
-        "the global caption" if n == made.common else f"the text of shot {n + 1}" for n in range(len(made.captions))
-    ]
+    names = [caption_name(made, n) for n in range(len(made.captions))]
     counts = [count_tokens(text, tokenizer, most, name) for text, name in zip(made.captions, names, strict=True)]
     run = made.storyboard
     shots = tuple(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 
 import torch
 
-from holocine.attention import ShotPattern, first_frame_pattern, shot_pattern
+from holocine.attention import RunPattern, ShotPattern, first_frame_pattern, shot_pattern
 from holocine.attention_plan import AttentionPlan, ItemGroup, TextStep, compute_dtype
 from holocine.families.rotary import phase_table, video_table
 from holocine.families.rules import Rules
-from holocine.families.text import PADDING, Text
+from holocine.families.text import PADDING, Text, Texts
 from holocine.timeline import ShotLayout
 
 
@@ -61,27 +61,31 @@ class Frames:
 def make_plan(
     rules: Rules,
     frames: Frames,
-    text: Text,
+    text: Text | Texts,
     head_dim: int,
     device: torch.device,
     dtype: torch.dtype,
     common: int | None = None,
     masked: bool = True,
     exchange: Callable | None = None,
+    pattern: RunPattern | None = None,
 ) -> AttentionPlan:
-    """Plan a forward pass of one video.
+    """Plan a forward pass of one video, or of several of the same frames whose texts are `Texts`.
 
     common: the caption that every frame reads beside its own, if there is one. masked: False lets everything see
-    everything, whatever the rules say. exchange: see `AttentionPlan`. dtype: what scores are computed in.
+    everything, whatever the rules say. exchange: see `AttentionPlan`. pattern: who sees whom, in place of what the
+    rules say of it. dtype: what scores are computed in.
     """
     everything = _group(frames, text, None, "all", device, dtype)
     captions = frames.captions if masked and rules.reads == "own" else None
     group = _group(frames, text, captions, rules.sees if masked else "all", device, dtype, common)
+    group = group if pattern is None else replace(group, pattern=pattern)
     return AttentionPlan(
         groups=(group,),
         order=None,
         num_tokens=frames.num_tokens,
-        kernel="auto" if exchange is None else "per-shot",  # the others take as many keys as queries
+        # The other kernels take as many keys as queries, and shots.
+        kernel="auto" if exchange is None and pattern is None else "per-shot",
         layers=rules.layers(),
         outside=(everything,),
         rotary=_video_table(rules, frames, head_dim, device),
@@ -93,10 +97,11 @@ def make_plan(
 def planner(
     rules: Rules,
     frames: Frames,
-    texts: Mapping[str, Text],
+    texts: Mapping[str, Text | Texts],
     head_dim: int,
     common: int | None = None,
     exchange: Callable | None = None,
+    pattern: RunPattern | None = None,
 ) -> Callable[[str | None, torch.Tensor], AttentionPlan]:
     """A function that plans a forward pass, for `attention_kwargs["planner"]` of the transformer.
 
@@ -106,21 +111,21 @@ def planner(
     @lru_cache
     def plan(branch: str, device: torch.device, dtype: torch.dtype) -> AttentionPlan:
         masked = branch == "cond" or rules.masks_negative
-        return make_plan(rules, frames, texts[branch], head_dim, device, dtype, common, masked, exchange)
+        return make_plan(rules, frames, texts[branch], head_dim, device, dtype, common, masked, exchange, pattern)
 
     return lambda branch, latents: plan(branch or "cond", latents.device, compute_dtype(latents))
 
 
 def _group(
     frames: Frames,
-    text: Text,
+    text: Text | Texts,
     captions: tuple[int, ...] | None,
     sees: str,
     device: torch.device,
     dtype: torch.dtype,
     common: int | None = None,
 ) -> ItemGroup:
-    pattern, bias = _pattern(frames.layout, sees), text.bias(dtype)
+    pattern, bias = _pattern(frames.layout, sees), torch.atleast_2d(text.bias(dtype))
     if captions is None:
         return ItemGroup(None, pattern, (_step(frames.num_tokens, bias, None, device, dtype),))
     owners = torch.tensor(text.captions)
@@ -140,13 +145,13 @@ def _pattern(layout: ShotLayout, sees: str) -> ShotPattern:
 
 
 def _step(num_queries: int, bias: torch.Tensor, read: torch.Tensor | None, device, dtype) -> TextStep:
-    read = (bias > -math.inf) if read is None else read & (bias > -math.inf)
-    columns = read.nonzero().flatten()
-    scores = bias[columns]
+    there = (bias > -math.inf).any(dim=0)
+    columns = (there if read is None else read & there).nonzero().flatten()
+    scores = bias[:, columns]
     return TextStep(
         num_queries=num_queries,
-        columns=None if len(columns) == len(bias) else columns.to(device),
-        bias=scores[None, None, None].to(device, dtype) if scores.any() else None,
+        columns=None if len(columns) == bias.shape[1] else columns.to(device),
+        bias=scores[:, None, None].to(device, dtype) if scores.any() else None,
     )
 
 
@@ -157,7 +162,7 @@ def _video_table(rules: Rules, frames: Frames, head_dim: int, device: torch.devi
     return video_table(head_dim, positions, phases, frames.height, frames.width, device)
 
 
-def _text_tables(rules: Rules, frames: Frames, text: Text, head_dim: int, device: torch.device):
+def _text_tables(rules: Rules, frames: Frames, text: Text | Texts, head_dim: int, device: torch.device):
     of_shots = [rules.text_phase * shot for shot in frames.shots for _ in range(frames.tokens_per_frame)]
     padding = text.num_captions - 1 + rules.padding_phase
     of_rows = [padding if caption == PADDING else rules.text_phase * caption for caption in text.captions]

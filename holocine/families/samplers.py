@@ -6,6 +6,7 @@ from diffusers import SchedulerMixin
 
 from holocine.families.cinetrans.scheduler import CineTransScheduler
 from holocine.families.echoshot.scheduler import EchoShotScheduler
+from holocine.families.longlive.scheduler import LongLiveScheduler
 from holocine.scheduler import HoloCineScheduler
 
 SHOTSTREAM_SHIFT = 8.0
@@ -15,4 +16,5 @@ def scheduler_of(family: str) -> SchedulerMixin:
     """A new scheduler as the family was sampled with; of ShotStream only its shift is used."""
     if family == "shotstream":
         return HoloCineScheduler(shift=SHOTSTREAM_SHIFT)
-    return {"echoshot": EchoShotScheduler, "cinetrans": CineTransScheduler}[family]()
+    known = {"echoshot": EchoShotScheduler, "cinetrans": CineTransScheduler, "longlive": LongLiveScheduler}
+    return known[family]()

@@ -6,6 +6,7 @@ whose score is raised by ln n, and a text that is padded to thousands of tokens 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -38,6 +39,60 @@ class Text:
             count = self.padding[len(values)]
             values += padding_bias(count, dtype) if count else [0.0]
         return torch.tensor(values, dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """The texts of a batch, whose captions lie in the same rows.
+
+    rows: (items, num_rows, text dim). captions, num_captions: as of a `Text`. scores: float64 (items, num_rows), what
+    is added to the scores of each row, -inf of one that an item does not have.
+    """
+
+    rows: torch.Tensor
+    captions: tuple[int, ...]
+    scores: torch.Tensor
+    num_captions: int
+
+    def bias(self, dtype: torch.dtype) -> torch.Tensor:
+        """What is added to the scores of each row, of attention in the type that they were joined for."""
+        return self.scores
+
+
+def join_all(
+    items: Sequence[Sequence[torch.Tensor]], length: int, padded: Literal["each", "together"], dtype: torch.dtype
+) -> Texts:
+    """Join the captions of several items, as many of each, as `join` does those of one."""
+    texts = [join(captions, length, padded, dtype) for captions in items]
+    spans = [[_places(text.captions, text.padding, n) for n in range(text.num_captions)] for text in texts]
+    rows, scores, owners = [], [], []
+    for caption in range(texts[0].num_captions):
+        for kind in (0, 1):  # its own tokens, then its padding
+            own = [of_item[caption][kind] for of_item in spans]
+            _append(rows, scores, texts, own, dtype)
+            owners += [caption] * max(map(len, own))
+    common = [[row for row, owner in enumerate(text.captions) if owner == PADDING] for text in texts]
+    _append(rows, scores, texts, common, dtype)
+    owners += [PADDING] * max(map(len, common))
+    return Texts(torch.cat(rows, dim=1), tuple(owners), torch.cat(scores, dim=1), texts[0].num_captions)
+
+
+def _places(captions: Sequence[int], padding: Sequence[int], caption: int) -> tuple[list[int], list[int]]:
+    """The rows of a caption's tokens, and those of the padding that is its own."""
+    rows = [row for row, owner in enumerate(captions) if owner == caption]
+    return [row for row in rows if not padding[row]], [row for row in rows if padding[row]]
+
+
+def _append(rows: list, scores: list, texts: Sequence[Text], places: Sequence[Sequence[int]], dtype) -> None:
+    """Add these rows of each text, as many as the most that one has."""
+    most = max(map(len, places))
+    part = texts[0].rows.new_zeros(len(texts), most, texts[0].rows.shape[2])
+    added = torch.full((len(texts), most), -math.inf, dtype=torch.float64)
+    for item, (text, own) in enumerate(zip(texts, places, strict=True)):
+        part[item, : len(own)] = text.rows[0, list(own)]
+        added[item, : len(own)] = text.bias(dtype)[list(own)]
+    rows.append(part)
+    scores.append(added)
 
 
 def join(

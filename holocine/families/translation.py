@@ -15,9 +15,9 @@ class Translation:
     """What a model is given for a storyboard.
 
     storyboard: as it will be run, at the model's rate; it knows the one that was asked for. captions: the texts that
-    the model reads, in its order; common: the one among them that all shots read, None if there is none. prompt: the
-    same as its authors write it down. latent_lengths: latent frames of each shot. notes: what the model cannot express,
-    a sentence each.
+    the model reads, one a shot and then others; common: the one among them that all shots read, None if there is none.
+    prompt: the same as its authors write it down. latent_lengths: latent frames of each shot. notes: what the model
+    cannot express, a sentence each.
     """
 
     storyboard: Storyboard
@@ -26,6 +26,16 @@ class Translation:
     prompt: str
     latent_lengths: tuple[int, ...]
     notes: tuple[str, ...]
+
+
+def caption_name(translation: Translation, number: int) -> str:
+    """The words that an error names a caption by."""
+    shots = translation.storyboard.num_shots
+    if number == translation.common:
+        return "the global caption"
+    if number >= shots:
+        return f"the text that opens shot {number - shots + 2} of {shots}"
+    return f"the text of shot {number + 1} of {shots}"
 
 
 def frames_at(storyboard: Storyboard, fps: float) -> tuple[float, ...]:

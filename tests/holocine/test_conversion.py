@@ -379,6 +379,12 @@ def make_family_files(released, tmp_path_factory):
         files = {"vae": released["vae"], "text_encoder": folder / "t5.pth", "weights": folder / "published.pt"}
         if family == "echoshot":
             torch.save(weights, files["weights"])
+        elif family == "longlive":
+            torch.save({"generator": {f"model.{name}": t for name, t in weights.items()}}, files["weights"])
+            AutoencoderKLWan(base_dim=8, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1).save_pretrained(
+                folder / "vae"
+            )
+            files["vae"] = folder / "vae"
         elif family == "shotstream":
             torch.save({"generator": {f"model.{name}": t for name, t in weights.items()}, "step": 7}, files["weights"])
         else:
@@ -399,7 +405,7 @@ def family_pipeline(files, family, out, **options):
     return load_pipeline(convert_family(family, **files, out=out, attention_head_dim=head_dim, **options))
 
 
-@pytest.mark.parametrize("family", ["echoshot", "shotstream"])
+@pytest.mark.parametrize("family", ["echoshot", "shotstream", "longlive"])
 def test_a_familys_whole_transformer_comes_back_and_the_folder_says_which_family_it_is(
     make_family_files, tmp_path, family
 ):
@@ -408,8 +414,9 @@ def test_a_familys_whole_transformer_comes_back_and_the_folder_says_which_family
     assert torch.equal(pipeline.transformer.proj_out.weight, golden["model.head.head.weight"])
     assert torch.equal(pipeline.transformer.blocks[1].attn2.to_k.weight, golden["model.blocks.1.cross_attn.k.weight"])
     assert describe(tmp_path / family).family == family
-    assert (pipeline.config.default_height, pipeline.config.default_width) == (480, 832)
-    assert pipeline.scheduler.config.shift == {"echoshot": 5, "shotstream": 8}[family]
+    size = (704, 1280) if family == "longlive" else (480, 832)
+    assert (pipeline.config.default_height, pipeline.config.default_width) == size
+    assert pipeline.scheduler.config.shift == {"echoshot": 5, "shotstream": 8, "longlive": 5}[family]
 
 
 def test_cinetrans_with_its_lora_merged_reproduces_the_references_numbers(make_family_files, tmp_path):
@@ -446,7 +453,7 @@ def test_a_lora_without_its_base_and_a_base_without_a_lora_are_refused(make_fami
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("family", ["echoshot", "cinetrans", "shotstream"])
+@pytest.mark.parametrize("family", ["echoshot", "cinetrans", "shotstream", "longlive"])
 def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     make_family_files, tmp_path, family, capsys
 ):
@@ -458,7 +465,7 @@ def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     assert main(convert_command) == 0
     index = json.loads((model / "model_index.json").read_text())
     tiny = {"default_height": 16, "default_width": 16}
-    if family != "shotstream":
+    if not find_family(family).fixed_steps:
         tiny["default_num_inference_steps"] = 2
     (model / "model_index.json").write_text(json.dumps(index | tiny))
     storyboard = tmp_path / "s.yaml"
@@ -469,7 +476,7 @@ def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "o.mp4"), "--quiet"]) == 0
     video = read_video(tmp_path / "o.mp4")
     assert video.fps == 16
-    assert len(video.frames) == {"echoshot": 90, "cinetrans": 81, "shotstream": 85}[family]
+    assert len(video.frames) == {"echoshot": 90, "cinetrans": 81, "shotstream": 85, "longlive": 125}[family]
     assert video.storyboard.num_frames == len(video.frames)
     assert video.storyboard.asked.cuts == (40,)
     assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "p.mp4"), "--eta", "1"]) == 2

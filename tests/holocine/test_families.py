@@ -23,6 +23,9 @@ from holocine.families import NAMES, find_family
 from holocine.families.cinetrans.scheduler import CineTransScheduler
 from holocine.families.echoshot.prompt import decoded_frames, parse, split
 from holocine.families.echoshot.scheduler import EchoShotScheduler
+from holocine.families.longlive.prompt import caption_of_each_block
+from holocine.families.longlive.sampling import Window, denoise_blocks
+from holocine.families.longlive.scheduler import LongLiveScheduler
 from holocine.families.pipeline import FamilyPipeline
 from holocine.families.planning import Frames, planner
 from holocine.families.shotstream.context import context_frames, flags
@@ -493,3 +496,109 @@ def test_shotstream_a_rule_that_is_dropped_breaks_the_numbers(golden):
     # That context frames see one another is no rule here but how the pass over them is made.
     for name in known(golden, dropped):
         assert_moved_as_much_as_the_reference(golden, name, *dropped[name]())
+
+
+# LongLive
+
+
+LONGLIVE = find_family("longlive")
+
+
+def longlive_captions(golden):
+    return [golden[f"context.{n}"] for n in range(max(golden.facts["caption_of_block"]) + 1)]
+
+
+def longlive_frames(golden) -> Frames:
+    blocks, (height, width) = golden.facts["blocks_per_shot"], golden["noise"].shape[-2:]
+    frames = Frames.of([8 * n for n in blocks], height // 2, width // 2)
+    return replace(frames, captions=tuple(n for n in golden.facts["caption_of_block"] for _ in range(8)))
+
+
+def longlive_latents(golden, model, rules=LONGLIVE.rules, captions=None, **options):
+    scheduler, steps = LongLiveScheduler(), golden.facts["num_inference_steps"]
+    captions = captions or longlive_captions(golden)
+    noise, frames = golden["noise"][None], longlive_frames(golden)
+    return denoise_blocks(model, rules, frames, captions, noise, scheduler, steps, **options)[0]
+
+
+@goldens("longlive")
+def test_longlive_the_sampled_latents_and_every_golden_step_agree(golden):
+    model, seen = golden.transformer(), []
+    hook = model.register_forward_hook(lambda module, given, made: seen.append((given[0][0], made[0][0])))
+    assert relative_error(longlive_latents(golden, model), golden["out.latents"]) <= TOLERANCE
+    hook.remove()
+    inputs = [name for name in golden.tensors if re.fullmatch(r"block\d+\.step\d+\.input", name)]
+    assert len(inputs) == 6
+    for name in inputs:
+        block, step = map(int, re.findall(r"\d+", name))
+        given, velocity = seen[5 * block + step]  # four steps and the clean pass of each block
+        assert relative_error(given, golden[name]) <= TOLERANCE, name
+        assert relative_error(velocity, golden[f"out.{name.removesuffix('input')}flow"]) <= TOLERANCE, name
+
+
+@goldens("longlive")
+def test_longlive_the_pipeline_samples_the_golden_latents(golden, make_family_pipeline, with_latent_lengths):
+    lengths = [8 * n for n in golden.facts["blocks_per_shot"]]
+    assert caption_of_each_block(lengths) == _in_our_order(golden)
+    order = dict(zip(_in_our_order(golden), golden.facts["caption_of_block"], strict=True))
+    captions = [longlive_captions(golden)[order[n]] for n in range(len(order))]
+    with_latent_lengths("longlive", lengths, len(captions))
+    pipeline = make_family_pipeline("longlive", golden, LongLiveScheduler(), *golden["noise"].shape[-2:])
+    output = pipeline(
+        storyboard_of(len(lengths)),
+        latents=golden["noise"][None],
+        caption_embeds=captions,
+        output_type="latent",
+    )
+    assert relative_error(output.frames[0], golden["out.latents"]) <= TOLERANCE
+    assert torch.equal(pipeline.scheduler.timesteps, golden["timesteps"])
+    torch.testing.assert_close(pipeline.scheduler.sigmas, golden["sigmas"], rtol=0, atol=1e-7)
+
+
+def _in_our_order(golden) -> tuple[int, ...]:
+    """The caption of each block, counted as the family does: one a shot, then those with the transition."""
+    blocks = golden.facts["blocks_per_shot"]
+    opens = [sum(blocks[:shot]) for shot in range(len(blocks))]
+    shots = [shot for shot, n in enumerate(blocks) for _ in range(n)]
+    return tuple(len(blocks) + shot - 1 if shot and n == opens[shot] else shot for n, shot in enumerate(shots))
+
+
+def _longlive_dropped(golden, model):
+    blocks = sum(golden.facts["blocks_per_shot"])
+    captions, read = longlive_captions(golden), golden.facts["caption_of_block"]
+    plain = dict(zip(read, _in_our_order(golden), strict=True))
+    shots = len(golden.facts["blocks_per_shot"])
+    of_shot = {shot: caption for caption, shot in plain.items() if shot < shots}
+    untold = [captions[of_shot.get(plain[n] - shots + 1, n)] if plain[n] >= shots else captions[n] for n in plain]
+
+    def run(**options):
+        changes = {key: options.pop(key) for key in list(options) if key in LONGLIVE.rules.__dataclass_fields__}
+        return longlive_latents(golden, model, replace(LONGLIVE.rules, **changes), **options)
+
+    return {
+        "no rotary offset of shots": lambda: run(frames_per_shot=0),
+        "offset 4 instead of 8": lambda: run(frames_per_shot=4),
+        "the first block of a shot is not kept": lambda: run(window=Window(keeps_openings=False)),
+        "no sink at all": lambda: run(window=Window(sink=0, keeps_openings=False)),
+        "window of 24 latent frames instead of 32": lambda: run(window=Window(blocks=3)),
+        "nothing is let go of": lambda: run(window=Window(blocks=blocks)),
+        "no clean pass at t=0 (noisy last step kept in the cache)": lambda: run(clean_pass=False),
+        "the block that opens a shot reads its caption without the transition": lambda: run(captions=untold),
+        "every block reads the first caption": lambda: run(captions=captions[:1] * len(captions)),
+    }
+
+
+def test_longlive_a_rule_that_is_dropped_breaks_the_numbers():
+    golden = Golden.load(FILES["longlive"][-1])  # one of them: it samples nine videos
+    dropped = _longlive_dropped(golden, golden.transformer())
+    assert set(golden.facts["sensitivity"]) == set(dropped)
+    for name in known(golden, dropped):
+        assert golden.facts["sensitivity"][name] > 100 * TOLERANCE
+        assert_moved_as_much_as_the_reference(golden, name, dropped[name](), golden["out.latents"])
+
+
+def test_longlive_a_block_sees_the_first_the_one_that_opens_its_shot_and_the_latest():
+    seen = [Window().seen(block, {2, 6}) for block in range(10)]
+    assert seen[:4] == [(), (0,), (0, 1), (0, 1, 2)]
+    assert seen[4:7] == [(0, 2, 3), (0, 2, 4), (0, 2, 5)]
+    assert seen[7:] == [(0, 5, 6), (0, 6, 7), (0, 6, 8)], "an opening that is past is let go of"

@@ -25,5 +25,5 @@ FAMILY = Family(
     negative_prompt=DEFAULT_NEGATIVE_PROMPT,
     decodes="each",
     fixed_steps=True,
-    causal=True,
+    causal="shots",
 )

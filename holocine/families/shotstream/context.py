@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from holocine.families.shotstream.prompt import FRAMES_PER_SHOT
@@ -15,12 +17,17 @@ def context_frames(finished: int) -> tuple[tuple[int, int], ...]:
     The six are divided evenly among the last six shots, the most recent ones get what is left over, and those of a shot
     are spread from its first frame to its last (halves rounded to even).
     """
-    if finished == 0:
+    return spread([FRAMES_PER_SHOT] * finished)
+
+
+def spread(lengths: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """The same of shots of any lengths, in frames or latent frames; of a short shot a frame may come twice."""
+    if not lengths:
         return ()
-    each, more = divmod(NUM_CONTEXT, finished)
-    counts = [each + (finished - shot <= more) for shot in range(finished)]
-    spread = [np.linspace(0, FRAMES_PER_SHOT - 1, count).round().astype(int) for count in counts]
-    return tuple((shot, int(frame)) for shot, frames in enumerate(spread) for frame in frames)
+    each, more = divmod(NUM_CONTEXT, len(lengths))
+    counts = [each + (len(lengths) - shot <= more) for shot in range(len(lengths))]
+    shown = [np.linspace(0, n - 1, count).round().astype(int) for n, count in zip(lengths, counts, strict=True)]
+    return tuple((shot, int(frame)) for shot, frames in enumerate(shown) for frame in frames)
 
 
 def flags(finished: int) -> tuple[tuple[int, ...], int]:

@@ -7,13 +7,13 @@ each block, from a pass over the clean block. No block sees a later one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 import torch
 
 from holocine.attention_plan import compute_dtype
-from holocine.families.planning import Frames, planner
+from holocine.families.causal import Memory, predict
+from holocine.families.planning import Frames
 from holocine.families.rules import Rules
 from holocine.families.schedules import shifted
 from holocine.families.shotstream.context import NUM_CONTEXT, flags
@@ -28,41 +28,22 @@ STEPS = (1000, 740, 500, 260)  # of a table of 1000, counted from its end
 Noise = Callable[[int, int], torch.Tensor]
 
 
-class Memory:
-    """Keys and values of what is finished, layer by layer, after rotary embedding."""
-
-    def __init__(self) -> None:
-        self._kept: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def join(
-        self, attn: torch.nn.Module, key: torch.Tensor, value: torch.Tensor, keep: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what was kept of a layer followed by `key` and `value` (batch, tokens, heads, head dim).
-
-        keep: whether these stay as well.
-        """
-        if attn in self._kept:
-            key, value = (torch.cat(pair, dim=1) for pair in zip(self._kept[attn], (key, value), strict=True))
-        if keep:
-            self._kept[attn] = key, value
-        return key, value
-
-
 def sigmas(shift: float) -> np.ndarray:
     """The noise levels of the four steps and 0, float64; timesteps are a thousand times these, not rounded."""
     table = shifted(np.linspace(1, 0, 1001)[:-1], shift)
     return np.append(table[[1000 - step for step in STEPS]], 0.0)
 
 
-def frames_of(finished: int, height: int, width: int) -> Frames:
+def frames_of(finished: int, height: int, width: int, num_frames: int = NUM_FRAMES) -> Frames:
     """The context frames and the new ones of the shot after `finished` others; height, width: tokens of a latent frame.
 
-    The context lies at positions 0 to 5 and the new frames from 6 on, in every shot. Each reads the caption of its
-    shot; the first shot has one caption for all.
+    num_frames: latent frames of the shot. The context lies at positions 0 to 5 and the new frames from 6 on, in every
+    shot. Each reads the caption of its shot; the first shot has one caption for all.
     """
     context, new = flags(finished)
-    captions = (*context, *[finished] * NUM_FRAMES) if finished else (0,) * (NUM_CONTEXT + NUM_FRAMES)
-    return Frames((*context, *[new] * NUM_FRAMES), tuple(range(NUM_CONTEXT + NUM_FRAMES)), captions, height, width)
+    total = NUM_CONTEXT + num_frames
+    captions = (*context, *[finished] * num_frames) if finished else (0,) * total
+    return Frames((*context, *[new] * num_frames), tuple(range(total)), captions, height, width)
 
 
 @torch.no_grad()
@@ -90,39 +71,24 @@ def denoise_shot(
     levels = sigmas(shift)
     memory = Memory()
 
-    def run(part: tuple[int, int], latents: torch.Tensor, sigma: float, remember: bool) -> torch.Tensor:
-        plan = planner(
-            rules,
-            frames.part(*part),
-            {"cond": text},
-            transformer.config.attention_head_dim,
-            exchange=partial(memory.join, keep=remember),
-        )
-        timestep = torch.tensor([1000 * sigma], dtype=torch.float32, device=latents.device)
-        with transformer.cache_context("cond"):
-            velocity = transformer(
-                latents.to(transformer.dtype),
-                timestep,
-                text.rows,
-                attention_kwargs={"planner": plan},
-                return_dict=False,
-            )[0]
-        return velocity.to(latents.dtype)
+    def run(part: tuple[int, int], latents: torch.Tensor, sigma: float, keep: int | None = None) -> torch.Tensor:
+        exchange = memory.exchange(keep)
+        return predict(transformer, rules, frames.part(*part), text, latents, 1000 * sigma, exchange)
 
     if context is not None:
-        run((0, NUM_CONTEXT), context, 0.0, remember=True)
+        run((0, NUM_CONTEXT), context, 0.0, keep=-1)
     finished = []
     for block in range(NUM_BLOCKS):
         part = tuple(NUM_CONTEXT + FRAMES_PER_BLOCK * n for n in (block, block + 1))
         latents = noise[:, :, FRAMES_PER_BLOCK * block : FRAMES_PER_BLOCK * (block + 1)]
         for step, (sigma, following) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
             last = step == len(STEPS) - 1
-            velocity = run(part, latents, float(sigma), remember=last and not clean_pass)
+            velocity = run(part, latents, float(sigma), keep=block if last and not clean_pass else None)
             latents = latents - float(sigma) * velocity
             step_end(len(STEPS) * block + step, 1000 * float(sigma), latents)
             if not last:
                 latents = (1 - float(following)) * latents + float(following) * fresh(block, step).to(latents)
         if clean_pass and block < NUM_BLOCKS - 1:
-            run(part, latents, 0.0, remember=True)
+            run(part, latents, 0.0, keep=block)
         finished.append(latents)
     return torch.cat(finished, dim=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,8 +36,10 @@ class Batch:
     shot of each latent frame; looks, facts: as `reader` asks about them; text (B, rows, TEXT_DIM); told (B,), False for
     an empty prompt.
 
-    Who sees which text is said in one of two ways: by the `layout` of all scenes and a window for each, None for an
-    empty prompt; or by `masks`, for any mix of layouts.
+    Who sees which text is said in one of three ways: by the `layout` of all scenes and a window for each, None for an
+    empty prompt; by `masks`, for any mix of layouts; or by the `planner` of another mechanism, see
+    `holocine.transformer`. blocks (T,): of a causal one, the block that each latent frame is made in, -1 for those that
+    are given clean.
     """
 
     latents: torch.Tensor
@@ -49,6 +52,8 @@ class Batch:
     layout: ShotLayout | None = None
     windows: list[TextWindows | None] | None = None
     masks: Masks | None = None
+    planner: Callable | None = None
+    blocks: torch.Tensor | None = None
 
 
 class LatentBank:

@@ -113,13 +113,21 @@ def _forward(
     if isinstance(plan, Masks):
         attend_to_video, attend_to_words = partial(_masked, plan.video), partial(_masked, plan.text)
     else:
-        attend_to_video = partial(plan.run, _attend_to_video)
-        attend_to_words = partial(plan.run, partial(attend_to_text, attend=_attention))
+        layer = block.attn1.processor.layer
+        attend_to_video = partial(plan.run, _attend_to_video, layer=layer)
+        attend_to_words = partial(plan.run, partial(attend_to_text, attend=_attention), layer=layer)
+    # Of plans of other mechanisms (`holocine.families`): positions of their own, of video and text, and other layers.
+    rotary, text_rotary = getattr(plan, "rotary", None) or rotary, getattr(plan, "text_rotary", None)
     with torch.autocast(hidden.device.type, enabled=False):
         hidden = hidden.float()
         query, key, value = pieces.before_video(block, hidden, temb, *rotary)
         hidden, query = pieces.between(block, hidden, attend_to_video(query, key, value), temb)
-        attended = attend_to_words(query, *pieces.before_text(block, text))
+        key, value = pieces.before_text(block, text)
+        if text_rotary is not None:
+            query, key = (
+                rotate(x.float(), *table).bfloat16() for x, table in zip((query, key), text_rotary, strict=True)
+            )
+        attended = attend_to_words(query, key, value)
         return pieces.after_text(block, hidden, attended, temb)
 
 

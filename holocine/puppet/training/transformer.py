@@ -93,6 +93,13 @@ def sigmas_by_shot(shots: torch.Tensor) -> torch.Tensor:
     return sigmas.gather(1, shots.long()).masked_fill(kept_shots(shots), 0.0)
 
 
+def sigmas_by_block(blocks: torch.Tensor, scenes: int) -> torch.Tensor:
+    """A noise level for each block of each scene, 0 for frames that are given: (scenes, T), of the blocks (T,)."""
+    count = int(blocks.max()) + 1
+    sigmas = sample_sigmas(scenes * count, blocks.device).view(scenes, count)
+    return sigmas[:, blocks.clamp(min=0)].masked_fill(blocks < 0, 0.0)
+
+
 def kept_shots(shots: torch.Tensor) -> torch.Tensor:
     """Some of each scene's shots at random, but never all: bool (B, T), of the shots (B, T) of latent frames."""
     scenes = len(shots)
@@ -112,12 +119,16 @@ def losses(
     """Squared error of the velocity noise - latents, in which puppets count more; that of its mean over each latent
     frame; and the loss of the reader on the tokens in mid-network. All of noisy shots only.
 
-    by_shot: whether every shot has a noise level of its own; else all shots of a scene have the same.
+    by_shot: whether every shot has a noise level of its own; else all shots of a scene have the same. Of a causal
+    batch every block has its own.
     """
     hidden: list[torch.Tensor] = []
     hook = model.blocks[_READ_BLOCK].register_forward_hook(lambda block, inputs, output: hidden.append(output))
     latents, shots = batch.latents, batch.shots
-    sigmas = sigmas_by_shot(shots) if by_shot else sample_sigmas(len(latents), latents.device)[:, None]
+    if batch.blocks is not None:
+        sigmas = sigmas_by_block(batch.blocks, len(latents))
+    else:
+        sigmas = sigmas_by_shot(shots) if by_shot else sample_sigmas(len(latents), latents.device)[:, None]
     (noisy, noise), is_noisy = add_noise(latents, sigmas), (sigmas > 0).expand_as(shots)
     output = predict(model, batch, noisy, sigmas, settings)
     hook.remove()
@@ -146,7 +157,10 @@ def predict(
             return run_masked(model, noisy, timesteps, batch.text, batch.masks).float()
         alike = sigmas.shape[1] == 1 or bool((sigmas == sigmas[:, :1]).all())
         timestep = 1000 * (sigmas[:, 0] if alike else sigmas.repeat_interleave(batch.who[0, 0].numel(), 1))
-        attention = {"layouts": [batch.layout] * len(noisy), "windows": batch.windows, "settings": settings}
+        if batch.planner is not None:
+            attention = {"planner": batch.planner}
+        else:
+            attention = {"layouts": [batch.layout] * len(noisy), "windows": batch.windows, "settings": settings}
         return model(noisy, timestep, batch.text, attention_kwargs=attention, return_dict=False)[0].float()
 
 

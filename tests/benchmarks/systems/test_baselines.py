@@ -13,12 +13,13 @@ from benchmarks.reporting.tables import main_table
 from benchmarks.running.items import REQUEST, Item, read_record
 from benchmarks.suites.suite import Entry, Suite, write_suite
 from benchmarks.systems import baselines
-from benchmarks.systems.baselines import as_wan_runs
+from benchmarks.systems.baselines import COMMANDS, as_wan_runs
 from benchmarks.systems.catalogue import listed
 from benchmarks.systems.models import Models, ModelSettings
 from benchmarks.systems.systems import UnknownSystem, parse_system
-from holocine import Storyboard, read_video
-from holocine.families import NAMES
+from holocine import Storyboard, load_pipeline, read_video
+from holocine.checkpoints import describe
+from holocine.families import NAMES, find_family
 from holocine.families.pipeline import FamilyPipeline
 from holocine.families.samplers import scheduler_of
 
@@ -75,8 +76,8 @@ def test_a_family_makes_its_own_frames_and_says_what_it_cannot_express(kind, fol
     settings = ModelSettings("elsewhere", num_inference_steps=2, eta=0.5, height=64, width=112)
     system = parse_system(f"{kind}@{folder(kind)}", settings)
     video = system.generate(Entry("a", board()), 0, Models())
-    assert video.fps == 16 and video.frames.shape[1:] == (16, 16, 3)
-    assert len(video.frames) == {"echoshot": 87, "cinetrans": 81, "shotstream": 88}[kind]
+    assert video.fps == find_family(kind).fps and video.frames.shape[1:] == (16, 16, 3)
+    assert len(video.frames) == {"echoshot": 87, "cinetrans": 81, "shotstream": 88, "longlive": 125}[kind]
     assert video.storyboard.num_frames == len(video.frames)
     assert video.storyboard.asked.shot_seconds == SHOTS
     assert video.how == {"align": "seconds"}
@@ -84,6 +85,7 @@ def test_a_family_makes_its_own_frames_and_says_what_it_cannot_express(kind, fol
     assert {
         "echoshot": "EchoShot has no global caption",
         "cinetrans": "the video lasts 5.06 s where 5.50 s were asked for",
+        "longlive": "LongLive has no global caption",
         "shotstream": "the last ones of shots 1, 2, 3, beyond what was asked for, were cut off",
     }[kind] in told
     assert np.array_equal(system.generate(Entry("a", board()), 0, Models()).frames, video.frames)
@@ -106,6 +108,29 @@ def test_wan_is_told_all_the_text_no_cut_and_no_more_frames_than_it_was_trained_
     )
     told, run, notes = as_wan_runs(board((2.0, 1.0), fps=16.0))
     assert told.num_frames == 49 and not any("lasts" in note for note in notes)
+
+
+def test_wan_s_5b_is_run_at_its_own_size_rate_and_length(tokenizer, text_encoder, vae, make_transformer, tmp_path):
+    path = tmp_path / "5b"
+    WanPipeline(
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+        vae=vae,
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        transformer=make_transformer(3, cls=WanTransformer3DModel),
+        expand_timesteps=True,
+    ).save_pretrained(path)
+    facts = describe(path)
+    assert (facts.height, facts.width) == (704, 1280)
+    pipeline = load_pipeline(path)
+    assert (pipeline.config.default_height, pipeline.config.default_width) == (704, 1280)
+    index = json.loads((path / "model_index.json").read_text())
+    (path / "model_index.json").write_text(json.dumps(index | {"default_height": 16, "default_width": 16}))
+    video = parse_system(f"wan@{path}", ModelSettings(num_inference_steps=1)).generate(
+        Entry("a", board((3.0, 3.0))), 0, Models()
+    )
+    assert video.fps == 24 and video.frames.shape == (121, 16, 16, 3)
+    assert any("at most 121 frames at 24 frames a second" in note for note in video.notes)
 
 
 def test_a_run_scores_in_time_keeps_what_was_told_and_tables_repeat_it(folder, tmp_path):
@@ -156,7 +181,10 @@ def test_the_list_says_of_every_system_what_it_needs_and_whether_it_is_here(fold
     assert rows["echoshot"].here and rows["echoshot"].get is None
     assert rows["shotstream"].get is None or "hf download" in rows["shotstream"].get
     assert rows["echoshot"].licence == "none found, of code or weights"
-    assert rows["cinetrans"].gigabytes == 14.7
+    assert rows["cinetrans"].gigabytes == 14.7 and rows["longlive"].gigabytes == 24.2
+    assert 'hf download Wan-AI/Wan2.2-TI2V-5B-Diffusers --include "vae/*"' in (
+        rows["longlive"].get or COMMANDS["longlive"]
+    )
     assert main(["systems"]) == 0
     printed = capsys.readouterr().out
     assert all(kind in printed for kind in ("holocine", "wan", *NAMES, "folder:PATH", "truth"))

@@ -16,7 +16,7 @@ from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
 
 ALONE = ("holocine", "holocine-full", "isolated", "no-window", "single-prompt", "independent-shots", "keyframe")
-GENERATED = (*ALONE, "retake", "continue")
+GENERATED = (*ALONE, "retake", "continue", "phases", "block-mask")
 
 
 def board(*captions: str, seed: int = 11) -> Storyboard:
@@ -78,7 +78,7 @@ def shots(frames: np.ndarray, storyboard: Storyboard) -> list[np.ndarray]:
     return np.split(frames, storyboard.cuts)
 
 
-@pytest.mark.parametrize("kind", GENERATED)
+@pytest.mark.parametrize("kind", [*GENERATED, "causal"])
 def test_every_system_makes_the_requested_frames_and_the_seed_decides_which(make, kind):
     first = make(kind, board())
     assert first.shape == (17, 32, 48, 3) and first.dtype == np.uint8
@@ -92,6 +92,11 @@ def test_every_system_runs_on_the_embedded_model(kind, models):
     system = parse_system(kind, ModelSettings(num_inference_steps=1))
     video = system.generate(Entry("a", to_storyboard(scene, seed=1), scene=scene), 0, models)
     assert video.frames.shape == (5, 64, 112, 3) and video.fps == 12
+
+
+def test_a_causal_model_has_one_expert():
+    with pytest.raises(ValueError, match="causal runs a model of one expert, trained so, and this one has two"):
+        parse_system("causal", ModelSettings()).generate(Entry("a", board()), 0, Models())
 
 
 @pytest.mark.parametrize(("kind", "hears_of_it"), [("independent-shots", False), ("keyframe", True)])

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from holocine import Storyboard, StoryboardError
 from holocine.families import NAMES, find_family
 from holocine.families.echoshot.prompt import decoded_frames
-from holocine.families.translation import nearest_lengths
+from holocine.families.longlive.prompt import caption_of_each_block
+from holocine.families.translation import caption_name, nearest_lengths
 
-echoshot, cinetrans, shotstream = (find_family(name).translate for name in NAMES)
+echoshot, cinetrans, shotstream, longlive = (find_family(name).translate for name in NAMES)
 
 
 def board(*seconds: float, fps: float = 16.0, **fields) -> Storyboard:
@@ -94,16 +95,43 @@ def test_shotstream_shortens_no_shot_below_what_was_asked_and_lengthens_none():
     assert "makes at most 81 frames a shot" in notes(made) and "negative prompt" in notes(made)
 
 
+def test_longlive_cuts_between_blocks_and_opens_later_shots_with_a_transition():
+    made = longlive(board(2.0, 1.5, 2.0))
+    assert made.latent_lengths == (16, 8, 8) and made.storyboard.cuts == (61, 93)
+    assert made.storyboard.num_frames == 125 and made.storyboard.fps == 24
+    assert made.captions == (
+        "Shot 1 of a tall man. A tall man. A street.",
+        "Shot 2 of a tall man. A tall man. A street.",
+        "Shot 3 of a tall man. A tall man. A street.",
+        "The scene transitions. Shot 2 of a tall man. A tall man. A street.",
+        "The scene transitions. Shot 3 of a tall man. A tall man. A street.",
+    )
+    assert caption_of_each_block(made.latent_lengths) == (0, 0, 3, 4)
+    assert json.loads(made.prompt) == {"captions": list(made.captions[:3]), "shot_durations": [2, 1, 1]}
+    assert "LongLive cuts after 2.54, 3.88 s where 2.00, 3.50 s were asked for" in notes(made)
+    assert caption_name(made, 4) == "the text that opens shot 3 of 3"
+
+
+def test_longlive_makes_sixteen_blocks_at_most_and_a_shot_is_one_of_them():
+    made = longlive(board(20.0, 20.0, negative_prompt="blurry"))
+    assert made.latent_lengths == (64, 64) and "the video lasts 21.21 s where 40.00 s were asked for" in notes(made)
+    assert "no guidance: the negative prompt of the storyboard is not read" in notes(made)
+    assert longlive(board(*[0.5] * 16)).latent_lengths == (8,) * 16
+    with pytest.raises(StoryboardError, match="LongLive makes at most 16 blocks .* and this storyboard has 17 shots"):
+        longlive(board(*[0.5] * 17))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_times_are_those_of_the_storyboard_at_any_rate(name):
     one, other = (find_family(name).translate(board(2.0, 1.5, 2.0, fps=fps)) for fps in (16.0, 24.0))
-    assert one.storyboard.shots == other.storyboard.shots and one.storyboard.fps == other.storyboard.fps == 16
+    assert one.storyboard.shots == other.storyboard.shots
+    assert one.storyboard.fps == other.storyboard.fps == find_family(name).fps
     assert other.storyboard.asked.shot_seconds == (2.0, 1.5, 2.0)
 
 
 @given(st.lists(st.floats(0.2, 20), min_size=2, max_size=6))
 def test_every_translation_fits_its_video(seconds):
-    for translate in (echoshot, cinetrans):
+    for translate in (echoshot, cinetrans, longlive):
         made = translate(board(*seconds))
         assert min(made.latent_lengths) >= 1 and len(made.latent_lengths) == len(seconds)
     assert [shot.num_frames for shot in echoshot(board(*seconds)).storyboard.shots] == [
