@@ -18,8 +18,8 @@ from desk.studio.outputs import Record
 from desk.studio.settings import MOST_SEED, Settings
 from desk.studio.studio import Made, Seen, Studio, describe, keep_latents, planned
 from holocine.decoding import VideoError
-from holocine.from_pictures import files_named, with_copies
 from holocine.frame_stream import joined
+from holocine.from_pictures import files_named, with_copies
 from holocine.keeping import KeepError, check_shot
 from holocine.making import Making, Take
 from holocine.storyboard import Storyboard
