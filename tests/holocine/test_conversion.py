@@ -475,10 +475,11 @@ def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     assert find_family(family).title in capsys.readouterr().out
     assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "o.mp4"), "--quiet"]) == 0
     video = read_video(tmp_path / "o.mp4")
-    assert video.fps == 16
+    fps = find_family(family).fps
+    assert video.fps == fps
     assert len(video.frames) == {"echoshot": 90, "cinetrans": 81, "shotstream": 85, "longlive": 125}[family]
     assert video.storyboard.num_frames == len(video.frames)
-    assert video.storyboard.asked.cuts == (40,)
+    assert video.storyboard.asked.cuts == (40 * fps / 16,)
     assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "p.mp4"), "--eta", "1"]) == 2
     assert f"{find_family(family).title} has no eta: leave it out" in capsys.readouterr().err
 
