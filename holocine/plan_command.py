@@ -41,7 +41,8 @@ def plan(options: argparse.Namespace, storyboard: Storyboard, remembered: Mappin
     if gigabytes is None and not options.memory:
         _print(made, format_plan(made), options.json)
         return
-    from holocine.memory import Loading, format_memory, predict, remedies
+    from holocine.memory import format_memory, predict, remedies
+    from holocine.rehearsal import Loading
 
     loading = Loading.of(settings)
     memory = predict(facts, made, loading, gigabytes)

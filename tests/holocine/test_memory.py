@@ -11,11 +11,12 @@ from holocine import Storyboard, checkpoints, load_pipeline
 from holocine.attention import AttentionSettings
 from holocine.attention_plan import make_plan as plan_attention
 from holocine.known import CONFIGS, find_facts
-from holocine.memory import GIB, Loading, build, predict, remedies, transformer_defaults
+from holocine.memory import GIB, predict, remedies, transformer_defaults
 from holocine.memory_meter import Meter, bytes_of, simulated
 from holocine.plan import make_plan
 from holocine.presets import PRESETS, find_presets, preset_settings
 from holocine.prompt import TextWindows
+from holocine.rehearsal import Loading, build
 from holocine.timeline import ShotLayout
 from tests.conftest import build_pipeline, build_transformer, build_vae
 
