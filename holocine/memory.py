@@ -7,9 +7,10 @@ running one layer of the transformer, the steps around it and the decoder of the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from holocine.cost import HOPPER_RATE, duration
@@ -113,7 +114,7 @@ def predict(facts: ModelFacts, plan: Plan, loading: Loading, gigabytes: int | No
     configs["transformer"] = {**transformer_defaults(), **configs["transformer"]}
     patch = tuple(configs["transformer"]["patch_size"][1:])
     size = Size.of(plan, patch, facts.pixels_per_token)
-    weights = weights_of(configs, loading)
+    weights = weights_of(json.dumps(configs), loading)
     experts = facts.num_experts
     resident = 0 if loading.model_cpu_offload or loading.group_offload else weights.expert * experts + weights.vae
     kept_text = weights.text if resident and not loading.drop_text_encoder else 0
@@ -161,18 +162,20 @@ class Weights:
     expert_file: int
 
 
-def weights_of(configs: Mapping[str, Mapping[str, Any]], loading: Loading) -> Weights:
-    """The bytes of a model's weights."""
+@lru_cache(maxsize=16)
+def weights_of(configs: str, loading: Loading) -> Weights:
+    """The bytes of a model's weights; configs: of its parts, by name, as JSON."""
+    parts = json.loads(configs)
 
     def expert(loading: Loading) -> tuple[int, torch.nn.Module]:
         """The bytes of a transformer, whose layers are all alike, and one of two layers."""
-        one, two = (build(configs["transformer"], loading, layers) for layers in (1, 2))
+        one, two = (build(parts["transformer"], loading, layers) for layers in (1, 2))
         layer = bytes_of(two) - bytes_of(one)
-        return bytes_of(one) + (configs["transformer"]["num_layers"] - 1) * layer, two
+        return bytes_of(one) + (parts["transformer"]["num_layers"] - 1) * layer, two
 
     whole, part = expert(loading)
     file, _ = expert(replace(loading, layerwise_casting=False, int8=False, rank=0))
-    vae, text = build_vae(configs["vae"], loading), build_text_encoder(configs["text_encoder"], loading)
+    vae, text = build_vae(parts["vae"], loading), build_text_encoder(parts["text_encoder"], loading)
     return Weights(
         *(whole, bytes_of(vae), bytes_of(text)),
         *(on_gpu_in_groups(model, loading.prefetch) for model in (part, vae, text)),
@@ -289,7 +292,7 @@ def format_memory(memory: Memory) -> str:
             *table,
             f"at most {size(memory.peak)}{verdict} (with {size(ALLOWANCE)} for the driver and gaps)",
             f"main memory: at most {size(memory.main)}",
-            f"time: {spent}, on a {memory.card}, at {SUSTAINED:.0%} of the rate that it is sold with",
+            f"time: {spent} ({memory.card}, at {SUSTAINED:.0%} of the rate that it is sold with)",
             *remedy,
             "All of this is arithmetic that has not yet been run on a GPU.",
         ]
