@@ -221,9 +221,12 @@ def card_of(gigabytes: int | None) -> tuple[str, float]:
 # What would make it fit
 
 
-def remedies(facts: ModelFacts, plan: Plan, loading: Loading, gigabytes: int) -> tuple[str, ...]:
-    """What would make a video fit a GPU: other ways to load the model, fewer frames, smaller pictures."""
-    found = []
+def remedies(facts: ModelFacts, plan: Plan, loading: Loading, memory: Memory) -> tuple[str, ...]:
+    """What would make a video fit a GPU: another way to load the model, fewer frames, smaller pictures.
+
+    memory: what was predicted of it, with the gigabytes of the GPU.
+    """
+    found, gigabytes = [], memory.gigabytes
     for preset in sorted((p for p in PRESETS.values() if p.gigabytes), key=lambda p: -p.gigabytes):
         stored = Loading.of({**preset.settings, "dtype": loading.dtype, "vae_dtype": loading.vae_dtype})
         other = replace(stored, rank=loading.rank, prefetch=loading.prefetch)
@@ -231,6 +234,8 @@ def remedies(facts: ModelFacts, plan: Plan, loading: Loading, gigabytes: int) ->
         if other != loading and predict(facts, plan, other, gigabytes).fits:
             found.append(f"load it as --preset {preset.name} does")
             break
+    if any(phase.weights + ALLOWANCE > gigabytes * GIB for phase in memory.phases):
+        return tuple(found)  # of the weights alone there are too many, whatever is made
     fits = partial(_fits, facts, plan, loading, gigabytes)
     least, most = 0.0, 1.0  # shares of the frames, of which the first fits and the second does not
     for _ in range(5):

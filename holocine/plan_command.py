@@ -47,7 +47,7 @@ def plan(options: argparse.Namespace, storyboard: Storyboard, remembered: Mappin
     loading = Loading.of(settings)
     memory = predict(facts, made, loading, gigabytes)
     if memory.fits is False:
-        memory = replace(memory, remedies=remedies(facts, made, loading, gigabytes))
+        memory = replace(memory, remedies=remedies(facts, made, loading, memory))
     text = f"{format_plan(made)}\n\n{format_memory(memory)}"
     _print(made, text, options.json, {"memory": memory.to_dict()})
 

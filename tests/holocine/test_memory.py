@@ -234,11 +234,13 @@ def test_a_small_gpu_is_told_what_would_fit(train):
     presets = preset_settings(find_presets("12GB"))
     memory = predict(facts, plan, Loading.of(presets), 12)
     assert not memory.fits
-    found = remedies(facts, plan, Loading.of(presets), 12)
+    found = remedies(facts, plan, Loading.of(presets), memory)
     assert any("frames of 832x480 pixels instead of 241" in remedy for remedy in found)
     assert predict(facts, plan, Loading.of(presets), 24).fits
 
 
 def test_a_model_that_does_not_fit_whole_is_told_to_be_loaded_otherwise(train):
     facts, plan = train
-    assert "load it as --preset 48GB does" in remedies(facts, plan, Loading(), 48)
+    whole = predict(facts, plan, Loading(), 48)
+    assert not whole.fits
+    assert remedies(facts, plan, Loading(), whole) == ("load it as --preset 48GB does",)
