@@ -26,6 +26,7 @@ from holocine.settings import (
     call_options,
     checked,
     chosen,
+    first_of,
     load_options,
     output_size,
     pixels_of,
