@@ -138,7 +138,7 @@ def predict(facts: ModelFacts, plan: Plan, loading: Loading, gigabytes: int | No
     passes = plan.cost.steps + plan.cost.guided
     return Memory(
         phases=phases,
-        main=main_bytes(weights, loading, experts, plan),
+        main=main_bytes(weights, loading, experts),
         # fetching layers hides behind computing where it is shorter
         seconds={
             "denoise": max(plan.cost.seconds(rate), passes * fetching),
@@ -198,16 +198,15 @@ def transformer_defaults() -> dict[str, Any]:
     }
 
 
-def main_bytes(weights: Weights, loading: Loading, experts: int, plan: Plan) -> int:
+def main_bytes(weights: Weights, loading: Loading, experts: int) -> int:
     """Main memory at most: while loading, all weights as they are read; while running, those that are not on the GPU.
 
-    Then the pictures: as the VAE gives them and as uint8, twice, which is how they are handed on and written.
+    Pictures take next to nothing: they are written while they are decoded.
     """
     text = 0 if loading.drop_text_encoder else weights.text
     read = experts * weights.expert_file + weights.vae + text
-    kept = experts * weights.expert + weights.vae + text if loading.model_cpu_offload or loading.group_offload else 0
-    frames = plan.num_frames * plan.height * plan.width * 3
-    return round(PROCESS) + max(read, kept + max(2 * frames, weights.text if loading.drop_text_encoder else 0))
+    kept = experts * weights.expert + weights.vae if loading.model_cpu_offload or loading.group_offload else 0
+    return round(PROCESS) + max(read, kept + weights.text)
 
 
 def card_of(gigabytes: int | None) -> tuple[str, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 from holocine.attention import AttentionSettings
 from holocine.attention_plan import make_plan, padding_terms
 from holocine.checkpoints import VAE_TILES
+from holocine.latent_decoding import decode_in_turn
 from holocine.memory_meter import Meter, fetched, simulated
 from holocine.plan import Plan
 from holocine.prompt import TextWindows
@@ -220,53 +222,41 @@ def denoising_bytes(config: Mapping[str, Any], loading: Loading, size: Size) -> 
 
 
 def make_pictures(vae: AutoencoderKLWan, frames: int, size: tuple[int, int]) -> None:
-    """Decode latents and make uint8 pictures of them, on the VAE's device; frames, size: of the latents."""
-    latents = torch.zeros(1, vae.config.z_dim, frames, *size, device=vae.device, dtype=vae.dtype)
-    video = vae.decode(latents * 2 + 1, return_dict=False)[0]
-    del latents
-    pixels = (video.clamp(-1, 1).float() + 1) * 127.5
-    pixels.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous()
+    """Decode latents one after the other and make uint8 pictures of them; frames, size: of the latents."""
+    latents = torch.zeros(1, vae.config.z_dim, frames, *size, device=_device_of(vae), dtype=vae.dtype)
+    for video in decode_in_turn(vae, latents * 2 + 1):
+        pixels = (video.clamp(-1, 1).float() + 1) * 127.5
+        pixels.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous()
 
 
 def decoding_cost(config: Mapping[str, Any], loading: Loading, frames: int, size: tuple[int, int]) -> tuple[int, int]:
     """The bytes that decoding and making pictures have alive at most, and operations; frames, size: of the latents.
 
-    The decoder itself is run for the first latent frames of a tile; what it needed for the last of these, beside what
-    it keeps of the frames before, it needs for all others, while pixels gather.
+    The first latent frames are decoded, of one tile where there are several: on a GPU only one tile is there with what
+    it keeps of the frames before, and beside it the pixels of all tiles of a latent frame.
     """
     vae = build_vae(config, loading)
-    with _beside_weights(vae, loading) as needed:
-        short = _ShortDecoder(vae, needed.meter)
-        vae.decoder.forward = short
-        vae.blend_v = vae.blend_h = lambda before, tile, extent: tile  # in place, row by row: slow to rehearse
-        make_pictures(vae, frames, size)
-    return max(short.highest - needed.weights, needed.bytes), short.calls * short.operations
-
-
-class _ShortDecoder:
-    """Stands in for a VAE's decoder: runs it for the first frames, and has the same alive for all others."""
-
-    def __init__(self, vae: AutoencoderKLWan, meter: Meter) -> None:
-        self.vae, self.meter, self.decode = vae, meter, vae.decoder.forward
-        self.calls = self.work = self.cache = self.operations = self.highest = 0
-
-    def __call__(self, x, feat_cache=None, feat_idx=(0,), first_chunk=False) -> torch.Tensor:
-        self.calls += 1
-        meter = self.meter
-        if self.calls <= FRAMES_RUN:
-            self.highest = max(self.highest, meter.peak)
-            meter.peak = before = meter.now
-            with FlopCounterMode(display=False) as counted:
-                result = self.decode(x, feat_cache=feat_cache, feat_idx=feat_idx, first_chunk=first_chunk)
-            self.work, self.operations = meter.peak - before, counted.get_total_flops()
-            self.cache = sum(entry.nbytes for entry in feat_cache if isinstance(entry, torch.Tensor))
-            return result
-        if not any(isinstance(entry, torch.Tensor) for entry in feat_cache):  # of another tile
-            feat_cache[0] = x.new_empty(self.cache, dtype=torch.uint8)
-        x.new_empty(self.work, dtype=torch.uint8)  # alive for a moment, as the decoder's own tensors are
-        steps = 1 if first_chunk else 2 ** sum(self.vae.temperal_downsample)
-        scale, channels = self.vae.spatial_compression_ratio, self.vae.config.out_channels
-        return x.new_empty(x.shape[0], channels, steps, x.shape[3] * scale, x.shape[4] * scale)
+    least, stride = (
+        [side // vae.spatial_compression_ratio for side in sides]
+        for sides in (
+            (vae.tile_sample_min_height, vae.tile_sample_min_width),
+            (vae.tile_sample_stride_height, vae.tile_sample_stride_width),
+        )
+    )
+    tiled = vae.use_tiling and any(side > most for side, most in zip(size, least, strict=True))
+    vae.disable_tiling()
+    tile = tuple(map(min, size, least)) if tiled else size
+    tiles = prod(-(-side // step) for side, step in zip(size, stride, strict=True)) if tiled else 1
+    operations = [0, 0]
+    for run, shown in enumerate((FRAMES_RUN - 1, FRAMES_RUN)):
+        with _beside_weights(vae, loading) as needed, FlopCounterMode(display=False) as counted:
+            make_pictures(vae, min(frames, shown), tile)
+        operations[run] = counted.get_total_flops()
+    of_frame = 2 ** sum(vae.temperal_downsample) * vae.spatial_compression_ratio**2 * vae.config.out_channels
+    pixels = of_frame * vae.dtype.itemsize * (tiles * prod(tile) + 2 * prod(size)) if tiled else 0
+    latents = 2 * vae.config.z_dim * vae.dtype.itemsize * (frames * prod(size) - min(frames, FRAMES_RUN) * prod(tile))
+    last = operations[1] - operations[0] or operations[1] // frames
+    return needed.bytes + pixels + latents, last * frames * tiles
 
 
 def reading_bytes(config: Mapping[str, Any], loading: Loading, tokens: int) -> int:
