@@ -154,28 +154,15 @@ def _write_video(
 
 def plan(options: argparse.Namespace) -> None:
     """Print what a storyboard will be for a model; with --out, write the storyboard as well."""
-    from holocine.checkpoints import describe
     from holocine.files import check_writable
+    from holocine.plan_command import plan
 
     if options.out is not None:
         check_writable(options.out)
     storyboard, remembered, _ = _read_storyboard(options.storyboard, options.fix, keeps=options.out is not None)
-    names = ("model", "height", "width", "attention")
-    settings = {name: first_of(getattr(options, name), remembered.get(name)) for name in names}
-    facts = describe(settings.pop("model"))
-    if facts.family is not None:
-        from holocine.families.plan import format_family_plan as format_plan
-        from holocine.families.plan import make_family_plan as make_plan
-
-        if settings.pop("attention") is not None:
-            raise UsageError(f"{facts.family} has no attention to choose: leave it out")
-    else:
-        from holocine.plan import format_plan, make_plan
-    made = make_plan(storyboard, facts, **settings)
+    plan(options, storyboard, remembered)
     if options.out is not None:
         storyboard.save(options.out)
-    print(json.dumps(made.to_dict(), ensure_ascii=False, indent=2) if options.json else format_plan(made))
-    if options.out is not None:
         tell("holocine", [f"wrote {options.out}: the storyboard, as it was asked for"])
 
 

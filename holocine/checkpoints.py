@@ -7,14 +7,17 @@ not fit is said in one sentence, instead of surfacing as a random weight or as a
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holocine.cost import TransformerShape
+from holocine.errors import CheckpointError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +36,8 @@ VAE_TILES = {
     "tile_sample_stride_height": 120,
     "tile_sample_stride_width": 208,
 }
+# Group offload: each layer is fetched while the one before it runs.
+GROUPS = {"offload_type": "leaf_level", "use_stream": True}
 SHIFT = 5.0  # of the noise schedule, as HoloCine's experts were run
 # Height and width of stock Wan, and of Wan2.2-TI2V-5B, the one that expands timesteps.
 SIZE, SIZE_5B = (480, 832), (704, 1280)
@@ -48,15 +53,12 @@ DTYPES = ("float32", "bfloat16", "float16")
 Shapes = dict[str, tuple[int, ...]]
 
 
-class CheckpointError(ValueError):
-    """Weights that are absent or not what they should be. The message is one sentence with the remedy."""
-
-
 @dataclass(frozen=True)
 class ModelFacts:
     """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token.
 
-    steps, guidance, guidance_below, negative_prompt: the defaults of denoising; shift: of its noise schedule.
+    steps, guidance, guidance_below, distilled_below, negative_prompt: the defaults of denoising; shift: of its noise
+    schedule.
     guidance_2: of the low-noise expert where it has a default of its own, which runs below the noise level `boundary`.
     family: of another model than HoloCine's or Wan's, else None. pipeline: the class that the folder names.
     """
@@ -75,6 +77,8 @@ class ModelFacts:
     transformer: TransformerShape
     guidance_2: float | None = None
     boundary: float = 0.0
+    distilled_below: float = 1.0
+    num_experts: int = 1
     max_latent_frames: int = 1024
     family: str | None = None
     pipeline: str = "HoloCinePipeline"
@@ -95,12 +99,30 @@ class ModelFacts:
             return ()
         return self.card.warnings(storyboard, height or self.height, width or self.width)
 
-    def guided_steps(self, steps: int, guidance: float) -> int:
-        """How many of so many steps are guided: those not noisier than `guidance_below`, by an expert that is."""
+    def with_settings(self, settings: Mapping[str, Any]) -> ModelFacts:
+        """The same with other defaults, those of a preset; what it leaves out or has None for stays the model's."""
+        names = {
+            "num_inference_steps": "steps",
+            "guidance_scale": "guidance",
+            "guidance_scale_2": "guidance_2",
+            "guidance_below": "guidance_below",
+            "distilled_below": "distilled_below",
+            "shift": "shift",
+        }
+        return replace(self, **{names[name]: x for name, x in settings.items() if name in names and x is not None})
+
+    def guided_steps(self, steps: int, guidance: float, distilled_below: float | None = None) -> int:
+        """How many of so many steps are guided: those not noisier than `guidance_below`, by an expert that is.
+
+        distilled_below: the noise level from which on a step-distilled LoRA takes the steps, without guidance; the
+        model's own if None.
+        """
+        distilled_below = self.distilled_below if distilled_below is None else distilled_below
         levels = (1 - step / steps for step in range(steps))
         noise = (self.shift * level / (1 + (self.shift - 1) * level) for level in levels)
         unguided_below = self.boundary if self.guidance_2 == 1 else 0.0
-        return sum(unguided_below <= sigma <= self.guidance_below for sigma in noise) if guidance > 1 else 0
+        least = max(unguided_below, math.nextafter(distilled_below, 1.0) if distilled_below < 1 else 0.0)
+        return sum(least <= sigma <= self.guidance_below for sigma in noise) if guidance > 1 else 0
 
 
 def load_pipeline(
@@ -113,7 +135,12 @@ def load_pipeline(
     model_cpu_offload: bool = False,
     group_offload: bool = False,
     layerwise_casting: bool = False,
+    int8: bool = False,
+    gguf: str | None = None,
+    drop_text_encoder: bool = False,
     lora: Sequence[str] = (),
+    distilled: str | None = None,
+    shift: float | None = None,
 ) -> HoloCinePipeline:
     """Load a pipeline, ready to be called.
 
@@ -126,12 +153,20 @@ def load_pipeline(
     vae_tiling: decode in the reference's tiles of 240x416 pixels (diffusers' `enable_tiling`).
     model_cpu_offload, group_offload: keep what is not running in main memory (`enable_model_cpu_offload`,
         `enable_group_offload`); one of them, with a GPU.
-    layerwise_casting: store the transformers in float8 and compute in `dtype` (`enable_layerwise_casting`).
-    lora: LoRA files for both experts, "FILE" or "FILE:SCALE"; "HIGH,LOW" gives each expert its own.
+    layerwise_casting, int8: store the transformers in float8 (`enable_layerwise_casting`) or int8, compute in `dtype`.
+    gguf: GGUF files in place of the transformers' own weights, "HIGH,LOW", or one for a model of one expert.
+    drop_text_encoder: load the text encoder when a text is to be read, and let go of it afterwards.
+    lora: LoRA files for both experts, "FILE" or "FILE:SCALE"; "HIGH,LOW" gives each expert its own. See
+        `holocine.lora`.
+    distilled: a step-distilled LoRA or pair, named as in `lora`, for few steps without guidance.
+    shift: of the noise schedule, in place of the model's; steps are then plain Euler steps without fresh noise.
 
     Raises `CheckpointError` if the weights are not there or do not fit, or if an option needs a GPU that is not there.
     """
     import torch
+
+    from holocine.lora import load_loras
+    from holocine.storage import DroppedTextEncoder, load_gguf, store_in_float8, store_in_int8
 
     facts = describe(model)
     device = find_device(device)
@@ -142,24 +177,59 @@ def load_pipeline(
         )
     if model_cpu_offload and group_offload:
         raise CheckpointError("model_cpu_offload and group_offload exclude each other: choose one")
+    stored = [name for name, on in (("layerwise_casting", layerwise_casting), ("int8", int8), ("gguf", gguf)) if on]
+    if len(stored) > 1:
+        raise CheckpointError(f"{' and '.join(stored)} exclude each other: choose one")
+    if drop_text_encoder and facts.family is not None:
+        raise CheckpointError(f"drop_text_encoder is not for {facts.family}: leave it out")
     dtype = _dtype(dtype) or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    check_folder(facts.folder)
-    pipeline = _load_folder(facts.folder, dtype, _dtype(vae_dtype) or torch.float32)
-    if lora:
-        load_loras(pipeline, lora)
-    if layerwise_casting:
-        for expert in _experts(pipeline):
-            # After LoRA, whose layers this then leaves as they are: PEFT computes in the type of their weights.
-            expert.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
+    replaced = _gguf_files(gguf, facts) if gguf else {}
+    check_folder(facts.folder, except_for=replaced)
+    experts = {name: load_gguf(file, facts.folder, name, dtype) for name, file in replaced.items()}
+    if drop_text_encoder:
+        experts["text_encoder"] = None
+    pipeline = _load_folder(facts.folder, dtype, _dtype(vae_dtype) or torch.float32, experts)
+    if shift is not None:
+        pipeline.scheduler = _shifted(pipeline.scheduler, shift)
+    if lora or distilled:
+        load_loras(pipeline, lora, distilled)
+    for expert in pipeline.experts:
+        if layerwise_casting:
+            store_in_float8(expert, dtype)
+        elif int8:
+            store_in_int8(expert)
     if vae_tiling:
         pipeline.vae.enable_tiling(**VAE_TILES)
     if model_cpu_offload:
         pipeline.enable_model_cpu_offload(device=device)
     elif group_offload:
-        pipeline.enable_group_offload(onload_device=device, offload_type="leaf_level", use_stream=True)
+        pipeline.enable_group_offload(onload_device=device, **GROUPS)
     else:
         pipeline.to(device)
+    if drop_text_encoder:
+        pipeline.dropped_text_encoder = DroppedTextEncoder(
+            facts.folder / "text_encoder", dtype, partial(_place_alone, device=device, in_groups=group_offload)
+        )
     return pipeline
+
+
+def _gguf_files(spec: str, facts: ModelFacts) -> dict[str, str]:
+    """The GGUF file of each expert."""
+    names = ["transformer", "transformer_2"][: facts.num_experts]
+    files = spec.split(",")
+    if len(files) != len(names):
+        raise CheckpointError(f"gguf {spec!r} names {len(files)} files, but the model has {len(names)} expert(s)")
+    return dict(zip(names, files, strict=True))
+
+
+def _place_alone(model: torch.nn.Module, device: torch.device, in_groups: bool) -> None:
+    """Put one model where it runs, whole or in groups of layers."""
+    if in_groups:
+        from diffusers.hooks import apply_group_offloading
+
+        apply_group_offloading(model, onload_device=device, **GROUPS)
+    else:
+        model.to(device)
 
 
 def describe(model: str | os.PathLike | None = None) -> ModelFacts:
@@ -168,8 +238,8 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
     from holocine.prompt import DEFAULT_NEGATIVE_PROMPT
 
     folder = find_model(model)
-    index = _read_json(folder / "model_index.json")
-    transformer, vae = (_read_json(folder / name / "config.json") for name in ("transformer", "vae"))
+    index = read_config(folder / "model_index.json")
+    transformer, vae = (read_config(folder / name / "config.json") for name in ("transformer", "vae"))
     try:
         card = ModelCard.read(folder)
     except ValueError as error:
@@ -192,6 +262,8 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         transformer=TransformerShape.of(transformer),
         guidance_2=index.get("default_guidance_scale_2"),
         boundary=index.get("boundary_ratio") or 0.0,
+        distilled_below=1.0 if (below := index.get("default_distilled_below")) is None else below,
+        num_experts=2 if (index.get("transformer_2") or [None])[0] else 1,
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
         family=index.get("family"),
         pipeline=str(index.get("_class_name")),
@@ -208,7 +280,7 @@ def _shift_of(folder: Path) -> float:
     """The shift of a model's noise schedule; a stock Wan folder is run with HoloCine's."""
     if not (folder / "scheduler" / "scheduler_config.json").is_file():
         return SHIFT
-    config = _read_json(folder / "scheduler" / "scheduler_config.json")
+    config = read_config(folder / "scheduler" / "scheduler_config.json")
     return float(config.get("shift", SHIFT)) if config.get("_class_name") == "HoloCineScheduler" else SHIFT
 
 
@@ -217,7 +289,7 @@ def load_tokenizer(facts: ModelFacts):
     import transformers
 
     # AutoTokenizer would find the class by itself, but imports torch to do so.
-    name = (_read_json(facts.folder / "model_index.json").get("tokenizer") or ["AutoTokenizer"])[-1]
+    name = (read_config(facts.folder / "model_index.json").get("tokenizer") or ["AutoTokenizer"])[-1]
     try:
         return getattr(transformers, name).from_pretrained(facts.folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -273,22 +345,25 @@ def _from_hub(name: str) -> Path:
 # Checking
 
 
-def check_folder(folder: Path) -> None:
-    """Raise `CheckpointError` unless `folder` holds a complete HoloCine or Wan pipeline that fits its own configs."""
+def check_folder(folder: Path, except_for: Iterable[str] = ()) -> None:
+    """Raise `CheckpointError` unless `folder` holds a complete HoloCine or Wan pipeline that fits its own configs.
+
+    except_for: components whose weights come from elsewhere.
+    """
     import torch
     from diffusers import AutoencoderKLWan
     from transformers import UMT5Config, UMT5EncoderModel
 
     from holocine.transformer import HoloCineTransformer3DModel
 
-    index = _read_json(folder / "model_index.json")
+    index = read_config(folder / "model_index.json")
     if index.get("_class_name") not in PIPELINE_CLASSES:
         found = index.get("_class_name", "pipeline of an unknown kind")
         raise CheckpointError(f"{folder} is a {found}, but a HoloCine or Wan text-to-video pipeline is needed")
     for name, classes in COMPONENT_CLASSES.items():
         if name == "transformer_2" and not (index.get(name) or [None])[0]:
             continue
-        config = _read_json(folder / name / "config.json")
+        config = read_config(folder / name / "config.json")
         found = config.get("_class_name") or next(iter(config.get("architectures") or ["of an unknown kind"]))
         if found not in classes:
             raise CheckpointError(f"{folder / name} is {found}, but has to be {' or '.join(classes)}")
@@ -300,7 +375,8 @@ def check_folder(folder: Path) -> None:
                 model = UMT5EncoderModel(UMT5Config(**arguments))
             else:
                 model = HoloCineTransformer3DModel.from_config(arguments)
-        check_shapes(expected_shapes(model), folder_shapes(folder / name), str(folder / name))
+        if name not in except_for:
+            check_shapes(expected_shapes(model), folder_shapes(folder / name), str(folder / name))
 
 
 def expected_shapes(model: torch.nn.Module) -> Shapes:
@@ -315,7 +391,7 @@ def folder_shapes(folder: Path) -> Shapes:
 
     indices = sorted(folder.glob("*.safetensors.index.json"))
     names = (
-        set(_read_json(indices[0])["weight_map"].values())
+        set(read_config(indices[0])["weight_map"].values())
         if indices
         else {f.name for f in folder.glob("*.safetensors")}
     )
@@ -367,23 +443,36 @@ def _by(shape: tuple[int, ...]) -> str:
 # Loading
 
 
-def _load_folder(folder: Path, dtype: torch.dtype, vae_dtype: torch.dtype) -> HoloCinePipeline:
+def _load_folder(
+    folder: Path, dtype: torch.dtype, vae_dtype: torch.dtype, components: Mapping[str, torch.nn.Module | None]
+) -> HoloCinePipeline:
     from holocine.pipeline import HoloCinePipeline
     from holocine.scheduler import HoloCineScheduler
 
-    ours, kind = {}, HoloCinePipeline
-    index = _read_json(folder / "model_index.json")
+    ours, kind = dict(components), HoloCinePipeline
+    index = read_config(folder / "model_index.json")
     name = index["_class_name"]
     if name == "WanPipeline":
         size = dict(zip(("default_height", "default_width"), _stock_size(index), strict=True))
         size = {key: value for key, value in size.items() if not index.get(key)}
-        ours = {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full", **size}
+        ours |= {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full", **size}
     elif name == "FamilyPipeline":
         from holocine.families.pipeline import FamilyPipeline as kind
     try:
         return kind.from_pretrained(folder, dtype={"default": dtype, "vae": vae_dtype}, local_files_only=True, **ours)
     except (OSError, ValueError, TypeError, NotImplementedError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {first_line(error)}") from error
+
+
+def _shifted(scheduler, shift: float):
+    """HoloCine's schedule with another shift, as step-distilled weights were trained for: no fresh noise in a step."""
+    from holocine.scheduler import HoloCineScheduler
+
+    if not isinstance(scheduler, HoloCineScheduler):
+        raise CheckpointError(
+            f"shift is {shift:g}, but this model has a schedule of its own ({type(scheduler).__name__}): leave it out"
+        )
+    return HoloCineScheduler.from_config(scheduler.config, shift=shift, stochastic_sampling=False)
 
 
 def hide_loading_bars() -> None:
@@ -393,42 +482,6 @@ def hide_loading_bars() -> None:
 
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
-
-
-def load_loras(pipeline: HoloCinePipeline, specs: Sequence[str]) -> None:
-    """Add LoRA weights to the experts; a spec is "FILE" for both, or "HIGH,LOW", each with an optional ":SCALE"."""
-    experts = _experts(pipeline)
-    scales = {}
-    for number, spec in enumerate(specs):
-        match = re.fullmatch(r"(.+):(-?\d+(?:\.\d+)?)", spec)
-        files = (match[1] if match else spec).split(",")
-        if len(files) not in (1, len(experts)):
-            raise CheckpointError(
-                f"the LoRA {spec!r} names {len(files)} files, but the model has {len(experts)} expert(s)"
-            )
-        name = f"lora_{number}"
-        scales[name] = float(match[2]) if match else 1.0
-        for low, expert in enumerate(experts):
-            _load_lora(pipeline, expert, Path(files[low % len(files)]).expanduser(), name, bool(low))
-    for expert in experts:
-        expert.set_adapters(list(scales), list(scales.values()))
-
-
-def _load_lora(pipeline: HoloCinePipeline, expert: torch.nn.Module, file: Path, name: str, low: bool) -> None:
-    if not file.is_file():
-        raise CheckpointError(f"the LoRA file {file} does not exist")
-    try:
-        pipeline.load_lora_weights(
-            str(file.parent), weight_name=file.name, adapter_name=name, load_into_transformer_2=low
-        )
-    except Exception as error:  # the loaders of diffusers and PEFT raise nearly every kind for a file that does not fit
-        raise CheckpointError(f"{file} is not a LoRA for this model: {first_line(error)}") from error
-    if name not in getattr(expert, "peft_config", {}):
-        raise CheckpointError(f"{file} is not a LoRA for this model: it has no weights for the transformer")
-
-
-def _experts(pipeline: HoloCinePipeline) -> list:
-    return [expert for expert in (pipeline.transformer, pipeline.transformer_2) if expert is not None]
 
 
 def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -460,7 +513,8 @@ def find_device(device: str | torch.device | None = None) -> torch.device:
     return found
 
 
-def _read_json(path: Path) -> dict:
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON file of a model's folder; raises `CheckpointError` if it is not there or is no config."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -473,8 +527,3 @@ def _read_json(path: Path) -> dict:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is not a config: it holds a {type(content).__name__}")
     return content
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, short enough for one sentence."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from holocine.attention import KERNEL_NAMES
 from holocine.checkpoints import DTYPES
 from holocine.families import NAMES as FAMILIES
+from holocine.presets import PRESETS, listed
 from holocine.program import Parser, whole_number
 from holocine.team import SPLITS
 
@@ -163,6 +164,12 @@ def _add_sampling(command):
         help="no guidance in noisier steps than this, 0 to 1; 1 is all",
     )
     sampling.add_argument(
+        "--distilled-below",
+        type=_share,
+        metavar="SIGMA",
+        help="no step-distilled LoRA in noisier steps than this, which are guided; 1 is none",
+    )
+    sampling.add_argument(
         "--eta",
         type=_share,
         metavar="E",
@@ -191,6 +198,14 @@ def _add_loading(command) -> None:
     loading.add_argument(
         "--lora", action="append", metavar="FILE[:SCALE]", help="LoRA for both experts, or HIGH,LOW; may be repeated"
     )
+    _add_preset(command, loading)
+    loading.add_argument(
+        "--distilled", metavar="HIGH,LOW", help="step-distilled LoRA for few steps without guidance; see --preset fast"
+    )
+    loading.add_argument("--shift", type=_positive, metavar="S", help="of the noise schedule; default: the model's")
+    loading.add_argument(
+        "--gguf", metavar="HIGH,LOW", help="GGUF files of the experts, in place of the model's (needs the package gguf)"
+    )
     loading.add_argument("--dtype", choices=DTYPES, help="default: bfloat16 on a GPU, float32 on a CPU")
     loading.add_argument(
         "--vae-dtype", choices=DTYPES, help="default: float32; bfloat16 is quicker where a processor knows it"
@@ -201,6 +216,8 @@ def _add_loading(command) -> None:
         ("--model-cpu-offload", "keep on the GPU only the model that is running"),
         ("--group-offload", "keep on the GPU only the layers that are running"),
         ("--layerwise-casting", "store the transformers in fp8"),
+        ("--int8", "store the transformers in int8"),
+        ("--drop-text-encoder", "have the text encoder in memory only while it reads"),
     ):
         loading.add_argument(flag, action="store_const", const=True, help=text)
 
@@ -210,13 +227,20 @@ def _add_plan(commands, run) -> None:
         commands, "plan", run, "print shots, tokens, text windows and attention cost of a storyboard"
     )
     _add_storyboard(command)
-    _add_model(command)
     _add_attention(command)
     _add_pixels(command)
     command.add_argument(
         "-o", "--out", metavar="FILE", help="write the storyboard, with --fix put right, to a .yaml or .json file"
     )
+    command.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
+    command.add_argument(
+        "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
+    )
+    command.add_argument(
+        "--memory", action="store_true", help="memory and time, too; told anyway with a preset for a GPU's memory"
+    )
     command.add_argument("--json", action="store_true", help="as JSON")
+    _add_loading(command)
 
 
 def _add_show(commands, run) -> None:
@@ -268,7 +292,20 @@ def _add_storyboard(command) -> None:
 
 
 def _add_model(command) -> None:
-    command.add_argument("--model", metavar="NAME", help="folder or hub id; default: the embedded model")
+    command.add_argument(
+        "--model", metavar="NAME", help="folder or hub id; default: the embedded model; for a plan also 14B"
+    )
+
+
+def _add_preset(command, group) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = f"presets (options that are given win):\n{listed()}"
+    group.add_argument(
+        "--preset",
+        action="append",
+        metavar="NAME[,NAME]",
+        help=f"settings that belong together, one for speed, one for a GPU's memory: {', '.join(PRESETS)} (see below)",
+    )
 
 
 def _add_attention(command) -> None:
@@ -297,6 +334,12 @@ def _number(text: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return number
+
+
+def _positive(text: str) -> float:
+    if (number := _number(text)) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
     return number
 
 

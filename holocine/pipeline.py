@@ -24,6 +24,7 @@ from .frame_stream import FrameStream
 from .keeping import Kept, Placed, check_fits, kept_of_each, placed, whole_shots
 from .latent_decoding import decode_in_turn
 from .locking import LEVELS, LatentLock, check_scheduler, lock_latents, locking
+from .lora import resting
 from .pipeline_call import (
     Cancelled,
     callback_tensors,
@@ -40,6 +41,7 @@ from .restoring import LEAD, decode_with_kept, stream_with_kept
 from .run_state import ResumeError, RunState, Saving, generators_of, remind
 from .scheduler import HoloCineScheduler
 from .sharing import Team
+from .storage import DroppedTextEncoder
 from .storyboard import Storyboard
 from .summary_reuse import reuse_of
 from .timeline import check_positions, num_frames_of
@@ -80,9 +82,9 @@ class HoloCinePipeline(WanPipeline):
     Beside `WanPipeline`'s components and options:
 
     default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale,
-    default_guidance_scale_2 (of the low-noise expert, if not the other's), default_guidance_below, default_eta,
-    default_negative_prompt, default_attention ("sparse", "full", …; what the weights were trained with),
-    default_keep_every, default_keep_level: what a call uses for arguments that are None.
+    default_guidance_scale_2 (of the low-noise expert, if not the other's), default_guidance_below,
+    default_distilled_below, default_eta, default_negative_prompt, default_attention ("sparse", "full", …; what the
+    weights were trained with), default_keep_every, default_keep_level: what a call uses for arguments that are None.
     max_sequence_length: text tokens.
 
     Stock components are taken over: a `WanTransformer3DModel` becomes a `HoloCineTransformer3DModel` in place, a
@@ -91,7 +93,11 @@ class HoloCinePipeline(WanPipeline):
     """
 
     _optional_components = ["transformer_2"]
+    dropped_text_encoder: DroppedTextEncoder | None = None  # loads the text encoder where there is none
+    has_distilled = False  # whether a step-distilled LoRA is loaded (`holocine.lora`)
     _guidance_below = 1.0
+    _distilled_below = 1.0
+    _read: tuple[tuple | None, tuple | None] = (None, None)  # the last texts, and their embeddings
     _lock: LatentLock | None = None
     _resume: RunState | None = None
     _steps_passed = 0
@@ -112,6 +118,7 @@ class HoloCinePipeline(WanPipeline):
         default_guidance_scale: float = 5.0,
         default_guidance_scale_2: float | None = None,
         default_guidance_below: float = 1.0,
+        default_distilled_below: float = 1.0,
         default_eta: float = 0.0,
         default_negative_prompt: str = DEFAULT_NEGATIVE_PROMPT,
         default_attention: str = "sparse",
@@ -141,6 +148,7 @@ class HoloCinePipeline(WanPipeline):
             default_guidance_scale=default_guidance_scale,
             default_guidance_scale_2=default_guidance_scale_2,
             default_guidance_below=default_guidance_below,
+            default_distilled_below=default_distilled_below,
             default_eta=default_eta,
             default_negative_prompt=default_negative_prompt,
             default_attention=default_attention,
@@ -163,6 +171,7 @@ class HoloCinePipeline(WanPipeline):
         guidance_scale: float | None = None,
         guidance_scale_2: float | None = None,
         guidance_below: float | None = None,
+        distilled_below: float | None = None,
         eta: float | None = None,
         attention: str | AttentionSettings | None = None,
         window: bool | None = None,
@@ -194,6 +203,8 @@ class HoloCinePipeline(WanPipeline):
         guidance_scale: above 1 the negative prompt is denoised too; guidance_scale_2: for the low-noise expert.
         guidance_below: the noise level sigma, 0 to 1, down to which the text is followed without guidance (Kynkäänniemi
             et al., 2024), in half the time; 1 guides every step.
+        distilled_below: the noise level sigma, 0 to 1, down to which a model with a step-distilled LoRA runs as if it
+            had none, guided; from there on with it and without guidance. 1 runs all steps with it.
         eta: how much fresh noise the noisiest steps draw, 0 to 1; see `HoloCineScheduler.sampling`.
         attention, window, leak_free, kernel: see `AttentionSettings`; attention may be one, or "full", "sparse",
             "sparse:first+last", "isolated", …
@@ -234,8 +245,9 @@ class HoloCinePipeline(WanPipeline):
         self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, output_type)
         if guidance_scale_2 is None and guidance_scale > 1:
             guidance_scale_2 = self.config.default_guidance_scale_2
-        self._check_shares(below, eta)
-        self._guidance_below = below
+        rest = self.config.default_distilled_below if distilled_below is None else distilled_below
+        self._check_shares(below, eta, rest)
+        self._guidance_below, self._distilled_below = below, rest
         check_positions(storyboards[0].num_frames, self.transformer.config.rope_max_seq_len)
         kept = self._kept(keep, storyboards, height, width)
         every = self.config.default_keep_every if keep_every is None else keep_every
@@ -280,6 +292,7 @@ class HoloCinePipeline(WanPipeline):
                     timed(timings, "denoise"),
                     self._sampling(eta, generator),
                     self._locking(lock),
+                    self._resting(),
                     self._going_on(resume, generator),
                 ):
                     latents = super().__call__(
@@ -342,6 +355,8 @@ class HoloCinePipeline(WanPipeline):
         if self._current_timestep is None:
             return super().do_classifier_free_guidance
         level, boundary = self._current_timestep / self.scheduler.config.num_train_timesteps, self.config.boundary_ratio
+        if self._distilled_below < 1 and level <= self._distilled_below:
+            return False
         scale = self._guidance_scale if boundary is None or level >= boundary else self._guidance_scale_2
         return bool(super().do_classifier_free_guidance and scale != 1 and level <= self._guidance_below)
 
@@ -396,6 +411,18 @@ class HoloCinePipeline(WanPipeline):
             yield
         finally:
             self._resume = None
+
+    @property
+    def experts(self) -> list[torch.nn.Module]:
+        """The transformers, that of more noise first."""
+        return [expert for expert in (self.transformer, self.transformer_2) if expert is not None]
+
+    def _resting(self) -> AbstractContextManager[None]:
+        """Inside, a step-distilled LoRA acts only in the steps below `distilled_below`."""
+        if self._distilled_below == 1:
+            return nullcontext()
+        trained = self.scheduler.config.num_train_timesteps
+        return resting(self.experts, lambda: bool(self._current_timestep / trained > self._distilled_below))
 
     @contextmanager
     def _locking(self, lock: LatentLock | None) -> Iterator[None]:
@@ -474,11 +501,18 @@ class HoloCinePipeline(WanPipeline):
             raise ResumeError(f"the run that is to go on has {resume.of} steps, not {steps}: give as many")
         check_tensor("the latents of resume", resume.latents, tuple(shape))
 
-    def _check_shares(self, guidance_below, eta) -> None:
+    def _check_shares(self, guidance_below, eta, distilled_below) -> None:
         if not is_number(guidance_below) or not 0 <= guidance_below <= 1:
             raise ValueError(f"guidance_below {guidance_below} is not a number from 0 to 1; 1 guides every step")
         if not is_number(eta) or not 0 <= eta <= 1:
             raise ValueError(f"eta {eta} is not a number from 0 to 1; 0 draws no fresh noise")
+        if not is_number(distilled_below) or not 0 <= distilled_below <= 1:
+            raise ValueError(f"distilled_below {distilled_below} is not a number from 0 to 1; 1 distils every step")
+        if distilled_below < 1 and not self.has_distilled:
+            raise ValueError(
+                f"distilled_below {distilled_below} needs a step-distilled LoRA, and none is loaded: "
+                "load one (load_pipeline(distilled=...), --distilled), or set it to 1"
+            )
         if eta and not isinstance(self.scheduler, HoloCineScheduler):
             raise ValueError(f"eta {eta} needs a HoloCineScheduler, not {type(self.scheduler).__name__}; set it to 0")
 
@@ -525,14 +559,36 @@ class HoloCinePipeline(WanPipeline):
             negative_prompts = [self._negative_prompt(board, negative_prompt) for board in storyboards]
             for text in set(negative_prompts):
                 count_tokens(text, self.tokenizer, self.config.max_sequence_length, "the negative prompt")
-        return self.encode_prompt(
-            prompt=None if prompt_embeds is not None else [board.prompt for board in storyboards],
-            negative_prompt=negative_prompts,
-            do_classifier_free_guidance=guided,
-            prompt_embeds=prompt_embeds,
-            negative_prompt_embeds=negative_prompt_embeds if guided else None,
-            max_sequence_length=self.config.max_sequence_length,
-        )
+        prompts = None if prompt_embeds is not None else [board.prompt for board in storyboards]
+        texts = (prompts, negative_prompts)
+        if texts == (None, None):
+            return prompt_embeds, negative_prompt_embeds if guided else None
+        if texts == self._read[0]:  # a dropped encoder is not loaded again for another take
+            return self._read[1]
+        with self._text_encoder():
+            embeds = self.encode_prompt(
+                prompt=prompts,
+                negative_prompt=negative_prompts,
+                do_classifier_free_guidance=guided,
+                prompt_embeds=prompt_embeds,
+                negative_prompt_embeds=negative_prompt_embeds if guided else None,
+                max_sequence_length=self.config.max_sequence_length,
+            )
+        if self.dropped_text_encoder is not None and prompt_embeds is negative_prompt_embeds is None:
+            self._read = texts, embeds
+        return embeds
+
+    @contextmanager
+    def _text_encoder(self) -> Iterator[None]:
+        """Inside the block the text encoder is there, loaded for it if it was dropped."""
+        if self.dropped_text_encoder is None:
+            yield
+            return
+        with self.dropped_text_encoder.loaded() as self.text_encoder:
+            try:
+                yield
+            finally:
+                self.text_encoder = None
 
     def _negative_prompt(self, storyboard: Storyboard, negative_prompt: str | None) -> str:
         choices = (negative_prompt, storyboard.negative_prompt, self.config.default_negative_prompt)

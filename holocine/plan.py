@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from holocine.attention import AttentionSettings, shot_pattern
-from holocine.checkpoints import ModelFacts, load_tokenizer
+from holocine.checkpoints import ModelFacts
 from holocine.cost import HOPPER_RATE, RunCost, amount, duration, run_cost
+from holocine.known import ESTIMATE_OFF, find_tokenizer
 from holocine.prompt import PromptTooLong, clean, text_windows
 from holocine.storyboard import Storyboard
 from holocine.timeline import check_positions
@@ -41,6 +42,7 @@ class Plan:
     tokens_per_frame: int
     num_tokens: int
     num_text_tokens: int
+    num_negative_tokens: int
     max_text_tokens: int
     global_text_window: tuple[int, int]
     shots: tuple[ShotPlan, ...]
@@ -71,7 +73,7 @@ def make_plan(
 ) -> Plan:
     """Plan `storyboard` as it will be run by the model described by `facts`, at its defaults unless others are given.
 
-    height, width: pixels. Guidance counts as needed in every step, as HoloCine has it.
+    height, width: pixels. Text tokens are the model's own, or estimated with a warning where it has no tokenizer here.
 
     Raises `PromptTooLong` if the text does not fit, `CheckpointError` for sizes that make no whole tokens and
     ValueError for an unknown attention.
@@ -82,10 +84,11 @@ def make_plan(
     check_positions(storyboard.num_frames, facts.max_latent_frames)
     rows, columns = facts.token_grid(height, width)
     layout = storyboard.layout(rows, columns)
-    tokenizer = load_tokenizer(facts)
+    tokenizer, estimated = find_tokenizer(facts)
+    room = facts.max_sequence_length if estimated is None else round(facts.max_sequence_length * (1 + ESTIMATE_OFF))
     prompt = clean(storyboard.prompt)
     try:
-        windows = text_windows(prompt, tokenizer, max_length=facts.max_sequence_length)
+        windows = text_windows(prompt, tokenizer, max_length=room)
     except PromptTooLong as error:
         raise PromptTooLong("; ".join([str(error), *doubts[:1]])) from None
     pattern = shot_pattern(layout, settings.mode, settings.summary)
@@ -106,7 +109,9 @@ def make_plan(
     pairs = pattern.num_pairs
     steps, guidance = facts.steps if steps is None else steps, facts.guidance if guidance is None else guidance
     negative = clean(storyboard.negative_prompt or facts.negative_prompt)
-    num_text_tokens = len(tokenizer(prompt, verbose=False)["input_ids"])
+    num_text_tokens, num_negative_tokens = (
+        len(tokenizer(text, verbose=False)["input_ids"]) for text in (prompt, negative)
+    )
     return Plan(
         title=storyboard.title,
         height=height or facts.height,
@@ -118,6 +123,7 @@ def make_plan(
         tokens_per_frame=layout.tokens_per_frame,
         num_tokens=layout.num_tokens,
         num_text_tokens=num_text_tokens,
+        num_negative_tokens=num_negative_tokens,
         max_text_tokens=facts.max_sequence_length,
         global_text_window=windows.global_span,
         shots=shots,
@@ -129,11 +135,11 @@ def make_plan(
             layout,
             pairs,
             windows.visible(num_text_tokens + 1),
-            len(tokenizer(negative, verbose=False)["input_ids"]) + 1,
+            num_negative_tokens + 1,
             steps,
             facts.guided_steps(steps, guidance),
         ),
-        warnings=(*storyboard.warnings, *doubts),
+        warnings=(*storyboard.warnings, *doubts, *([] if estimated is None else [estimated])),
     )
 
 

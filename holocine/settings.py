@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from holocine.presets import find_presets, preset_settings
 from holocine.program import UsageError
 
 # What a video remembers of how it was made, and the type that each value has to have when it is read back from a file.
@@ -18,6 +19,7 @@ SETTINGS = {
     "guidance_scale": (int, float),
     "guidance_scale_2": (int, float),
     "guidance_below": (int, float),
+    "distilled_below": (int, float),
     "eta": (int, float),
     "attention": str,
     "window": bool,
@@ -26,8 +28,12 @@ SETTINGS = {
     "dtype": str,
     "vae_dtype": str,
     "layerwise_casting": bool,
+    "int8": bool,
+    "gguf": str,
     "vae_tiling": bool,
     "lora": list,
+    "distilled": str,
+    "shift": (int, float),
     "size": str,
     "resample": str,
 }
@@ -38,6 +44,7 @@ CALL_SETTINGS = (
     "guidance_scale",
     "guidance_scale_2",
     "guidance_below",
+    "distilled_below",
     "eta",
     "attention",
     "window",
@@ -52,8 +59,15 @@ LOAD_SETTINGS = (
     "vae_tiling",
     "model_cpu_offload",
     "group_offload",
+    "int8",
+    "gguf",
+    "drop_text_encoder",
     "lora",
+    "distilled",
+    "shift",
 )
+# How weights are stored: one that is given takes the place of any other that a preset or a video says.
+STORAGE = ("layerwise_casting", "int8", "gguf")
 
 
 def checked(settings: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -68,7 +82,16 @@ def checked(settings: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def chosen(given: Mapping[str, Any], remembered: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting: as given, or else as remembered, or else None."""
+    """Every setting: as given, or else as the presets that are given have it, or else as remembered, or else None.
+
+    Raises ValueError for presets that are unknown or exclude each other.
+    """
+    remembered = {**remembered, **preset_settings(find_presets(given.get("preset")))}
+    for kinds in (STORAGE, ("model_cpu_offload", "group_offload")):
+        if any(given.get(name) for name in kinds):
+            remembered |= dict.fromkeys(kinds)
+    if given.get("distilled_below") == 1 or given.get("guidance_scale") == 1:
+        remembered["distilled_below"] = None
     return {
         name: first_of(given.get(name), remembered.get(name)) for name in dict.fromkeys((*SETTINGS, *LOAD_SETTINGS))
     }

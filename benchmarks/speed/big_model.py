@@ -25,6 +25,7 @@ from benchmarks.speed.big_attention import (
     backend_context,
     text_rows,
 )
+from benchmarks.speed.big_memory import MemoryCheck
 from benchmarks.speed.gpu_clock import Place, copy_rate, matrix_rate
 from benchmarks.speed.ledger import Ledger, Values
 from holocine.attention import AttentionSettings, shot_pattern
@@ -73,6 +74,7 @@ def measure_all(
     model.block()
     model.computed()
     attention.dense_mask()
+    MemoryCheck(sizes, place, ledger).measure()
     model.whole(steps)
     if compiling:
         attention.flex()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from desk.studio.gpu import load_options
 from holocine.checkpoints import EMBEDDED, ModelFacts, describe, hide_loading_bars, load_pipeline
+from holocine.presets import environment_presets, made_for, preset_settings
+from holocine.settings import LOAD_SETTINGS
 
 if TYPE_CHECKING:
     from holocine.pipeline import HoloCinePipeline
@@ -22,10 +25,11 @@ _importing = threading.Lock()
 
 @dataclass(frozen=True)
 class Model:
-    """A model by the name that visitors see, and what its configs say."""
+    """A model by the name that visitors see, and what its configs say; with the settings of the desk's presets."""
 
     name: str
     facts: ModelFacts
+    settings: Mapping[str, Any]
 
     @property
     def steps(self) -> int:
@@ -55,7 +59,9 @@ def find(name: str | None = None) -> Model:
     if name is not None and name not in names:
         raise ValueError(f"the model {name!r} is not offered here; choose one of {', '.join(names)}")
     name = name or names[0]
-    return Model(name, describe(None if name == EMBEDDED_NAME else name))
+    facts = describe(None if name == EMBEDDED_NAME else name)
+    settings = preset_settings(made_for(environment_presets(), facts.transformer.layers, facts.transformer.width))
+    return Model(name, facts.with_settings(settings), settings)
 
 
 def import_libraries() -> None:
@@ -86,8 +92,12 @@ class ModelHolder:
             import_libraries()
             self.clear()
             hide_loading_bars()
-            facts = find(name).facts
-            pipeline = load_pipeline(facts.folder, **load_options(weight_bytes(facts.folder)))
+            model = find(name)
+            folder, settings = model.facts.folder, model.settings
+            options = {option: settings[option] for option in LOAD_SETTINGS if settings.get(option) is not None}
+            pipeline = load_pipeline(folder, **{**load_options(weight_bytes(folder)), **options})
+            if settings.get("distilled_below") is not None:
+                pipeline.register_to_config(default_distilled_below=settings["distilled_below"])
             pipeline.set_progress_bar_config(disable=True)
             self._name, self._pipeline = name, pipeline
         return self._pipeline

@@ -62,6 +62,15 @@ def test_the_whole_transformer_takes_the_steps_of_a_fast_video(ledger):
     assert together.computed and together.values["s"] == pytest.approx(sum(row.values["s"] for row in steps))
 
 
+def test_memory_is_predicted_within_a_tenth_of_what_is_in_use(ledger):
+    rows = [row for row in ledger.rows if row.section == "memory, predicted and in use"]
+    assert [row.name.split(", ", 1)[1] for row in rows] == [
+        "as computed", "in float8", "in int8", "with a LoRA of rank 64", "whole", "in tiles",
+    ]  # fmt: skip
+    for row in rows:
+        assert row.values["predicted / in use"] == pytest.approx(1, abs=0.1), row.name
+
+
 def test_files_hold_what_the_ledger_does(ledger):
     plain = json.loads((ledger.out / "gpu.json").read_text())
     assert [row["name"] for row in plain["rows"]] == [row.name for row in ledger.rows]

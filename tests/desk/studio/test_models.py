@@ -23,3 +23,27 @@ def test_one_model_is_held_at_a_time(tiny_model, monkeypatch):
     assert holder.take(tiny_model.name) is first
     holder.clear()
     assert holder.take(tiny_model.name) is not first
+
+
+def test_the_presets_of_the_environment_are_the_defaults_of_the_models_they_are_for(tiny_model, monkeypatch):
+    monkeypatch.setenv("HOLOCINE_PRESET", "mixed, 80GB")
+    model = models.find(tiny_model.name)
+    assert model.steps == tiny_model.steps, "the published pair is not for this model"
+    assert model.settings["drop_text_encoder"] and model.settings.get("distilled") is None
+    monkeypatch.setattr("holocine.presets.EXPERTS", (2, 24))
+    model = models.find(tiny_model.name)
+    assert model.steps == 8 and model.facts.guided_steps(8, model.guidance) == 2
+    assert model.settings["distilled"].startswith("lightx2v/")
+
+
+def test_a_preset_is_loaded_with_the_model(tiny_model, monkeypatch):
+    monkeypatch.setenv("HOLOCINE_PRESET", "80GB")
+    holder = models.ModelHolder()
+    pipeline = holder.take(tiny_model.name)
+    assert pipeline.text_encoder is None and pipeline.dropped_text_encoder is not None
+
+
+def test_an_unknown_preset_is_said(tiny_model, monkeypatch):
+    monkeypatch.setenv("HOLOCINE_PRESET", "rapid")
+    with pytest.raises(ValueError, match="HOLOCINE_PRESET: the preset 'rapid' is unknown"):
+        models.find(tiny_model.name)

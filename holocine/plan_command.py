@@ -1,0 +1,57 @@
+"""`python -m holocine plan`: what a storyboard will be for a model, and what that takes, before anything is made."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from holocine.presets import find_presets
+from holocine.program import UsageError
+from holocine.settings import chosen
+
+if TYPE_CHECKING:
+    from holocine.storyboard import Storyboard
+
+
+def plan(options: argparse.Namespace, storyboard: Storyboard, remembered: Mapping[str, Any]) -> None:
+    """Print the plan of a storyboard; remembered: the settings of the video that it is of."""
+    from holocine.known import find_facts
+
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = chosen(given, remembered)
+    facts = find_facts(settings["model"])
+    size = {name: settings[name] for name in ("height", "width")}
+    if facts.family is not None:
+        from holocine.families.plan import format_family_plan, make_family_plan
+
+        if settings["attention"] is not None:
+            raise UsageError(f"{facts.family} has no attention to choose: leave it out")
+        if options.preset or options.memory:
+            raise UsageError(f"presets and memory are not known for {facts.family}: leave --preset and --memory out")
+        _print(made := make_family_plan(storyboard, facts, **size), format_family_plan(made), options.json)
+        return
+    from holocine.plan import format_plan, make_plan
+
+    facts = facts.with_settings(settings)
+    made = make_plan(storyboard, facts, **size, attention=settings["attention"])
+    gigabytes = next((preset.gigabytes for preset in find_presets(options.preset) if preset.gigabytes), None)
+    if gigabytes is None and not options.memory:
+        _print(made, format_plan(made), options.json)
+        return
+    from holocine.memory import format_memory, predict, remedies
+    from holocine.rehearsal import Loading
+
+    loading = Loading.of(settings)
+    memory = predict(facts, made, loading, gigabytes)
+    if memory.fits is False:
+        memory = replace(memory, remedies=remedies(facts, made, loading, memory))
+    text = f"{format_plan(made)}\n\n{format_memory(memory)}"
+    _print(made, text, options.json, {"memory": memory.to_dict()})
+
+
+def _print(made: Any, text: str, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    content = {**made.to_dict(), **(more or {})} if as_json else None
+    print(text if content is None else json.dumps(content, ensure_ascii=False, indent=2))
