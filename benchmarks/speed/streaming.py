@@ -29,7 +29,7 @@ from holocine.video import Thumbnails, contact_sheet, visible_size, write_video
 
 FRAMES = (65, 241, 961, 1921)
 WAYS = ("stream", "at once")
-FPS, SHOT_FRAMES = 12, 60
+FPS, SHOTS = 12, 8  # as many shots at every length: a contact sheet grows with them, by a row each
 TARGET_GROWTH = 1.1  # most memory at the longest video over that at the shortest
 MEBI = 2**20
 
@@ -92,8 +92,9 @@ def _pixels(pipeline) -> tuple[int, int]:
 
 
 def storyboard(frames: int) -> Storyboard:
-    """Shots of about 5 seconds."""
-    cuts = [4 * (at // 4) + 1 for at in range(SHOT_FRAMES, frames - 4, SHOT_FRAMES)]
+    """`SHOTS` shots of the same length, or as many as fit."""
+    shots = min(SHOTS, num_latent_frames(frames))
+    cuts = [4 * (num_latent_frames(frames) * shot // shots) - 3 for shot in range(1, shots)]
     return Storyboard.from_captions("A stage.", ["A puppet walks."] * (len(cuts) + 1), frames, cuts, fps=FPS)
 
 
