@@ -158,8 +158,9 @@ def streaming_table(costs: Sequence[StreamCost]) -> str:
     columns = [f"{way}, {unit}" for way in ways for unit in ("MiB", "s")]
     lines = [f"| frames | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for frames in sorted({cost.frames for cost in costs}):
-        found = [by[way, frames] for way in ways]
-        lines.append(f"| {frames:,} | " + " | ".join(f"{c.most / MEBI:.0f} | {c.seconds:.1f}" for c in found) + " |")
+        found = [by.get((way, frames)) for way in ways]
+        cells = [f"{c.most / MEBI:.0f} | {c.seconds:.1f}" if c else "not measured | " for c in found]
+        lines.append(f"| {frames:,} | {' | '.join(cells)} |")
     grown = ", ".join(f"{way} {growth(costs, way):.2f}x" for way in ways)
     return "\n".join(
         [*lines, "", f"Memory of the longest over that of the shortest: {grown} (target {TARGET_GROWTH}x)."]
