@@ -1,8 +1,9 @@
 """The part "stream" of `benchmarks.speed`: main memory of decoding and writing a video, at growing numbers of frames.
 
 Latents become an MP4, enlarged as `generate` does it, with its contact sheet: once while they are decoded (`stream`),
-and once decoded whole and then written (`at once`). Each is measured in a process of its own, as the most memory that
-it holds in that time beyond what it held before. Latents are noise, for which the decoder does the same work.
+and once decoded whole and then written (`at once`). Each is measured in a process of its own, as the most memory of its
+own (anonymous, without mapped files) that it holds in that time beyond what it held before, looked at every few
+milliseconds. Latents are noise, for which the decoder does the same work.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
-from benchmarks.running.work import PeakMemory
 from holocine import Storyboard
 from holocine.files import replacing
 from holocine.frame_stream import FrameStream, watched
@@ -29,9 +31,10 @@ from holocine.video import Thumbnails, contact_sheet, visible_size, write_video
 
 FRAMES = (65, 241, 961, 1921)
 WAYS = ("stream", "at once")
-FPS, SHOT_FRAMES = 12, 60
+FPS, SHOTS = 12, 8  # as many shots at every length: a contact sheet grows with them, by a row each
 TARGET_GROWTH = 1.1  # most memory at the longest video over that at the shortest
 MEBI = 2**20
+LOOK = 0.005  # seconds between two looks at the memory
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,11 @@ def measure(way: str, frames: int, model: str | None = None) -> StreamCost:
     with tempfile.TemporaryDirectory() as folder:
         first = storyboard(9)
         _write(Path(folder), first, _decode(way, pipeline, latents[:, :, :3], first))
-        peak, before, began = PeakMemory(), _held(), time.perf_counter()
-        path = _write(Path(folder), board, _decode(way, pipeline, latents, board))
-        seconds, most = time.perf_counter() - began, peak.megabytes() * MEBI - before
-        return StreamCost(way, frames, before, round(most), round(seconds, 2), path.stat().st_size)
+        before, began = _held(), time.perf_counter()
+        with _Most() as most:
+            path = _write(Path(folder), board, _decode(way, pipeline, latents, board))
+        seconds = time.perf_counter() - began
+        return StreamCost(way, frames, before, most.bytes - before, round(seconds, 2), path.stat().st_size)
 
 
 def _decode(way: str, pipeline, latents, board: Storyboard) -> np.ndarray | FrameStream:
@@ -92,14 +96,37 @@ def _pixels(pipeline) -> tuple[int, int]:
 
 
 def storyboard(frames: int) -> Storyboard:
-    """Shots of about 5 seconds."""
-    cuts = [4 * (at // 4) + 1 for at in range(SHOT_FRAMES, frames - 4, SHOT_FRAMES)]
+    """`SHOTS` shots of the same length, or as many as fit."""
+    shots = min(SHOTS, num_latent_frames(frames))
+    cuts = [4 * (num_latent_frames(frames) * shot // shots) - 3 for shot in range(1, shots)]
     return Storyboard.from_captions("A stage.", ["A puppet walks."] * (len(cuts) + 1), frames, cuts, fps=FPS)
 
 
 def _held() -> int:
-    """Bytes of main memory that this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    """Bytes of main memory that are this process's own; pages of mapped files come and go with what others need."""
+    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) * 1024
+
+
+class _Most:
+    """The most that `_held` says inside the block, in `bytes`."""
+
+    def __init__(self) -> None:
+        self.bytes, self._over = 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK):
+            self.bytes = max(self.bytes, _held())
+
+    def __enter__(self) -> Self:
+        self.bytes = _held()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self.bytes = max(self.bytes, _held())
 
 
 def measure_streaming(
@@ -131,8 +158,9 @@ def streaming_table(costs: Sequence[StreamCost]) -> str:
     columns = [f"{way}, {unit}" for way in ways for unit in ("MiB", "s")]
     lines = [f"| frames | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for frames in sorted({cost.frames for cost in costs}):
-        found = [by[way, frames] for way in ways]
-        lines.append(f"| {frames:,} | " + " | ".join(f"{c.most / MEBI:.0f} | {c.seconds:.1f}" for c in found) + " |")
+        found = [by.get((way, frames)) for way in ways]
+        cells = [f"{c.most / MEBI:.0f} | {c.seconds:.1f}" if c else "not measured | " for c in found]
+        lines.append(f"| {frames:,} | {' | '.join(cells)} |")
     grown = ", ".join(f"{way} {growth(costs, way):.2f}x" for way in ways)
     return "\n".join(
         [*lines, "", f"Memory of the longest over that of the shortest: {grown} (target {TARGET_GROWTH}x)."]

@@ -112,7 +112,7 @@ class FamilyPipeline(HoloCinePipeline):
     def share(self, team: Team | None) -> None:
         if team is not None and self.family.causal:
             raise ValueError(
-                f"{self.family.title} makes one shot after the other, which processes cannot share: start one"
+                f"{self.family.title} makes one part after the other, which processes cannot share: start one"
             )
         super().share(team)
 
@@ -294,6 +294,8 @@ class FamilyPipeline(HoloCinePipeline):
             made = denoise_blocks(self.transformer, self.family.rules, frames, captions, noise, *how, step_end=step_end)
         if output_type == "latent":
             return made[0]
+        if output_type == "stream":
+            return self._stream(made, [], None, timings)
         with timed(timings, "decode"):
             return self.decode(made, output_type)[0]
 

@@ -602,3 +602,35 @@ def test_longlive_a_block_sees_the_first_the_one_that_opens_its_shot_and_the_lat
     assert seen[:4] == [(), (0,), (0, 1), (0, 1, 2)]
     assert seen[4:7] == [(0, 2, 3), (0, 2, 4), (0, 2, 5)]
     assert seen[7:] == [(0, 5, 6), (0, 6, 7), (0, 6, 8)], "an opening that is past is let go of"
+
+
+# Frames that are read while they are decoded
+
+
+def assert_the_stream_is_the_video(pipeline, *arguments, **options):
+    wanted, stream = (pipeline(*arguments, output_type=kind, **options).frames[0] for kind in ("np", "stream"))
+    assert stream.shape == wanted.shape and np.array_equal(np.stack(list(stream)), wanted)
+
+
+@pytest.mark.parametrize("family", ["echoshot", "cinetrans"])
+def test_a_video_can_be_read_while_it_is_decoded(family, make_family_pipeline, with_latent_lengths):
+    golden = Golden.load(FILES[family][0])
+    lengths, captions = golden.facts["shot_lengths"], golden.captions
+    scheduler = EchoShotScheduler()
+    if family == "cinetrans":
+        captions, scheduler = cinetrans_captions(golden), CineTransScheduler()
+    with_latent_lengths(family, lengths, len(captions))
+    pipeline = make_family_pipeline(family, golden, scheduler, *golden["latents"].shape[-2:])
+    options = {"latents": golden["latents"][None], "caption_embeds": captions}
+    board = storyboard_of(len(lengths))
+    assert_the_stream_is_the_video(pipeline, board, num_inference_steps=2, guidance_scale=1.0, **options)
+
+
+def test_longlive_a_video_can_be_read_while_it_is_decoded(make_family_pipeline, with_latent_lengths):
+    golden = Golden.load(FILES["longlive"][0])
+    lengths = [8 * n for n in golden.facts["blocks_per_shot"]]
+    captions = longlive_captions(golden)
+    with_latent_lengths("longlive", lengths, len(captions))
+    pipeline = make_family_pipeline("longlive", golden, LongLiveScheduler(), *golden["noise"].shape[-2:])
+    options = {"latents": golden["noise"][None], "caption_embeds": captions}
+    assert_the_stream_is_the_video(pipeline, storyboard_of(len(lengths)), **options)

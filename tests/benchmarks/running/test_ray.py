@@ -112,3 +112,32 @@ def test_workers_that_cannot_start_on_the_cluster_end_the_run(cluster, plan, tmp
 
     with pytest.raises(RunError, match="a worker could not start"):
         run(plan, tmp_path, engine)
+
+
+class Telling:
+    """A worker that says which GPUs it sees, once there are two of them at work."""
+
+    def __init__(self, scratch):
+        self.seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    def do(self, job):
+        time.sleep(0.5)
+        return job.item, self.seen
+
+
+class Task:
+    def __init__(self, item):
+        self.item = item
+
+
+def test_each_worker_on_a_cluster_with_gpus_has_one_of_its_own():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+    environment = {"env_vars": {"PYTHONPATH": root}}
+    ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
+    try:
+        told = dict(run_ray(map(Task, range(4)), Telling, workers=2))
+        assert set(told) == set(range(4)) and set(told.values()) == {"0", "1"}
+        with pytest.raises(RunError, match="3 workers of 1 GPUs each need 3, and the cluster has 2"):
+            list(run_ray(map(Task, range(4)), Telling, workers=3, gpus=1))
+    finally:
+        ray.shutdown()
