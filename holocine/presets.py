@@ -13,7 +13,7 @@ from typing import Any
 
 VARIABLE = "HOLOCINE_PRESET"
 
-# Four steps without guidance, rank 64; their authors run them with plain Euler steps at shift 5, half of the steps for
+# Four steps without guidance, rank 64; run here with plain Euler steps at shift 5, half of the steps for
 # each expert: timesteps 1000, 937.5, 833.3 and 625 (ModelTC/Wan2.2-Lightning, Apache-2.0).
 LIGHTNING = ",".join(
     f"lightx2v/Wan2.2-Lightning/Wan2.2-T2V-A14B-4steps-lora-rank64-Seko-V1.1/{expert}_noise_model.safetensors"
