@@ -50,7 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--model-cpu-offload, --group-offload, --layerwise-casting, --vae-tiling or a smaller --height and --width"
     )
     too_large = f"there is not enough memory for this video: try {remedies}"
-    return exit_code("holocine", work, "interrupted, nothing was written", too_large)
+    code = exit_code("holocine", work, "interrupted, nothing was written", too_large)
+    if code:
+        team.let_first_speak()
+    return code
 
 
 def program() -> NoReturn:

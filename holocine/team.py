@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("auto", "tokens", "guidance")
 _WAIT = 0.5  # seconds that the first process has to say what happened to another, before others say it
+_FIRST = 20.0  # seconds that it has where all processes find the same fault before they work together
 
 
 class TeamError(ValueError):
@@ -38,6 +39,15 @@ def hush() -> None:
     """Let only the first process speak."""
     if rank():
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  for the rest of the process
+
+
+def let_first_speak() -> None:
+    """Wait in another process than the first that found a fault before they were joined: the first finds it, too.
+
+    When one process ends, torchrun ends all, the first even before it has said why; and this one when the first ends.
+    """
+    if rank() and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        time.sleep(_FIRST)
 
 
 def device_here(device: str | None) -> str | None:

@@ -174,7 +174,8 @@ def torchrun(size, *words):
     """The program in so many processes."""
     command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={size}", "--rdzv-backend=c10d"]
     command += ["--rdzv-endpoint=localhost:0", "-m", "holocine", *map(str, words)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -239,7 +240,12 @@ def worker(parent, rank):
     raise AssertionError(f"no process of rank {rank}")
 
 
-def test_a_fault_of_the_input_is_one_line_too(words):
+@pytest.mark.parametrize("slow", [[], ["first"]])
+def test_a_fault_of_the_input_is_one_line_too(words, slow, work, monkeypatch):
+    if slow:  # the first process comes to the fault when the others have been there for two seconds
+        late = "import os, time; time.sleep(2 * (os.environ.get('RANK') == '0'))"
+        (work / "sitecustomize.py").write_text(late)
+        monkeypatch.setenv("PYTHONPATH", str(work))
     process = torchrun(2, *words, "--split", "guidance", "--guidance", "1", "-o", "a.mp4")
     _, err = process.communicate(timeout=300)
     assert process.returncode != 0
