@@ -19,7 +19,7 @@ from benchmarks.reporting.ranking import calibrated
 from benchmarks.reporting.results import ResultsError, load_run
 from benchmarks.reporting.significance import MIN_PAIRS
 from benchmarks.reporting.summary import summarise
-from benchmarks.reporting.tables import all_tables, every_metric, main_table, trusted
+from benchmarks.reporting.tables import all_tables, every_metric, heading, main_table, trusted
 from benchmarks.running.merge import merge
 from eval.metrics import all_metrics
 
@@ -110,16 +110,16 @@ def test_best_and_runner_up_are_marked_among_those_that_compete(run):
 
 def test_how_far_metrics_can_be_trusted_stands_below_their_table_and_in_the_hints_of_all(run):
     summary = summarise(load_run(run))
-    metric = next(metric for metric in summary.main if metric.name == "sca")
-    trust = trusted(summary, metric)
-    assert trust.limits and f"How far to trust them, by calibration: SCA {trust.word}" in main_table(summary).note
+    metric = next(metric for metric in summary.main if trusted(summary, metric).limits)
+    trust, note = trusted(summary, metric), main_table(summary).note
+    assert "How far to trust them, by calibration: " in note and f"{heading(metric)[:-2]} {trust.word}" in note
     names = [row[0] for row in every_metric(summary).rows]
     assert all("Trust: " in name.hint for name in names)
     frame = metric_frame(summary)
-    assert set(map(tuple, frame.loc[frame["metric"] == "sca", ["trust", "limits"]].to_numpy())) == {
+    assert set(map(tuple, frame.loc[frame["metric"] == metric.name, ["trust", "limits"]].to_numpy())) == {
         (trust.word, trust.limits)
     }
-    assert next(name for name in names if name.text.startswith("sca/")).hint.endswith(f"Trust: {trust}.")
+    assert next(name for name in names if name.text.startswith(f"{metric.name}/")).hint.endswith(f"Trust: {trust}.")
 
 
 def test_coverage_stands_beside_the_number_where_it_is_low(run):

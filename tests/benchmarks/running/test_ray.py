@@ -133,6 +133,7 @@ class Task:
 def test_each_worker_on_a_cluster_with_gpus_has_one_of_its_own():
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
     environment = {"env_vars": {"PYTHONPATH": root}}
+    ray.shutdown()  # one that another test may have left
     ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
     try:
         told = dict(run_ray(map(Task, range(4)), Telling, workers=2))
