@@ -30,7 +30,7 @@ from eval.theatre_references import WITH, WITHOUT, compare_references
 from eval.theatre_retakes import ONE_GO, WAYS, compare_ways
 from holocine.files import check_writable, replacing
 from holocine.puppet.captions import to_storyboard
-from holocine.puppet.facts import FACTS, shot_facts
+from holocine.puppet.facts import FACTS, LOOKS, shot_answers
 from holocine.puppet.renderer import render
 from holocine.puppet.world import Scene, sample_scene
 
@@ -42,13 +42,12 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 800_000  # measured scenes: seeds that training never uses
 GENERATED, THROUGH_VAE, TRUTH = "generated", "truth through the VAE", "truth"
-_LOOKS = ("colour", "body", "hat")
 _TOGETHER = 4  # scenes measured in one go
 
 
-def measured_scenes(count: int = 100, num_frames: int = 65) -> list[Scene]:
-    """Scenes that no model was trained on; always the same ones."""
-    return [sample_scene(FIRST_SEED + i, num_frames=num_frames) for i in range(count)]
+def measured_scenes(count: int = 100, num_frames: int = 65, first: int = 0) -> list[Scene]:
+    """Scenes that no model was trained on, from number `first` on; always the same ones."""
+    return [sample_scene(FIRST_SEED + first + i, num_frames=num_frames) for i in range(count)]
 
 
 def measure(videos: Iterable[tuple[Scene, np.ndarray]], judge: Judge, detector: ShotDetector | None = None) -> Tally:
@@ -63,7 +62,7 @@ def measure(videos: Iterable[tuple[Scene, np.ndarray]], judge: Judge, detector: 
         seen = read_shots(judge, frames, scene.cuts)
         looks: dict[int, list[dict[str, str]]] = {}
         for index, shot in enumerate(scene.shots):
-            truth = {n: c[a] for (n, c), a in zip(FACTS.items(), shot_facts(scene, index), strict=True)}
+            truth = shot_answers(scene, index)
             answers = {name: seen[index][name] == truth[name] for name in FACTS}
             slots = range(len(shot.who))
             tally.add("setting", [answers["setting"]])
@@ -71,13 +70,13 @@ def measure(videos: Iterable[tuple[Scene, np.ndarray]], judge: Judge, detector: 
             tally.add("action", [answers["action"]])
             tally.add("camera", [answers["camera"]])
             tally.add("framing", [answers["framing"]])
-            for trait in (*_LOOKS, "prop"):
+            for trait in (*LOOKS, "prop"):
                 tally.add(trait, [answers[f"{trait}{slot}"] for slot in slots])
-            puppets = all(answers[f"{trait}{slot}"] for slot in slots for trait in _LOOKS)
+            puppets = all(answers[f"{trait}{slot}"] for slot in slots for trait in LOOKS)
             tally.add("puppets (colour, body and hat of each)", [puppets])
             tally.add("puppets and setting", [puppets and answers["setting"]])
             for slot, who in enumerate(shot.who):
-                looks.setdefault(who, []).append({t: seen[index][f"{t}{slot}"] for t in (*_LOOKS, "scarf")})
+                looks.setdefault(who, []).append({t: seen[index][f"{t}{slot}"] for t in (*LOOKS, "scarf")})
         for appearances in looks.values():
             pairs = list(combinations(appearances, 2))
             tally.add("same puppet, same looks across shots", [a == b for a, b in pairs])
@@ -270,7 +269,7 @@ class _Part:
 
 def _measure_part(part: _Part) -> tuple[_Part, Tally, Pictures]:
     pipeline, (judge, detector, clip) = _pipeline(part.model), _observers()
-    scenes = measured_scenes(part.first + part.count)[part.first :]
+    scenes = measured_scenes(part.count, first=part.first)
     make = {
         GENERATED: lambda: generated(pipeline, scenes, first=part.first, **part.settings),
         THROUGH_VAE: lambda: reconstructed(pipeline.vae, scenes),
@@ -321,7 +320,8 @@ def _retake(options: argparse.Namespace) -> None:
 def _retake_part(part: _Part) -> dict[str, Tally]:
     judge, detector, _ = _observers()
     ways = [way for way in WAYS if way.name in part.settings]
-    return compare_ways(_pipeline(part.model), _scene(part), part.first, ways, judge, detector)
+    (scene,) = measured_scenes(part.count, first=part.first)
+    return compare_ways(_pipeline(part.model), scene, part.first, ways, judge, detector)
 
 
 def _reference(options: argparse.Namespace) -> None:
@@ -329,11 +329,8 @@ def _reference(options: argparse.Namespace) -> None:
 
 
 def _reference_part(part: _Part) -> dict[str, Tally]:
-    return compare_references(_pipeline(part.model), _scene(part), part.first, _observers()[0])
-
-
-def _scene(part: _Part) -> Scene:
-    return measured_scenes(part.first + 1)[-1]
+    (scene,) = measured_scenes(part.count, first=part.first)
+    return compare_references(_pipeline(part.model), scene, part.first, _observers()[0])
 
 
 def _compare(work: Callable, names: Iterable[str], settings: dict, options: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from eval.tally import Tally
 from holocine.from_pictures import Opened, run_with_pictures
 from holocine.puppet.captions import to_storyboard
+from holocine.puppet.facts import LOOKS
 from holocine.puppet.renderer import render
 from holocine.puppet.world import Scene
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from holocine.puppet.judge import Judge
 
 WITHOUT, WITH = "without references", "with references"
-_LOOKS = ("colour", "body", "hat")
 
 
 def reference(scene: Scene, puppet: int) -> np.ndarray:
@@ -48,8 +48,8 @@ def likeness(scene: Scene, frames: np.ndarray, judge: Judge) -> Tally:
     for shot, seen in zip(scene.shots, read_shots(judge, frames, scene.cuts), strict=True):
         for slot, who in enumerate(shot.who):
             puppet = scene.puppets[who]
-            right = {trait: seen[f"{trait}{slot}"] == getattr(puppet, trait) for trait in (*_LOOKS, "scarf")}
-            tally.add("colour, body and hat as described", [all(right[trait] for trait in _LOOKS)])
+            right = {trait: seen[f"{trait}{slot}"] == getattr(puppet, trait) for trait in (*LOOKS, "scarf")}
+            tally.add("colour, body and hat as described", [all(right[trait] for trait in LOOKS)])
             tally.add("scarf of the reference", [right["scarf"]])
         tally.add("light of the reference", [seen["light"] == scene.light])
     return tally

@@ -17,7 +17,7 @@ from eval.shots import ShotDetector, thumbnails
 from eval.tally import Tally
 from holocine.keeping import keep_shots
 from holocine.puppet.captions import to_storyboard
-from holocine.puppet.facts import FACTS, shot_facts
+from holocine.puppet.facts import LOOKS, shot_answers
 from holocine.puppet.world import Scene
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 ONE_GO = "one go"
 _OTHER_SEEDS = 500_000  # a retake's seed is this far from its video's
-_LOOKS = ("colour", "body", "hat")
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,9 @@ def agreement(scene: Scene, frames: np.ndarray, shot: int, judge: Judge, detecto
     found = set(detector.detect(thumbnails(frames)).cuts)
     tally.add("its cuts on their frames", [cut in found for cut in scene.cuts[max(0, shot - 1) : shot + 1]])
     seen = read_shots(judge, frames, scene.cuts)
-    truth = {n: c[a] for (n, c), a in zip(FACTS.items(), shot_facts(scene, shot), strict=True)}
-    right = {name: seen[shot][name] == truth[name] for name in FACTS}
+    right = {name: seen[shot][name] == answer for name, answer in shot_answers(scene, shot).items()}
     who = scene.shots[shot].who
-    tally.add("right puppets", [all(right[f"{trait}{slot}"] for slot in range(len(who)) for trait in _LOOKS)])
+    tally.add("right puppets", [all(right[f"{trait}{slot}"] for slot in range(len(who)) for trait in LOOKS)])
     for name in ("setting", "action", "camera"):
         tally.add(f"right {name}", [right[name]])
     for other, there in enumerate(scene.shots):
@@ -77,7 +75,7 @@ def agreement(scene: Scene, frames: np.ndarray, shot: int, judge: Judge, detecto
         pairs = [(who.index(puppet), there.who.index(puppet)) for puppet in who if puppet in there.who]
         same = {
             trait: [seen[shot][f"{trait}{a}"] == seen[other][f"{trait}{b}"] for a, b in pairs]
-            for trait in (*_LOOKS, "scarf")
+            for trait in (*LOOKS, "scarf")
         }
         tally.add("same looks as kept", [all(looks) for looks in zip(*same.values(), strict=True)])
         tally.add("same scarf as kept", same["scarf"])

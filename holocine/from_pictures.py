@@ -136,11 +136,16 @@ def with_copies(storyboard: Storyboard, stored: Mapping[str, Mapping[str, str]] 
     return storyboard.model_copy(update={"shots": shots, "references": references or None})
 
 
+def pictures_of(storyboard: Storyboard) -> list[str]:
+    """The pictures and clips of a storyboard, once each: files that it names, and data URLs."""
+    found = [x for shot in storyboard.shots for x in (shot.image, shot.last_image, shot.clip)]
+    found += (storyboard.references or {}).values()
+    return [picture for picture in dict.fromkeys(found) if picture is not None]
+
+
 def files_named(storyboard: Storyboard) -> list[str]:
     """The files that a storyboard names, once each; pictures that are in it are none."""
-    named = [x for shot in storyboard.shots for x in (shot.image, shot.last_image, shot.clip)]
-    named += (storyboard.references or {}).values()
-    return [path for path in dict.fromkeys(named) if path is not None and not is_enclosed(path)]
+    return [picture for picture in pictures_of(storyboard) if not is_enclosed(picture)]
 
 
 _PNG = base64.b64encode(b"\x89PNG\r\n").decode()

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from holocine.checkpoints import SHIFT, ModelFacts, describe, load_tokenizer, read_config
+from holocine.checkpoints import SHIFT, SIZE, ModelFacts, describe, load_tokenizer, read_config
 from holocine.cost import TransformerShape
 from holocine.prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS
 
@@ -18,6 +18,7 @@ NAME = "14B"
 CONFIGS = MappingProxyType(
     {
         "transformer": {
+            "patch_size": (1, 2, 2),
             "num_attention_heads": 40,
             "attention_head_dim": 128,
             "num_layers": 40,
@@ -52,8 +53,8 @@ def find_facts(model: str | None) -> ModelFacts:
         return describe(model)
     return ModelFacts(
         folder=Path(NAME),
-        height=480,
-        width=832,
+        height=SIZE[0],
+        width=SIZE[1],
         pixels_per_token=(16, 16),
         max_sequence_length=MAX_TEXT_TOKENS,
         attention="sparse",

@@ -28,6 +28,7 @@ from holocine.rehearsal import (
     on_gpu_in_groups,
     reading_bytes,
 )
+from holocine.timeline import num_frames_of
 
 if TYPE_CHECKING:
     import torch
@@ -38,12 +39,12 @@ GIB = 2**30
 ALLOWANCE = 1.0 * GIB  # of a GPU: the driver's context, kernels' workspaces, gaps between tensors
 PROCESS = 3.0 * GIB  # of main memory: Python with PyTorch and its CUDA libraries
 
+SUSTAINED = 0.45
 # bfloat16 rates that common cards with so many gigabytes are sold with (RTX 4070, 4080 and 4090, L40S, H100), in
 # operations a second. An H100 sustained 45 % of its own over a whole step (benchmarks/results/gpu); the others are
 # assumed to.
 CARDS = {12: ("RTX 4070", 58e12), 16: ("RTX 4080", 97e12), 24: ("RTX 4090", 165e12), 48: ("L40S", 362e12)}
-CARDS[80] = ("H100", HOPPER_RATE / 0.45)
-SUSTAINED = 0.45
+CARDS[80] = ("H100", HOPPER_RATE / SUSTAINED)
 LINK_RATE = 20e9  # bytes a second from pinned main memory to a GPU, over PCIe 4.0 x16
 CONVOLUTION_SHARE = 0.25  # of the sustained rate, in a VAE of float32; not measured yet
 
@@ -108,10 +109,11 @@ def predict(facts: ModelFacts, plan: Plan, loading: Loading, gigabytes: int | No
 
     Raises `CheckpointError` if a configuration is missing.
     """
-    from holocine.known import config_of
+    from holocine.known import CONFIGS, config_of
 
     configs = {name: config_of(facts, name) for name in ("transformer", "vae", "text_encoder")}
-    configs["transformer"] = {**transformer_defaults(), **configs["transformer"]}
+    # What a transformer's config leaves out is what diffusers' class has for it, and that is Wan's 14B.
+    configs["transformer"] = {**CONFIGS["transformer"], **configs["transformer"]}
     patch = tuple(configs["transformer"]["patch_size"][1:])
     size = Size.of(plan, patch, facts.pixels_per_token)
     weights = weights_of(json.dumps(configs), loading)
@@ -183,21 +185,6 @@ def weights_of(configs: str, loading: Loading) -> Weights:
     )
 
 
-def transformer_defaults() -> dict[str, Any]:
-    """The values that diffusers' class has for what a transformer's config leaves out."""
-    return {
-        "patch_size": (1, 2, 2),
-        "num_attention_heads": 40,
-        "attention_head_dim": 128,
-        "in_channels": 16,
-        "out_channels": 16,
-        "text_dim": 4096,
-        "freq_dim": 256,
-        "ffn_dim": 13_824,
-        "num_layers": 40,
-    }
-
-
 def main_bytes(weights: Weights, loading: Loading, experts: int) -> int:
     """Main memory at most: while loading, all weights as they are read; while running, those that are not on the GPU.
 
@@ -241,7 +228,7 @@ def remedies(facts: ModelFacts, plan: Plan, loading: Loading, memory: Memory) ->
         middle = (least + most) / 2
         least, most = (middle, most) if fits(frames=middle) else (least, middle)
     if least:
-        frames = sum(_lengths(plan, least)) * 4 - 3
+        frames = num_frames_of(sum(_lengths(plan, least)))
         found.append(f"make about {frames} frames of {plan.width}x{plan.height} pixels instead of {plan.num_frames}")
     for share in (0.75, 2 / 3, 0.5):
         smaller = _smaller(facts, plan, share)
@@ -263,7 +250,7 @@ def _fits(
     lengths = _lengths(plan, frames)
     shots = tuple(replace(shot, num_latent_frames=n) for shot, n in zip(plan.shots, lengths, strict=True))
     height, width = pixels or (plan.height, plan.width)
-    other = replace(plan, shots=shots, height=height, width=width, num_frames=4 * sum(lengths) - 3)
+    other = replace(plan, shots=shots, height=height, width=width, num_frames=num_frames_of(sum(lengths)))
     return bool(predict(facts, other, loading, gigabytes).fits)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from holocine.decoding import VideoError, VideoReader
 from holocine.keeping import KeepError
+from holocine.storyboard_input import ENCLOSED
 
 LEAST, MOST = 16, 100_000_000  # pixels of a side; pixels of a picture
 
@@ -43,7 +44,7 @@ def enclosed_bytes(picture: str, name: str) -> bytes:
     """The picture file that a data URL holds; raises `PictureError`, which calls it `name`, for one that holds none."""
     head, comma, text = picture.partition(",")
     try:
-        if not comma or not re.fullmatch(r"data:image/[\w.+-]+;base64", head, re.IGNORECASE):
+        if not comma or not re.fullmatch(ENCLOSED, head, re.IGNORECASE):
             raise ValueError
         return base64.b64decode(text, validate=True)
     except ValueError:

@@ -365,9 +365,8 @@ class HoloCinePipeline(WanPipeline):
 
         They have to be given the same seed, or noise. Each has the latents of the whole video in the end.
         """
-        for expert in (self.transformer, self.transformer_2):
-            if expert is not None:
-                expert.team = team
+        for expert in self.experts:
+            expert.team = team
 
     def _is_guided(self) -> bool:
         return self.do_classifier_free_guidance

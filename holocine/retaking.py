@@ -41,12 +41,17 @@ def shots_to_retake(storyboard: Storyboard, shots: Sequence[int]) -> list[int]:
 
 def with_captions(storyboard: Storyboard, captions: Mapping[int, str]) -> Storyboard:
     """The storyboard with other captions for some shots (from 1), cut where it was."""
-    for shot in captions:
+    return with_changes(storyboard, {shot: {"caption": caption} for shot, caption in captions.items()})
+
+
+def with_changes(storyboard: Storyboard, changes: Mapping[int, Mapping[str, Any]]) -> Storyboard:
+    """The storyboard with other fields of some shots (from 1), cut where it was."""
+    for shot in changes:
         check_shot(shot, storyboard)
     asked = storyboard.asked
     shots = [shot.model_dump(exclude={"num_frames"} if shot.seconds else {"seconds"}) for shot in asked.shots]
-    for shot, caption in captions.items():
-        shots[shot - 1]["caption"] = caption
+    for shot, fields in changes.items():
+        shots[shot - 1] |= fields
     return asked.model_copy(update={"shots": shots}).as_run()
 
 

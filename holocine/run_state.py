@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holocine.files import replacing
+from holocine.settings import CALL_SETTINGS, STORAGE
 
 if TYPE_CHECKING:
     import torch
@@ -24,23 +25,7 @@ FORMAT = "holocine-unfinished/1"
 _WORKED_OUT = ("timesteps", "sigmas")
 _EDGE = 2**20  # bytes at both ends of a file of weights that tell it from others
 # The settings that decide what is denoised. How it is then decoded, and where it is computed, may change on the way.
-DECIDING = (
-    "model",
-    "lora",
-    "dtype",
-    "layerwise_casting",
-    "height",
-    "width",
-    "num_inference_steps",
-    "guidance_scale",
-    "guidance_scale_2",
-    "guidance_below",
-    "eta",
-    "attention",
-    "window",
-    "leak_free",
-    "kernel",
-)
+DECIDING = (*CALL_SETTINGS, "model", "dtype", *STORAGE, "lora", "distilled", "shift")
 
 
 class ResumeError(ValueError):
@@ -141,7 +126,7 @@ class Saving:
     def _is_due(self, pipeline, done: int) -> bool:
         if self.every is None or done % self.every or done == self.steps:
             return False
-        if any(expert is not None and expert.is_cache_enabled for expert in _experts(pipeline)):
+        if any(expert.is_cache_enabled for expert in pipeline.experts):
             return False  # what a cache holds of earlier steps is in memory only
         return self.reuse is None or self.reuse.is_renewed(done, self.steps)
 
@@ -152,10 +137,6 @@ class Saving:
         )
         states = tuple(one.get_state() for one in generators_of(self.generator))
         return RunState(step, self.steps, latents, tuple(self.seeds), noise, states, scheduler)
-
-
-def _experts(pipeline) -> tuple:
-    return pipeline.transformer, pipeline.transformer_2
 
 
 # Files

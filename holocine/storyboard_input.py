@@ -25,6 +25,7 @@ class StoryboardError(ValueError):
 
 
 PICTURE_KEYS = ("image", "last_image", "clip")  # paths, of a shot
+ENCLOSED = r"data:image/[\w.+-]+;base64"  # how the data URL of a picture begins, as a pattern
 
 
 def is_enclosed(picture: str) -> bool:

@@ -29,6 +29,7 @@ from holocine.rehearsal import (
     make_pictures,
     take_step,
 )
+from holocine.timeline import num_frames_of
 
 SECTION = "memory, predicted and in use"
 LAYERS = 4  # of the transformer: enough for every layer to be fetched while another runs
@@ -61,7 +62,7 @@ class MemoryCheck:
             self.ledger.measure(SECTION, f"a guided step of {LAYERS} layers, {name}", run, self.needs)
         for name, tiled in (("whole", False), ("in tiles", True)):
             run = partial(self.decode, Loading(dtype=self.dtype, vae_tiling=tiled))
-            self.ledger.measure(SECTION, f"decoding {4 * self.frames - 3} frames, {name}", run, self.needs)
+            self.ledger.measure(SECTION, f"decoding {num_frames_of(self.frames)} frames, {name}", run, self.needs)
 
     @property
     def needs(self) -> float:

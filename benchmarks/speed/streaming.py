@@ -27,7 +27,7 @@ import numpy as np
 from holocine import Storyboard
 from holocine.files import replacing
 from holocine.frame_stream import FrameStream, watched
-from holocine.timeline import num_latent_frames
+from holocine.timeline import num_frames_of, num_latent_frames
 from holocine.video import Thumbnails, contact_sheet, visible_size, write_video
 
 FRAMES = (65, 241, 961, 1921)
@@ -104,7 +104,7 @@ def _pixels(pipeline) -> tuple[int, int]:
 def storyboard(frames: int) -> Storyboard:
     """`SHOTS` shots of the same length, or as many as fit."""
     shots = min(SHOTS, num_latent_frames(frames))
-    cuts = [4 * (num_latent_frames(frames) * shot // shots) - 3 for shot in range(1, shots)]
+    cuts = [num_frames_of(num_latent_frames(frames) * shot // shots) for shot in range(1, shots)]
     return Storyboard.from_captions("A stage.", ["A puppet walks."] * (len(cuts) + 1), frames, cuts, fps=FPS)
 
 

@@ -133,10 +133,10 @@ def retake(studio: Studio):
         with _sentences():
             source = _source(video)
             number = _whole(shot, "shot")
-            captions = {number: caption} if caption and caption.strip() else {}
+            changes = {number: {"caption": caption}} if caption and caption.strip() else {}
             settings = remakes.settings_of(source, seed)
             job = remakes.submit(
-                studio, secrets.token_urlsafe(24), remakes.retake(source, [number], captions), [settings], score
+                studio, secrets.token_urlsafe(24), remakes.retake(source, [number], changes), [settings], score
             )
             result = await _finished(studio, job, progress)
         return _video(studio, job, result, settings)

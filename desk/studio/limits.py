@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from holocine.from_pictures import files_named
+from holocine.from_pictures import files_named, pictures_of
 from holocine.storyboard import Storyboard
+from holocine.storyboard_input import ENCLOSED
 
 if TYPE_CHECKING:
     from desk.studio.models import Model
@@ -78,9 +79,7 @@ class Limits:
                 f"the storyboard names the file {named[0][:80]!r}, which is not here: give a picture as a data URL, "
                 "data:image/jpeg;base64,…, or drop it on its shot"
             )
-        pictures = [picture for shot in storyboard.shots for picture in (shot.image, shot.last_image)]
-        pictures += (storyboard.references or {}).values()
-        most = max((len(picture) for picture in pictures if picture), default=0)
+        most = max(map(len, pictures_of(storyboard)), default=0)
         if most > self.picture_characters:
             raise LimitError(
                 f"a picture has {most:,} characters as a data URL, but at most {self.picture_characters:,} are taken: "
@@ -95,7 +94,7 @@ class Limits:
             raise LimitError(
                 f"the text has {len(text):,} characters, but at most {whole:,} are read, pictures included"
             )
-        length = len(re.sub(r"data:image/[\w.+-]+;base64,[\w+/=]+", "", text))
+        length = len(re.sub(rf"{ENCLOSED},[\w+/=]+", "", text))
         if length > self.text_characters:
             raise LimitError(f"the text has {length:,} characters, but at most {self.text_characters:,} are read")
 

@@ -100,21 +100,16 @@ def settings_of(source: Source, seed: int | None = None) -> Settings:
 def retake(
     source: Source,
     shots: Sequence[int],
-    captions: Mapping[int, str] | None = None,
-    images: Mapping[int, str | None] | None = None,
+    changes: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Remake:
-    """New takes of shots (from 1), with other captions, or pictures to begin from (data URLs), if so wished.
+    """New takes of shots (from 1), with other fields if so wished, such as "caption", or "image" as a data URL.
 
     Raises `KeepError` or StoryboardError.
     """
-    from holocine.retaking import shots_to_retake, with_captions
+    from holocine.retaking import shots_to_retake, with_changes
 
     chosen = shots_to_retake(source.storyboard, shots)
-    film = with_captions(source.storyboard, captions or {})
-    if images:
-        numbered = enumerate(film.shots, start=1)
-        begun = [shot.model_copy(update={"image": images.get(n, shot.image)}) for n, shot in numbered]
-        film = film.model_copy(update={"shots": begun})
+    film = with_changes(source.storyboard, changes or {})
     kept = {shot: shot for shot in range(1, film.num_shots + 1) if shot not in chosen}
     return Remake(source, film, kept, {shot: shot for shot in chosen}, film, kept)
 

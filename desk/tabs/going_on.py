@@ -52,12 +52,8 @@ def retake_changed(studio: Studio):
             for shot, origin in link.shots.items()
             if origin <= len(before) and not _same(now[shot - 1], before[origin - 1])
         }
-        remake = remakes.retake(
-            source,
-            list(changed),
-            {origin: shot.caption for origin, shot in changed.items()},
-            {origin: shot.image for origin, shot in changed.items()},
-        )
+        changes = {origin: {"caption": shot.caption, "image": shot.image} for origin, shot in changed.items()}
+        remake = remakes.retake(source, list(changed), changes)
         return remakes.submit(studio, visitor, remake, [remakes.settings_of(source)])
 
     async def listener(written: Any, visitor: str) -> AsyncIterator[tuple]:

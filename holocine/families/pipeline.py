@@ -262,6 +262,10 @@ class FamilyPipeline(HoloCinePipeline):
                 callback_on_step_end=cancellable(callback),
                 max_sequence_length=self.config.max_sequence_length,
             )[0]
+        return self._shown(translation, latents, output_type, timings)
+
+    def _shown(self, translation: Translation, latents: torch.Tensor, output_type: str, timings: dict[str, float]):
+        """The one video of latents (1, …) as `HoloCineOutput.frames` holds it for `output_type`."""
         if output_type == "latent":
             return latents[0]
         parts = latents.split(list(translation.latent_lengths), dim=2) if self.family.decodes == "each" else [latents]
@@ -292,12 +296,7 @@ class FamilyPipeline(HoloCinePipeline):
 
             noise, how = latents.to(self._execution_device), (self.scheduler, steps)
             made = denoise_blocks(self.transformer, self.family.rules, frames, captions, noise, *how, step_end=step_end)
-        if output_type == "latent":
-            return made[0]
-        if output_type == "stream":
-            return self._stream(made, [], None, timings)
-        with timed(timings, "decode"):
-            return self.decode(made, output_type)[0]
+        return self._shown(translation, made, output_type, timings)
 
     # One shot after the other
 

@@ -18,6 +18,7 @@ from holocine.puppet.world import (
 )
 
 TRAITS = {"colour": tuple(COLOURS), "body": BODIES, "hat": HATS, "prop": PROPS}
+LOOKS = ("colour", "body", "hat")  # what a puppet looks like, of what captions say
 CAPTION_FACTS: dict[str, tuple[str, ...]] = {
     "setting": SETTINGS,
     "framing": FRAMINGS,
@@ -59,3 +60,8 @@ def shot_facts(scene: Scene, index: int) -> list[int]:
         for trait in (*TRAITS, "scarf"):
             values[f"{trait}{slot}"] = getattr(puppet, trait) if puppet else "nobody"
     return [choices.index(values[name]) for name, choices in FACTS.items()]
+
+
+def shot_answers(scene: Scene, index: int) -> dict[str, str]:
+    """The answers for one shot in words, by fact."""
+    return {name: FACTS[name][answer] for name, answer in zip(FACTS, shot_facts(scene, index), strict=True)}

@@ -10,6 +10,15 @@ from holocine import HoloCineTransformer3DModel
 from holocine.__main__ import main
 from tests.conftest import command
 
+BOARD = """\
+global_caption: "A young painter, [character1], in a bright studio."
+num_frames: 17
+fps: 16
+shots:
+  - caption: Medium shot of [character1] at her easel.
+  - caption: Close-up of her hand.
+"""
+
 
 def golden_transformer(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> HoloCineTransformer3DModel:
     """The transformer that reference code had, by its config and its weights as it names them."""
@@ -40,3 +49,10 @@ def work(tmp_path, monkeypatch):
 def run(capsys):
     """The command line of holocine, see `command`."""
     return command(main, capsys)
+
+
+@pytest.fixture
+def board(work):
+    """The working folder, with a storyboard of two shots in board.yaml."""
+    (work / "board.yaml").write_text(BOARD, encoding="utf-8")
+    return work

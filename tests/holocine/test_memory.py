@@ -12,7 +12,7 @@ from holocine import Storyboard, checkpoints, load_pipeline
 from holocine.attention import AttentionSettings
 from holocine.attention_plan import make_plan as plan_attention
 from holocine.known import CONFIGS, find_facts
-from holocine.memory import GIB, predict, remedies, transformer_defaults
+from holocine.memory import GIB, predict, remedies
 from holocine.memory_meter import Meter, bytes_of, simulated
 from holocine.plan import make_plan
 from holocine.presets import PRESETS, find_presets, preset_settings
@@ -167,7 +167,7 @@ def test_a_lora_is_part_of_the_prediction(folder, tmp_path):
 
 
 def weights(rank):
-    config = {**transformer_defaults(), "num_attention_heads": 4, "attention_head_dim": 32, "ffn_dim": 512}
+    config = {**CONFIGS["transformer"], "num_attention_heads": 4, "attention_head_dim": 32, "ffn_dim": 512}
     config |= {"text_dim": 32, "freq_dim": 32, "num_layers": 2}
     return bytes_of(build(config, Loading(dtype="float32", rank=rank)))
 
@@ -187,7 +187,7 @@ def test_one_block_of_the_14b_model_takes_what_an_h100_took():
 
 
 def block_bytes(frames, mode):
-    config = {**transformer_defaults(), **CONFIGS["transformer"]}
+    config = dict(CONFIGS["transformer"])
     model, meta, half = build(config, Loading(), layers=1), torch.device("meta"), torch.bfloat16
     latent_frames = (frames - 1) // 4 + 1
     shots = tuple(latent_frames // 5 + (n < latent_frames % 5) for n in range(5))

@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from holocine.files import check_writable
 from holocine.keeping import Kept, keep_shots
-from holocine.run_state import ResumeError, read_state, write_state
+from holocine.run_state import ResumeError, check_same_run, read_state, run_of, write_state
 from holocine.scheduler import HoloCineScheduler
 
 STEPS = 6
@@ -104,23 +104,18 @@ def test_a_state_that_does_not_fit_the_call_is_refused(pipeline, storyboard):
         pipeline(storyboard, on_state=print, state_every=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("distilled", "a,b"), ("distilled_below", 0.9), ("shift", 5.0), ("int8", True), ("gguf", "a"), ("eta", 1.0)],
+)
+def test_whatever_a_run_is_denoised_with_decides_which_run_it_is(storyboard, tmp_path, name, value):
+    before, now = (run_of(storyboard, settings, tmp_path) for settings in ({}, {name: value}))
+    with pytest.raises(ResumeError, match=f"{name} was None and is {value}"):
+        check_same_run("a", before, now)
+    check_same_run("a", before, run_of(storyboard, {"vae_dtype": "bfloat16", "device": "cpu"}, tmp_path))
+
+
 # The command line
-
-
-YAML = """\
-global_caption: "A young painter, [character1], in a bright studio."
-num_frames: 17
-fps: 16
-shots:
-  - caption: Medium shot of [character1] at her easel.
-  - caption: Close-up of her hand.
-"""
-
-
-@pytest.fixture
-def board(work):
-    Path("board.yaml").write_text(YAML, encoding="utf-8")
-    return work
 
 
 @pytest.fixture

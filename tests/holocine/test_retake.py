@@ -13,7 +13,7 @@ from holocine.decoding import VideoError
 from holocine.encoding import vae_fingerprint
 from holocine.latents_file import LatentsError, digest, latents_path, read_latents, write_latents
 from holocine.making import Making, Take
-from holocine.retaking import with_captions
+from holocine.retaking import with_captions, with_changes
 from holocine.source import read_source
 from holocine.splicing import New, SpliceError, Stored, splice
 from holocine.video import read_embedded
@@ -98,6 +98,8 @@ def test_a_new_caption_leaves_the_lengths_as_they_were_asked_for():
     changed = with_captions(board.as_run(), {2: "c."})
     assert changed.captions == ("a.", "c.") and changed.cuts == board.as_run().cuts
     assert changed.asked.shot_seconds == board.shot_seconds and changed.asked.shots[1].num_frames == 7
+    begun = with_changes(board.as_run(), {2: {"image": "still.png"}})
+    assert begun.shots[1].image == "still.png" and begun.asked.shot_seconds == board.shot_seconds
 
 
 def test_the_same_seed_and_caption_make_the_same_take(made, work, run):

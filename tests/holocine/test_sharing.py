@@ -184,19 +184,8 @@ def said_by_us(err):
     return [line for line in err.splitlines() if line.startswith("holocine: ")]
 
 
-YAML = """\
-global_caption: "A young painter, [character1], in a bright studio."
-num_frames: 17
-fps: 16
-shots:
-  - caption: Medium shot of [character1] at her easel.
-  - caption: Close-up of her hand.
-"""
-
-
 @pytest.fixture
-def words(work, model_folder):
-    Path("board.yaml").write_text(YAML, encoding="utf-8")
+def words(board, model_folder):
     return ["generate", "board.yaml", "--model", model_folder, "--quiet", "--steps", "4"]
 
 

@@ -31,7 +31,7 @@ def translate(storyboard: Storyboard) -> Translation:
     run = storyboard.run_on([num_frames_of(lengths[0]), *(FRAMES_PER_LATENT * n for n in lengths[1:])], FPS)
     texts = describe_texts(storyboard)
     captions = [f"{ended(shot)} {texts.scene}" for shot in texts.shots]
-    most, block = MOST_BLOCKS * FRAMES_PER_BLOCK * FRAMES_PER_LATENT - 3, FRAMES_PER_BLOCK * FRAMES_PER_LATENT
+    most, block = num_frames_of(MOST_BLOCKS * FRAMES_PER_BLOCK), FRAMES_PER_BLOCK * FRAMES_PER_LATENT
     makes = f"at most {most} frames at {FPS:g} frames a second, in blocks of {block}"
     notes = [
         "LongLive has no global caption: it was written after the caption of every shot",

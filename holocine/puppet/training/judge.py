@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from holocine.puppet.facts import FACTS, shot_facts
+from holocine.puppet.facts import FACTS, shot_answers, shot_facts
 from holocine.puppet.judge import WEIGHTS, Judge, clip_frames, load_judge, read_shots
 from holocine.puppet.renderer import render
 from holocine.puppet.training.data import TRAINING_SEED, shard_scenes
@@ -117,6 +117,6 @@ def check_judge(judge: Judge, num_scenes: int = 100, first_seed: int = 700_000) 
     for seed in range(first_seed, first_seed + num_scenes):
         scene: Scene = sample_scene(seed)
         for index, seen in enumerate(read_shots(judge, render(scene)[0], scene.cuts)):
-            for (name, choices), answer in zip(FACTS.items(), shot_facts(scene, index), strict=True):
-                right[name].append(seen[name] == choices[answer])
+            for name, answer in shot_answers(scene, index).items():
+                right[name].append(seen[name] == answer)
     return {name: float(np.mean(values)) for name, values in right.items()}

@@ -54,7 +54,7 @@ def finish(source, finish_from):
 
 
 def test_a_retake_changes_one_shot_keeps_the_others_bit_for_bit_and_remembers_it(made, source, finish):
-    job, folder = finish(remakes.retake(source, [2], {2: "Close-up of her brush."}), 99)
+    job, folder = finish(remakes.retake(source, [2], {2: {"caption": "Close-up of her brush."}}), 99)
     before, after = read_video(made).frames, read_video(folder / "video.mp4")
     same = [np.array_equal(before[span], after.frames[span]) for span in SPANS]
     assert same == [True, False, True]
@@ -137,7 +137,7 @@ def test_a_video_is_continued_by_shots_that_see_the_last_two(made, source, limit
         (lambda source, *_: remakes.retake(source, [9]), "no shot 9: the scene has 3"),
         (lambda source, *_: remakes.retake(source, [1, 2, 3]), "all 3 shots would be retaken"),
         (lambda source, *_: remakes.retake(source, []), "no shot is to be retaken"),
-        (lambda source, *_: remakes.retake(source, [1], {1: " "}), "caption"),
+        (lambda source, *_: remakes.retake(source, [1], {1: {"caption": " "}}), "caption"),
         (lambda source, board, _: remakes.around_locked(source, board, {1: 1, 2: 2, 3: 3}, {}), "all shots are locked"),
         (lambda source, board, _: remakes.around_locked(source, board, {}, {}), "no shot is locked"),
         (lambda source, board, _: remakes.around_locked(source, board, {2: 1}, {}), "locked with 5 frames, but has 8"),
@@ -170,7 +170,9 @@ def test_a_shot_begins_from_a_picture_and_is_retaken_from_another(studio, storyb
     assert np.abs(made.frames[5].astype(int) - 200).max() < 4, "its first frame is the picture"
 
     source = remakes.open_video(path, Limits.of(find()))
-    job, folder = finish_from(source, remakes.retake(source, [2], {2: "Close-up."}, {2: picture(40)}), 99)
+    job, folder = finish_from(
+        source, remakes.retake(source, [2], {2: {"caption": "Close-up.", "image": picture(40)}}), 99
+    )
     again = read_video(folder / "video.mp4").frames
     assert [np.array_equal(made.frames[span], again[span]) for span in SPANS] == [True, False, True]
     assert np.abs(again[5].astype(int) - 40).max() < 4

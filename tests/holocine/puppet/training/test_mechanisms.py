@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,12 +10,10 @@ import torch
 from holocine.attention import AttentionSettings
 from holocine.checkpoints import find_model
 from holocine.families.mechanisms import MECHANISMS
-from holocine.puppet.training import fused
 from holocine.puppet.training.data import SHARD_SCENES, STILLS_PER_SHOT, shard_lengths, still_scenes
 from holocine.puppet.training.latents import GRID
 from holocine.puppet.training.mechanisms import MechanismBank
-from holocine.puppet.training.reader import Reader
-from holocine.puppet.training.transformer import build_transformer, losses, sigmas_by_block
+from holocine.puppet.training.transformer import losses, sigmas_by_block
 
 
 @pytest.fixture(scope="module")
@@ -58,25 +55,7 @@ def test_a_causal_batch_is_context_the_clean_shot_and_the_same_shot_to_be_denois
 
 @pytest.mark.parametrize("kind", ["stills", "scenes"])
 @pytest.mark.parametrize("name", MECHANISMS)
-def test_fused_blocks_learn_the_same_of_every_mechanism(bank, monkeypatch, name, kind):
+def test_fused_blocks_learn_the_same_of_every_mechanism(bank, fused_learns_the_same, name, kind):
     batch = follow(bank, name)
     batch = batch.single_frames(3) if kind == "stills" else batch.whole_scenes(500)
-    torch.manual_seed(0)
-    model = build_transformer()
-    questions = Reader(model.config.num_attention_heads * model.config.attention_head_dim)
-
-    def learn() -> tuple[float, torch.Tensor]:
-        torch.manual_seed(1)
-        model.zero_grad()
-        loss, frame_loss, reading = losses(model, questions, batch, AttentionSettings())
-        (loss + frame_loss + reading).backward()
-        return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-
-    loss, gradient = learn()
-    monkeypatch.setattr(fused, "compiled", lambda: SimpleNamespace(**{piece.__name__: piece for piece in fused.PIECES}))
-    monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
-    monkeypatch.setattr(fused.shutil, "which", lambda program: program)
-    assert fused.fuse(model)
-    fused_loss, fused_gradient = learn()
-    assert fused_loss == pytest.approx(loss, rel=2e-3)
-    assert (fused_gradient - gradient).norm() < 0.03 * gradient.norm()
+    fused_learns_the_same(lambda model, questions: losses(model, questions, batch, AttentionSettings()))

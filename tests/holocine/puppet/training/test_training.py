@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -138,29 +139,11 @@ def test_openings_owe_nothing_to_the_shot_before_when_they_are_alike_after_diffe
 
 @pytest.mark.parametrize("by_shot", [False, True], ids=["one level", "levels by shot"])
 @pytest.mark.parametrize("kind", ["stills", "scenes"])
-def test_fused_blocks_learn_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str, by_shot: bool) -> None:
+def test_fused_blocks_learn_the_same(folder: Path, fused_learns_the_same: Callable, kind: str, by_shot: bool) -> None:
     """Their sums, without the compiler: loss and gradient are those of diffusers' blocks but for rounding."""
     bank = open_bank(folder)
     batch = bank.single_frames(4) if kind == "stills" else bank.whole_scenes(900)
-    torch.manual_seed(0)
-    model = build_transformer()
-    questions = Reader(model.config.num_attention_heads * model.config.attention_head_dim)
-
-    def learn() -> tuple[float, torch.Tensor]:
-        torch.manual_seed(1)
-        model.zero_grad()
-        loss, frame_loss, reading = losses(model, questions, batch, AttentionSettings(), by_shot)
-        (loss + frame_loss + reading).backward()
-        return float(loss.detach()), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-
-    loss, gradient = learn()
-    monkeypatch.setattr(fused, "compiled", lambda: SimpleNamespace(**{piece.__name__: piece for piece in fused.PIECES}))
-    monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
-    monkeypatch.setattr(fused.shutil, "which", lambda program: program)
-    assert fused.fuse(model)
-    fused_loss, fused_gradient = learn()
-    assert fused_loss == pytest.approx(loss, rel=2e-3)
-    assert (fused_gradient - gradient).norm() < 0.03 * gradient.norm()
+    fused_learns_the_same(lambda model, questions: losses(model, questions, batch, AttentionSettings(), by_shot))
 
 
 @pytest.mark.parametrize("by_shot", [False, True], ids=["one level", "levels by shot"])
