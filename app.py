@@ -11,6 +11,7 @@ import os
 import threading
 from contextlib import suppress
 from html import escape
+from pathlib import Path
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -20,19 +21,23 @@ from desk.studio.gpu import on_zero_gpu
 if on_zero_gpu():
     import spaces  # noqa: F401 - before anything looks for a GPU
 
-from desk.page.theme import CSS, SCRIPT, theme
+from desk.page.theme import CSS, ICON, SCRIPT, theme
 from desk.scene import draft
 from desk.service import service
 from desk.service.bodies import BodyLimit
+from desk.service.metadata import Metadata
 from desk.studio.jobs import JobQueue
 from desk.studio.limits import Limits
-from desk.studio.models import find, import_libraries
+from desk.studio.models import Model, find, import_libraries
 from desk.studio.outputs import Outputs
 from desk.studio.studio import Studio, holder
 from desk.tabs import bench, compare, direct, how, score
 from desk.tabs.examples import VIDEOS
 from desk.tabs.shipped import RUNS
 
+TITLE = "HoloCine: a storyboard becomes a multi-shot video"
+DESCRIPTION = "Write a scene shot by shot. One model makes all of it in one pass, with the cuts where you ask for them."
+PREVIEW = Path(__file__).parent / "docs" / "desk_direct_light.png"
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
@@ -44,8 +49,8 @@ def build(outputs: str | None = None) -> gr.Blocks:
     os.environ["GRADIO_TEMP_DIR"] = str(kept.uploads)  # a folder of its own, which can be cleaned
     studio = Studio(kept, JobQueue(limits.waiting))
     gr.set_static_paths([kept.files, VIDEOS, RUNS])
-    with gr.Blocks(title="HoloCine", delete_cache=(600, 3600), analytics_enabled=False) as demo:
-        gr.HTML(_header(model.name, model.facts.width, model.facts.height), apply_default_css=False)
+    with gr.Blocks(title=TITLE, delete_cache=(600, 3600), analytics_enabled=False) as demo:
+        gr.HTML(_header(model), apply_default_css=False)
         visitor = gr.BrowserState(None, storage_key="holocine-visitor", secret="holocine-visitor")
         with gr.Tabs() as tabs:
             with gr.Tab("Direct", id="direct", elem_id="direct-panel"):
@@ -77,10 +82,25 @@ def build(outputs: str | None = None) -> gr.Blocks:
     return demo
 
 
-def _header(model: str, width: int, height: int) -> str:
+_LINKS = {
+    "Paper": "https://arxiv.org/abs/2510.20822",
+    "14B weights": "https://huggingface.co/hlwang06/HoloCine",
+}
+
+
+def _header(model: Model) -> str:
+    size = f"{model.facts.width} × {model.facts.height}"
+    links = "".join(f'<a href="{url}" target="_blank" rel="noopener">{name}</a>' for name, url in _LINKS.items())
+    known = (
+        "<p class='world'>The small model of this desk knows a puppet theatre and nothing else: eight colours, three "
+        "bodies, hats, and six places. HoloCine’s own 14B weights, which know the world, run here on a GPU.</p>"
+        if model.theatre
+        else ""
+    )
     return (
         '<header class="desk-header"><h1>HoloCine</h1><p>Write a scene, shot by shot. One model makes all of it.</p>'
-        f'<span class="model">{escape(model)} model, {width} × {height}</span></header>'
+        f'<nav aria-label="About HoloCine">{links}</nav>'
+        f'<span class="model">{escape(model.name)} model, {size}</span>{known}</header>'
     )
 
 
@@ -92,7 +112,13 @@ def launch(demo: gr.Blocks, **options):
         css_paths=CSS,
         js=SCRIPT.read_text(encoding="utf-8"),
         max_file_size=limits.upload_bytes,
-        app_kwargs={"middleware": [Middleware(BodyLimit, upload_bytes=limits.upload_bytes)]},
+        app_kwargs={
+            "middleware": [
+                Middleware(BodyLimit, upload_bytes=limits.upload_bytes),
+                Middleware(Metadata, title=TITLE, description=DESCRIPTION, picture=PREVIEW),
+            ]
+        },
+        favicon_path=ICON,
         ssr_mode=False,
         footer_links=["api"],
         **options,

@@ -22,8 +22,10 @@ def editor(value: dict[str, Any], world: dict[str, Any], model: str, functions: 
     world: what the guided picker offers and the limits that the editor keeps by itself. model: the name that the draft
     is reviewed for. Its script calls the functions `review_draft`, `parse_text`, `write_texts` and `surprise_me`.
     An update of `made` says which finished video its shots may be kept of (see `tabs.own_scenes.linked`).
-    Events: change, submit for Ctrl+Enter, and retake and continue_video for what goes on from that video.
+    Events: change, submit for Ctrl+Enter, retake and continue_video for what goes on from that video, and open_link,
+    whose data has the `settings` that a link brought.
     """
+    value = value | {"opening": True}  # which a page that has a draft of its own passes over
     return _component("editor", value, server_functions=functions, world=world, model=model, made=None)
 
 
@@ -34,6 +36,13 @@ def stage(value: dict[str, Any]) -> gr.HTML:
     for none of them.
     """
     return _component("stage", value)
+
+
+def seed() -> gr.HTML:
+    """The seed of the next video; its value is {seed, dice}, dice for a new one each time. An update of `time` says how
+    many seconds the video takes, None if that is not known.
+    """
+    return _component("seed", {"seed": None, "dice": True, "opening": True}, time=None)
 
 
 def scene_list(value: dict[str, Any]) -> gr.HTML:
@@ -60,7 +69,18 @@ def reel(value: dict[str, Any]) -> gr.HTML:
 
 
 # Scripts in files of their own
-_PARTS = {"editor": ("editor_buttons", "editor_guide", "editor_dialogs", "editor_link", "editor_pictures")}
+_PARTS = {
+    "seed": ("editor_buttons",),
+    "editor": (
+        "editor_buttons",
+        "editor_history",
+        "editor_guide",
+        "editor_dialogs",
+        "editor_link",
+        "editor_pictures",
+        "editor_share",
+    ),
+}
 
 
 def _component(name: str, value: dict[str, Any], **options: Any) -> gr.HTML:

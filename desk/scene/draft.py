@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from desk.scene import vocabulary
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import Model, import_libraries
 from desk.studio.wording import sentence
+from holocine.model_card import Doubt
 from holocine.plan import Plan, make_plan
+from holocine.plurals import counted
 from holocine.prompt import PromptTooLong, ascii_tags, character_descriptions
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.storyboard_input import is_enclosed
+from holocine.timeline import FRAMES_PER_LATENT
 
 Draft = dict[str, Any]
 _FIELDS = ("title", "global_caption", "fps", "seed", "negative_prompt")
@@ -115,13 +118,17 @@ def parse_more(text: str, film: Storyboard, limits: Limits) -> Storyboard:
 class Finding:
     """A sentence about the draft.
 
-    kind: "error" (no video can be made) or "warning". shot: from 1, or None. fix: fields of the draft that mend it.
+    kind: "error" (no video can be made) or "warning". shot: from 1, or None. fix: fields of the draft that mend it,
+    `lengths` those of its shots in frames, and remedy what that is called. words: (one that the model does not know,
+    the nearest that it knows).
     """
 
     kind: str
     text: str
     shot: int | None = None
-    fix: dict[str, str] | None = None
+    fix: dict[str, Any] | None = None
+    remedy: str = "Put it right"
+    words: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,8 @@ class Review:
     """All that is known about a draft.
 
     storyboard, plan: None if the draft is not valid. characters: tag to description, of the global caption. readings:
-    for each shot what the guided picker would show, None where the caption is not in the theatre's words.
+    for each shot what the guided picker would show, None where the caption is not in the theatre's words. stage: what
+    the global caption says in those words, see `vocabulary.read_stage`.
     """
 
     findings: tuple[Finding, ...]
@@ -137,6 +145,7 @@ class Review:
     plan: Plan | None
     characters: dict[str, str]
     readings: tuple[dict[str, Any] | None, ...] = ()
+    stage: dict[str, Any] | None = None
 
     @property
     def valid(self) -> bool:
@@ -150,6 +159,7 @@ class Review:
             "findings": [asdict(finding) for finding in self.findings],
             "characters": self.characters,
             "readings": list(self.readings),
+            "stage": self.stage,
             "text_tokens": plan and plan.num_text_tokens,
             "max_text_tokens": plan and plan.max_text_tokens,
         }
@@ -159,10 +169,12 @@ def review(draft: Draft, model: Model, limits: Limits, attention: str | None = N
     """Look at a draft: is it a storyboard, what was changed to make it one, and what in it is probably a mistake."""
     caption = draft.get("global_caption") if isinstance(draft, dict) else None
     characters = character_descriptions(caption) if isinstance(caption, str) else {}
+    staged = vocabulary.read_stage(caption) if model.theatre and isinstance(caption, str) else None
     try:
         storyboard = to_storyboard(draft, limits)
     except (StoryboardError, LimitError) as error:
-        return Review((_finding("error", str(error)),), None, None, characters)
+        found = _too_long(draft, limits) or _finding("error", str(error))
+        return Review((found,), None, None, characters, stage=staged)
     findings = [_finding("warning", text, _fix(text, storyboard)) for text in storyboard.as_run().warnings]
     plan = None
     import_libraries()
@@ -171,11 +183,11 @@ def review(draft: Draft, model: Model, limits: Limits, attention: str | None = N
     except (PromptTooLong, ValueError) as error:
         findings.insert(0, _finding("error", str(error)))
     if model.facts.card is not None:
-        findings += [_finding("warning", doubt.text) for doubt in model.facts.card.doubts(storyboard.as_run())]
+        findings += [_doubt(doubt, storyboard, model) for doubt in model.facts.card.doubts(storyboard.as_run())]
     readings: tuple[dict[str, Any] | None, ...] = ()
     if model.theatre:
         readings = tuple(vocabulary.read_caption(text) for text in storyboard.captions)
-    return Review(tuple(findings), storyboard, plan, characters, readings)
+    return Review(tuple(findings), storyboard, plan, characters, readings, staged)
 
 
 def _finding(kind: str, text: str, fix: dict[str, str] | None = None) -> Finding:
@@ -189,3 +201,38 @@ def _fix(text: str, storyboard: Storyboard) -> dict[str, str] | None:
     if not text.startswith("the global caption says that the scene contains"):
         return None
     return {"global_caption": storyboard.with_stated_shots().global_caption}
+
+
+def _doubt(doubt: Doubt, storyboard: Storyboard, model: Model) -> Finding:
+    """What a model did not learn; for words of the theatre's model with the nearest that it knows."""
+    found = _finding("warning", doubt.text)
+    if not (doubt.word and model.theatre):
+        return found
+    text = storyboard.captions[doubt.shot - 1] if doubt.shot else storyboard.global_caption
+    near = [(word, vocabulary.nearest_word(word)) for word in model.facts.card.unknown_words(text)]
+    return replace(found, shot=doubt.shot, words=tuple((word, known) for word, known in near if known))
+
+
+def _too_long(draft: Draft, limits: Limits) -> Finding | None:
+    """What to say of a scene that is valid but for having too many frames: how long its shots may be."""
+    shots = draft.get("shots") if isinstance(draft, dict) else None
+    lengths = [shot.get("num_frames") for shot in shots] if isinstance(shots, list) else []
+    if not lengths or not all(type(length) is int and length > 0 for length in lengths) or len(lengths) > limits.shots:
+        return None
+    frames, most = sum(lengths), limits.frames
+    if frames <= most:
+        return None
+    latents = [max(1, -(-length // FRAMES_PER_LATENT)) for length in lengths]
+    room = (most - 1) // FRAMES_PER_LATENT + 1
+    if len(latents) > room:
+        return None
+    fitted = [max(1, length * room // sum(latents)) for length in latents]
+    while sum(fitted) > room:  # shots of one latent frame take more than their share
+        fitted[fitted.index(max(fitted))] -= 1
+    lasts = sum(fitted) * FRAMES_PER_LATENT - 3
+    text = (
+        f"the scene has {frames} frames, but this desk makes at most {most}: its {counted(len(lengths), 'shot')} fit "
+        f"with {lasts} frames, about {lasts / len(lengths):.0f} each"
+    )
+    fix = {"lengths": [FRAMES_PER_LATENT * length for length in fitted]}
+    return Finding("error", sentence(text), fix=fix, remedy="Shorten all shots")

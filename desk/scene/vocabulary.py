@@ -5,8 +5,11 @@ Captions are put together from choices, and read back into choices.
 
 from __future__ import annotations
 
+import colorsys
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from holocine.puppet import captions as words
@@ -26,6 +29,31 @@ from holocine.puppet.world import (
 from holocine.storyboard import Storyboard
 
 _TAG = re.compile(r"\[character\d+\]")
+_STAGED = re.compile(r"\[(?P<tag>character\d+)\] is an? (?P<looks>[^.\[]*)\.")
+_PALE = 0.2  # saturation, below which a colour is a grey
+_ALIKE = 0.75  # of letters, from which a word is taken for a slip of another
+_NEAR = {
+    "walking": "running runs strolling strolls marching riding rides driving drives crawling chasing wandering dashing",
+    "jumping": "dancing dances leaping leaps bouncing bounces flying flies skipping",
+    "standing": "sitting sits waiting waits sleeping sleeps resting looking looks watching talking smiling",
+    "puppet": "man woman girl boy child person cat dog robot doll bear bird knight queen king clown figure character",
+    "round": "circular oval ball spherical",
+    "square": "box boxy cube cubic rectangular",
+    "triangular": "triangle cone conical pyramid",
+    "crown": "tiara diadem",
+    "hat": "cap helmet beret bonnet",
+    "beach": "coast shore ocean island harbour harbor lake",
+    "forest": "jungle park garden meadow",
+    "city": "town village street square paris london tokyo berlin",
+    "desert": "sand dune dunes savanna canyon",
+    "snowy": "icy frozen arctic mountain mountains",
+    "room": "house kitchen bedroom office hall cafe bar station train castle",
+    "pans": "tracks tilts follows moves",
+    "zooms": "pushes dollies",
+    "balloon": "kite",
+    "flower": "rose tulip bouquet",
+    "umbrella": "parasol",
+}
 
 
 def choices() -> dict[str, list[str]]:
@@ -76,6 +104,65 @@ def read_caption(caption: str) -> dict[str, Any] | None:
         "camera": _choice(text, words.CAMERA_WORDS) or "static",
         "lanterns": "lanterns light up" in text,
     }
+
+
+@cache
+def nearest_word(word: str) -> str | None:
+    """The word of the theatre that is nearest to one that it does not know; None if none is near.
+
+    A colour by its hue; else a word of like meaning from a short list, or of nearly the same
+    letters.
+    """
+    lower = word.lower()
+    if lower in words.vocabulary():
+        return lower
+    by_meaning = {near: known for known, others in _NEAR.items() for near in others.split()}
+    if lower in by_meaning:
+        return by_meaning[lower]
+    return _nearest_colour(lower) or next(iter(get_close_matches(lower, sorted(words.vocabulary()), 1, _ALIKE)), None)
+
+
+def _nearest_colour(name: str) -> str | None:
+    """By hue, since a dark blue is a blue; what has hardly any colour is white, unless it is dark."""
+    from PIL import ImageColor
+
+    if name not in ImageColor.colormap:
+        return None
+
+    def hsv(rgb: tuple[int, ...]) -> tuple[float, float, float]:
+        return colorsys.rgb_to_hsv(*(value / 255 for value in rgb[:3]))
+
+    hue, saturation, value = hsv(ImageColor.getrgb(name))
+    if saturation < _PALE:
+        return "white" if value > 0.5 else None
+    hues = {known: hsv(rgb)[0] for known, rgb in COLOURS.items() if hsv(rgb)[1] >= _PALE}
+    return min(hues, key=lambda known: abs((hue - hues[known] + 0.5) % 1 - 0.5))
+
+
+def read_stage(caption: str) -> dict[str, Any]:
+    """What a global caption says in the theatre's words: {setting, place, puppets}.
+
+    setting: the choice, or None; place: the words that say it, as they stand there. puppets: by tag, without brackets,
+    {colour, body, hat, prop}, None for what is not said.
+    """
+    lower = caption.lower()
+    places = [(len(option), option, choice) for choice, options in words.SETTING_WORDS.items() for option in options]
+    _, place, setting = max((found for found in places if found[1].lower() in lower), default=(0, None, None))
+    at = lower.find(place.lower()) if place else 0
+    puppets = {}
+    for found in _STAGED.finditer(lower):
+        looks = found["looks"].split()
+        puppets[found["tag"]] = {
+            "colour": next((colour for colour in COLOURS if colour in looks), None),
+            "body": next((body for body in BODIES if body in looks), None),
+            "hat": _phrase(found["looks"], words.HAT_WORDS, "no hat"),
+            "prop": _phrase(found["looks"], words.PROP_WORDS, "nothing"),
+        }
+    return {"setting": setting, "place": place and caption[at : at + len(place)], "puppets": puppets}
+
+
+def _phrase(text: str, table: Mapping[str, str], none: str) -> str:
+    return next((choice for choice, phrase in table.items() if phrase in text and choice != none), none)
 
 
 def _choice(text: str, table: Mapping[str, tuple[str, ...]]) -> str | None:

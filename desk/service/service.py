@@ -12,6 +12,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from desk.scene import draft, vocabulary
+from desk.service.tools import results_as_json, told_whole
 from desk.studio import remakes, screening
 from desk.studio.jobs import Job
 from desk.studio.limits import LimitError, Limits
@@ -24,6 +25,7 @@ from desk.tabs.score import read_request
 
 def build(studio: Studio) -> None:
     """Offer the endpoints, inside the `gr.Blocks` that is open; nothing of it is seen on the page."""
+    results_as_json()
     files = {"visible": False}
     storyboard = gr.Textbox(label="storyboard", **files)
     attention = gr.Dropdown(list(ATTENTION), value=None, label="attention", **files)
@@ -71,6 +73,7 @@ def build(studio: Studio) -> None:
 def storyboard_to_video(studio: Studio):
     """The endpoint that makes a video."""
 
+    @told_whole
     async def storyboard_to_video(
         storyboard: str,
         attention: Literal["sparse", "full", "isolated"] | None = None,
@@ -110,6 +113,7 @@ def storyboard_to_video(studio: Studio):
 def retake(studio: Studio):
     """The endpoint that makes one shot of a video anew."""
 
+    @told_whole
     async def retake(
         video: str,
         shot: float,
@@ -147,6 +151,7 @@ def retake(studio: Studio):
 def continue_video(studio: Studio):
     """The endpoint that makes more shots after the last of a video."""
 
+    @told_whole
     async def continue_video(
         video: str,
         storyboard: str,
@@ -208,6 +213,7 @@ def _video(studio: Studio, job: Job, result: dict[str, Any], settings: Settings)
 def video_to_scorecard(studio: Studio):
     """The endpoint that scores a video."""
 
+    @told_whole
     async def video_to_scorecard(
         video: str,
         storyboard: str | None = None,
@@ -246,6 +252,7 @@ def video_to_scorecard(studio: Studio):
     return video_to_scorecard
 
 
+@told_whole
 def plan_storyboard(storyboard: str) -> dict[str, Any]:
     """Check a storyboard without making it: what was changed to make it valid, what is doubtful, tokens and cost.
 
@@ -267,6 +274,7 @@ def plan_storyboard(storyboard: str) -> dict[str, Any]:
     return {"valid": found.valid, "findings": sentences, "plan": found.plan and found.plan.to_dict()}
 
 
+@told_whole
 def surprise(seed: int = 0) -> str:
     """A valid scene of the puppet theatre, which the embedded model knows, as YAML.
 

@@ -43,6 +43,11 @@ class Limits:
         """The limits of a video that was continued, which the model never sees whole."""
         return replace(self, frames=4 * self.frames, shots=40)
 
+    @property
+    def of_editor(self) -> Limits:
+        """The limits of a scene that is opened: what is too long to be made can be shortened there."""
+        return replace(self, frames=20 * self.frames)
+
     @classmethod
     def of(cls, model: Model) -> Limits:
         """The limits of a model: the embedded one runs on two CPU cores, others on a GPU."""

@@ -23,6 +23,7 @@ from desk.studio.jobs import Job, JobQueue, Stopped
 from desk.studio.limits import Limits
 from desk.studio.models import ModelHolder, find
 from desk.studio.outputs import Outputs
+from desk.studio.pace import Pace
 from desk.studio.preview import decode_frames, middle_frames, picture_url
 from desk.studio.scoring import Scorer, shown_scores, write_scorecard
 from desk.studio.settings import Settings
@@ -185,7 +186,7 @@ class Studio:
     """Takes requests for videos and turns each into a job of the queue and, once it is made, a folder of outputs."""
 
     def __init__(self, outputs: Outputs, jobs: JobQueue) -> None:
-        self.outputs, self.jobs, self.scorer = outputs, jobs, Scorer()
+        self.outputs, self.jobs, self.scorer, self.pace = outputs, jobs, Scorer(), Pace()
 
     def submit(self, visitor: str, storyboard: Storyboard, settings: Settings, score: bool = True) -> Job:
         """Queue a video, to be scored if `score`; raises QueueFull if there is no room, and LimitError for a video that
@@ -214,7 +215,11 @@ class Studio:
         except BaseException:
             self.outputs.drop(job.id)
             raise
-        return self.finish(job, folder, made.storyboard, content, score)
+        content = self.finish(job, folder, made.storyboard, content, score)
+        if score:
+            seconds = time.monotonic() - job.started
+            self.pace.learn(storyboard, settings, find(settings.model).facts, seconds, made.timings["denoise"])
+        return content
 
     def finish(
         self, job: Job, folder: Path, storyboard: Storyboard, content: dict[str, Any], score: bool
@@ -223,6 +228,7 @@ class Studio:
         self.outputs.keep(job.id, job.visitor, content)
         if score:
             content = content | self.score(job, folder, storyboard, content)
+            content["settings"] = {**content["settings"], "seconds": round(time.monotonic() - job.started, 1)}
             self.outputs.keep(job.id, job.visitor, content)
         return content
 
@@ -276,7 +282,7 @@ class Studio:
         Its frames are decoded while they are read, inside the block and once. context: how many shots at the beginning
         are no part of what is made, and not shown.
         """
-        begun = None
+        begun, rest = None, self.pace.rest(storyboard, settings)
         try:
             with (
                 closing(_events(job, generate(storyboard.to_json(), asdict(settings), str(stop_file), kept))) as events,
@@ -289,7 +295,8 @@ class Studio:
                     now = time.monotonic()
                     begun = begun or (event["step"], now)
                     steps_timed = event["step"] - begun[0]
-                    left = (now - begun[1]) / steps_timed * (event["of"] - event["step"] + 1.5) if steps_timed else None
+                    left = (now - begun[1]) / steps_timed * (event["of"] - event["step"]) if steps_timed else None
+                    left = None if left is None or rest is None else left + rest
                     said = {"previews": event["previews"][context:]} if event["previews"] else {}
                     stage = "denoise" if event["step"] < event["of"] else "decode"
                     job.say(stage=stage, step=event["step"], of=event["of"], seconds_left=left, **said)

@@ -60,6 +60,7 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
                     "Generate", variant="primary", size="lg", scale=3, elem_id="generate", interactive=False
                 )  # until the page knows its visitor
                 stop = gr.Button("Cancel", size="lg", scale=1, interactive=False, elem_id="cancel")
+                settings["seed"] = components.seed()
             gr.Markdown(limits.sentence(), elem_classes=["desk-limits"])
         with gr.Column(scale=6, min_width=320, elem_classes=["stage-column"]):
             screen = components.stage(first.stage_value() if first else stage.empty())
@@ -71,11 +72,18 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
     asked = [editor, settings["model"], *(settings[name] for name in _SETTINGS), visitor]
     seen = [screen, history, run, stop, editor]
     lasting = {"concurrency_limit": None, **QUIET}
-    gr.on([run.click, editor.submit], _generate(studio), asked, seen, **lasting)
+    gr.on([run.click, editor.submit], _generate(studio), asked, [*seen, settings["seed"]], **lasting)
+    timed = [editor, settings["model"], *(settings[name] for name in ("attention", "steps", "guidance", "size"))]
+    changes = [part.change for part in timed]
+    gr.on([*changes, run.click], _tell_time(studio), timed, settings["seed"], trigger_mode="always_last", **QUIET)
     screen.retake(going_on.retake(studio), visitor, seen, **lasting)
     screen.use(going_on.use_take(studio), visitor, seen, **lasting)
     editor.retake(going_on.retake_changed(studio), [editor, visitor], seen, **lasting)
     editor.continue_video(going_on.continue_video(studio), [editor, visitor], seen, **lasting)
+    editor.open_link(_open_link, None, [settings[name] for name in _SETTINGS if name != "seed"], **QUIET)
+    told = [settings[name] for name in _SETTINGS if name != "seed"]
+    gr.on([part.change for part in told], None, told, None, js=_TELL_SETTINGS, **QUIET)
+    gr.context.Context.root_block.load(None, told, None, js=_TELL_SETTINGS, **QUIET)
     stop.click(cancel(studio), visitor, None, queue=False, **QUIET)
     shown.choose(_choose_example(examples), None, [editor, screen], **QUIET)
     restored = [editor, screen, *(settings[name] for name in _SETTINGS)]
@@ -86,6 +94,25 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
 
 
 _SETTINGS = ("attention", "steps", "guidance", "seed", "size")
+_TELL_SETTINGS = """(attention, steps, guidance, size) => {
+  document.dispatchEvent(new CustomEvent('holocine-settings', { detail: { attention, steps, guidance, size } }));
+}"""  # to the editor's script, which makes links
+
+
+def _open_link(event: gr.EventData) -> tuple:
+    """The settings that a link brought, as far as this desk has them."""
+    given = event._data.get("settings")
+    given = given if isinstance(given, dict) else {}
+    limits = Limits.of(model := find())
+    steps, guidance, size = given.get("steps"), given.get("guidance"), given.get("size")
+    known_steps = type(steps) is int and 1 <= steps <= limits.steps
+    known_guidance = isinstance(guidance, int | float) and 1 <= guidance <= 10
+    return (
+        given["attention"] if given.get("attention") in ATTENTION else gr.skip(),
+        steps if known_steps else gr.skip(),
+        guidance if known_guidance else gr.skip(),
+        size if size in sizes(model, limits) else gr.skip(),
+    )
 
 
 def _settings(model: Model, limits: Limits) -> dict[str, Any]:
@@ -94,7 +121,6 @@ def _settings(model: Model, limits: Limits) -> dict[str, Any]:
     with gr.Row():
         chosen = gr.Dropdown(list(names), value=names[0], label="Model", interactive=len(names) > 1)
         size = gr.Dropdown(sizes(model, limits), value=f"{facts.width} x {facts.height}", label="Size in pixels")
-        seed = gr.Textbox("", label="Seed", placeholder="the storyboard’s, or drawn", max_lines=1)
     attention = gr.Radio(
         [(ATTENTION_WORDS[mode], mode) for mode in ATTENTION], value=facts.attention, label="Attention between shots"
     )
@@ -104,7 +130,6 @@ def _settings(model: Model, limits: Limits) -> dict[str, Any]:
     return {
         "model": chosen,
         "size": size,
-        "seed": seed,
         "attention": attention,
         "steps": steps,
         "guidance": guidance,
@@ -152,7 +177,7 @@ def review_draft(asked: dict[str, Any]) -> dict[str, Any]:
 def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
     """A draft from pasted text, with what was changed to make it valid; or an error in a sentence."""
     try:
-        storyboard = draft.parse(str(asked.get("text") or ""), Limits.of(find()))
+        storyboard = draft.parse(str(asked.get("text") or ""), Limits.of(find()).of_editor)
         run = storyboard.as_run()  # what the editor's timeline, which has a mark every four frames, can show
     except (StoryboardError, LimitError) as error:
         return {"error": sentence(str(error))}
@@ -187,7 +212,7 @@ def _generate(studio: Studio):
         attention: str,
         steps: float,
         guidance: float,
-        seed: str,
+        seed: dict[str, Any] | None,
         size: str,
         visitor: str,
     ) -> AsyncIterator[tuple]:
@@ -196,8 +221,9 @@ def _generate(studio: Studio):
             limits = Limits.of(model)
             storyboard = draft.to_storyboard(written, limits)
             width, height = read_size(size)
+            chosen = seed if isinstance(seed, dict) else {}
             settings = Settings.of(
-                model, limits, storyboard, attention, steps, guidance, read_seed(seed), height, width
+                model, limits, storyboard, attention, steps, guidance, read_seed(chosen.get("seed")), height, width
             )
             review = draft.review(written, model, limits, attention)
             if not review.valid:
@@ -205,12 +231,31 @@ def _generate(studio: Studio):
             job = going_on.locked_job(studio, known(visitor), written, storyboard, settings)
             job = job or studio.submit(visitor, storyboard, settings)
         except (ValueError, OSError) as error:
-            yield refusal(error), *going_on.NOTHING
+            yield refusal(error), *going_on.NOTHING, gr.skip()
             return
+        following = gr.update(value={"seed": None, "dice": True}) if chosen.get("dice") else gr.skip()
         async for update in own_scenes.follow(studio, job, visitor):
-            yield update
+            yield *update, following
+            following = gr.skip()
 
     return generate
+
+
+def _tell_time(studio: Studio):
+    """A listener: how long the video takes, by how long the last ones took."""
+
+    def tell(written: dict[str, Any], model_name: str, attention: str, steps: float, guidance: float, size: str) -> Any:
+        try:
+            model = find(model_name)
+            storyboard = draft.to_storyboard(written, limits := Limits.of(model))
+            width, height = read_size(size)
+            settings = Settings.of(model, limits, storyboard, attention, steps, guidance, 0, height, width)
+            seconds = studio.pace.seconds(storyboard, settings, model.facts)
+        except ValueError:
+            seconds = None
+        return gr.update(time=seconds)
+
+    return tell
 
 
 # Examples, history and coming back
@@ -237,7 +282,8 @@ def _choose_example(examples: tuple[Example, ...]):
         example = known.get(str(event._data.get("id")))
         if example is None:
             return gr.skip(), gr.skip()
-        return {**gr.update(made=None), "value": draft.from_storyboard(example.storyboard)}, example.stage_value()
+        scene = draft.from_storyboard(example.storyboard) | {"seed": None}  # its video is there: the next is another
+        return {**gr.update(made=None), "value": scene}, example.stage_value()
 
     return choose
 
@@ -250,7 +296,7 @@ def _choose_own(studio: Studio):
             return (gr.skip(),) * (2 + len(_SETTINGS))
         content = record.content["takes"][0] if record.content["kind"] == "takes" else record.content
         storyboard, made = content["storyboard"], content["settings"]
-        restored = (made["attention"], made["steps"], made["guidance"], str(made["seed"]))
+        restored = (made["attention"], made["steps"], made["guidance"], {"seed": made["seed"], "dice": False})
         size = f"{made['width']} x {made['height']}"
         return (
             {**own_scenes.linked(record.id, record.content), "value": {"shots": [], **storyboard}},

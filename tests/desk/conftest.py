@@ -116,3 +116,45 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
         yield chromium
         chromium.close()
+
+
+PATIENCE = 60_000  # milliseconds for what a page does at once
+
+
+@pytest.fixture
+def visit(browser, desk):
+    """Call to visit the desk as somebody new; fails the test if the page reports an error.
+
+    again: a page whose browser comes once more. address: what follows the desk's own.
+    """
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE)
+    contexts, errors = [], []
+
+    def open_page(watch="", again=None, address="", **options):
+        context = (
+            again.context if again else browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.add_init_script(watch)
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(desk.url + address)
+        until_ready(page)
+        return page
+
+    yield open_page
+    for context in dict.fromkeys(contexts):
+        context.close()
+    assert not errors
+
+
+def until_ready(page):
+    """Wait until the page has its editor, knows its visitor, and the storyboard was looked through."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(".editor .findings p").first).to_be_attached()
+    running = page.locator("#generate, #cancel").and_(page.locator(":enabled"))
+    expect(running).to_have_count(1)

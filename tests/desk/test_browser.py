@@ -16,6 +16,7 @@ from holocine import Storyboard, read_storyboard, read_video, write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
+from tests.desk.conftest import until_ready
 
 SCENE = """
 title: A short walk
@@ -29,39 +30,7 @@ shots:
   num_frames: 16
 """
 TABS = ("Direct", "Compare", "Score", "Benchmark", "How it works")
-PATIENCE = 120_000  # milliseconds for what the page does at once
 LONG = 300_000  # milliseconds for what computes, on a slow and busy machine
-
-
-expect.set_options(timeout=PATIENCE)
-
-
-@pytest.fixture
-def visit(browser, desk):
-    """Call to visit the desk as somebody new; fails the test if the page reports an error."""
-    contexts, errors = [], []
-
-    def open_page(watch="", **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.add_init_script(watch)
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(desk.url)
-        until_ready(page)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not errors
-
-
-def until_ready(page):
-    """Wait until the page has its editor, knows its visitor, and the storyboard was looked through."""
-    expect(page.locator(".editor .findings p").first).to_be_visible()
-    expect(page.locator("#generate, #cancel").locator("visible=true").and_(page.locator(":enabled"))).to_have_count(1)
 
 
 def stage_of(page, panel="direct"):
@@ -536,12 +505,7 @@ def test_a_reload_finds_the_video_that_is_being_made(visit):
 def test_on_a_phone_nothing_sticks_out_and_everything_can_be_reached(visit):
     page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     for name in TABS:
-        tab = page.get_by_role("tab", name=name)
-        if not tab.is_visible():
-            page.locator(".overflow-menu > button").click()
-            page.locator(".overflow-dropdown button", has_text=name).click()
-        else:
-            tab.click()
+        page.get_by_role("tab", name=name).click()
         expect(page.locator(".tabitem:visible :visible").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
 

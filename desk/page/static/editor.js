@@ -4,13 +4,12 @@
 
 const root = element.querySelector('.editor');
 let { theatre, phrases, choices, most_shots: mostShots, most_frames: mostFrames } = props.world;
-const FRAMES = 4, NEW_SHOT = 5, MOST_UNDO = 50, TYPING_PAUSE = 300;
+const FRAMES = 4, NEW_SHOT = 5, TYPING_PAUSE = 300;
 
 // The draft
 
 let nextKey = 1;
 let scene = read(props.value);
-let undo = [];
 let review = null;
 let notices = [];
 let lastCaption = null;
@@ -55,8 +54,9 @@ function shownReferences() {
   return named.length ? { references: Object.fromEntries(named) } : {};
 }
 
-let pause = null;
+let pause = null, typing = null;
 function commit() {
+  record(pause && typing);
   clearTimeout(pause);
   pause = null;
   showLinks();
@@ -65,18 +65,20 @@ function commit() {
   props.value = now;
   askForReview();
 }
-function typed() {
+function typed(area) {
   clearTimeout(pause);
+  typing = area;
   pause = setTimeout(commit, TYPING_PAUSE);
 }
-function remember() {
+// Before a change that is not typed: what was typed until now is a change of its own.
+function settle() {
   if (pause) commit();
-  undo.push(JSON.stringify(draft()));
-  if (undo.length > MOST_UNDO) undo.shift();
   notices = [];
 }
 function replace(value, said = []) {
+  settle();
   scene = read(value);
+  tellSeed(true);
   link();
   notices = said;
   openGuide = null;
@@ -100,10 +102,10 @@ async function askForReview() {
   }
 }
 
-// Structure: every change to the list of shots goes through `change`, which can be undone
+// Structure: every change to the list of shots goes through `change`
 
 function change(edit, focus) {
-  remember();
+  settle();
   edit();
   show();
   commit();
@@ -124,17 +126,9 @@ const moveShot = (index, by) => change(() => {
 function lengthen(index, by) {
   const length = scene.shots[index].length + by;
   if (length < 1 || (by > 0 && numFrames() + FRAMES * by > mostFrames)) return;
-  remember();
+  settle();
   scene.shots[index].length = length;
   showLengths();
-  commit();
-}
-function takeBack() {
-  if (!undo.length) return;
-  const before = JSON.parse(undo.pop());
-  scene = read(before);
-  link();
-  show();
   commit();
 }
 
@@ -147,7 +141,7 @@ function grow(area) {
 }
 const field = (attributes, oninput) => {
   const area = node('textarea', {
-    rows: 1, spellcheck: 'true', oninput: () => { oninput(area.value); grow(area); typed(); }, onchange: commit, onblur: () => pause && commit(),
+    rows: 1, spellcheck: 'true', oninput: () => { oninput(area.value); grow(area); typed(area); }, onchange: commit, onblur: () => pause && commit(),
     onfocus: () => { lastCaption = area; }, ...attributes,
   });
   return area;
@@ -156,7 +150,7 @@ const field = (attributes, oninput) => {
 function show() {
   const title = node('input', {
     class: 'title', 'aria-label': 'Title of the scene', placeholder: 'Untitled scene', value: scene.title, maxlength: 200,
-    oninput: () => { scene.title = title.value; typed(); }, onchange: commit,
+    oninput: () => { scene.title = title.value; typed(title); }, onchange: commit,
   });
   const about = field({
     class: 'about', 'aria-label': 'The scene: setting and characters', value: scene.global_caption,
@@ -167,7 +161,9 @@ function show() {
       theatre ? button('Surprise me', 'dice', surprise, { class: 'quiet surprise' }) : null,
       button('Open', 'open', openDialog, { class: 'quiet open' }),
       button('Save as', 'save', saveDialog, { class: 'quiet save' }),
-      iconButton('Undo', 'undo', takeBack, { class: 'icon-button undo', disabled: !undo.length }))),
+      button('Copy link', 'link', copyLink, { class: 'quiet copy-link', title: 'A link that opens this scene, its seed and its settings' }),
+      iconButton('Undo (Ctrl+Z)', 'undo', takeBack, { class: 'icon-button undo' }),
+      iconButton('Redo (Ctrl+Shift+Z)', 'redo', putBack, { class: 'icon-button redo' }))),
     node('div', { class: 'label', text: 'Scene' }), about,
     node('div', { class: 'cast' }),
     ...(theatre ? [stageGuide()] : []),
@@ -227,7 +223,7 @@ function showLengths() {
     row.querySelector('.shorter').disabled = length <= 1;
     row.querySelector('.longer').disabled = numFrames() + FRAMES > mostFrames;
   });
-  root.querySelector('.undo').disabled = !undo.length;
+  showHistory();
   showLinks();
 }
 
@@ -250,14 +246,14 @@ function cutHandle(cut, at, total) {
     const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -4, PageUp: 4, Home: -Infinity, End: Infinity }[event.key];
     if (by === undefined) return;
     event.preventDefault();
-    remember();
+    settle();
     moveTo(at[cut] + by);
     commit();
   });
   handle.addEventListener('pointerdown', (event) => {
     event.preventDefault();
     handle.focus();
-    remember();
+    settle();
     const strip = root.querySelector('.strip'), box = strip.getBoundingClientRect();
     const drag = (moved) => moveTo(Math.round(((moved.clientX - box.left) / box.width) * total));
     const end = () => {
@@ -280,17 +276,12 @@ function cutHandle(cut, at, total) {
 function showReview() {
   const box = root.querySelector('.findings'), cast = root.querySelector('.cast');
   const findings = [...notices.map((text) => ({ kind: 'warning', text, shot: null })), ...((review && review.findings) || [])];
-  const lines = findings.map(({ kind, text, fix }) => node('p', { class: kind }, node('span', { text }),
-    fix ? node('button', { type: 'button', class: 'fix', text: 'Put it right', onclick: () => change(() => Object.assign(scene, fix)) }) : null));
+  const lines = findings.map(findingLine);
   if (review && review.valid && !findings.length) lines.push(node('p', { class: 'fine', text: 'Ready: every cut is on a frame that the model can cut at.' }));
   if (review && review.text_tokens) {
     const share = Math.min(1, review.text_tokens / review.max_text_tokens);
     lines.push(node('div', { class: 'tokens' }, node('span', { text: `${review.text_tokens} of ${review.max_text_tokens} text tokens` }),
       node('i', {}, node('b', { style: `width:${100 * share}%` }))));
-  }
-  if (scene.seed != null) {
-    lines.push(node('div', { class: 'tokens' }, node('span', { text: `Seed ${scene.seed}, from the storyboard` }),
-      node('button', { type: 'button', class: 'draw-seed', text: 'Draw a new one each time', onclick: () => { remember(); scene.seed = null; commit(); showReview(); } })));
   }
   box.replaceChildren(...lines);
   root.querySelectorAll('.shot').forEach((row, index) => {
@@ -302,6 +293,26 @@ function showReview() {
   cast.replaceChildren(...characters.map(([tag, description]) => castMember(tag, description)));
   root.classList.toggle('invalid', Boolean(review) && !review.valid);
   showGuides();
+  showStageGuide();
+}
+
+function findingLine({ kind, text, shot, fix, remedy, words = [] }) {
+  const offer = (label, act) => node('button', { type: 'button', class: 'fix', text: label, onclick: () => change(act) });
+  return node('p', { class: kind }, node('span', { text }),
+    fix ? offer(remedy, () => putRight(fix)) : null,
+    ...words.map(([word, known]) => offer(`${word} → ${known}`, () => exchange(shot, word, known))));
+}
+
+function putRight({ lengths, ...fields }) {
+  Object.assign(scene, fields);
+  (lengths || []).forEach((frames, index) => { if (scene.shots[index]) scene.shots[index].length = Math.max(1, Math.ceil(frames / FRAMES)); });
+}
+
+// A word of one caption, that of the scene where no shot is named, becomes another wherever it stands alone.
+function exchange(shot, word, known) {
+  const alone = new RegExp(`(?<![\\p{L}])${word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\p{L}])`, 'gu');
+  if (shot) scene.shots[shot - 1].caption = scene.shots[shot - 1].caption.replace(alone, known);
+  else scene.global_caption = scene.global_caption.replace(alone, known);
 }
 
 function insert(tag) {
@@ -314,31 +325,30 @@ function insert(tag) {
 }
 
 async function surprise() {
-  remember();
   const answer = await server.surprise_me({});
-  replace(answer.draft);
+  replace({ ...answer.draft, seed: null });
 }
 
 root.addEventListener('keydown', (event) => {
-  if (!(event.ctrlKey || event.metaKey)) return;
-  if (event.key === 'Enter') { commit(); event.preventDefault(); trigger('submit'); }
+  if (!(event.ctrlKey || event.metaKey) || event.target.closest('dialog')) return;
+  const act = { Enter: () => { commit(); trigger('submit'); }, z: event.shiftKey ? putBack : takeBack, y: putBack }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!act) return;
+  event.preventDefault(); // a field's own undo would know nothing of the rest
+  act();
 });
 
 new ResizeObserver(() => root.querySelectorAll('textarea.about, textarea.caption').forEach(grow)).observe(root);
 
 watch('value', () => {
-  if (JSON.stringify(props.value) === JSON.stringify(draft())) return;
-  scene = read(props.value);
-  notices = [];
-  openGuide = null;
-  link();
-  show();
-  commit();
+  const value = props.value;
+  if (value.opening || JSON.stringify(value) === JSON.stringify(draft())) return;
+  replace(value);
   askForReview();
 });
 watch('made', () => {
   made = props.made || null;
   link();
+  forgetLinks();
   commit();
 });
 watch('model', askForReview);
@@ -347,5 +357,9 @@ watch('world', () => {
   show();
 });
 
+listenToSeed();
+bringBack();
 show();
 askForReview();
+openLink();
+window.addEventListener('hashchange', openLink);

@@ -20,7 +20,6 @@ function openDialog() {
   const use = async () => {
     const answer = await server.parse_text({ text: text.value });
     if (answer.error) { said.textContent = answer.error; return; }
-    remember();
     box.close();
     replace(answer.draft, answer.notices);
   };

@@ -41,7 +41,7 @@ function shotGuide(shot, row, index) {
       now.who = [first, now.who[1] && now.who[1] !== first ? now.who[1] : tags.find((tag) => tag !== first)];
     }
     if (now.framing === 'two-shot' && now.size === 'close-up') now.size = 'medium';
-    remember();
+    settle();
     shot.caption = writeShot(now);
     const area = row.querySelector('.caption');
     area.value = shot.caption;
@@ -65,32 +65,64 @@ function shotGuide(shot, row, index) {
   return parts;
 }
 
+// What the global caption says in the theatre's words is chosen from; a choice changes only the words that say it.
+
 function stageGuide() {
-  const box = node('details', { class: 'scene-guide' }, node('summary', { text: 'Set the stage with a few choices' }));
   const body = node('div', { class: 'choices' });
-  box.append(body);
-  const state = { setting: 'beach', puppets: [{ colour: 'red', body: 'round', hat: 'golden crown', prop: 'nothing' }] };
-  const write = () => {
-    remember();
-    const worn = (hat) => `with ${phrases.hat[hat]}`, held = (prop) => (prop === 'nothing' ? '' : ` and holding ${phrases.prop[prop]}`);
-    scene.global_caption = [`The scene is set in ${phrases.setting[state.setting]}.`, ...state.puppets.map((puppet, index) =>
-      `[character${index + 1}] is ${article(puppet.colour)} ${puppet.body} puppet ${worn(puppet.hat)}${held(puppet.prop)}.`)].join(' ');
-    const about = root.querySelector('.about');
-    about.value = scene.global_caption;
-    grow(about);
-    commit();
-    build();
+  return node('details', { class: 'scene-guide' }, node('summary', { text: 'Set the stage with a few choices' }), body);
+}
+
+const describe = (tag, { colour, body, hat, prop }) =>
+  `[${tag}] is ${article(colour)} ${body} puppet with ${phrases.hat[hat]}${prop === 'nothing' ? '' : ` and holding ${phrases.prop[prop]}`}.`;
+
+function writeScene(text) {
+  settle();
+  scene.global_caption = text.replace(/ {2,}/g, ' ').trim();
+  const about = root.querySelector('.about');
+  about.value = scene.global_caption;
+  grow(about);
+  commit();
+  showStageGuide();
+}
+
+function setPlace(setting) {
+  const words = phrases.setting[setting], text = scene.global_caption, { place } = review.stage;
+  review.stage = { ...review.stage, setting, place: words }; // until the server has read it
+  writeScene(place ? text.replace(place, () => words) : `The scene is set in ${words}. ${text}`);
+}
+
+function setPuppet(tag, puppet) {
+  const said = new RegExp(`\\[${tag}\\] is an? [^.\\[]*\\.`, 'i'), text = scene.global_caption, now = puppet ? describe(tag, puppet) : '';
+  const { [tag]: before, ...others } = review.stage.puppets;
+  review.stage = { ...review.stage, puppets: puppet ? { ...review.stage.puppets, [tag]: puppet } : others };
+  writeScene(said.test(text) ? text.replace(said, () => now) : `${text} ${now}`);
+}
+
+function showStageGuide() {
+  const box = root.querySelector('.scene-guide .choices');
+  if (!box || !review || !review.stage) return;
+  const { setting, puppets } = review.stage, tags = Object.keys(puppets), taken = tags.map((tag) => puppets[tag].colour);
+  const drawn = JSON.stringify(review.stage);
+  if (box.dataset.drawn === drawn) return;
+  const at = [...box.querySelectorAll('select, button')].indexOf(document.activeElement);
+  box.dataset.drawn = drawn;
+  const unsaid = (value) => (value ? [] : [['', 'not said']]);
+  const row = (tag) => {
+    const puppet = puppets[tag], n = tag.replace('character', '');
+    const options = (trait) => choices[trait].filter((value) => trait !== 'colour' || value === puppet.colour || !taken.includes(value));
+    const full = { colour: choices.colour.find((value) => !taken.includes(value)), body: choices.body[0], ...Object.fromEntries(Object.entries(puppet).filter(([, value]) => value)) };
+    return node('div', { class: 'choice-row' },
+      ...['colour', 'body', 'hat', 'prop'].map((trait) => select(`${n} ${trait}`, [...unsaid(puppet[trait]), ...plain(options(trait))], puppet[trait] || '', (value) => value && setPuppet(tag, { ...full, [trait]: value }))),
+      iconButton(`Remove character ${n}`, 'bin', () => setPuppet(tag, null), { disabled: tags.length === 1 }));
   };
-  const build = () => body.replaceChildren(
-    node('div', { class: 'choice-row' }, select('Setting', plain(choices.setting), state.setting, (setting) => { state.setting = setting; write(); })),
-    ...state.puppets.map((puppet, index) => node('div', { class: 'choice-row' },
-      ...['colour', 'body', 'hat', 'prop'].map((trait) => select(index + 1 + ' ' + trait, plain(choices[trait].filter((value) => trait !== 'colour' || value === puppet.colour || !state.puppets.some((other) => other.colour === value))), puppet[trait], (value) => { puppet[trait] = value; write(); })),
-      iconButton(`Remove character ${index + 1}`, 'bin', () => { state.puppets.splice(index, 1); write(); }, { disabled: state.puppets.length === 1 }))),
-    button('Add a character', 'plus', () => {
-      const colour = choices.colour.find((value) => !state.puppets.some((puppet) => puppet.colour === value));
-      state.puppets.push({ colour, body: choices.body[state.puppets.length % 3], hat: 'no hat', prop: 'nothing' });
-      write();
-    }, { disabled: state.puppets.length >= 3 }));
-  build();
-  return box;
+  const add = () => {
+    const free = [1, 2, 3].map((n) => `character${n}`).find((tag) => !scene.global_caption.includes(`[${tag}]`)) || 'character3';
+    const colour = choices.colour.find((value) => !taken.includes(value));
+    setPuppet(free, { colour, body: choices.body[tags.length % 3], hat: 'no hat', prop: 'nothing' });
+  };
+  box.replaceChildren(
+    node('div', { class: 'choice-row' }, select('Setting', [...unsaid(setting), ...plain(choices.setting)], setting || '', (value) => value && setPlace(value))),
+    ...tags.map(row),
+    button('Add a character', 'plus', add, { disabled: tags.length >= 3 }));
+  if (at >= 0) box.querySelectorAll('select, button')[at]?.focus();
 }

@@ -14,7 +14,7 @@ function link() {
     if (at >= 0) take(shot, at);
   });
   if (taken.size) scene.shots.forEach((shot, index) => { if (!shot.origin && fits(shot, index, index)) take(shot, index); });
-  scene.shots.forEach((shot) => { shot.locked = Boolean(shot.origin && shot.locked); });
+  if (made) scene.shots.forEach((shot) => { shot.locked = Boolean(shot.origin && shot.locked); });
 }
 
 // What there is to offer: {retake: indices of shots with other words} or {more: how many shots are new}, else {}
@@ -65,7 +65,7 @@ function showLock(row, lock, index, locked) {
 const offerButton = (text, act, kind = '') => node('button', { type: 'button', class: `outlined ${kind}`, text, onclick: () => { commit(); act(); } });
 
 function toggleLock(index) {
-  remember();
+  settle();
   scene.shots[index].locked = !scene.shots[index].locked;
   showLinks();
   commit();

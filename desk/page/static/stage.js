@@ -6,28 +6,39 @@ const root = element.querySelector('.stage');
 const parts = partsOf(root, ['screen', 'status', 'lanes', 'shots', 'again', 'facts', 'downloads', 'card']);
 let video = null, loaded = null, drawn = '', playhead = null;
 let takes = 1; // of the next retake
+let last = null; // the finished video, which stays until there is another
+let unfolded = false; // the scores
 
 // Seconds at which a frame is shown: by the rate, or by its own time where that varies. Of num_frames, when all is over.
 const shownAt = (value, frame) => (value.times ? value.times[Math.min(frame, value.num_frames)] : frame / value.fps);
 const percent = (frame, total) => (100 * frame) / total;
 
+// What is shown of a value: where nothing can be seen yet, or nothing came of it, the video that was there before.
+function seen(value) {
+  if (value.state === 'done') last = value.files && value.files.video ? value : null;
+  const nothing = value.state !== 'done' && !value.files && !(LIVE.includes(value.state) && value.progress?.previews?.length);
+  return last && nothing && value.state !== 'empty' ? { ...last, state: value.state, message: value.message, progress: value.progress, note: '' } : value;
+}
+
 function show() {
-  const value = props.value || { state: 'empty' };
+  const value = seen(props.value || { state: 'empty' });
   const begun = !LIVE.includes(root.dataset.state) && [...LIVE, 'failed'].includes(value.state);
   root.dataset.state = value.state;
   root.style.setProperty('--aspect', value.aspect || 1.75);
   showScreen(value);
   showStatus(value);
-  const layout = JSON.stringify([value.state === 'done', value.id, value.shots, value.detected, value.num_frames, value.fps, value.files, value.scorecard, value.settings, value.note]);
+  const below = last && !value.files && LIVE.includes(value.state) ? last : value; // so that nothing moves meanwhile
+  const layout = JSON.stringify([value.shots, value.detected, canRetake(below), below.id, below.shots, below.num_frames, below.fps, below.files, below.scorecard, below.settings, below.note]);
   if (layout !== drawn) {
     drawn = layout;
     showLanes(value);
-    showShots(value);
-    showAgain(value);
-    showFacts(value);
-    showDownloads(value);
-    showCard(value);
+    showShots(below);
+    showAgain(below);
+    showFacts(below);
+    showDownloads(below);
+    showCard(below);
   }
+  ['shots', 'again', 'facts', 'downloads', 'card'].forEach((name) => { parts[name].inert = below !== value; });
   if (begun) bringIntoView(parts.screen);
 }
 
@@ -104,7 +115,7 @@ function showLanes(value) {
   });
   parts.lanes.replaceChildren(
     ...(value.unplanned ? [] : [node('span', { class: 'lane-name', text: 'Planned' }), node('div', { class: 'lane planned' }, ...planned)]),
-    ...(detected ? [node('span', { class: 'lane-name', text: 'Detected' }), node('div', { class: 'lane detected' }, ...found)] : []),
+    ...(detected || LIVE.includes(value.state) ? [node('span', { class: 'lane-name', text: 'Detected' }), node('div', { class: 'lane detected' }, ...found)] : []),
     node('div', { class: 'over' }, playhead));
 }
 
@@ -139,7 +150,7 @@ function showShots(value) {
 
 // Retakes, and takes to choose from
 
-const canRetake = (value) => value.state === 'done' && Boolean(value.id) && (value.shots || []).length > 1;
+const canRetake = (value) => !LIVE.includes(value.state) && Boolean(value.id) && (value.shots || []).length > 1;
 const COUNTS = { 1: 'One take', 4: 'Four takes' };
 
 function showAgain(value) {
@@ -200,6 +211,12 @@ function showDownloads(value) {
   parts.downloads.replaceChildren(...(links.length ? [node('span', { class: 'lane-name', text: 'Download' })] : []), ...links);
 }
 
+// What the first rows say that have a verdict.
+function inOneSentence(rows) {
+  const told = rows.filter((row) => row.measured && row.verdict).slice(0, 3).map((row) => `${row.name}: ${row.verdict}.`);
+  return told.join(' ') || `${rows.filter((row) => row.measured).length} scores, without a request to compare with.`;
+}
+
 function showCard(value) {
   const rows = value.scorecard || [];
   const line = (row) => node('details', { class: row.measured ? 'score' : 'score absent' },
@@ -208,7 +225,9 @@ function showCard(value) {
   const lines = rows.filter((row) => row.measured).map(line), absent = rows.filter((row) => !row.measured);
   if (absent.length) lines.push(node('details', { class: 'unmeasured' }, node('summary', { text: `Not measured: ${absent.map((row) => row.name.toLowerCase()).join(', ')}` }), ...absent.map(line)));
   const notes = (value.score_notes || []).map((text) => node('p', { class: 'score-note', text }));
-  parts.card.replaceChildren(...(lines.length ? [node('h3', { text: 'How it came out' })] : []), ...lines, ...notes);
+  if (!lines.length) { parts.card.replaceChildren(...notes); return; }
+  parts.card.replaceChildren(node('details', { class: 'scores', open: unfolded, ontoggle: (event) => { if (event.target.classList.contains('scores')) unfolded = event.target.open; } },
+    node('summary', {}, node('h3', { text: 'How it came out' }), node('p', { text: inOneSentence(rows) })), ...lines, ...notes));
 }
 
 watch('value', show);

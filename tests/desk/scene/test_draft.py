@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from desk.scene import draft
 from desk.scene.vocabulary import surprise
-from desk.studio.limits import LimitError
+from desk.studio.limits import LimitError, Limits
+from desk.studio.models import find
 from holocine import StoryboardError
 from holocine.pictures import enclosed
 
@@ -124,3 +126,26 @@ def test_a_wrong_number_of_shots_is_mended_by_its_own_finding(limits):
 def test_tags_of_other_keyboards_are_read(limits):
     board = draft.parse("【global caption】 A room. ［per shot caption］ Wide shot. 【shot cut】 Close-up.", limits)
     assert board.captions == ("Wide shot.", "Close-up.")
+
+
+@pytest.mark.parametrize("lengths", [[20] * 13, [4] * 12 + [400], [130], [5, 9, 200]])
+def test_a_scene_that_is_too_long_says_what_fits_and_its_fix_makes_it_fit(lengths, limits):
+    limits = replace(limits, frames=129)
+    shots = [{"caption": "A door.", "num_frames": length} for length in lengths]
+    written = {"global_caption": "A house.", "shots": shots}
+    (finding,) = draft.review(written, find(), limits).findings
+    assert finding.kind == "error" and finding.remedy == "Shorten all shots"
+    assert f"has {sum(lengths)} frames, but this desk makes at most 129" in finding.text
+    fitted = finding.fix["lengths"]
+    assert len(fitted) == len(lengths) and all(length % 4 == 0 and length >= 4 for length in fitted)
+    assert sum(fitted) - 3 <= 129 and sum(fitted) - 3 > 129 - 4 * len(lengths)
+
+
+def test_unknown_words_are_offered_with_their_nearest(monkeypatch):
+    monkeypatch.delenv("HOLOCINE_MODEL", raising=False)
+    model = find()
+    board = surprise(3)
+    shots = [board.shots[0].model_copy(update={"caption": "Wide shot of [character1] dancing."}), *board.shots[1:]]
+    written = draft.from_storyboard(board.model_copy(update={"shots": shots}))
+    found = [finding for finding in draft.review(written, model, Limits.of(model)).findings if finding.words]
+    assert [(finding.shot, finding.words) for finding in found] == [(1, (("dancing", "jumping"),))]

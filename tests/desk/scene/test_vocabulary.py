@@ -38,3 +38,36 @@ def test_the_picker_has_words_for_all_its_choices():
     for name in ("setting", "size", "action", "camera", "hat"):
         assert set(choices[name]) == set(phrases[name])
     assert set(choices["prop"]) - {"nothing"} == set(phrases["prop"])
+
+
+@pytest.mark.parametrize("seed", range(100, 130))
+def test_the_stage_is_read_back_from_what_the_theatre_writes_of_it(seed):
+    scene = sample_scene(seed, num_frames=65)
+    caption = to_storyboard(scene).global_caption
+    read = vocabulary.read_stage(caption)
+    assert read["setting"] == scene.setting and read["place"] in caption
+    assert list(read["puppets"].values()) == [
+        {"colour": puppet.colour, "body": puppet.body, "hat": puppet.hat, "prop": puppet.prop}
+        for puppet in scene.puppets
+    ]
+
+
+def test_what_a_scene_does_not_say_is_not_made_up():
+    read = vocabulary.read_stage("Somewhere. [character2] is a blue puppet.")
+    assert read["setting"] is None and read["place"] is None
+    assert read["puppets"] == {"character2": {"colour": "blue", "body": None, "hat": "no hat", "prop": "nothing"}}
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("Crimson", "red"), ("navy", "blue"), ("dancing", "jumping"), ("walkin", "walking"), ("cat", "puppet")]
+    + [("squere", "square"), ("red", "red"), ("xylophone", None)],
+)
+def test_a_word_outside_the_theatre_has_a_nearest_one_inside(word, near):
+    assert vocabulary.nearest_word(word) == near
+
+
+def test_every_near_word_leads_into_the_theatre():
+    from holocine.puppet.captions import vocabulary as words
+
+    assert set(vocabulary._NEAR) <= words()

@@ -54,6 +54,46 @@ def test_models_that_use_tools_find_them(quick_desk):
     assert "storyboard" in made["inputSchema"]["properties"]
 
 
+def test_tools_are_described_in_whole_sentences(quick_desk):
+    tools = httpx.get(f"{quick_desk.url}/gradio_api/mcp/schema", timeout=30).json()
+    told = {
+        f"{tool['name']} {name}": argument.get("description", "")
+        for tool in tools
+        for name, argument in tool["inputSchema"]["properties"].items()
+    }
+    ours = {name: text for name, text in told.items() if text and "progress" not in name}
+    assert len(ours) > 15
+    assert not {name: text for name, text in ours.items() if not text.rstrip(" )").endswith((".", "!"))}
+    assert not {tool["name"]: tool["description"] for tool in tools if not tool["description"].strip().endswith(".")}
+
+
+def test_tools_answer_json_and_links(quick_desk, storyboard, run_async):
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def ask():
+        async with (
+            streamablehttp_client(f"{quick_desk.url}/gradio_api/mcp/") as (reads, writes, _),
+            ClientSession(reads, writes) as session,
+        ):
+            await session.initialize()
+            names = [tool.name for tool in (await session.list_tools()).tools]
+            asked = {"storyboard": storyboard.to_json()}
+            plan = await session.call_tool(_named(names, "plan_storyboard"), asked)
+            made = await session.call_tool(_named(names, "storyboard_to_video"), asked | {"score": False})
+            return plan, made
+
+    plan, made = run_async(ask())
+    assert json.loads(plan.content[0].text)["valid"] is True
+    link, facts = (part.text for part in made.content)
+    assert json.loads(facts)["num_frames"] == storyboard.as_run().num_frames
+    assert httpx.get(link, timeout=30).content[4:8] == b"ftyp"
+
+
+def _named(names, end):
+    return next(name for name in names if name.endswith(end))
+
+
 def test_a_video_is_continued_and_what_cannot_be_gone_on_from_is_a_sentence(client, storyboard, tmp_path):
     video, _ = client.predict(storyboard.to_json(), score=False, api_name="/storyboard_to_video")
     more = "shots: [{caption: A door., num_frames: 8}]"

@@ -1,0 +1,55 @@
+// A link that opens this scene with its seed and settings: packed into the part of an address that no server is sent.
+
+const MOST_LINK = 8000; // characters, which mail and chat programs take
+let settings = {}; // of the tab beside the editor: {attention, steps, guidance, size}
+document.addEventListener('holocine-settings', ({ detail }) => { settings = detail; });
+
+const through = async (bytes, stream) => new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer());
+
+async function packed(value) {
+  const bytes = await through(new TextEncoder().encode(JSON.stringify(value)), new CompressionStream('deflate-raw'));
+  return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+}
+async function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
+  return JSON.parse(new TextDecoder().decode(await through(bytes, new DecompressionStream('deflate-raw'))));
+}
+
+async function copyLink(event) {
+  const label = event.currentTarget.querySelector('span'), say = (text) => { label.textContent = text; setTimeout(() => { label.textContent = 'Copy link'; }, 2500); };
+  if (pause) commit();
+  const { made: video, ...scene } = draft();
+  const pictured = scene.references || scene.shots.some((shot) => shot.image);
+  const shots = scene.shots.map(({ caption, num_frames }) => ({ caption, num_frames }));
+  const link = `${location.href.split('#')[0]}#scene=${await packed({ draft: { ...scene, shots }, settings })}`;
+  if (pictured || link.length > MOST_LINK) {
+    notices = [pictured ? 'A link holds no pictures: send the file that "Save as" writes.' : `This scene makes a link of ${link.length} characters, but at most ${MOST_LINK} go through everywhere: send the file that "Save as" writes.`];
+    showReview();
+    return;
+  }
+  try {
+    await navigator.clipboard.writeText(link);
+    say('Link copied');
+  } catch { // a page that may not: the link is shown, to be copied by hand
+    const text = node('textarea', { class: 'mono', rows: 5, readonly: true, 'aria-label': 'The link', value: link });
+    dialog('A link to this scene', text);
+    text.select();
+  }
+}
+
+// A scene that an address brings replaces the draft, which Undo brings back.
+
+async function openLink() {
+  const text = /^#scene=([\w-]+)$/.exec(location.hash)?.[1];
+  if (!text) return;
+  history.replaceState(null, '', location.href.split('#')[0]);
+  try {
+    const { draft: given, settings: chosen } = await unpacked(text);
+    if (!Array.isArray(given.shots) || !given.shots.length) throw new Error('no shots');
+    replace({ ...given, references: {}, shots: given.shots.map(({ caption, num_frames }) => ({ caption, num_frames })) });
+    trigger('open_link', { settings: chosen || {} });
+  } catch {
+    notices = ['The link is damaged or cut short: ask for it once more.'];
+    showReview();
+  }
+}

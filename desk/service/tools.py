@@ -1,0 +1,46 @@
+"""What models that use tools are told of an endpoint, and how they get its results: whole sentences, and JSON."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+_ARGUMENT = re.compile(r"    \w+: ")
+
+
+def told_whole(function: Callable) -> Callable:
+    """The function with each argument and result of its docstring on a line of its own: Gradio reads one line of each,
+    and what it does not read nobody is told.
+    """
+    lines: list[str] = []
+    for line in inspect.cleandoc(function.__doc__ or "").split("\n"):
+        goes_on = line.startswith("    ") and lines[-1].startswith("    ") and not _ARGUMENT.match(line)
+        if goes_on:
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line)
+    function.__doc__ = "\n".join(lines)
+    return function
+
+
+def results_as_json() -> None:
+    """Let tools answer JSON where Gradio writes what Python prints of a dict or a list; files stay links."""
+    from gradio.mcp import GradioMCPServer
+    from gradio_client.utils import is_file_obj_with_meta
+
+    if getattr(GradioMCPServer, "answers_json", False):
+        return
+    as_it_is = GradioMCPServer.postprocess_output_data
+
+    def answer(server: Any, data: Any, root_url: str) -> Any:
+        return as_it_is(server, [_text(one) for one in data], root_url)
+
+    def _text(one: Any) -> Any:
+        plain = isinstance(one, dict | list) and not is_file_obj_with_meta(one)
+        return json.dumps(one, ensure_ascii=False) if plain else one
+
+    GradioMCPServer.postprocess_output_data = answer
+    GradioMCPServer.answers_json = True

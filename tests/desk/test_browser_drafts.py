@@ -1,0 +1,251 @@
+"""What visitors write is theirs: kept, taken back, shared; and what they came for is in sight. In a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.desk.conftest import until_ready
+from tests.desk.test_browser import SHIFTS, TABS, captions, fill_steps, generate, open_scene, set_steps, stage_of
+
+TWO = """
+title: Two of them
+global_caption: Dusk. The scene is set in a sunny beach. [character1] is a red round puppet with a golden crown.
+  [character2] is a blue square puppet with no hat. They know each other.
+fps: 12
+seed: 6
+shots:
+- caption: Wide shot of [character1] and [character2] standing still. The camera is static.
+  num_frames: 17
+- caption: Close-up of [character2] standing still. The camera is static.
+  num_frames: 16
+"""
+LONG_SCENE = (
+    "title: Long\nglobal_caption: The scene is set in a sunny beach. [character1] is a red round puppet.\nshots:\n"
+)
+LONG_SCENE += "- caption: Wide shot of [character1] jumping. The camera is static.\n  num_frames: 20\n" * 13
+
+
+def title(page):
+    return page.locator(".editor .title")
+
+
+def seed(page):
+    return page.locator(".seed input")
+
+
+def written(page):
+    return title(page).input_value(), page.locator(".editor .about").input_value(), captions(page)
+
+
+def test_a_draft_comes_back_after_a_reload_and_at_the_next_visit_and_is_nobody_elses(visit):
+    page = visit()
+    open_scene(page)
+    page.locator(".editor .caption").first.fill("Wide shot of [character1] jumping. The camera is static.")
+    title(page).fill("Mine alone")
+    page.locator(".editor .add").click()
+    page.locator(".editor .caption").last.fill("Not yet a shot")
+    title(page).focus()
+    mine, number = written(page), seed(page).input_value()
+    page.reload()
+    until_ready(page)
+    assert (written(page), seed(page).input_value()) == (mine, number)
+    again = visit(again=page)
+    assert (written(again), seed(again).input_value()) == (mine, number)
+    assert written(visit())[0] == "Meeting on the beach"
+
+
+def test_one_history_takes_back_words_shots_and_whole_scenes_and_puts_them_back(visit):
+    page = visit()
+    open_scene(page)
+    steps = [written(page)]
+    first = page.locator(".editor .caption").first
+    first.press_sequentially(" More words", delay=10)
+    first.blur()
+    steps.append(written(page))
+    page.get_by_label("Delete shot 1").click()
+    steps.append(written(page))
+    page.locator(".scene-list button").nth(1).click()
+    expect(title(page)).to_have_value("The lanterns light up")
+    steps.append(written(page))
+    page.locator(".editor .surprise").click()
+    expect(title(page)).not_to_have_value("The lanterns light up")
+    steps.append(written(page))
+
+    title(page).focus()
+    for before in reversed(steps[:-1]):
+        page.keyboard.press("Control+z")
+        assert written(page) == before
+    for after, keys in zip(steps[1:], ("Control+Shift+z", "Control+y", "Control+y", "Control+y"), strict=True):
+        page.keyboard.press(keys)
+        assert written(page) == after
+    expect(page.locator(".editor .redo")).to_be_disabled()
+    page.locator(".editor .undo").click()
+    assert written(page) == steps[-2]
+
+
+def test_the_stage_is_set_in_the_words_that_are_there_and_only_what_was_chosen_changes(visit):
+    page = visit()
+    open_scene(page, TWO)
+    page.locator(".scene-guide summary").click()
+    expect(page.get_by_label("2 body")).to_have_value("square")
+    page.get_by_label("1 colour").select_option("green")
+    page.get_by_label("Setting", exact=True).select_option("snow")
+    expect(page.locator(".editor .about")).to_have_value(
+        "Dusk. The scene is set in a snowy field. [character1] is a green round puppet with a golden crown. "
+        "[character2] is a blue square puppet with no hat. They know each other."
+    )
+
+
+def test_the_last_video_stays_when_nothing_comes_of_the_next(visit):
+    page = visit()
+    open_scene(page)
+    set_steps(page, 1)
+    generate(page)
+    video = stage_of(page).locator(".screen video")
+    before = video.get_attribute("src")
+    fill_steps(page, 50)
+    page.locator("#generate").click()
+    expect(stage_of(page)).to_have_attribute("data-state", "running", timeout=300_000)
+    page.locator("#cancel").click()
+    expect(stage_of(page)).to_have_attribute("data-state", "cancelled", timeout=300_000)
+    expect(video).to_have_attribute("src", before)
+    expect(stage_of(page).locator(".thumb")).to_have_count(2)
+    page.locator(".editor .caption").first.fill("")
+    page.locator("#generate").click()
+    expect(stage_of(page)).to_have_attribute("data-state", "failed")
+    expect(video).to_have_attribute("src", before)
+
+
+def test_the_seed_that_is_shown_is_the_seed_that_is_used(visit):
+    page = visit()
+    shown = seed(page).input_value()
+    assert shown != "2", "the first video is no copy of the example"
+    set_steps(page, 1)
+    generate(page)
+    facts = stage_of(page).locator(".facts")
+    expect(facts).to_contain_text(f"Seed {shown}")
+    expect(seed(page)).not_to_have_value(shown)
+    shown = seed(page).input_value()
+    page.locator(".seed .mode").click()
+    generate(page)
+    expect(facts).to_contain_text(f"Seed {shown}")
+    expect(seed(page)).to_have_value(shown)
+    seed(page).fill("41")
+    generate(page)
+    expect(facts).to_contain_text("Seed 41")
+    expect(page.locator(".seed .time")).to_contain_text(re.compile(r"about \d+ s"))
+    open_scene(page)
+    expect(seed(page)).to_have_value("6")
+    seed(page).fill("many")
+    page.locator("#generate").click()
+    expect(stage_of(page).locator(".status p")).to_contain_text("The seed is 'many'")
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (1366, 650), (390, 844)], ids=["desktop", "laptop", "phone"])
+def test_what_one_came_for_is_in_sight_and_nothing_jumps(visit, size):
+    page = visit(watch=SHIFTS, viewport=dict(zip(("width", "height"), size, strict=True)))
+    set_steps(page, 2)
+    page.locator(".editor .shot").last.scroll_into_view_if_needed()
+    page.evaluate("window.shifted = 0")
+    expect(page.locator("#generate")).to_be_in_viewport(ratio=1)
+    expect(seed(page)).to_be_in_viewport(ratio=1)
+    generate(page)
+    expect(stage_of(page).locator(".screen video")).to_be_in_viewport(ratio=0.95)
+    assert page.evaluate("shifted") < 0.1
+    scores = stage_of(page).locator(".scores")
+    expect(scores.locator("summary").first).to_contain_text("Cuts: 2 of 2 came where they were asked for")
+    expect(scores.locator(".score").first).to_be_hidden()
+    scores.locator("summary").first.click()
+    expect(scores.locator(".score").first).to_be_visible()
+
+
+def test_a_scene_that_is_too_long_says_what_fits_and_is_shortened_by_a_press(visit):
+    page = visit()
+    open_scene(page, LONG_SCENE)
+    expect(page.locator(".findings .error")).to_contain_text("at most 129: its 13 shots fit with 129 frames, about 10")
+    page.get_by_role("button", name="Shorten all shots").click()
+    expect(page.locator(".editor .total")).to_contain_text("129 frames")
+    expect(page.locator(".findings .error")).to_have_count(0)
+
+
+def test_a_word_outside_the_theatre_is_exchanged_by_a_press(visit):
+    page = visit()
+    open_scene(page)
+    page.locator(".editor .caption").first.fill("Wide shot of [character1] dancing. The camera is static.")
+    page.get_by_role("button", name="dancing → jumping").click()
+    expect(page.locator(".editor .caption").first).to_have_value(re.compile(r"\[character1\] jumping\."))
+    page.locator(".editor .about").fill(
+        "The scene is set in a beach. [character1] is a crimson round puppet with a cap."
+    )
+    page.get_by_role("button", name="crimson → red").click()
+    expect(page.locator(".editor .about")).to_have_value(re.compile("a red round puppet"))
+    expect(page.locator("header.desk-header")).to_contain_text("knows a puppet theatre and nothing else")
+
+
+def test_a_link_opens_the_scene_with_its_seed_and_settings_elsewhere(visit):
+    page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_scene(page)
+    title(page).fill("Grüße 🎬 سلام")
+    seed(page).fill("77")
+    set_steps(page, 7)
+    page.locator(".editor .copy-link").click()
+    expect(page.locator(".editor .copy-link")).to_have_text("Link copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    mine = written(page)
+
+    other = visit()
+    title(other).fill("My own")
+    title(other).blur()
+    other.goto(link)
+    other.reload()  # an address that differs by its fragment alone opens nothing anew
+    until_ready(other)
+    expect(title(other)).to_have_value("Grüße 🎬 سلام")
+    assert written(other) == mine and seed(other).input_value() == "77" and "#scene" not in other.url
+    expect(other.locator("#direct-panel").get_by_role("slider", name="range slider for Steps")).to_have_value("7")
+    other.locator(".editor .undo").click()
+    expect(title(other)).to_have_value("My own")
+
+    broken = visit(address="/#scene=AAAA")
+    expect(broken.locator(".findings")).to_contain_text("The link is damaged or cut short")
+
+
+def test_tabs_are_in_the_address_and_back_goes_back(visit):
+    page = visit()
+    for name in TABS[1:3]:
+        page.get_by_role("tab", name=name).click()
+    assert page.url.endswith("#score")
+    page.go_back()
+    expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    page.go_back()
+    expect(page.get_by_role("tab", name="Direct")).to_have_attribute("aria-selected", "true")
+    linked = visit(address="/#benchmark")
+    expect(linked.get_by_role("tab", name="Benchmark")).to_have_attribute("aria-selected", "true")
+
+
+def test_the_keyboard_is_where_it_was_after_cancel(visit):
+    page = visit()
+    set_steps(page, 50)
+    page.locator("#generate").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#cancel")).to_be_focused(timeout=300_000)
+    page.keyboard.press("Enter")
+    expect(page.locator("#generate")).to_be_focused(timeout=300_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_any_tab(visit, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(color_scheme=scheme)
+    for name in TABS:
+        page.get_by_role("tab", name=name).click()
+        expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
+        found = Axe().run(page).response["violations"]
+        serious = [
+            (problem["id"], [node["target"] for node in problem["nodes"]])
+            for problem in found
+            if problem["impact"] in ("serious", "critical")
+        ]
+        assert not serious, name
