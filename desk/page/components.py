@@ -33,7 +33,7 @@ def stage(value: dict[str, Any]) -> gr.HTML:
     """Shows a video that is waited for, made, or there; its value is what `desk.page.stage` describes.
 
     Events: retake, with the video's `id`, a `shot` and how many `takes`; use, with the `id` of takes and one `take`, 0
-    for none of them.
+    for none of them; open_scene, with the `id` of a video that somebody shared.
     """
     return _component("stage", value)
 

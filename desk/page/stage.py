@@ -70,6 +70,12 @@ def finished(content: Value, folder: Path, note: str = "") -> Value:
     }
 
 
+def shared(record: Record, folder: Path) -> Value:
+    """Somebody's video for one who came by its link: to be seen and taken along, and its scene to be edited."""
+    note = "Somebody shared this video with you. It is kept here for a day at most."
+    return {**finished(record.content, folder / record.id, note), "id": None, "shared": record.id}
+
+
 def _takes(content: Value, folder: Path) -> Value:
     """Takes side by side: of each the shot that is new, or the whole video where several are."""
     new, rows = content["retaken"], []

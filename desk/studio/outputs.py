@@ -97,6 +97,11 @@ class Outputs:
         record = self._records.get(identifier) if isinstance(identifier, str) else None
         return record if record is not None and record.owner == owner_of(visitor) else None
 
+    def shared(self, identifier: Any) -> Record | None:
+        """A video for whoever knows its id, which is as hard to guess as a visitor's secret; None if there is none."""
+        record = self._records.get(identifier) if isinstance(identifier, str) else None
+        return record if record is not None and record.content.get("kind") == "made" else None
+
     def clean(self, now: float | None = None) -> int:
         """Remove what is too old and, the oldest first, what is too much; return how many videos were removed.
 

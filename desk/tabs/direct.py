@@ -78,6 +78,7 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
     gr.on([*changes, run.click], _tell_time(studio), timed, settings["seed"], trigger_mode="always_last", **QUIET)
     screen.retake(going_on.retake(studio), visitor, seen, **lasting)
     screen.use(going_on.use_take(studio), visitor, seen, **lasting)
+    screen.open_scene(_open_shared(studio), None, editor, **QUIET)
     editor.retake(going_on.retake_changed(studio), [editor, visitor], seen, **lasting)
     editor.continue_video(going_on.continue_video(studio), [editor, visitor], seen, **lasting)
     editor.open_link(_open_link, None, [settings[name] for name in _SETTINGS if name != "seed"], **QUIET)
@@ -288,6 +289,17 @@ def _choose_example(examples: tuple[Example, ...]):
     return choose
 
 
+def _open_shared(studio: Studio):
+    def open_scene(event: gr.EventData) -> Any:
+        record = studio.outputs.shared(event._data.get("id"))
+        if record is None:
+            gr.Warning("This video is no longer kept.")
+            return gr.skip()
+        return {**gr.update(made=None), "value": {"shots": [], **record.content["storyboard"]}}
+
+    return open_scene
+
+
 def _choose_own(studio: Studio):
     def choose(visitor: str, event: gr.EventData) -> tuple:
         record = studio.outputs.find(event._data.get("id"), known(visitor))
@@ -311,7 +323,7 @@ def _choose_own(studio: Studio):
 def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, seen: list) -> None:
     """When the page opens: know the visitor, and show what is being made, or was made last, or an example."""
 
-    async def arrive(token: str | None) -> AsyncIterator[tuple]:
+    async def arrive(token: str | None, request: gr.Request) -> AsyncIterator[tuple]:
         try:
             token = known(token)
         except LimitError:
@@ -321,6 +333,11 @@ def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, se
         mine = own_scenes.own(studio.outputs.of(token))
         value = stage.finished(mine[0].content, studio.outputs.files / mine[0].id) if mine else gr.skip()
         linked = own_scenes.linked(mine[0].id, mine[0].content) if mine else gr.skip()
+        asked = request.query_params.get("video")
+        if record := studio.outputs.shared(asked):
+            value = stage.shared(record, studio.outputs.files)
+        elif asked:
+            gr.Warning("The video of this link is no longer kept here.")
         yield token, value, own_scenes.listed(mine), IDLE["run"], IDLE["stop"], linked
         if job is not None and job.kind == "video":
             async for update in own_scenes.follow(studio, job, token):

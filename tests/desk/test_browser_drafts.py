@@ -52,6 +52,8 @@ def test_a_draft_comes_back_after_a_reload_and_at_the_next_visit_and_is_nobody_e
     assert (written(page), seed(page).input_value()) == (mine, number)
     again = visit(again=page)
     assert (written(again), seed(again).input_value()) == (mine, number)
+    again.locator(".editor .undo").click()
+    assert captions(again) != mine[2], "what was done before can still be taken back"
     assert written(visit())[0] == "Meeting on the beach"
 
 
@@ -249,3 +251,23 @@ def test_axe_finds_nothing_serious_in_any_tab(visit, scheme):
             if problem["impact"] in ("serious", "critical")
         ]
         assert not serious, name
+
+
+def test_a_video_has_a_page_of_its_own_for_those_who_have_its_link(visit):
+    page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_scene(page)
+    set_steps(page, 1)
+    generate(page)
+    stage_of(page).get_by_role("button", name="Copy a link to it").click()
+    expect(stage_of(page).locator(".downloads")).to_contain_text("Link copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = visit(address=link[link.index("/?") :])
+    expect(stage_of(other).locator("video")).to_have_attribute("aria-label", "A short walk")
+    expect(stage_of(other).locator(".note")).to_contain_text("Somebody shared this video with you")
+    expect(stage_of(other).locator(".retake")).to_have_count(0)
+    assert title(other).input_value() == "Meeting on the beach"
+    stage_of(other).get_by_role("button", name="Edit this scene").click()
+    expect(title(other)).to_have_value("A short walk")
+    gone = visit(address="/?video=" + "a" * 22)
+    expect(gone.get_by_text("The video of this link is no longer kept here.")).to_be_visible()

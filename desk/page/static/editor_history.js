@@ -1,7 +1,7 @@
 // One history over everything that is written in the editor, whatever changed it, and the draft that a browser keeps.
 // A step is what the scene was before a change; what is typed into a field without a rest is one change.
 
-const MOST_STEPS = 200, ONE_GO = 1500, DRAFT_KEY = 'holocine-draft';
+const MOST_STEPS = 200, KEPT_STEPS = 20, ONE_GO = 1500, DRAFT_KEY = 'holocine-draft';
 let past = [], future = [], present = null, lastTyped = { area: null, at: 0 };
 let touched = false; // by somebody: the draft that a page opens with is not worth keeping
 
@@ -75,24 +75,24 @@ function goTo(at) {
   if (part && at.from != null && part.setSelectionRange) part.setSelectionRange(at.from, at.to);
 }
 
-// The draft of this browser: kept at every change, back after a reload, another visit or a restart of the server
+// The draft of this browser, with the last steps to it: kept at every change, back after a reload, another visit or a
+// restart of the server
 
 function keep() {
   if (!touched) return;
-  try {
-    localStorage.setItem(DRAFT_KEY, JSON.stringify(present));
-  } catch { // too many pictures for what a page may keep: the words come first
-    const words = { ...present, references: {}, shots: present.shots.map((shot) => ({ ...shot, image: null })) };
-    try { localStorage.setItem(DRAFT_KEY, JSON.stringify(words)); } catch { /* a browser that keeps nothing */ }
+  const words = { ...present, references: {}, shots: present.shots.map((shot) => ({ ...shot, image: null })) };
+  // With many pictures that is more than a page may keep: what is there now comes before what was, words before pictures.
+  for (const kept of [{ present, past: past.slice(-KEPT_STEPS) }, { present }, { present: words }]) {
+    try { localStorage.setItem(DRAFT_KEY, JSON.stringify(kept)); return; } catch { /* the next, which is smaller */ }
   }
 }
 function bringBack() {
   present = snapshot();
   try {
-    const kept = JSON.parse(localStorage.getItem(DRAFT_KEY));
-    if (!kept?.shots?.length) return;
+    const { present: kept, past: before = [] } = JSON.parse(localStorage.getItem(DRAFT_KEY));
     scene = read({ ...kept, shots: kept.shots.map((shot) => ({ ...shot, num_frames: FRAMES * shot.length })) });
-  } catch { return; }
+    past = before;
+  } catch { return; } // there is none
   link();
   present = snapshot();
   touched = true;

@@ -186,7 +186,8 @@ function showFacts(value) {
   const made = value.settings;
   const facts = made ? [['Seed', made.seed], ['Steps', made.steps], ['Guidance', made.guidance], ['Attention', made.attention], ['Size', `${made.width} × ${made.height}`], ['Made in', `${made.seconds} s`]] : [];
   (value.shots || []).forEach((shot, index) => { if (shot.take > 1) facts.push([`Shot ${index + 1}`, `take ${shot.take}, seed ${shot.seed}`]); });
-  parts.facts.replaceChildren(...(value.note ? [node('p', { class: 'note', text: value.note })] : []), ...facts.filter(([, fact]) => fact != null).map(([name, fact]) => node('span', {}, `${name} `, node('b', { text: fact }))));
+  const edit = value.shared ? [node('button', { type: 'button', class: 'outlined', text: 'Edit this scene', onclick: () => trigger('open_scene', { id: value.shared }) })] : [];
+  parts.facts.replaceChildren(...(value.note ? [node('p', { class: 'note', text: value.note })] : []), ...edit, ...facts.filter(([, fact]) => fact != null).map(([name, fact]) => node('span', {}, `${name} `, node('b', { text: fact }))));
 }
 
 // The server sends files under their names on disk, so the page itself gives them readable ones
@@ -200,6 +201,11 @@ async function download(event) {
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
+const copyAddress = (id) => async ({ currentTarget: button }) => {
+  const address = new URL(`?video=${encodeURIComponent(id)}`, location.href.split(/[?#]/)[0]).href;
+  try { await navigator.clipboard.writeText(address); button.textContent = 'Link copied'; } catch { prompt('The link to this video', address); }
+};
+
 function showDownloads(value) {
   const files = value.files || {};
   const names = { video: 'Video', sheet: 'Contact sheet', storyboard: 'Storyboard', scorecard: 'Scorecard', report: 'Report' };
@@ -208,6 +214,7 @@ function showDownloads(value) {
   if (shots.length > 1) {
     links.push(node('details', {}, node('summary', { text: 'Single shots' }), ...shots.map((shot, index) => node('a', { href: shot.video.url, download: shot.video.orig_name || true, onclick: download, text: `Shot ${index + 1}` }))));
   }
+  if (value.id) links.push(node('button', { type: 'button', class: 'link', text: 'Copy a link to it', title: 'Whoever has the link sees this video, for as long as it is kept here', onclick: copyAddress(value.id) }));
   parts.downloads.replaceChildren(...(links.length ? [node('span', { class: 'lane-name', text: 'Download' })] : []), ...links);
 }
 
