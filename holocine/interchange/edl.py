@@ -20,6 +20,9 @@ MAX_EVENTS = 999  # events are numbered with three digits
 CARRIES = ("global_caption", "fps")
 _RATE = re.compile(r"TIMELINE RATE: (\S+) FRAMES A SECOND; THE VIDEO HAS (\S+)")
 _FRAMES = re.compile(r"SHOT (\d+): FRAMES (\d+) TO (\d+) OF THE VIDEO")
+_REEL = re.compile(
+    r"^(\d+[ \t]+)(\S[^\n]*?)([ \t]+\S+[ \t]+(?:C|D|W\d+|K\S*)[ \t][^\n]*\d\d:\d\d[^\n]*)$", re.MULTILINE
+)
 _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what ends a line, and what marks it
 
 
@@ -95,7 +98,7 @@ def read(text: str, rate: str | None = None) -> Reading:
         notes.append(
             f"an EDL does not say its rate: {base.name} frames a second are taken (--timeline-rate says another)"
         )
-    timeline = read_with("cmx_3600", text, "an EDL", rate=float(base.rate))
+    timeline = read_with("cmx_3600", _REEL.sub(_joined, text), "an EDL", rate=float(base.rate))
     shots, more, clips = video_shots(timeline)
     comments = [list(clip.metadata.get("cmx_3600", {}).get("comments", [])) for clip in clips]
     captions = [_said(of_shot, "CAPTION: ") for of_shot in comments]
@@ -107,6 +110,11 @@ def read(text: str, rate: str | None = None) -> Reading:
         shots = [Found(caption, *span) for caption, span in zip(captions, exact, strict=True)]
         return Reading(tuple(shots), None, scene, own, notes=(*notes, *more))
     return Reading(tuple(shots), timeline.name or None, None, own or float(base.rate), notes=(*notes, *more))
+
+
+def _joined(event: re.Match) -> str:
+    """An event whose reel is one word: the adapter writes reels with spaces, and reads another field then."""
+    return f"{event[1]}{'_'.join(event[2].split())}{event[3]}"
 
 
 def _exact(shot: Found, match: re.Match | None, fps: float, base: Timebase) -> tuple:
