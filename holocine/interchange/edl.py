@@ -109,7 +109,7 @@ def read(text: str, rate: str | None = None) -> Reading:
         exact = [_exact(shot, match, own, base) for shot, match in zip(shots, frames, strict=True)]
         shots = [Found(caption, *span) for caption, span in zip(captions, exact, strict=True)]
         return Reading(tuple(shots), None, scene, own, notes=(*notes, *more))
-    return Reading(tuple(shots), timeline.name or None, None, own or float(base.rate), notes=(*notes, *more))
+    return Reading(tuple(shots), timeline.name or None, None, own, float(base.rate), notes=(*notes, *more))
 
 
 def _joined(event: re.Match) -> str:

@@ -80,7 +80,7 @@ def read(text: str, rate: str | None = None) -> Reading:
         named = "the texts of the markers are taken for captions, the clips' names where there are none"
         notes.insert(0, named if marked else "there are no captions in it: the clips' names stand for them")
     frame = next((f for f in root.iterfind("resources/format") if f.get("id") == sequence.get("format")), None)
-    return Reading(tuple(shots), project.get("name") or None, None, _fps(frame), enclosed, tuple(notes))
+    return Reading(tuple(shots), project.get("name") or None, None, None, _fps(frame), enclosed, tuple(notes))
 
 
 def _shots_of(items: list[Element]) -> tuple[list[Found], list[str]]:

@@ -92,11 +92,13 @@ def read_text(
     fps: float | None = None,
     global_caption: str | None = None,
     timeline_rate: str | None = None,
+    usual_fps: float | None = None,
 ) -> tuple[Storyboard, tuple[str, ...]]:
     """The storyboard in the text of a file with this ending, and what had to be made up, a sentence each.
 
-    name: of the scene, where the text has none. fps, global_caption: in place of the text's. Raises StoryboardError, in
-    one sentence, for what holds none.
+    name: of the scene, where the text has none. fps, global_caption: in place of the text's. usual_fps: in place of the
+    timeline's where the text does not say the storyboard's own. Raises StoryboardError, in one sentence, for what holds
+    none.
     """
     known = find_format(ending)
     if not text.strip():
@@ -106,10 +108,10 @@ def read_text(
     if reading.enclosed is not None:
         # The same clips may be of a video or of none, and on a timeline of any rate: only captions and times count.
         base = own_timebase(reading.enclosed.fps, timeline_rate)
-        if reading.fps and known.on_timeline:
-            base = own_timebase(reading.fps)
+        if reading.timeline_fps:
+            base = own_timebase(reading.timeline_fps)
         as_written = known.read(known.write(reading.enclosed, None, base), timeline_rate)
-    return to_storyboard(reading, as_written, name, fps, global_caption)
+    return to_storyboard(reading, as_written, name, fps, global_caption, usual_fps)
 
 
 def find_format(ending: str) -> Format:

@@ -57,7 +57,7 @@ def read(text: str, rate: str | None = None) -> Reading:
         Found(caption or shot.caption, shot.start, shot.stop) for caption, shot in zip(captions, shots, strict=True)
     ]
     enclosed = enclosed_in(_plain(timeline.metadata.get(KEY)))
-    return Reading(tuple(shots), timeline.name or None, None, _fps(clips), enclosed, tuple(notes))
+    return Reading(tuple(shots), timeline.name or None, None, None, _fps(clips), enclosed, tuple(notes))
 
 
 def whence(clips: list[Any]) -> str:

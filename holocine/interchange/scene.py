@@ -56,12 +56,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader found in a file. enclosed: the storyboard that this program put there. notes: sentences."""
+    """What a reader found in a file.
+
+    fps: frames a second of the storyboard, timeline_fps: of the timeline that it is on, None where the file does not
+    say. enclosed: the storyboard that this program put there. notes: sentences.
+    """
 
     shots: tuple[Found, ...]
     title: str | None = None
     global_caption: str | None = None
     fps: float | None = None
+    timeline_fps: float | None = None
     enclosed: Storyboard | None = None
     notes: tuple[str, ...] = ()
 
@@ -118,16 +123,18 @@ def to_storyboard(
     name: str,
     fps: float | None = None,
     global_caption: str | None = None,
+    usual_fps: float | None = None,
 ) -> tuple[Storyboard, tuple[str, ...]]:
     """The storyboard that a file holds, and what had to be made up or changed, a sentence each.
 
     as_written: what a file of the enclosed storyboard reads as, None if there is none. name: the scene's, where the
-    file has no title and no global caption. fps, global_caption: in place of the file's.
+    file has no title and no global caption. fps, global_caption: in place of the file's. usual_fps: frames a second
+    where the file does not say the storyboard's; that of its timeline by default.
     """
     if not reading.shots:
         raise StoryboardError("there are no shots in it")
     notes, old = list(reading.notes), reading.enclosed
-    rate = fps or (old.fps if old else reading.fps)
+    rate = fps or (old.fps if old else reading.fps) or usual_fps or reading.timeline_fps
     if rate is None:
         rate = DEFAULT_FPS
         if reading.shots[0].start is not None:
