@@ -25,18 +25,19 @@ def write(storyboard: Storyboard, media: Media | None, base: Timebase) -> str:
 
     spans = on_timeline(storyboard, base)
     timeline = otio.schema.Timeline(storyboard.title or (media.name if media else "storyboard"))
-    timeline.metadata[KEY] = enclose(storyboard)
+    timeline.metadata[KEY] = _plain(enclose(storyboard))
     track = otio.schema.Track("V1", kind=otio.schema.TrackKind.Video)
     timeline.tracks.append(track)
-    for number, ((start, stop), shot) in enumerate(zip(spans, storyboard.shots, strict=True), start=1):
+    captions = map(_plain, storyboard.captions)
+    for number, ((start, stop), caption) in enumerate(zip(spans, captions, strict=True), start=1):
         reference = otio.schema.MissingReference()
         if media is not None:
             reference = otio.schema.ExternalReference(media.url, span(0, spans[-1][1]))
             reference.name = media.name
         clip = otio.schema.Clip(f"Shot {number}", reference, span(start, stop))
-        clip.metadata[KEY] = {"shot": number, "caption": shot.caption}
-        marker = otio.schema.Marker(" ".join(shot.caption.split()), span(start, start + 1))
-        marker.color, marker.comment = otio.schema.MarkerColor.CYAN, shot.caption
+        clip.metadata[KEY] = {"shot": number, "caption": caption}
+        marker = otio.schema.Marker(" ".join(caption.split()), span(start, start + 1))
+        marker.color, marker.comment = otio.schema.MarkerColor.CYAN, caption
         marker.metadata[KEY] = {"is": "caption"}
         clip.markers.append(marker)
         track.append(clip)
@@ -81,10 +82,12 @@ def _caption(clip: Any) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """OTIO's own mappings and lists as ordinary ones."""
+    """OTIO's own mappings and lists as ordinary ones; texts without NUL, at which it would end them."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
+    return [_plain(part) for part in value] if isinstance(value, Sequence) else value
 
 
 def _fps(clips: list[Any]) -> float | None:
