@@ -98,10 +98,11 @@ def score(options: argparse.Namespace) -> int:
 
 def detect(options: argparse.Namespace) -> int:
     """Print, or write, where the shots of videos begin."""
-    from eval.cut_list import cut_list, timebase_for
+    from eval.cut_list import cut_list
     from eval.footage import observe
     from eval.shots import load_detector
     from holocine.files import check_writable, replacing
+    from holocine.interchange.timebase import timebase_for
 
     videos = _all_videos(options.videos)
     many = len(videos) > 1
@@ -380,7 +381,8 @@ def _add_score(commands) -> None:
 
 
 def _add_detect(commands) -> None:
-    from eval.cut_list import FORMATS, TIMELINE_RATES
+    from eval.cut_list import FORMATS
+    from holocine.interchange.timebase import TIMELINE_RATES
 
     command = _add_command(commands, "detect", detect, "find the shots of videos")
     command.add_argument("videos", nargs="+", metavar="VIDEO|DIR", help="files, or folders with all videos in them")

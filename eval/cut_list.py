@@ -9,78 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from eval.evidence import Boundary, Detection
+from holocine.interchange.edl import MAX_EVENTS, Event, edit_list, rate_comment, shot_comment
+from holocine.interchange.timebase import Timebase, timebase_for
 
 FORMATS = ("json", "csv", "edl")
-MAX_EVENTS = 999  # an EDL numbers its events with three digits
-_RATE_TOLERANCE = 1.001  # container clocks are rounded: 24.0004 frames a second are 24
-
-
-@dataclass(frozen=True)
-class Timebase:
-    """Timecode at `rate` frames a second, which counts `nominal` of them as one second; with `drop`, it leaves out
-    numbers so as to keep step with the clock (SMPTE ST 12-1: 0 and 1 of every minute but each tenth, at 29.97).
-    """
-
-    name: str
-    rate: Fraction
-    nominal: int
-    drop: bool = False
-
-    def frame_at(self, seconds: float) -> int:
-        """The frame that begins nearest to a time."""
-        return round(seconds * self.rate)
-
-    def timecode(self, frame: int) -> str:
-        """HH:MM:SS:FF of a frame, HH:MM:SS;FF with `drop`; after 24 hours it begins again."""
-        if self.drop:
-            tens, rest = divmod(frame, self._in_ten_minutes)
-            minutes = max(0, rest - self._dropped) // (60 * self.nominal - self._dropped)
-            frame += self._dropped * (9 * tens + minutes)
-        seconds, frames = divmod(frame, self.nominal)
-        mark = ";" if self.drop else ":"
-        return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{frames:02d}"
-
-    def frame_of(self, timecode: str) -> int:
-        """The frame that a timecode numbers; raises ValueError for what is none."""
-        match = re.fullmatch(r"(\d\d):(\d\d):(\d\d)[:;.,](\d\d\d?)", timecode.strip())
-        if match is None or int(match[4]) >= self.nominal or int(match[2]) >= 60 or int(match[3]) >= 60:
-            raise ValueError(f"{timecode!r} is no timecode at {self.name} frames a second")
-        hours, minutes, seconds, frames = map(int, match.groups())
-        minutes += 60 * hours
-        dropped = self._dropped * (minutes - minutes // 10) if self.drop else 0
-        return (60 * minutes + seconds) * self.nominal + frames - dropped
-
-    @property
-    def _dropped(self) -> int:
-        return self.nominal // 15
-
-    @property
-    def _in_ten_minutes(self) -> int:
-        return 600 * self.nominal - 9 * self._dropped
-
-
-TIMELINE_RATES = {
-    base.name: base
-    for base in (
-        Timebase("23.976", Fraction(24000, 1001), 24),
-        Timebase("24", Fraction(24), 24),
-        Timebase("25", Fraction(25), 25),
-        Timebase("29.97", Fraction(30000, 1001), 30),
-        Timebase("29.97df", Fraction(30000, 1001), 30, drop=True),
-        Timebase("30", Fraction(30), 30),
-        Timebase("48", Fraction(48), 48),
-        Timebase("50", Fraction(50), 50),
-        Timebase("60", Fraction(60), 60),
-    )
-}
 
 
 def cut_list(
@@ -149,27 +87,6 @@ def to_csv(detection: Detection, times: np.ndarray, name: str | None = None, hea
     return text.getvalue()
 
 
-def timebase_for(fps: float, name: str | None = None) -> Timebase:
-    """The timebase of TIMELINE_RATES with this name; by default the nearest of 24, 25 and 30 that is at least as fast
-    as the video, and 60 for a faster one. Raises ValueError for another name.
-    """
-    if name is None:
-        name = next((str(rate) for rate in (24, 25, 30) if fps <= rate * _RATE_TOLERANCE), "60")
-    if name not in TIMELINE_RATES:
-        raise ValueError(f"the timeline rate is {name!r}, but has to be one of {', '.join(TIMELINE_RATES)}")
-    return TIMELINE_RATES[name]
-
-
-@dataclass(frozen=True)
-class _Event:
-    """A shot on the timeline: frames `start` to `stop` of it (half-open), the first `dissolve` of which show two."""
-
-    shot: int
-    start: int
-    stop: int
-    dissolve: int
-
-
 def to_edl(
     detection: Detection, fps: float, times: np.ndarray, name: str, base: Timebase, timecode: str | None = None
 ) -> str:
@@ -184,39 +101,26 @@ def to_edl(
             f"{name}: an EDL holds at most {MAX_EVENTS} shots, but there are {len(detection.shot_ranges)}; use json or "
             "csv"
         )
-    source = _source_start(timecode, fps, base)
-    clip = _one_line(name)
-    lines = [f"TITLE: {clip}", f"FCM: {'DROP FRAME' if base.drop else 'NON-DROP FRAME'}", ""]
     shots, boundaries = detection.shot_ranges, (None, *detection.boundaries)
+    events: list[Event] = []
     previous = -1
-    for number, event in enumerate(_events(detection, times, base), start=1):
-        edit = (number, source + event.start, source + event.stop, event.start, event.stop)
-        if event.dissolve:
-            at = source + event.start
-            lines.append(_event_line(base, number, "C", at, at, event.start, event.start))
-            lines.append(_event_line(base, number, f"D    {event.dissolve:03d}", *edit[1:]))
-            lines += [f"* FROM CLIP NAME: {clip}", f"* TO CLIP NAME: {clip}"]
-        else:
-            lines.append(_event_line(base, number, "C", *edit[1:]))
-            lines.append(f"* FROM CLIP NAME: {clip}")
-        if number == 1:
-            lines.append(f"* TIMELINE RATE: {base.name} FRAMES A SECOND; THE VIDEO HAS {fps:.6g}")
-        shot, boundary = shots[event.shot], boundaries[event.shot]
-        lines.append(f"* SHOT {event.shot + 1}: FRAMES {shot.start} TO {shot.stop} OF THE VIDEO")
+    for number, start, stop, dissolve in _events(detection, times, base):
+        shot, boundary = shots[number], boundaries[number]
+        comments = [] if events else [rate_comment(base, fps)]
+        comments.append(shot_comment(number, shot))
         if boundary and boundary.kind == "gradual":
-            lines.append(f"* GRADUAL CHANGE: FRAMES {boundary.start} TO {boundary.stop} OF THE VIDEO")
-        if event.shot > previous + 1:
-            lines.append(f"* SHOTS LEFT OUT BEFORE, SHORTER THAN A FRAME HERE: {event.shot - previous - 1}")
-        previous = event.shot
-    return "\n".join(lines) + "\n"
+            comments.append(f"GRADUAL CHANGE: FRAMES {boundary.start} TO {boundary.stop} OF THE VIDEO")
+        if number > previous + 1:
+            comments.append(f"SHOTS LEFT OUT BEFORE, SHORTER THAN A FRAME HERE: {number - previous - 1}")
+        events.append(Event(start, stop, dissolve, tuple(comments)))
+        previous = number
+    return edit_list(name, base, events, _source_start(timecode, fps, base))
 
 
-def _event_line(base: Timebase, number: int, edit: str, *points: int) -> str:
-    return f"{number:03d}  AX       V     {edit:<8} {' '.join(map(base.timecode, points))}"
-
-
-def _events(detection: Detection, times: np.ndarray, base: Timebase) -> list[_Event]:
-    """The shots on a timeline, without those that are shorter than half of its frames."""
+def _events(detection: Detection, times: np.ndarray, base: Timebase) -> list[tuple[int, int, int, int]]:
+    """The shots on a timeline, without those that are shorter than half of its frames: (0-based number, start, stop,
+    frames of a dissolve that it begins with).
+    """
     begins, dissolves = [0], [0]
     for start, stop in _changes(detection.boundaries):
         begin = base.frame_at(times[start])
@@ -224,7 +128,7 @@ def _events(detection: Detection, times: np.ndarray, base: Timebase) -> list[_Ev
         dissolves.append(base.frame_at(times[stop]) - begin)
     ends = [*begins[1:], max(base.frame_at(times[-1]), begins[-1] + 1)]
     return [
-        _Event(shot, begin, end, min(dissolve, end - begin, 999) if begin else 0)
+        (shot, begin, end, min(dissolve, end - begin, 999) if begin else 0)
         for shot, (begin, end, dissolve) in enumerate(zip(begins, ends, dissolves, strict=True))
         if end > begin
     ]
@@ -261,7 +165,3 @@ def _source_start(timecode: str | None, fps: float, base: Timebase) -> int:
 
 def _rounded(seconds: float) -> float:
     return round(float(seconds), 4)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""`python -m holocine`: generate, retake, continue, plan, show, convert, schema.
+"""`python -m holocine`: generate, retake, continue, plan, show, export, import, convert, schema.
 
 Every failure that the input can cause is one line on stderr and exit code 2; Ctrl-C is exit code 130.
 """
@@ -188,6 +188,20 @@ def show(options: argparse.Namespace) -> None:
     print(storyboard.to_yaml(), end="")
 
 
+def export(options: argparse.Namespace) -> None:
+    """Write a storyboard or a video as files of film tools, or a video as pictures to post."""
+    from holocine.interchange.commands import export
+
+    export(options)
+
+
+def import_(options: argparse.Namespace) -> None:
+    """Make a storyboard of a file of a film tool."""
+    from holocine.interchange.commands import import_
+
+    import_(options)
+
+
 def convert(options: argparse.Namespace) -> None:
     """Turn released files into a folder in diffusers layout."""
     import torch
@@ -238,6 +252,8 @@ COMMANDS = {
     "continue": continue_,
     "plan": plan,
     "show": show,
+    "export": export,
+    "import": import_,
     "convert": convert,
     "schema": schema,
 }

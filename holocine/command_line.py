@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from holocine.attention import KERNEL_NAMES
 from holocine.checkpoints import DTYPES
 from holocine.families import NAMES as FAMILIES
+from holocine.interchange.endings import FORMATS, PICTURES
+from holocine.interchange.timebase import TIMELINE_RATES
 from holocine.presets import PRESETS, listed
 from holocine.program import Parser, whole_number
 from holocine.team import SPLITS
@@ -26,6 +28,8 @@ def parser(run: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.
     _add_continue(commands, run["continue"])
     _add_plan(commands, run["plan"])
     _add_show(commands, run["show"])
+    _add_export(commands, run["export"])
+    _add_import(commands, run["import"])
     _add_convert(commands, run["convert"])
     _add_command(commands, "schema", run["schema"], "print the JSON Schema of storyboard files")
     return parser
@@ -247,6 +251,40 @@ def _add_show(commands, run) -> None:
     command = _add_command(commands, "show", run, "print the storyboard and the settings inside a video")
     command.add_argument("video", metavar="VIDEO.mp4")
     command.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_export(commands, run) -> None:
+    command = _add_command(
+        commands, "export", run, "write a storyboard, or a finished video, as files of film tools or pictures to post"
+    )
+    command.add_argument("file", metavar="FILE", help=".yaml, .json or .txt storyboard, or a video")
+    command.add_argument(
+        "-o",
+        "--out",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help=f"{', '.join(FORMATS)}, .yaml or .json; of a video also {', '.join(PICTURES)}; may be repeated",
+    )
+    _add_timeline_rate(command, "default: the storyboard's own if it is one of these, else the next")
+
+
+def _add_import(commands, run) -> None:
+    command = _add_command(commands, "import", run, "make a storyboard of a file of a film tool")
+    command.add_argument("file", metavar="FILE", help=f"{', '.join(FORMATS)}, or what other commands read")
+    command.add_argument("-o", "--out", required=True, metavar="FILE", help="storyboard to write, .yaml or .json")
+    command.add_argument("--fps", type=_fps, help="frames a second of the storyboard; default: as the file says")
+    command.add_argument("--global-caption", metavar="TEXT", help="in place of the file's, or where it has none")
+    _add_timeline_rate(command, "of an EDL that does not say it")
+
+
+def _add_timeline_rate(command, default: str) -> None:
+    command.add_argument(
+        "--timeline-rate",
+        choices=TIMELINE_RATES,
+        metavar="RATE",
+        help=f"frames a second of a timeline: {', '.join(TIMELINE_RATES)} (df: drop frame); {default}",
+    )
 
 
 def _add_convert(commands, run) -> None:

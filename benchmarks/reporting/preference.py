@@ -128,7 +128,11 @@ def preference_plot(found: Sequence[Strength]) -> str:
 
 def anonymous_copy(source: Path, target: Path) -> None:
     """Copy a video's pictures without decoding them, and without what is written inside about how it was made."""
-    with replacing(target) as temporary, av.open(str(source)) as old, av.open(str(temporary), "w", format="mp4") as new:
+    with (
+        replacing(target) as temporary,
+        av.open(str(source)) as old,
+        av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as new,
+    ):
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(old.streams.video[0]):
             if packet.dts is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import gradio as gr
@@ -20,6 +21,8 @@ from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
 from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal
 from holocine.from_pictures import files_named
+from holocine.interchange import formats
+from holocine.interchange.endings import FORMATS
 from holocine.plurals import counted
 from holocine.storyboard import StoryboardError
 
@@ -176,20 +179,38 @@ def review_draft(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
-    """A draft from pasted text, with what was changed to make it valid; or an error in a sentence."""
+    """A draft from pasted text, with what was changed to make it valid; or an error in a sentence.
+
+    The text of a file has its "name", too, by which that of a film tool is known.
+    """
+    text, name = str(asked.get("text") or ""), PurePath(str(asked.get("name") or ""))
+    notes: tuple[str, ...] = ()
     try:
-        storyboard = draft.parse(str(asked.get("text") or ""), Limits.of(find()).of_editor)
+        limits = Limits.of(model := find()).of_editor
+        if name.suffix.lower() in FORMATS:
+            limits.check_text(text)
+            usual = model.facts.card.fps[0] if model.facts.card else None
+            storyboard, notes = formats.read_text(text, name.suffix, name.stem, usual_fps=usual)
+            limits.check_storyboard(storyboard)
+        else:
+            storyboard = draft.parse(text, limits)
         run = storyboard.as_run()  # what the editor's timeline, which has a mark every four frames, can show
     except (StoryboardError, LimitError) as error:
-        return {"error": sentence(str(error))}
+        return {"error": sentence(f"the file {error}" if str(error).startswith("is ") else str(error))}
     left = [f"{path[:80]} is not here: drop the picture on its shot or its character" for path in files_named(run)]
-    return {"draft": draft.from_storyboard(run), "notices": [sentence(text) for text in (*run.moved, *left)]}
+    return {"draft": draft.from_storyboard(run), "notices": [sentence(text) for text in (*notes, *run.moved, *left)]}
 
 
 def write_texts(asked: dict[str, Any]) -> dict[str, Any]:
-    """A draft as YAML, JSON and HoloCine's prompt string; or an error in a sentence."""
+    """A draft as YAML, JSON and HoloCine's prompt string; or an error in a sentence.
+
+    With the "form" of a film tool, an ending without its dot, it is that "text" alone, and "notices" on what is lost.
+    """
     try:
         storyboard = draft.to_storyboard(asked.get("draft"), Limits.of(find()))
+        if asked.get("form"):
+            written = formats.write_text(storyboard, f".{asked['form']}")
+            return {"text": written.text, "notices": [sentence(text) for text in written.notes]}
     except (StoryboardError, LimitError) as error:
         return {"error": sentence(str(error))}
     cuts = ", ".join(map(str, storyboard.cuts)) or "none"

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.cut_list import TIMELINE_RATES, cut_list, timebase_for
+from eval.cut_list import cut_list
 from eval.evidence import Boundary, Detection
+from holocine.interchange.timebase import TIMELINE_RATES, timebase_for
 
 DETECTION = Detection("d 1", 60, (Boundary(20, 0.75), Boundary(41, 0.5, "gradual", 38, 44)))
 

@@ -1,4 +1,6 @@
-// The editor's dialogs: open a storyboard from text or a file, save it in three forms.
+// The editor's dialogs: open a storyboard from text or a file, save it as text or for film tools.
+
+const filmForms = { OpenTimelineIO: 'otio', 'CMX 3600 EDL': 'edl', FCPXML: 'fcpxml', 'SubRip subtitles': 'srt', 'WebVTT chapters': 'vtt', 'Fountain screenplay': 'fountain', 'CSV shot list': 'csv' };
 
 function dialog(title, ...content) {
   const box = node('dialog', { class: 'desk-dialog', 'aria-label': title, onclose: () => box.remove() },
@@ -11,19 +13,23 @@ function dialog(title, ...content) {
 function openDialog() {
   const text = node('textarea', { class: 'mono paste', rows: 12, 'aria-label': 'Storyboard as text', placeholder: 'YAML, JSON, or [global caption] … [per shot caption] … [shot cut] …' });
   const said = node('p', { class: 'error', role: 'alert' });
-  const file = node('input', { type: 'file', accept: '.yaml,.yml,.json,.txt', hidden: true, onchange: async () => {
+  let name = '';  // of the file that the text is from: film tools' files are known by it
+  text.addEventListener('paste', () => { name = ''; });
+  const known = ['.yaml', '.yml', '.json', '.txt', ...Object.values(filmForms).map((ending) => '.' + ending)];
+  const file = node('input', { type: 'file', accept: known.join(), hidden: true, onchange: async () => {
     if (!file.files[0]) return;
     if (file.files[0].size > 8000000) { said.textContent = 'This file is too large for a storyboard.'; return; }
+    name = file.files[0].name;
     text.value = await file.files[0].text();
     file.value = '';
   } });
   const use = async () => {
-    const answer = await server.parse_text({ text: text.value });
+    const answer = await server.parse_text({ text: text.value, name });
     if (answer.error) { said.textContent = answer.error; return; }
     box.close();
     replace(answer.draft, answer.notices);
   };
-  const box = dialog('Open a storyboard', node('p', { class: 'hint', text: 'Paste a storyboard as YAML or JSON, or HoloCine’s prompt string, whose cuts are then spread evenly.' }),
+  const box = dialog('Open a storyboard', node('p', { class: 'hint', text: 'Paste a storyboard as YAML or JSON, or HoloCine’s prompt string, whose cuts are then spread evenly. Files of film tools are opened as well: ' + Object.keys(filmForms).join(', ') + '.' }),
     text, said, file, node('div', { class: 'dialog-foot' }, button('From a file', 'open', () => file.click()), node('span', { class: 'spring' }), node('button', { type: 'button', class: 'solid use', text: 'Use this storyboard', onclick: use })));
   text.focus();
 }
@@ -35,22 +41,36 @@ async function saveDialog() {
   const text = node('textarea', { class: 'mono', rows: 14, readonly: true, 'aria-label': 'The storyboard as text' });
   const forms = { YAML: ['yaml', 'storyboard.yaml'], JSON: ['json', 'storyboard.json'], 'HoloCine prompt': ['prompt', 'prompt.txt'] };
   let chosen = 'YAML';
+  let content = '';  // the text with its own line ends, which a textarea changes
+  const told = node('p', { class: 'hint', role: 'status' });
   const tabs = node('div', { class: 'segmented', role: 'radiogroup', 'aria-label': 'Form' });
-  const pick = (name) => {
+  const show = (name, body, error, notices) => {
     chosen = name;
-    text.value = answer.error ? '' : answer[forms[name][0]];
+    content = text.value = body;
+    said.textContent = error;
+    told.textContent = notices.join(' ');
+    films.value = filmForms[name] ? name : '';
     tabs.replaceChildren(...Object.keys(forms).map((form) => node('button', { type: 'button', role: 'radio', 'aria-checked': String(form === chosen), text: form, onclick: () => pick(form) })));
   };
+  const pick = (name) => show(name, answer.error ? '' : answer[forms[name][0]], answer.error || '', []);
+  const pickFilm = async () => {
+    const name = films.value;
+    if (!name) { pick('YAML'); return; }
+    const film = await server.write_texts({ draft: draft(), form: filmForms[name] });
+    if (films.value === name) show(name, film.text || '', film.error || '', film.notices || []);  // else another was chosen since
+  };
+  const films = node('select', { class: 'films', 'aria-label': 'For film tools', disabled: Boolean(answer.error), onchange: pickFilm },
+    node('option', { value: '', text: 'For film tools …' }), ...Object.keys(filmForms).map((name) => node('option', { value: name, text: name })));
   const copy = button('Copy', 'copy', async () => {
     text.select();
     try { await navigator.clipboard.writeText(text.value); } catch { document.execCommand('copy'); }
     copy.querySelector('span').textContent = 'Copied';
   });
   const download = () => {
-    const url = URL.createObjectURL(new Blob([text.value], { type: 'text/plain' }));
-    node('a', { href: url, download: forms[chosen][1] }).click();
+    const url = URL.createObjectURL(new Blob([content], { type: 'text/plain' }));
+    node('a', { href: url, download: forms[chosen] ? forms[chosen][1] : `storyboard.${filmForms[chosen]}` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   };
-  dialog('Save the storyboard', tabs, text, said, node('div', { class: 'dialog-foot' }, copy, node('span', { class: 'spring' }), node('button', { type: 'button', class: 'solid', text: 'Download', disabled: Boolean(answer.error), onclick: download })));
+  dialog('Save the storyboard', tabs, films, text, told, said, node('div', { class: 'dialog-foot' }, copy, node('span', { class: 'spring' }), node('button', { type: 'button', class: 'solid', text: 'Download', disabled: Boolean(answer.error), onclick: download })));
   pick('YAML');
 }
