@@ -57,6 +57,15 @@ _WHAT = {
 }
 
 
+_WAN = "Wan2.1 or Wan2.2 itself, of any size: all the text, no cuts"
+_MECHANISMS = {
+    "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 93 to 125 frames)",
+    "cinetrans": "shots by masks in the middle blocks (81 frames)",
+    "longlive": "blocks of 32 frames through a window, phases a shot (at most 509 frames)",
+    "shotstream": "one shot after the other from six frames of those before (81 frames a shot)",
+}
+
+
 def listed() -> Iterator[Listed]:
     """Every system."""
     for kind in GENERATED:
@@ -75,7 +84,7 @@ def listed() -> Iterator[Listed]:
         why, sizes = missing(kind), _WAN_5B if kind == "longlive" else _WAN_1_3B
         yield Listed(
             kind,
-            "Wan2.1 or Wan2.2 itself, of any size: all the text, no cuts" if kind == "wan" else _mechanism(kind),
+            described(kind),
             f"{SHELF / kind}, or {kind}@FOLDER",
             round(sum(sizes.values()), 1),
             max(sizes.values()),
@@ -90,6 +99,15 @@ def listed() -> Iterator[Listed]:
         yield Listed(kind, _WHAT[kind], "storyboards of the puppet world", 0, 0, "Apache-2.0", True)
 
 
+def described(kind: str) -> str:
+    """What a system of a kind is, in a few words; "" for a kind that is none."""
+    if kind in _WHAT:
+        return _WHAT[kind]
+    if kind == "wan":
+        return _WAN
+    return "finished videos of another model" if kind == "folder" else _MECHANISMS.get(kind, "")
+
+
 def _rates() -> str:
     """At what size and rate each family is run."""
     groups: dict[str, list[str]] = {}
@@ -97,15 +115,6 @@ def _rates() -> str:
         known = find_family(name)
         groups.setdefault(f"{known.width}x{known.height}, {known.fps:g} frames a second", []).append(name)
     return "; ".join(f"{', '.join(names)}: {how}" for how, names in groups.items())
-
-
-def _mechanism(family: str) -> str:
-    return {
-        "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 93 to 125 frames)",
-        "cinetrans": "shots by masks in the middle blocks (81 frames)",
-        "longlive": "blocks of 32 frames through a window, phases a shot (at most 509 frames)",
-        "shotstream": "one shot after the other from six frames of those before (81 frames a shot)",
-    }[family]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
