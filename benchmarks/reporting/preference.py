@@ -104,6 +104,13 @@ def preferences(run: Path) -> list[Strength]:
     return strengths(read_choices(votes_file(run)))
 
 
+NOTE = (
+    "Bradley–Terry scores, mean 0, with 95 % intervals over storyboards; a system that is 1 above another is "
+    "preferred to it in 73 % of cases. A choice among several is one choice (Luce), and one without a winner counts in "
+    "equal parts for all that were shown."
+)
+
+
 def preference_table(found: Sequence[Strength]) -> Table:
     """Strengths as a table."""
     rows = []
@@ -112,12 +119,8 @@ def preference_table(found: Sequence[Strength]) -> Table:
         rows.append(
             tuple(map(Text, (one.system, f"{one.score:+.2f}", interval, f"{100 * one.won:.0f} %", str(one.votes))))
         )
-    note = (
-        "Bradley–Terry scores, mean 0, with 95 % intervals over storyboards; a system that is 1 above another is "
-        "preferred to it in 73 % of cases. Ties count half."
-    )
     head = ("system", "score", "95 % interval", "preferred", "votes")
-    return Table("preference", "What people prefer", head, tuple(rows), note)
+    return Table("preference", "What people prefer", head, tuple(rows), NOTE)
 
 
 def preference_plot(found: Sequence[Strength]) -> str:
