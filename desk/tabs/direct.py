@@ -39,6 +39,7 @@ class DirectTab:
     attention: gr.Radio
     model: gr.Dropdown
     history: gr.HTML
+    settings: list  # the fields that `restored` fills
 
 
 def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
@@ -91,7 +92,8 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
     history.choose(_choose_own(studio), visitor, restored, **QUIET)
     settings["model"].change(_choose_model, settings["model"], editor, **QUIET)
     _on_load(studio, visitor, first, seen)
-    return DirectTab(editor, screen, settings["attention"], settings["model"], history)
+    fields = [settings[name] for name in _SETTINGS]
+    return DirectTab(editor, screen, settings["attention"], settings["model"], history, fields)
 
 
 _SETTINGS = ("attention", "steps", "guidance", "seed", "size")
@@ -318,6 +320,12 @@ def _choose_own(studio: Studio):
         )
 
     return choose
+
+
+def restored(made: dict[str, Any]) -> tuple:
+    """The settings that made a video, as the fields of the tab show them."""
+    size = f"{made['width']} x {made['height']}"
+    return made["attention"], made["steps"], made["guidance"], str(made["seed"]), size
 
 
 def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, seen: list) -> None:

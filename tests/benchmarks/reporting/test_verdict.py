@@ -136,7 +136,7 @@ def test_isolated_above_holocine_on_cuts_is_explained_with_its_price(added_up):
 
 def test_the_explanation_claims_no_price_and_no_certainty_that_the_numbers_do_not_have(added_up):
     near = {"sca": {"holocine": 0.92 + 5 * NOISE, "isolated": 0.921 - 5 * NOISE, "truth": 1.2}}
-    near["character_consistency"] = {"holocine": 0.5, "isolated": 0.5}
+    near["character_consistency"] = {"holocine": 0.5, "isolated": 0.5, "truth": 0.6}
     said = verdict(added_up(near))
     assert "(0.9210, 0.9200, which may be chance)" in said and said.endswith("carried over a cut.")
 
