@@ -38,7 +38,9 @@ _FIELDS = ("model", "attention", "steps", "seed")
 
 def build(studio: Studio, visitor: gr.BrowserState, direct: DirectTab, tabs: gr.Tabs, tab: gr.Tab) -> None:
     """The tab, inside the `gr.Tab` that is open, which is `tab`."""
-    what = gr.Radio([_SCENE, _ARENA], value=_SCENE, show_label=False, container=False, elem_id="comparing")
+    what = gr.Radio(
+        [_SCENE, _ARENA], value=_SCENE, label="What to compare", show_label=False, container=False, elem_id="comparing"
+    )
     with gr.Column() as of_scene:
         _build_versions(studio, visitor, direct, tabs, tab)
     with gr.Column(visible=False) as in_arena:

@@ -38,7 +38,7 @@ function show() {
 
 function showScreens(value) {
   const versions = value.versions || [], known = value.state === 'done' && !value.hidden;
-  const box = (letter, name, inside, ...more) => node('figure', { class: value.voted === letter ? 'chosen' : '' }, inside, node('figcaption', {}, node('b', { text: letter }), node('span', { text: name || '' }), ...more));
+  const box = (letter, name, inside, ...more) => node('figure', { class: value.voted === letter ? 'chosen' : '' }, inside, node('figcaption', {}, node('b', { text: letter }), node('span', { text: name || '' })), ...more);
   const videos = versions.map((version) => silentVideo(version.video, `Version ${version.letter}`, toggle));
   root.style.setProperty('--aspect', versions[0] ? versions[0].aspect : 1.75);
   const there = versions.map((version, index) => box(version.letter, version.name, videos[index], ...(known ? uses(version) : [])));
@@ -50,10 +50,10 @@ function showScreens(value) {
 }
 
 function uses({ letter, name, video }) {
-  return [
+  return [node('div', { class: 'uses' },
     node('button', { type: 'button', class: 'quiet use', 'data-use': letter, text: 'Use this one', title: 'Take its storyboard and settings to Direct', onclick: () => trigger('use', { letter }) }),
     node('a', { href: video.url, download: `${letter} ${name}.mp4`, text: 'Take along' }),
-  ];
+  )];
 }
 
 function showVote(value) {

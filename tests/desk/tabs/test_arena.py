@@ -54,9 +54,8 @@ def test_questions_come_one_after_the_other_and_then_it_is_uncovered(studio, nam
     for number, (question, asked) in enumerate(QUESTIONS.items(), start=1):
         assert value["question"] == {"name": question, "text": asked.text, "number": number, "of": 5}
         assert "names" not in value
-        value = vote(
-            VISITOR, event(token=value["token"], question=question, choice=("left", "right", "tie")[number % 3])
-        )
+        choice = ("left", "right", "tie")[number % 3]
+        value = vote(VISITOR, event(token=value["token"], question=question, choice=choice))
     assert value["state"] == "uncovered" and set(value["names"]) == {"A", "B"}
     assert set(value["names"].values()) < set(results.competing)
     assert [answer["choice"] for answer in value["answers"]] == ["B", "tie", "A", "B", "tie"]
@@ -100,7 +99,7 @@ def test_who_has_seen_all_pairs_is_thanked(studio, name, results):
 
 def test_votes_of_simulated_visitors_become_strengths_agreement_and_accord_with_metrics(studio, name, results):
     """Visitors who like the system that comes later in the run, whatever they are asked."""
-    matchups, pairs = Matchups(studio.outputs.folder / arena.VOTES), make_pairs(results)
+    matchups, pairs = Matchups(studio.outputs.folder / arena.VOTES), make_pairs(results)[:60]
     assert arena._tell(studio)(name) == arena._NOBODY
     for voter in ("v1", "v2", "v3"):
         while (now := matchups.next(voter, name, pairs, random.Random(voter))) is not None:
@@ -112,7 +111,8 @@ def test_votes_of_simulated_visitors_become_strengths_agreement_and_accord_with_
     titles = [table.title for table in tables]
     assert titles[0].startswith(QUESTIONS["cuts"].text) and f"{3 * len(pairs)} votes" in titles[0]
     ranked = [row[0].text for row in tables[0].rows]
-    assert ranked == list(reversed(results.competing))
+    there = {system for pair in pairs for system in (pair.left, pair.right)}
+    assert ranked == [system for system in reversed(results.competing) if system in there]
     [agreement] = [table for table in tables if table.name == "arena-agreement"]
     assert [row[1].text for row in agreement.rows] == ["1.00", "1.00"]
     [accord] = [table for table in tables if table.name == "arena-metrics"]
