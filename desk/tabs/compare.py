@@ -22,7 +22,7 @@ from desk.studio.settings import ATTENTION, MOST_SEED, Settings
 from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs import arena, versions
-from desk.tabs.direct import ATTENTION_WORDS, DirectTab, restored
+from desk.tabs.direct import ATTENTION_WORDS, DirectTab, fields_of
 from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known, read_seed, refusal
 from holocine.plurals import counted
 from holocine.storyboard import Storyboard, StoryboardError
@@ -201,7 +201,7 @@ def _use(studio: Studio):
             {**gr.update(made=None), "value": scene},
             gr.Tabs(selected="direct"),
             settings["model"],
-            *restored(settings),
+            *fields_of(settings),
         )
 
     return use

@@ -39,7 +39,7 @@ class DirectTab:
     attention: gr.Radio
     model: gr.Dropdown
     history: gr.HTML
-    settings: list  # the fields that `restored` fills
+    settings: list  # the fields that `fields_of` fills
 
 
 def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
@@ -309,23 +309,19 @@ def _choose_own(studio: Studio):
             gr.Warning("This scene is no longer kept.")
             return (gr.skip(),) * (2 + len(_SETTINGS))
         content = record.content["takes"][0] if record.content["kind"] == "takes" else record.content
-        storyboard, made = content["storyboard"], content["settings"]
-        restored = (made["attention"], made["steps"], made["guidance"], {"seed": made["seed"], "dice": False})
-        size = f"{made['width']} x {made['height']}"
         return (
-            {**own_scenes.linked(record.id, record.content), "value": {"shots": [], **storyboard}},
+            {**own_scenes.linked(record.id, record.content), "value": {"shots": [], **content["storyboard"]}},
             stage.finished(record.content, studio.outputs.files / record.id),
-            *restored,
-            size,
+            *fields_of(content["settings"]),
         )
 
     return choose
 
 
-def restored(made: dict[str, Any]) -> tuple:
+def fields_of(made: dict[str, Any]) -> tuple:
     """The settings that made a video, as the fields of the tab show them."""
     size = f"{made['width']} x {made['height']}"
-    return made["attention"], made["steps"], made["guidance"], str(made["seed"]), size
+    return made["attention"], made["steps"], made["guidance"], {"seed": made["seed"], "dice": False}, size
 
 
 def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, seen: list) -> None:
