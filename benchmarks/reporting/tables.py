@@ -300,7 +300,7 @@ def by_tag(summary: Summary) -> list[Table]:
 
 
 def what_ran(summary: Summary) -> Table:
-    """How many videos each system made, and what they cost."""
+    """How many videos each system made, and what they cost; below it what each system is."""
     results = summary.results
     expected = len(results.entries) * len(results.seeds)
     rows = []
@@ -317,7 +317,9 @@ def what_ran(summary: Summary) -> Table:
         texts = (*numbers, *seconds, NONE if memory is None else f"{memory:,.0f}")
         rows.append((Text(system), *map(Text, texts)))
     head = ("system", "scored", "failed", "not run", "s to make one", "s to score one", "peak memory, MiB")
-    return Table("systems", "What ran", head, tuple(rows))
+    told = ((system, described(results.kind(system))) for system in summary.systems)
+    note = "; ".join(f"{system}: {what}" for system, what in told if what)
+    return Table("systems", "What ran", head, tuple(rows), f"{note}." if note else "")
 
 
 def failures(summary: Summary) -> Table | None:

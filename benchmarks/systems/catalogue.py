@@ -39,12 +39,12 @@ class Listed:
 
 
 _WHAT = {
-    "holocine": "sparse attention with summaries, text windows",
-    "holocine-full": "full attention, text windows",
-    "isolated": "no summaries",
-    "no-window": "every shot reads all captions",
-    "single-prompt": "one shot of all the text",
-    "independent-shots": "one generation a shot",
+    "holocine": "all shots in one go: sparse attention with summaries, text windows",
+    "holocine-full": "holocine with full attention between shots",
+    "isolated": "holocine without summaries: shots see nothing of one another",
+    "no-window": "holocine without text windows: every shot reads all captions",
+    "single-prompt": "all the text as one shot, nothing said of cuts",
+    "independent-shots": "one generation a shot, joined",
     "keyframe": "first frames together, then each shot from its own; or the two stages of two other models",
     "retake": "every shot made anew once, the others kept",
     "continue": "the scene in two halves, the second sees the first's last two shots",

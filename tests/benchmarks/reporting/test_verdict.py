@@ -10,7 +10,7 @@ from benchmarks.reporting.ranking import Standing
 from benchmarks.reporting.results import load_run
 from benchmarks.reporting.significance import MIN_PAIRS
 from benchmarks.reporting.summary import Cell, summarise
-from benchmarks.reporting.tables import main_table
+from benchmarks.reporting.tables import all_tables, main_table
 from benchmarks.reporting.verdict import Finding, finding, in_words, listed, published_verdict, verdict
 from benchmarks.systems.catalogue import described
 from benchmarks.systems.systems import GENERATED, WORLDS
@@ -158,6 +158,12 @@ def test_of_the_papers_own_table_only_what_it_has_is_said():
     said = published_verdict()
     assert "HoloCine has the best value on SCA, inter-shot, subject, background, global text and shot text" in said
     assert "StoryDiffusion + Wan2.2 has the best value on aesthetic; it gives no errors" in said
+
+
+def test_what_each_system_is_stands_on_its_name_and_below_the_table_of_what_ran(added_up):
+    tables = {table.name: table for table in all_tables(added_up({"sca": {"isolated": 0.9, "mine": 0.8}}))}
+    assert tables["main"].rows[0][0].hint == "holocine without summaries: shots see nothing of one another"
+    assert tables["systems"].note.endswith("; mine: all the text as one shot, nothing said of cuts.")
 
 
 def test_every_kind_of_system_is_described():
