@@ -52,8 +52,8 @@ _WHAT = {
     "block-mask": "CineTrans's masks in the middle blocks, for a model trained with them (see ablations)",
     "causal": "ShotStream's blocks after context frames, for a model trained so (see ablations)",
     "truth": "the puppet world's own rendering",
-    "still": "its first frame all the time",
-    "shuffled": "its shots in another order",
+    "still": "truth’s first frame all the time",
+    "shuffled": "truth’s shots in another order",
 }
 
 

@@ -82,6 +82,6 @@ def test_a_folder_without_results_and_another_suite_are_sentences_without_paths(
 def test_the_table_says_what_it_shows_and_what_each_system_is(summary):
     shown = league.run_table(summary)
     assert shown["verdict"] == verdict(summary)
-    assert {row["name"]: row["what"] for row in shown["rows"]}["still"] == "its first frame all the time"
+    assert {row["name"]: row["what"] for row in shown["rows"]}["still"] == "truth’s first frame all the time"
     assert all(row["what"] for row in (*shown["rows"], *league.paper_table()["rows"]))
     assert "HoloCine has the best value" in league.paper_table()["verdict"]
