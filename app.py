@@ -56,7 +56,7 @@ def build(outputs: str | None = None) -> gr.Blocks:
             with gr.Tab("Direct", id="direct", elem_id="direct-panel"):
                 desk = direct.build(studio, visitor)
             with gr.Tab("Compare", id="compare", elem_id="compare-panel") as tab:
-                compare.build(studio, visitor, desk.editor, tab)
+                compare.build(studio, visitor, desk, tabs, tab)
             with gr.Tab("Score", id="score", elem_id="score-panel"):
                 score.build(studio, visitor, desk.editor, tabs)
             with gr.Tab("Benchmark", id="benchmark", elem_id="benchmark-panel") as tab:

@@ -91,9 +91,9 @@ def table_html(table: Table | None) -> str:
             rows.append(f'<tr class="line"><td colspan="{len(row)}">{escape(table.lines[number])}</td></tr>')
         rows.append(f"<tr>{''.join(map(_cell, row))}</tr>")
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{note}'
-    )
+    lead = f'<p class="verdict">{escape(table.lead)}</p>' if table.lead else ""
+    body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'{lead}<div class="scroll">{body}</div>{note}'
 
 
 def _cell(text: Text) -> str:

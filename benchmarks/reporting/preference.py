@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 
 from benchmarks.reporting.bradley_terry import Strength, strengths
 from benchmarks.reporting.charts import intervals
@@ -104,6 +105,13 @@ def preferences(run: Path) -> list[Strength]:
     return strengths(read_choices(votes_file(run)))
 
 
+NOTE = (
+    "Bradley–Terry scores, mean 0, with 95 % intervals over storyboards; a system that is 1 above another is "
+    "preferred to it in 73 % of cases. A choice among several is one choice (Luce), and one without a winner counts in "
+    "equal parts for all that were shown."
+)
+
+
 def preference_table(found: Sequence[Strength]) -> Table:
     """Strengths as a table."""
     rows = []
@@ -112,12 +120,8 @@ def preference_table(found: Sequence[Strength]) -> Table:
         rows.append(
             tuple(map(Text, (one.system, f"{one.score:+.2f}", interval, f"{100 * one.won:.0f} %", str(one.votes))))
         )
-    note = (
-        "Bradley–Terry scores, mean 0, with 95 % intervals over storyboards; a system that is 1 above another is "
-        "preferred to it in 73 % of cases. Ties count half."
-    )
     head = ("system", "score", "95 % interval", "preferred", "votes")
-    return Table("preference", "What people prefer", head, tuple(rows), note)
+    return Table("preference", "What people prefer", head, tuple(rows), NOTE)
 
 
 def preference_plot(found: Sequence[Strength]) -> str:
@@ -127,17 +131,25 @@ def preference_plot(found: Sequence[Strength]) -> str:
 
 
 def anonymous_copy(source: Path, target: Path) -> None:
-    """Copy a video's pictures without decoding them, and without what is written inside about how it was made."""
+    """Copy a video's pictures without decoding them, and without what is written inside about how it was made: neither
+    what the file says of itself nor what an encoder notes of its settings among the pictures.
+    """
     with (
         replacing(target) as temporary,
         av.open(str(source)) as old,
         av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as new,
     ):
-        stream = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(old.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = stream
-                new.mux(packet)
+        pictures = old.streams.video[0]
+        stream = new.add_stream_from_template(pictures)
+        notes = _NOTES.get(pictures.codec_context.name)
+        kept = BitStreamFilterContext(f"filter_units=remove_types={notes}" if notes else "null", pictures, stream)
+        for packet in old.demux(pictures):
+            for one in kept.filter(packet):
+                one.stream = stream
+                new.mux(one)
+
+
+_NOTES = {"h264": "6", "hevc": "39-40"}  # the types of units with an encoder's own notes (SEI)
 
 
 def _page(data: Mapping[str, Any]) -> str:

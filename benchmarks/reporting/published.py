@@ -24,6 +24,15 @@ TABLE_1: dict[str, tuple[float | None, ...]] = {
 }
 """Values by system, one a column; None where the paper has a dash: a two-stage pipeline is cut by being joined."""
 
+WHAT: dict[str, str] = {
+    "Wan2.2 14B": "text to video in one go, told the whole text",
+    "CineTrans": "cuts by masks in its attention",
+    "IC-LoRA + Wan2.2": "two stages: a first frame for each shot, drawn together, then each made a shot",
+    "StoryDiffusion + Wan2.2": "two stages: a first frame for each shot, drawn as a story, then each made a shot",
+    "HoloCine": "all shots in one go, text windows, sparse attention with summaries",
+}
+"""What each of the systems of Table 1 is."""
+
 CAVEAT = (
     "Published in HoloCine's Table 1 (arXiv 2510.20822): measured with ViCLIP and other encoders, on other prompts, "
     "and with another definition of cut accuracy. Not comparable with the rows above."

@@ -1,7 +1,7 @@
 """Who is best on a metric, who cannot be told from the best, and whose value only shows that the metric was fooled.
 
-**Ranks** are of the systems that compete and are not fooled: 1 for the best, 2 for the runner-up, none below. Equal
-values share their rank, and two that are best leave no runner-up.
+**Ranks** are of the systems that compete and are not fooled: 1 for the best, 2 for the runner-up, none below. Values
+that are shown as the same number share their rank, and two that are best leave no runner-up.
 
 **Like the best** is what is not surely behind the best: a paired test over the storyboards that both have, with Holm's
 correction for all systems that are compared with the best. One that is ahead of the best on those storyboards, as
@@ -175,4 +175,9 @@ def _badness(metric: Metric, value: float) -> float:
 
 
 def _equal(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME)
+    return math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME) or number(one) == number(other)
+
+
+def number(value: float) -> str:
+    """A value as tables show it: four decimals as in the paper, fewer for large numbers."""
+    return f"{value:.{4 if abs(value) < 10 else 2 if abs(value) < 1000 else 0}f}"

@@ -19,7 +19,8 @@ _LATEX = {
 
 def markdown(table: Table, level: int = 2) -> str:
     """A Markdown table under its title; best in bold, runner-up underlined."""
-    lines = ["#" * level + " " + table.title, "", _row(table.head), _row(["---", *["---:"] * (len(table.head) - 1)])]
+    lines = ["#" * level + " " + table.title, "", *([_escaped(table.lead), ""] if table.lead else [])]
+    lines += [_row(table.head), _row(["---", *["---:"] * (len(table.head) - 1)])]
     for number, row in enumerate(table.rows):
         note = (table.lines or {}).get(number)
         if note:
@@ -54,7 +55,8 @@ def plain(table: Table) -> str:
     """For a terminal: best marked *, runner-up marked '."""
     rows = [[text.text + _PLAIN[text.emphasis] for text in row] for row in table.rows]
     widths = [max(map(_wide, column)) for column in zip(table.head, *rows, strict=True)]
-    lines = [table.title, "", _aligned(table.head, widths), "-" * (sum(widths) + 2 * len(widths) - 2)]
+    lead = [*textwrap.wrap(table.lead, _WIDTH), ""] if table.lead else []
+    lines = [table.title, "", *lead, _aligned(table.head, widths), "-" * (sum(widths) + 2 * len(widths) - 2)]
     for number, row in enumerate(rows):
         if number in (table.lines or {}):
             lines += [""] if number else []

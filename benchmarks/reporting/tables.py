@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.reporting import ranking
 from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import FEW, calibrated
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
+from benchmarks.reporting.verdict import verdict
+from benchmarks.systems.catalogue import described
 from eval.metric import Metric
 from eval.trust import Trust, trust_in
 from holocine.plurals import counted
@@ -32,9 +35,8 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under a head; the first column names the row. `note` stands below, `lines` above rows by number.
-
-    `line_notes`: what is said at such a line, by row number.
+    """Rows of texts under a head; the first column names the row. `lead` stands above it and says what it shows, `note`
+    below, `lines` above rows by number.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Table:
     rows: tuple[tuple[Text, ...], ...]
     note: str = ""
     lines: Mapping[int, str] | None = None
+    lead: str = ""
 
 
 def heading(metric: Metric) -> str:
@@ -53,9 +56,7 @@ def heading(metric: Metric) -> str:
 
 def number(value: float | None) -> str:
     """Four decimals as in the paper, fewer for large numbers; – for None."""
-    if value is None:
-        return NONE
-    return f"{value:.{4 if abs(value) < 10 else 2 if abs(value) < 1000 else 0}f}"
+    return NONE if value is None else ranking.number(value)
 
 
 def cell_text(cell: Cell, metric: Metric | None = None) -> Text:
@@ -168,7 +169,8 @@ def main_table(summary: Summary) -> Table:
             lines[len(rows)] = caption
         for system in group:
             cells = (cell_text(summary.table[metric.name][system], metric) for metric in summary.main)
-            rows.append((Text(system), Text(_videos(summary, system)), *cells))
+            name = Text(system, hint=described(summary.results.kind(system)))
+            rows.append((name, Text(_videos(summary, system)), *cells))
     if summary.published and published:
         lines[len(rows)] = CAVEAT
         for system, values in TABLE_1.items():
@@ -184,7 +186,7 @@ def main_table(summary: Summary) -> Table:
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
     title = f"Suite {suite.name} {suite.version}, {counted(len(summary.results.entries), 'storyboard')}"
-    return Table("main", title, head, tuple(rows), " ".join(notes), lines)
+    return Table("main", title, head, tuple(rows), " ".join(notes), lines, verdict(summary))
 
 
 def _videos(summary: Summary, system: str) -> str:
@@ -298,7 +300,7 @@ def by_tag(summary: Summary) -> list[Table]:
 
 
 def what_ran(summary: Summary) -> Table:
-    """How many videos each system made, and what they cost."""
+    """How many videos each system made, and what they cost; below it what each system is."""
     results = summary.results
     expected = len(results.entries) * len(results.seeds)
     rows = []
@@ -315,7 +317,9 @@ def what_ran(summary: Summary) -> Table:
         texts = (*numbers, *seconds, NONE if memory is None else f"{memory:,.0f}")
         rows.append((Text(system), *map(Text, texts)))
     head = ("system", "scored", "failed", "not run", "s to make one", "s to score one", "peak memory, MiB")
-    return Table("systems", "What ran", head, tuple(rows))
+    told = ((system, described(results.kind(system))) for system in summary.systems)
+    note = "; ".join(f"{system}: {what}" for system, what in told if what)
+    return Table("systems", "What ran", head, tuple(rows), f"{note}." if note else "")
 
 
 def failures(summary: Summary) -> Table | None:

@@ -1,8 +1,13 @@
-"""Votes of people on blind pairs, in one SQLite file that any number of processes may write to at once."""
+"""Votes of people on videos whose makers they do not know, in an SQLite file that many processes may write to at once.
+
+votes   on a pair; a voter who judges it again changes the vote
+picks   of one from several that were made for the voter, who sees afterwards which is which: the first one counts
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -12,7 +17,7 @@ from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 
-from benchmarks.reporting.bradley_terry import Choice
+from benchmarks.reporting.bradley_terry import Choice, Pick
 from benchmarks.reporting.results import Results
 
 CHOICES = ("left", "right", "tie")
@@ -23,6 +28,13 @@ CREATE TABLE IF NOT EXISTS votes (
     choice TEXT NOT NULL CHECK (choice IN ('left', 'right', 'tie')),
     at TEXT NOT NULL,
     PRIMARY KEY (pair, voter)
+)
+"""
+_PICKS = """
+CREATE TABLE IF NOT EXISTS picks (
+    shown TEXT NOT NULL, voter TEXT NOT NULL, storyboard TEXT NOT NULL, systems TEXT NOT NULL, chosen TEXT,
+    at TEXT NOT NULL,
+    PRIMARY KEY (shown, voter)
 )
 """
 
@@ -92,7 +104,7 @@ def add_vote(path: str | Path, pair: Pair, voter: str, choice: str) -> bool:
     if not voter.strip():
         raise VotesError("a vote needs the name of its voter; any text will do")
     row = (pair.id, voter, pair.storyboard_id, pair.seed, pair.left, pair.right, choice, datetime.now(UTC).isoformat())
-    with _opened(path) as votes:
+    with opened(path, _SCHEMA) as votes:
         known = votes.execute("SELECT 1 FROM votes WHERE pair = ? AND voter = ?", (pair.id, voter)).fetchone()
         votes.execute("INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     return known is None
@@ -103,9 +115,31 @@ def read_choices(path: str | Path) -> list[Choice]:
     if not Path(path).exists():
         return []
     sides = {"left": "first", "right": "second", "tie": "tie"}
-    with _opened(path) as votes:
+    with opened(path, _SCHEMA) as votes:
         rows = votes.execute("SELECT left_system, right_system, choice, storyboard FROM votes ORDER BY at, pair, voter")
         return [Choice(left, right, sides[choice], storyboard) for left, right, choice, storyboard in rows]
+
+
+def add_pick(path: str | Path, shown: str, voter: str, pick: Pick) -> bool:
+    """Put down which of several a voter chose, or that none is better; `shown` says what they were shown.
+
+    Only the first counts: tells whether this was it. Raises `VotesError` for a choice that was not shown.
+    """
+    if len(set(pick.systems)) < 2 or pick.chosen not in (*pick.systems, None):
+        raise VotesError(f"a choice is one of {', '.join(pick.systems)} or none of them, not {pick.chosen!r}")
+    systems = json.dumps(pick.systems, ensure_ascii=False)
+    row = (shown, voter, pick.storyboard_id, systems, pick.chosen, datetime.now(UTC).isoformat())
+    with opened(path, _PICKS) as votes:
+        return votes.execute("INSERT OR IGNORE INTO picks VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+
+
+def read_picks(path: str | Path) -> list[Pick]:
+    """Every choice from several, in order; none if there is no such file."""
+    if not Path(path).exists():
+        return []
+    with opened(path, _PICKS) as votes:
+        rows = votes.execute("SELECT systems, chosen, storyboard FROM picks ORDER BY at, shown, voter")
+        return [Pick(tuple(json.loads(systems)), chosen, storyboard) for systems, chosen, storyboard in rows]
 
 
 def next_pair(path: str | Path, pairs: Sequence[Pair], voter: str) -> Pair | None:
@@ -113,7 +147,7 @@ def next_pair(path: str | Path, pairs: Sequence[Pair], voter: str) -> Pair | Non
     counts: dict[str, int] = {}
     done: set[str] = set()
     if Path(path).exists():
-        with _opened(path) as votes:
+        with opened(path, _SCHEMA) as votes:
             counts = dict(votes.execute("SELECT pair, COUNT(*) FROM votes GROUP BY pair"))
             done = {pair for (pair,) in votes.execute("SELECT pair FROM votes WHERE voter = ?", (voter,))}
     left = [pair for pair in pairs if pair.id not in done]
@@ -121,14 +155,18 @@ def next_pair(path: str | Path, pairs: Sequence[Pair], voter: str) -> Pair | Non
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[sqlite3.Connection]:
-    """A connection with the table, in a transaction."""
+def opened(path: str | Path, *tables: str) -> Iterator[sqlite3.Connection]:
+    """A connection with the tables, in a transaction that nothing else can write beside.
+
+    tables: statements that make them where they are not there. Raises `VotesError` for a file that is none of SQLite's.
+    """
     try:
         connection = sqlite3.connect(path, timeout=30)
         try:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                connection.execute(_SCHEMA)
+                for table in tables:
+                    connection.execute(table)
                 yield connection
         finally:
             connection.close()

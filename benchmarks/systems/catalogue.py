@@ -39,12 +39,12 @@ class Listed:
 
 
 _WHAT = {
-    "holocine": "sparse attention with summaries, text windows",
-    "holocine-full": "full attention, text windows",
-    "isolated": "no summaries",
-    "no-window": "every shot reads all captions",
-    "single-prompt": "one shot of all the text",
-    "independent-shots": "one generation a shot",
+    "holocine": "all shots in one go: sparse attention with summaries, text windows",
+    "holocine-full": "holocine with full attention between shots",
+    "isolated": "holocine without summaries: shots see nothing of one another",
+    "no-window": "holocine without text windows: every shot reads all captions",
+    "single-prompt": "all the text as one shot, nothing said of cuts",
+    "independent-shots": "one generation a shot, joined",
     "keyframe": "first frames together, then each shot from its own; or the two stages of two other models",
     "retake": "every shot made anew once, the others kept",
     "continue": "the scene in two halves, the second sees the first's last two shots",
@@ -52,8 +52,17 @@ _WHAT = {
     "block-mask": "CineTrans's masks in the middle blocks, for a model trained with them (see ablations)",
     "causal": "ShotStream's blocks after context frames, for a model trained so (see ablations)",
     "truth": "the puppet world's own rendering",
-    "still": "its first frame all the time",
-    "shuffled": "its shots in another order",
+    "still": "truth’s first frame all the time",
+    "shuffled": "truth’s shots in another order",
+}
+
+
+_WAN = "Wan2.1 or Wan2.2 itself, of any size: all the text, no cuts"
+_MECHANISMS = {
+    "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 93 to 125 frames)",
+    "cinetrans": "shots by masks in the middle blocks (81 frames)",
+    "longlive": "blocks of 32 frames through a window, phases a shot (at most 509 frames)",
+    "shotstream": "one shot after the other from six frames of those before (81 frames a shot)",
 }
 
 
@@ -75,7 +84,7 @@ def listed() -> Iterator[Listed]:
         why, sizes = missing(kind), _WAN_5B if kind == "longlive" else _WAN_1_3B
         yield Listed(
             kind,
-            "Wan2.1 or Wan2.2 itself, of any size: all the text, no cuts" if kind == "wan" else _mechanism(kind),
+            described(kind),
             f"{SHELF / kind}, or {kind}@FOLDER",
             round(sum(sizes.values()), 1),
             max(sizes.values()),
@@ -90,6 +99,15 @@ def listed() -> Iterator[Listed]:
         yield Listed(kind, _WHAT[kind], "storyboards of the puppet world", 0, 0, "Apache-2.0", True)
 
 
+def described(kind: str) -> str:
+    """What a system of a kind is, in a few words; "" for a kind that is none."""
+    if kind in _WHAT:
+        return _WHAT[kind]
+    if kind == "wan":
+        return _WAN
+    return "finished videos of another model" if kind == "folder" else _MECHANISMS.get(kind, "")
+
+
 def _rates() -> str:
     """At what size and rate each family is run."""
     groups: dict[str, list[str]] = {}
@@ -97,15 +115,6 @@ def _rates() -> str:
         known = find_family(name)
         groups.setdefault(f"{known.width}x{known.height}, {known.fps:g} frames a second", []).append(name)
     return "; ".join(f"{', '.join(names)}: {how}" for how, names in groups.items())
-
-
-def _mechanism(family: str) -> str:
-    return {
-        "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 93 to 125 frames)",
-        "cinetrans": "shots by masks in the middle blocks (81 frames)",
-        "longlive": "blocks of 32 frames through a window, phases a shot (at most 509 frames)",
-        "shotstream": "one shot after the other from six frames of those before (81 frames a shot)",
-    }[family]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -54,8 +54,19 @@ def scene_list(value: dict[str, Any]) -> gr.HTML:
 
 
 def comparison(value: dict[str, Any]) -> gr.HTML:
-    """Versions of a scene side by side; its value is what `tabs.versions` describes. Event: vote, with the `choice`."""
+    """Versions of a scene side by side; its value is what `tabs.versions` describes.
+
+    Events: vote, with the `choice`; use, with the `letter` of a version.
+    """
     return _component("compare", value)
+
+
+def arena(value: dict[str, Any]) -> gr.HTML:
+    """Two unknown videos of a storyboard and a question; its value is what `tabs.arena` describes.
+
+    Events: vote, with the `token` of the two, the `question` and the `choice`; uncover and go_on, with the `token`.
+    """
+    return _component("arena", value)
 
 
 def league(value: dict[str, Any]) -> gr.HTML:
@@ -70,6 +81,8 @@ def reel(value: dict[str, Any]) -> gr.HTML:
 
 # Scripts in files of their own
 _PARTS = {
+    "compare": ("together",),
+    "arena": ("together",),
     "seed": ("editor_buttons",),
     "editor": (
         "editor_buttons",

@@ -168,13 +168,15 @@ def _status(text: str = "", share: float | None = None, wrong: bool = False) -> 
 
 
 def _votes(studio: Studio) -> str:
-    """What visitors preferred in blind comparisons so far, as a table; nothing without votes."""
-    from benchmarks.reporting.bradley_terry import strengths
+    """What visitors preferred in blind comparisons of versions so far, a table for each group of versions that were
+    compared with one another; nothing without votes.
+    """
+    from benchmarks.reporting.bradley_terry import strengths_by_group
     from benchmarks.reporting.page import table_html
     from benchmarks.reporting.preference import preference_table
-    from benchmarks.reporting.votes import read_choices
+    from benchmarks.reporting.votes import read_choices, read_picks
 
-    choices = read_choices(studio.outputs.folder / VOTES)
-    if not choices:
-        return ""
-    return f"<h3>What visitors prefer</h3>{table_html(preference_table(strengths(choices)))}"
+    file = studio.outputs.folder / VOTES
+    groups = strengths_by_group([*read_choices(file), *read_picks(file)])
+    tables = [table_html(preference_table(group)) for group in groups]
+    return f"<h3>What visitors prefer</h3>{''.join(tables)}" if tables else ""

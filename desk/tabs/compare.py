@@ -1,4 +1,6 @@
-"""The tab "Compare": versions of the scene in Direct, side by side, with their scores, and blind if so wished."""
+"""The tab "Compare": versions of the scene in Direct, side by side, with their scores, and blind if so wished; and the
+arena, where two unknown systems are compared on a storyboard of a suite.
+"""
 
 from __future__ import annotations
 
@@ -19,23 +21,40 @@ from desk.studio.outputs import Record
 from desk.studio.settings import ATTENTION, MOST_SEED, Settings
 from desk.studio.studio import Studio
 from desk.studio.wording import sentence
-from desk.tabs import versions
-from desk.tabs.direct import ATTENTION_WORDS
+from desk.tabs import arena, versions
+from desk.tabs.direct import ATTENTION_WORDS, DirectTab, fields_of
 from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known, read_seed, refusal
 from holocine.plurals import counted
-from holocine.storyboard import StoryboardError
+from holocine.storyboard import Storyboard, StoryboardError
 
 _INTRODUCTION = """
 ### Compare versions
 The scene that is open in Direct, made two to four times. All versions start from the same noise unless you give them
 seeds of their own, so what differs is what you changed.
 """
+_SCENE, _ARENA = "Versions of my scene", "Arena: two unknown systems"
 _FIELDS = ("model", "attention", "steps", "seed")
 
 
-def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tab: gr.Tab) -> None:
+def build(studio: Studio, visitor: gr.BrowserState, direct: DirectTab, tabs: gr.Tabs, tab: gr.Tab) -> None:
     """The tab, inside the `gr.Tab` that is open, which is `tab`."""
-    model = find()
+    what = gr.Radio(
+        [_SCENE, _ARENA], value=_SCENE, label="What to compare", show_label=False, container=False, elem_id="comparing"
+    )
+    with gr.Column() as of_scene:
+        _build_versions(studio, visitor, direct, tabs, tab)
+    with gr.Column(visible=False) as in_arena:
+        arena.build(studio, visitor, what, _ARENA)
+    what.change(
+        lambda chosen: [gr.update(visible=chosen == name) for name in (_SCENE, _ARENA)],
+        what,
+        [of_scene, in_arena],
+        **QUIET,
+    )
+
+
+def _build_versions(studio: Studio, visitor: gr.BrowserState, direct: DirectTab, tabs: gr.Tabs, tab: gr.Tab) -> None:
+    model, editor = find(), direct.editor
     with gr.Row(equal_height=False, elem_classes=["desk-columns"]):
         with gr.Column(scale=4, min_width=320):
             gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
@@ -65,6 +84,8 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tab: gr.Tab
         arrive=arrival(studio, "compare", partial(_watch, studio), partial(_kept, studio)),
     )
     screen.vote(_vote(studio), [current, visitor], screen, **QUIET)
+    taken = [direct.editor, tabs, direct.model, *direct.settings]
+    screen.use(_use(studio), [current, visitor], taken, **QUIET)
 
 
 def _row(index: int, model: Any, limits: Limits) -> tuple[gr.Row, list]:
@@ -163,3 +184,24 @@ def _vote(studio: Studio):
         return versions.shown(record.id, record.content, studio.outputs.files / record.id)
 
     return vote
+
+
+def _use(studio: Studio):
+    """A listener: takes a version's storyboard and settings to the tab "Direct"."""
+
+    def use(identifier: str | None, visitor: str, event: gr.EventData) -> Any:
+        record = studio.outputs.find(identifier, known(visitor))
+        made = versions.uncovered(record.content, event._data.get("letter")) if record is not None else None
+        if made is None:
+            gr.Warning("This version is no longer kept, or not yet to be seen.")
+            return gr.skip()
+        settings = made["settings"]
+        scene = draft.from_storyboard(Storyboard.model_validate(made["storyboard"])) | {"seed": settings["seed"]}
+        return (
+            {**gr.update(made=None), "value": scene},
+            gr.Tabs(selected="direct"),
+            settings["model"],
+            *fields_of(settings),
+        )
+
+    return use

@@ -42,6 +42,7 @@ class DirectTab:
     attention: gr.Radio
     model: gr.Dropdown
     history: gr.HTML
+    settings: list  # the fields that `fields_of` fills
 
 
 def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
@@ -94,7 +95,8 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
     history.choose(_choose_own(studio), visitor, restored, **QUIET)
     settings["model"].change(_choose_model, settings["model"], editor, **QUIET)
     _on_load(studio, visitor, first, seen)
-    return DirectTab(editor, screen, settings["attention"], settings["model"], history)
+    fields = [settings[name] for name in _SETTINGS]
+    return DirectTab(editor, screen, settings["attention"], settings["model"], history, fields)
 
 
 _SETTINGS = ("attention", "steps", "guidance", "seed", "size")
@@ -328,17 +330,19 @@ def _choose_own(studio: Studio):
             gr.Warning("This scene is no longer kept.")
             return (gr.skip(),) * (2 + len(_SETTINGS))
         content = record.content["takes"][0] if record.content["kind"] == "takes" else record.content
-        storyboard, made = content["storyboard"], content["settings"]
-        restored = (made["attention"], made["steps"], made["guidance"], {"seed": made["seed"], "dice": False})
-        size = f"{made['width']} x {made['height']}"
         return (
-            {**own_scenes.linked(record.id, record.content), "value": {"shots": [], **storyboard}},
+            {**own_scenes.linked(record.id, record.content), "value": {"shots": [], **content["storyboard"]}},
             stage.finished(record.content, studio.outputs.files / record.id),
-            *restored,
-            size,
+            *fields_of(content["settings"]),
         )
 
     return choose
+
+
+def fields_of(made: dict[str, Any]) -> tuple:
+    """The settings that made a video, as the fields of the tab show them."""
+    size = f"{made['width']} x {made['height']}"
+    return made["attention"], made["steps"], made["guidance"], {"seed": made["seed"], "dice": False}, size
 
 
 def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, seen: list) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.reporting.charts import distance_lines, intervals, metric_dots, trade_off
-from benchmarks.reporting.published import COLUMNS, HEADINGS, TABLE_1
+from benchmarks.reporting.published import COLUMNS, HEADINGS, TABLE_1, WHAT
 from benchmarks.reporting.results import Results, ResultsError
 from benchmarks.reporting.summary import Summary
 from benchmarks.reporting.tables import ARROWS, cell_text, heading, legend, number, trust_note, trusted
+from benchmarks.reporting.verdict import published_verdict, verdict
+from benchmarks.systems.catalogue import described
 from desk.page.components import served
 from desk.tabs.shipped import outdated
 from eval.metrics import all_metrics
@@ -35,12 +37,14 @@ def paper_table() -> Value:
         {
             "id": None,
             "name": system,
+            "what": WHAT[system],
             "kind": "system",
             "cells": [_cell(number(v), v, "", "best" if v == b else "") for v, b in zip(values, best, strict=True)],
         }
         for system, values in TABLE_1.items()
     ]
-    return {"title": "The paper’s Table 1", "note": _PUBLISHED, "columns": columns, "rows": rows}
+    told = {"title": "The paper’s Table 1", "verdict": published_verdict(), "note": _PUBLISHED}
+    return {**told, "columns": columns, "rows": rows}
 
 
 def paper_plots() -> str:
@@ -64,6 +68,7 @@ def run_table(summary: Summary) -> Value:
             {
                 "id": system,
                 "name": system,
+                "what": described(summary.results.kind(system)),
                 "kind": "bound" if system in summary.results.bounds else "system",
                 "cells": [
                     _cell(text.text, cell.value, text.hint, text.emphasis or "")
@@ -79,6 +84,7 @@ def run_table(summary: Summary) -> Value:
         note += f" Left out, since they are measured in another way by now: {', '.join(left_out)}."
     return {
         "title": f"Suite {suite.name} {suite.version}, {counted(len(summary.results.entries), 'storyboard')}",
+        "verdict": verdict(summary),
         "note": note,
         "columns": [
             {"name": heading(metric), "hint": f"{metric.meaning} Trust: {trusted(summary, metric)}."}

@@ -24,8 +24,16 @@ _WHOLE, _TABLES = "suite.jsonl", "items.parquet"
 
 def shipped(folder: Path = RUNS) -> dict[str, Path]:
     """The results in a folder, by name."""
-    found = (path for path in sorted(folder.iterdir()) if (path / _WHOLE).exists() or (path / _TABLES).exists())
-    return {path.name: path for path in found}
+    return {path.name: path for path in sorted(folder.iterdir()) if _holds_results(path)}
+
+
+def alone(folder: Path) -> dict[str, Path]:
+    """The results that a folder itself is, by its name; none if it is none."""
+    return {folder.name: folder} if _holds_results(folder) else {}
+
+
+def _holds_results(path: Path) -> bool:
+    return (path / _WHOLE).exists() or (path / _TABLES).exists()
 
 
 def load(folder: Path) -> Summary:

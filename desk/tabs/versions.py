@@ -1,10 +1,16 @@
-"""Several versions of one scene, made and scored in one job, to be looked at side by side, and votes on them."""
+"""Several versions of one scene, made and scored in one job, to be looked at side by side, and votes on them.
+
+Each version is shown as soon as it is made. In a blind comparison none is before all are, and nothing that leaves the
+server tells which is which: letters are drawn apart from the order in which versions are made, the videos that are
+shown are copies without settings in a folder whose name is drawn as well, and how far a job is is one number for all.
+"""
 
 from __future__ import annotations
 
+import os
 import random
+import secrets
 from dataclasses import asdict, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -49,29 +55,50 @@ def submit(studio: Studio, visitor: str, storyboard: Storyboard, versions: list[
 
 
 def _make(studio: Studio, job: Job, storyboard: Storyboard, versions: list[Settings], blind: bool) -> dict[str, Any]:
-    from benchmarks.reporting.preference import anonymous_copy
-
     folder = studio.outputs.new_folder(job.id)
-    order = list(range(len(versions)))
+    letters = list(LETTERS[: len(versions)])
     if blind:
-        random.SystemRandom().shuffle(order)
-    called = names(versions)
+        random.SystemRandom().shuffle(letters)
     made: list[dict[str, Any]] = []
     try:
         job.say(**planned(storyboard.as_run()), count=len(versions), blind=blind)
-        for letter, index in zip(LETTERS, order, strict=False):
-            own = folder / letter
+        for letter, name, settings in zip(letters, names(versions), versions, strict=True):
+            own = folder / _unguessable()
             own.mkdir()
-            job.say(stage="model", version=letter)
-            content = _make_one(studio, job, own, storyboard, versions[index])
-            anonymous_copy(own / "video.mp4", own / "anonymous.mp4")
-            made.append({"letter": letter, "name": called[index], "content": content})
+            job.say(stage="model", made=len(made), versions=list(made))
+            content = _make_one(studio, job, own, storyboard, settings)
+            made.append({"letter": letter, "name": name, "folder": own.name, "content": content})
+        made.sort(key=lambda version: version["letter"])
+        content = planned(storyboard.as_run()) | {"kind": "compared", "blind": blind, "voted": None, "versions": made}
+        if blind:
+            content["hidden"] = _hide(folder, made)
     except BaseException:
         studio.outputs.drop(job.id)
         raise
-    content = planned(storyboard.as_run()) | {"kind": "compared", "blind": blind, "voted": None, "versions": made}
     studio.outputs.keep(job.id, job.visitor, content)
     return content
+
+
+def _unguessable() -> str:
+    """A folder's name: who has the address of one version's video cannot tell that of another file."""
+    return secrets.token_urlsafe(12)
+
+
+def _hide(folder: Path, made: list[dict[str, Any]]) -> str:
+    """Put copies of all versions that tell nothing of themselves into a folder of their own; returns its name."""
+    from benchmarks.reporting.preference import anonymous_copy
+
+    hidden = folder / _unguessable()
+    hidden.mkdir()
+    for version in made:
+        copy = hidden / anonymous_name(version["letter"])
+        anonymous_copy(folder / version["folder"] / "video.mp4", copy)
+        os.utime(copy, (0, 0))  # servers say when a file was written
+    return hidden.name
+
+
+def anonymous_name(letter: str) -> str:
+    return f"anonymous_{letter}.mp4"
 
 
 def _make_one(studio: Studio, job: Job, folder: Path, storyboard: Storyboard, settings: Settings) -> dict[str, Any]:
@@ -83,9 +110,10 @@ def _make_one(studio: Studio, job: Job, folder: Path, storyboard: Storyboard, se
 def vote(outputs: Outputs, record: Record, visitor: str, choice: Any) -> Record:
     """Put down which version a visitor likes best, a letter or "tie", and uncover them; a second vote changes nothing.
 
-    Raises LimitError for a choice that is none.
+    It counts as what it is: one choice among all versions that were shown. Raises LimitError for a choice that is none.
     """
-    from benchmarks.reporting.votes import Pair, add_vote
+    from benchmarks.reporting.bradley_terry import Pick
+    from benchmarks.reporting.votes import add_pick
     from eval.scorecard import storyboard_hash
 
     letters = [version["letter"] for version in record.content["versions"]]
@@ -93,13 +121,10 @@ def vote(outputs: Outputs, record: Record, visitor: str, choice: Any) -> Record:
         raise LimitError(f"a vote is for {', '.join(letters)} or for none of them")
     if record.content["voted"] is not None:
         return record
-    for first, second in combinations(record.content["versions"], 2):
-        made = first["content"]["settings"]
-        board = Storyboard.model_validate(first["content"]["storyboard"])
-        pair = Pair(storyboard_hash(board)[:16], made["seed"], first["name"], second["name"])
-        if choice == TIE or choice in (first["letter"], second["letter"]):
-            side = TIE if choice == TIE else "left" if choice == first["letter"] else "right"
-            add_vote(outputs.folder / VOTES, pair, owner_of(visitor), side)
+    called = {version["letter"]: version["name"] for version in record.content["versions"]}
+    board = Storyboard.model_validate(record.content["versions"][0]["content"]["storyboard"])
+    pick = Pick(tuple(called.values()), called.get(choice), storyboard_hash(board)[:16])
+    add_pick(outputs.folder / VOTES, record.id, owner_of(visitor), pick)
     return outputs.keep(record.id, visitor, {**record.content, "voted": choice})
 
 
@@ -110,15 +135,24 @@ def of_job(job: Job, jobs: JobQueue, folder: Path) -> dict[str, Any]:
     """A job as it stands, or what it made."""
     if job.state == "done":
         return shown(job.id, job.result, folder / job.id)
-    plan = {name: value for name, value in job.progress.items() if name in _PLAN}
+    said = job.progress
+    plan = {name: value for name, value in said.items() if name in _PLAN}
     if not job.live:
         return {**plan, "state": job.state, "message": sentence(job.message)}
-    told = {name: value for name, value in job.progress.items() if name not in (*_PLAN, "content")}
+    told = {"stopping": job.stopping, "share": _share(said)}
     if job.state == "waiting":
         told |= {"before": jobs.place(job), "seconds_left": jobs.seconds_before(job)}
-    if plan.get("blind"):
-        told.pop("previews", None)
-    return {**plan, "state": job.state, "progress": {**told, "stopping": job.stopping}}
+    if not plan.get("blind"):
+        told |= {name: said[name] for name in ("stage", "made", "step", "of", "seconds_left") if name in said}
+        plan["versions"] = _versions({"versions": said.get("versions", [])}, folder / job.id, hidden=False)
+    return {**plan, "state": job.state, "progress": told}
+
+
+def _share(said: dict[str, Any]) -> float:
+    """How much of all versions is made, as a share."""
+    steps = 0.9 * said.get("step", 0) / max(1, said.get("of", 1))
+    of_one = {"model": 0.02, "denoise": steps, "decode": 0.9, "files": 0.93, "score": 0.95}.get(said.get("stage"), 0.0)
+    return round((said.get("made", 0) + of_one) / max(1, said.get("count", 1)), 3)
 
 
 _PLAN = ("title", "fps", "num_frames", "cuts", "shots", "count", "blind")
@@ -128,14 +162,23 @@ def shown(identifier: str, content: dict[str, Any], folder: Path) -> dict[str, A
     """A finished comparison: while it is blind, nothing that tells which version is which."""
     hidden = content["blind"] and content["voted"] is None
     plan = {name: content[name] for name in (*_PLAN, "voted") if name in content}
-    return {**plan, "state": "done", "id": identifier, "hidden": hidden, "versions": _versions(content, folder, hidden)}
+    known = {} if hidden else {"id": identifier}  # by which no other file of theirs can be asked for
+    return {**plan, **known, "state": "done", "hidden": hidden, "versions": _versions(content, folder, hidden)}
+
+
+def uncovered(content: dict[str, Any], letter: Any) -> dict[str, Any] | None:
+    """What a version of a finished comparison was made from and how; None where that is not there or not to be told."""
+    if content["kind"] != "compared" or (content["blind"] and content["voted"] is None):
+        return None
+    return next((one["content"] for one in content["versions"] if one["letter"] == letter), None)
 
 
 def _versions(content: dict[str, Any], folder: Path, hidden: bool) -> list[dict[str, Any]]:
     rows = []
     for version in content["versions"]:
         letter, made = version["letter"], version["content"]
-        file = folder / letter / ("anonymous.mp4" if hidden else "video.mp4")
+        own = folder / version.get("folder", letter) / "video.mp4"
+        file = folder / content.get("hidden", "") / anonymous_name(letter) if hidden else own
         row = {"letter": letter, "aspect": made["aspect"], "video": served(file, f"{letter}.mp4")}
         if not hidden:
             told = {name: made.get(name) for name in ("settings", "scorecard", "detected")}

@@ -1,16 +1,19 @@
-// Versions of one scene side by side: played in step, scored beside each other, and judged blind if so wished.
+// Versions of one scene side by side: each is shown when it is made, all are played in step, scored beside each other, and
+// judged blind if so wished.
 // {state, message, title, fps, num_frames, cuts, shots, count, blind, hidden, voted, versions, progress}
 
 const root = element.querySelector('.compare');
 const parts = partsOf(root, ['screens', 'status', 'transport', 'vote', 'table']);
-let videos = [], drawn = '';
+let drawn = '', player = null;
+const toggle = () => player && player.toggle();
 
 function statusText({ state, message, progress = {}, count }) {
   if (state === 'waiting') return progress.before ? `${progress.before} before yours.` : 'Yours is next.';
   if (state === 'running') {
-    const { stage, version, step, of, seconds_left: left } = progress;
+    const { stage, made = 0, step, of, seconds_left: left } = progress;
     if (progress.stopping) return 'Stopping after this step.';
-    const which = version ? `Version ${version} of ${count}: ` : '';
+    if (!stage) return `Making ${count} versions; you see them when all are made.`; // blind
+    const which = `Version ${made + 1} of ${count}: `;
     if (stage === 'denoise') return `${which}step ${step} of ${of}${left ? `, about ${duration(left)} left for it` : ''}.`;
     return which + ({ model: 'loading the model', decode: 'turning latents into pictures', files: 'writing the files', score: 'looking at the video' }[stage] || 'starting') + '.';
   }
@@ -23,12 +26,9 @@ function show() {
   root.dataset.state = value.state;
   if (begun) requestAnimationFrame(() => bringIntoView(parts.status));
   if (!parts.status.firstChild) parts.status.append(node('i', { class: 'bar' }, node('b')), node('p'));
-  const { progress = {}, count = 2 } = value;
-  const done = Math.max(0, 'ABCD'.indexOf(progress.version || 'A'));
-  const part = { model: 0.02, decode: 0.9, files: 0.93, score: 0.95 }[progress.stage] ?? (0.9 * (progress.step || 0)) / (progress.of || 1);
-  parts.status.querySelector('b').style.width = value.state === 'running' ? `${(100 * (done + part)) / count}%` : '0';
+  parts.status.querySelector('b').style.width = value.state === 'running' ? `${100 * ((value.progress || {}).share || 0)}%` : '0';
   parts.status.querySelector('p').textContent = statusText(value);
-  const layout = JSON.stringify([value.state === 'done', value.versions, value.voted, value.hidden, value.count, value.text]);
+  const layout = JSON.stringify([value.state === 'done', value.state === 'empty', value.blind, value.versions, value.voted, value.hidden, value.count, value.text]);
   if (layout === drawn) return;
   drawn = layout;
   showScreens(value);
@@ -37,64 +37,23 @@ function show() {
 }
 
 function showScreens(value) {
-  const versions = value.versions || [];
-  const box = (letter, name, inside) => node('figure', { class: value.voted === letter ? 'chosen' : '' }, inside, node('figcaption', {}, node('b', { text: letter }), node('span', { text: name || '' })));
-  videos = versions.map((version) => {
-    const video = node('video', { src: version.video.url, muted: true, playsinline: true, preload: 'auto', 'aria-label': `Version ${version.letter}`, onclick: toggle });
-    video.muted = true;
-    return video;
-  });
-  const aspect = versions[0] ? versions[0].aspect : 1.75;
-  root.style.setProperty('--aspect', aspect);
-  if (videos.length) parts.screens.replaceChildren(...versions.map((version, index) => box(version.letter, version.name, videos[index])));
-  else {
-    const count = value.count || 2;
-    parts.screens.replaceChildren(...[...'ABCD'.slice(0, count)].map((letter) => box(letter, '', node('div', { class: 'blank' }, node('span', { text: value.state === 'empty' ? 'Not made yet' : '' })))));
-  }
-  showTransport(value);
+  const versions = value.versions || [], known = value.state === 'done' && !value.hidden;
+  const box = (letter, name, inside, ...more) => node('figure', { class: value.voted === letter ? 'chosen' : '' }, inside, node('figcaption', {}, node('b', { text: letter }), node('span', { text: name || '' })), ...more);
+  const videos = versions.map((version) => silentVideo(version.video, `Version ${version.letter}`, toggle));
+  root.style.setProperty('--aspect', versions[0] ? versions[0].aspect : 1.75);
+  const there = versions.map((version, index) => box(version.letter, version.name, videos[index], ...(known ? uses(version) : [])));
+  const waited = value.state === 'done' ? [] : [...'ABCD'.slice(versions.length, value.count || 2)];
+  const blank = value.state === 'empty' ? 'Not made yet' : '';
+  parts.screens.replaceChildren(...there, ...waited.map((letter) => box(value.blind ? '' : letter, '', node('div', { class: 'blank' }, node('span', { text: blank })))));
+  player = videos.length ? playTogether(videos, parts.transport, value) : null;
+  if (!player) parts.transport.replaceChildren();
 }
 
-// All videos follow one clock; a video that strays by more than a frame is put back
-
-let clock = 0, playing = false, last = 0, slider = null, button = null;
-
-function showTransport(value) {
-  if (!videos.length) { parts.transport.replaceChildren(); return; }
-  const total = value.num_frames;
-  clock = 0;
-  playing = true;
-  slider = node('input', { type: 'range', min: 0, max: total - 1, step: 1, value: 0, 'aria-label': 'Frame', oninput: () => { playing = false; clock = slider.value / value.fps; seek(); paint(); } });
-  button = node('button', { type: 'button', class: 'quiet play', onclick: toggle });
-  const cuts = (value.cuts || []).map((frame) => node('i', { class: 'cut-mark', style: `left:${(100 * frame) / total}%` }));
-  parts.transport.replaceChildren(button, node('div', { class: 'scrub' }, ...cuts, slider), node('output', {}));
-  const mine = videos;
-  last = performance.now();
-  const tick = (now) => {
-    if (videos !== mine || !root.isConnected) return;
-    if (playing) {
-      clock += (now - last) / 1000;
-      if (clock >= total / value.fps) { clock = 0; seek(); }
-      for (const video of mine) {
-        if (video.paused) video.play().catch(() => {});
-        if (Math.abs(video.currentTime - clock) > 2.5 / value.fps && !video.seeking) video.currentTime = clock;
-      }
-      slider.value = Math.floor(clock * value.fps);
-      paint();
-    } else mine.forEach((video) => video.paused || video.pause());
-    last = now;
-    requestAnimationFrame(tick);
-  };
-  requestAnimationFrame(tick);
-  const paint = () => {
-    button.textContent = playing ? 'Pause' : 'Play';
-    parts.transport.querySelector('output').textContent = `frame ${slider.value} of ${total - 1}`;
-  };
-  const seek = () => mine.forEach((video) => { video.currentTime = clock + 0.25 / value.fps; });
-  paint();
-}
-
-function toggle() {
-  playing = !playing;
+function uses({ letter, name, video }) {
+  return [node('div', { class: 'uses' },
+    node('button', { type: 'button', class: 'quiet use', 'data-use': letter, text: 'Use this one', title: 'Take its storyboard and settings to Direct', onclick: () => trigger('use', { letter }) }),
+    node('a', { href: video.url, download: `${letter} ${name}.mp4`, text: 'Take along' }),
+  )];
 }
 
 function showVote(value) {
@@ -103,7 +62,9 @@ function showVote(value) {
     parts.vote.replaceChildren(...(said ? [node('p', { text: said })] : []));
     return;
   }
-  parts.vote.replaceChildren(node('p', { text: 'Which is better? You will then see which is which.' }),
+  const many = value.versions.length > 2;
+  const asked = many ? `Which is the best? Your choice counts once, as one among ${value.versions.length}.` : 'Which is better?';
+  parts.vote.replaceChildren(node('p', { text: `${asked} You will then see which is which.` }),
     ...value.versions.map(({ letter }) => node('button', { type: 'button', class: 'solid', 'data-choice': letter, text: letter, onclick: () => trigger('vote', { choice: letter }) })),
     node('button', { type: 'button', class: 'quiet', 'data-choice': 'tie', text: 'Equally good', onclick: () => trigger('vote', { choice: 'tie' }) }));
 }

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.reporting.bradley_terry import Choice, strengths
+from benchmarks.reporting.bradley_terry import Choice, Pick, groups_of, strengths, strengths_by_group
 
 
 def judged(first: str, second: str, wins: int, losses: int, ties: int = 0, boards: int = 10) -> list[Choice]:
@@ -60,3 +60,37 @@ def test_one_storyboard_gives_no_interval_and_no_votes_give_nothing():
 def test_groups_that_never_met_are_named():
     with pytest.raises(ValueError, match="never compared, so they have no common scale: a, b; c, d"):
         strengths(judged("a", "b", 3, 2) + judged("c", "d", 1, 1))
+
+
+def test_a_choice_among_four_is_one_choice_and_not_three_wins():
+    """Four systems of known strengths, chosen as often as Luce's axiom says."""
+    truth = {"a": 0.9, "b": 0.3, "c": -0.3, "d": -0.9}
+    names, odds = tuple(truth), np.exp(list(truth.values()))
+    rng = np.random.default_rng(7)
+    picks = [Pick(names, names[i], f"s{n % 50}") for n, i in enumerate(rng.choice(4, size=4000, p=odds / odds.sum()))]
+    found = {one.system: one for one in strengths(picks)}
+    for name, score in truth.items():
+        assert found[name].score == pytest.approx(score, abs=0.15) and found[name].low < score < found[name].high
+        assert found[name].votes == 4000
+    assert sum(one.won for one in found.values()) == pytest.approx(1)
+
+
+def test_a_pick_of_two_is_a_choice_of_two_and_none_is_a_tie():
+    choices = judged("a", "b", 12, 5, 3)
+    picks = [Pick(("b", "a"), choice.chosen, choice.storyboard_id) for choice in choices]
+    assert strengths(picks) == strengths(choices)
+    four = strengths([Pick(("a", "b", "c", "d"), None, f"s{i}") for i in range(8)])
+    assert [(one.score, one.won) for one in four] == [(pytest.approx(0), 0.25)] * 4
+
+
+def test_pairs_and_picks_of_more_are_on_one_scale():
+    mixed = [*judged("a", "b", 9, 3), *(Pick(("b", "c", "d"), "b", f"s{i}") for i in range(9))]
+    assert [one.system for one in strengths(mixed)] == ["a", "b", "c", "d"]
+
+
+def test_groups_that_never_met_have_scales_of_their_own():
+    choices = judged("c", "d", 1, 1) + judged("a", "b", 3, 2) + [Pick(("b", "e", "f"), "e", "s0")]
+    assert groups_of(choices) == [("a", "b", "e", "f"), ("c", "d")]
+    first, second = strengths_by_group(choices)
+    assert {one.system for one in first} == set("abef") and {one.system for one in second} == set("cd")
+    assert strengths_by_group([]) == []

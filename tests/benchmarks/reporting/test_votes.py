@@ -5,8 +5,18 @@ from collections import Counter
 
 import pytest
 
+from benchmarks.reporting.bradley_terry import Pick
 from benchmarks.reporting.results import load_run
-from benchmarks.reporting.votes import Pair, VotesError, add_vote, make_pairs, next_pair, read_choices
+from benchmarks.reporting.votes import (
+    Pair,
+    VotesError,
+    add_pick,
+    add_vote,
+    make_pairs,
+    next_pair,
+    read_choices,
+    read_picks,
+)
 
 PAIRS = [Pair(f"s{i}", 0, "one", "two") for i in range(20)]
 
@@ -77,3 +87,15 @@ def test_pairs_are_of_the_competing_systems_that_have_videos_and_spread_evenly(t
         make_pairs(results, ["a", "x"])
     with pytest.raises(VotesError, match="at least two systems need a video of one storyboard"):
         make_pairs(results, ["a"])
+
+
+def test_a_choice_from_several_is_kept_whole_and_the_first_of_a_voter_counts(tmp_path):
+    path, four = tmp_path / "v.sqlite", ("a", "b", "c", "d")
+    assert read_picks(path) == []
+    assert add_pick(path, "shown", "me", Pick(four, "c", "s0"))
+    assert not add_pick(path, "shown", "me", Pick(four, "a", "s0"))
+    assert add_pick(path, "shown", "you", Pick(four, None, "s0"))
+    assert read_picks(path) == [Pick(four, "c", "s0"), Pick(four, None, "s0")]
+    assert read_choices(path) == [], "it is no choice between two"
+    with pytest.raises(VotesError, match="a choice is one of a, b, c, d or none of them, not 'e'"):
+        add_pick(path, "shown", "him", Pick(four, "e", "s0"))

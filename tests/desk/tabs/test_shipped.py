@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.reporting.results import ResultsError
+from benchmarks.reporting.verdict import verdict
 from desk.tabs import league, shipped
 from holocine.video import read_storyboard
 
@@ -76,3 +77,11 @@ def test_a_folder_without_results_and_another_suite_are_sentences_without_paths(
     with pytest.raises(ResultsError, match="storyboards have changed since") as raised:
         shipped.load(tmp_path / "copy")
     assert str(tmp_path) not in str(raised.value)
+
+
+def test_the_table_says_what_it_shows_and_what_each_system_is(summary):
+    shown = league.run_table(summary)
+    assert shown["verdict"] == verdict(summary)
+    assert {row["name"]: row["what"] for row in shown["rows"]}["still"] == "truth’s first frame all the time"
+    assert all(row["what"] for row in (*shown["rows"], *league.paper_table()["rows"]))
+    assert "HoloCine has the best value" in league.paper_table()["verdict"]
