@@ -3,13 +3,15 @@
 import json
 from dataclasses import replace
 
+import gradio as gr
 import numpy as np
 import pytest
 
-from benchmarks.reporting.votes import read_choices, read_picks
+from benchmarks.reporting.bradley_terry import Pick
+from benchmarks.reporting.votes import add_pick, read_choices, read_picks
 from desk.studio.jobs import Job
 from desk.studio.limits import LimitError
-from desk.tabs import versions
+from desk.tabs import bench, compare, versions
 from holocine import read_video
 from holocine.video import read_settings
 
@@ -113,3 +115,27 @@ def test_a_version_to_be_used_has_its_storyboard_and_settings(studio, compared, 
     assert made["storyboard"]["global_caption"] == storyboard.global_caption
     assert versions.uncovered(record.content, "D") is None
     assert versions.uncovered({"kind": "made"}, "A") is None
+
+
+def test_use_this_one_takes_storyboard_and_settings_to_direct_and_not_while_it_is_blind(studio, compared, monkeypatch):
+    said = []
+    monkeypatch.setattr(compare.gr, "Warning", said.append)
+    use = compare._use(studio)
+    record, _ = compared(blind=True, count=3)
+    assert use(record.id, VISITOR, gr.EventData(None, {"letter": "A"})) == gr.skip() and len(said) == 1
+    record = versions.vote(studio.outputs, record, VISITOR, "A")
+    letter = next(version["letter"] for version in record.content["versions"] if "isolated" in version["name"])
+    written, tab, model, *fields = use(record.id, VISITOR, gr.EventData(None, {"letter": letter}))
+    assert written["value"]["shots"][1]["caption"] == "Close-up of her hand." and written["value"]["seed"] == 11
+    assert tab.selected == "direct" and model == record.content["versions"][0]["content"]["settings"]["model"]
+    assert fields[:2] == ["isolated", 1] and fields[3:] == [{"seed": 11, "dice": False}, "48 x 32"]
+    assert use(record.id, "somebody else’s long secret", gr.EventData(None, {"letter": letter})) == gr.skip()
+
+
+def test_votes_on_versions_that_were_never_compared_have_tables_of_their_own(studio):
+    file = studio.outputs.folder / versions.VOTES
+    assert bench._votes(studio) == ""
+    add_pick(file, "one", "me", Pick(("sparse attention", "full attention"), "full attention", "s0"))
+    add_pick(file, "other", "me", Pick(("steps 6", "steps 8", "steps 12"), None, "s0"))
+    shown = bench._votes(studio)
+    assert shown.count("<table>") == 2 and "full attention" in shown and "steps 12" in shown
