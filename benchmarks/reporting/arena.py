@@ -40,6 +40,8 @@ QUESTIONS: dict[str, Question] = {
 }
 """In the order in which they are asked."""
 
+FEW = 10  # storyboards, below which a bootstrap over them gives intervals that are too narrow
+
 Answers = Mapping[str, Sequence[Judgement]]
 
 
@@ -57,9 +59,18 @@ def strength_tables(question: str, judgements: Sequence[Judgement]) -> list[Tabl
     for number, group in enumerate(groups):
         title = f"{QUESTIONS[question].text} {counted(group_votes(group), 'vote')}"
         table = preference_table(group)
-        apart = " Those of another table were never compared with these." if len(groups) > 1 else ""
-        tables.append(Table(f"arena-{question}-{number}", title, table.head, table.rows, NOTE + apart))
+        notes = [NOTE, *(["Those of another table were never compared with these."] if len(groups) > 1 else [])]
+        notes += _few_storyboards(judgements)
+        tables.append(Table(f"arena-{question}-{number}", title, table.head, table.rows, " ".join(notes)))
     return tables
+
+
+def _few_storyboards(judgements: Sequence[Judgement]) -> list[str]:
+    """That drawing from so few storyboards again and again shows too little of how they differ."""
+    found = len({one.storyboard_id for one in judgements})
+    if found >= FEW:
+        return []
+    return [f"All of it is on {counted(found, 'storyboard')}: with fewer than {FEW} these intervals are too narrow."]
 
 
 def group_votes(group: Sequence) -> int:

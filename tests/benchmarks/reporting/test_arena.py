@@ -46,7 +46,10 @@ def test_strengths_are_a_table_a_question_with_the_number_of_votes():
     [table] = strength_tables("cuts", votes())
     assert table.title == f"{QUESTIONS['cuts'].text} 36 votes"
     assert list(rows_of(table)) == ["good", "fair", "poor"]
+    assert "All of it is on 6 storyboards: with fewer than 10 these intervals are too narrow." in table.note
     assert strength_tables("cuts", []) == []
+    many = [Judgement("x", f"s{i}", 0, "good", "poor", "first") for i in range(10)]
+    assert "too narrow" not in strength_tables("cuts", many)[0].note
 
 
 def test_systems_that_never_met_have_tables_of_their_own_that_say_so():
