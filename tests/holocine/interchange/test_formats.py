@@ -439,6 +439,7 @@ def test_damage_leads_to_a_storyboard_or_a_sentence_and_nothing_else(ending, pla
         (".fcpxml", "<a>" * 33_000),
         (".srt", "0" * 99_000),
         (".vtt", "WEBVTT\n\n" + "<" * 99_000),
+        (".fountain", "[[ " * 33_000),
         (".csv", 'caption,x\n"' + "a" * 200_000),
     ],
 )
