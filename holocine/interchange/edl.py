@@ -21,7 +21,9 @@ CARRIES = ("global_caption", "fps")
 _RATE = re.compile(r"TIMELINE RATE: (\S+) FRAMES A SECOND; THE VIDEO HAS (\S+)")
 _FRAMES = re.compile(r"SHOT (\d+): FRAMES (\d+) TO (\d+) OF THE VIDEO")
 _REEL = re.compile(
-    r"^(\d+[ \t]+)(\S[^\n]*?)([ \t]+\S+[ \t]+(?:C|D|W\d+|K\S*)[ \t][^\n]*\d\d:\d\d[^\n]*)$", re.MULTILINE
+    r"^(\d{1,6}[ \t]+)(\S[^\n]{0,80}?)"
+    r"([ \t]{1,20}\S{1,8}[ \t]{1,20}(?:C|D|W\d+|K\S?)[ \t][^\n]{0,20}\d\d:\d\d[^\n]{0,80})$",
+    re.MULTILINE,
 )
 _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what ends a line, and what marks it
 

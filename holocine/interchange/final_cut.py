@@ -31,9 +31,9 @@ def write(storyboard: Storyboard, media: Media | None, base: Timebase) -> str:
     root = Element("fcpxml", version=VERSION)
     resources = SubElement(root, "resources")
     kind = SubElement(resources, "format", id="r1", frameDuration=_time(1, base))
-    if media is not None and media.width and media.height:
-        kind.set("width", str(media.width))
-        kind.set("height", str(media.height))
+    width, height = (media and media.width) or 1920, (media and media.height) or 1080  # a project has to have a size
+    kind.set("width", str(width))
+    kind.set("height", str(height))
     whole = _time(spans[-1][1], base)
     if media is not None:
         fields = {"id": "r2", "name": media.name, "src": media.url, "start": "0s", "duration": whole, "format": "r1"}

@@ -13,6 +13,7 @@ from holocine.interchange.scene import Found, Media, Reading, enclose, enclosed_
 from holocine.interchange.timebase import Timebase
 from holocine.storyboard import Storyboard, StoryboardError
 
+MAX_OPEN = 100  # notes without an end, over which fountain-py takes minutes
 _TAG = "holocine "
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')  # of JSON
 
@@ -37,6 +38,8 @@ def read(text: str, rate: str | None = None) -> Reading:
     from fountain import FountainParser
     from fountain.elements import ElementType as Kind
 
+    if (left_open := text.count("[[") - text.count("]]")) > MAX_OPEN:
+        raise StoryboardError(f"is damaged, or not Fountain: {left_open} notes begin in it and do not end")
     document = FountainParser().parse(text)
     heading, where, speaker = None, "", ""
     captions: list[str] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from holocine.interchange.scene import Found, Media, Reading, enclose, enclosed_in, on_timeline
 from holocine.interchange.timebase import Timebase
-from holocine.interchange.timelines import read_with, video_shots
+from holocine.interchange.timelines import read_json, video_shots
 from holocine.storyboard import Storyboard
 
 KEY = "holocine"  # of our metadata
@@ -49,7 +49,7 @@ def read(text: str, rate: str | None = None) -> Reading:
 
     Raises StoryboardError for text that is none.
     """
-    timeline = read_with("otio_json", text, "an OpenTimelineIO file")
+    timeline = read_json(text)
     shots, notes, clips = video_shots(timeline)
     captions = [_caption(clip) for clip in clips]
     if not any(captions):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 
 from holocine.errors import first_line
 from holocine.interchange.scene import Found, Media, Reading, enclose, enclosed_in
@@ -36,17 +37,15 @@ def write_srt(storyboard: Storyboard, media: Media | None, base: Timebase) -> st
 
 
 def read_srt(text: str, rate: str | None = None) -> Reading:
-    """The subtitles of a SubRip file as shots; raises StoryboardError for text that is none."""
-    import srt
+    """The subtitles of a SubRip file as shots; raises StoryboardError for text that is none.
 
-    try:
-        subtitles = sorted(srt.parse(text))
-    except (srt.SRTParseError, ValueError, OverflowError) as error:
-        raise StoryboardError(f"is damaged, or not SubRip: {first_line(error)}") from None
-    plain = [_MARKS.sub("", subtitle.content).strip() for subtitle in subtitles]
-    notes = ["italics and the like are left out"] if any(map(_MARKS.search, (s.content for s in subtitles))) else []
-    times = [(_fraction(s.start), _fraction(s.end)) for s in subtitles]
-    return _reading(plain, times, notes, "SubRip")
+    webvtt-py reads them: srt, which writes them, takes minutes over a line of many digits.
+    """
+    cues = _cues(text.lstrip(), "srt", "SubRip").captions
+    texts = [cue.raw_text for cue in cues]
+    notes = ["italics and the like are left out"] if any(map(_MARKS.search, texts)) else []
+    times = [(_seconds(cue.start), _seconds(cue.end)) for cue in cues]
+    return _reading([_MARKS.sub("", text).strip() for text in texts], times, notes, "SubRip")
 
 
 def write_vtt(storyboard: Storyboard, media: Media | None, base: Timebase) -> str:
@@ -64,17 +63,22 @@ def write_vtt(storyboard: Storyboard, media: Media | None, base: Timebase) -> st
 
 def read_vtt(text: str, rate: str | None = None) -> Reading:
     """The cues of a WebVTT file as shots; raises StoryboardError for text that is none."""
+    found = _cues(text, "vtt", "WebVTT")
+    comments = (comment.removeprefix(_TAG) for comment in (*found.header_comments, *found.footer_comments))
+    enclosed = next(filter(None, map(enclosed_in, comments)), None)
+    times = [(_seconds(cue.start), _seconds(cue.end)) for cue in found.captions]
+    texts = [html.unescape(cue.text).strip() for cue in found.captions]
+    return _reading(texts, times, [], "WebVTT", enclosed)
+
+
+def _cues(text: str, kind: str, what: str) -> Any:
+    """What webvtt-py finds in a text; raises StoryboardError, which calls the text `what`, if that is nothing."""
     import webvtt
 
     try:
-        found = webvtt.WebVTT.from_buffer(io.StringIO(text))
+        return webvtt.WebVTT.from_buffer(io.StringIO(text), format=kind)
     except (webvtt.errors.MalformedFileError, webvtt.errors.MalformedCaptionError, ValueError) as error:
-        raise StoryboardError(f"is damaged, or not WebVTT: {first_line(error)}") from None
-    comments = (comment.removeprefix(_TAG) for comment in (*found.header_comments, *found.footer_comments))
-    enclosed = next(filter(None, map(enclosed_in, comments)), None)
-    cues = sorted(found.captions, key=lambda cue: _seconds(cue.start))
-    times = [(_seconds(cue.start), _seconds(cue.end)) for cue in cues]
-    return _reading([html.unescape(cue.text).strip() for cue in cues], times, [], "WebVTT", enclosed)
+        raise StoryboardError(f"is damaged, or not {what}: {first_line(error)}") from None
 
 
 def _reading(
@@ -86,6 +90,7 @@ def _reading(
 ) -> Reading:
     """Subtitles as shots without gaps: each is shown until the next one begins."""
     kept = [(caption, *span) for caption, span in zip(captions, times, strict=True) if caption and span[1] > span[0]]
+    kept.sort(key=lambda cue: cue[1:])
     if not kept:
         raise StoryboardError(f"there is no text with a time in it, or it is not {what}")
     stops = [*(start for _, start, _ in kept[1:]), kept[-1][2]]
@@ -116,7 +121,3 @@ def _stamp(milliseconds: int) -> str:
 def _seconds(stamp: str) -> Fraction:
     hours, minutes, seconds = ("0:" + stamp if stamp.count(":") < 2 else stamp).split(":")
     return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
-
-
-def _fraction(time: timedelta) -> Fraction:
-    return Fraction(time // timedelta(milliseconds=1), 1000)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from holocine.errors import first_line
@@ -12,6 +15,25 @@ from holocine.storyboard import StoryboardError
 
 if TYPE_CHECKING:
     import opentimelineio as otio
+
+
+MAX_DEPTH = 200  # of lists in lists; where there are thousands, OpenTimelineIO ends the process
+
+
+def read_json(text: str) -> otio.schema.Timeline:
+    """The timeline in a file of OpenTimelineIO's own; raises StoryboardError if it holds none."""
+    what, deep = "an OpenTimelineIO file", True
+    try:
+        json.loads(text)  # says where a fault is
+        marks = (mark[0] for mark in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text))
+        deep = max(accumulate({"[": 1, "{": 1, "]": -1, "}": -1}.get(mark, 0) for mark in marks), default=0) > MAX_DEPTH
+    except RecursionError:
+        pass
+    except ValueError as error:
+        raise StoryboardError(f"is damaged, or not {what}: {first_line(error)}") from None
+    if deep:
+        raise StoryboardError(f"is damaged, or not {what}: it is nested more than {MAX_DEPTH} deep")
+    return read_with("otio_json", text, what)
 
 
 def read_with(adapter: str, text: str, what: str, **how: Any) -> otio.schema.Timeline:

@@ -98,8 +98,8 @@ def test_any_text_comes_back(shots, fps, global_caption):
 
 
 def test_a_nul_which_ends_texts_in_opentimelineio_is_a_replacement_character():
-    storyboard = scene(captions=("\0", "a\0b"), lengths=(3, 4))
-    assert read_text(write_text(storyboard, ".otio").text, ".otio")[0].captions == ("\ufffd", "a\ufffdb")
+    storyboard = scene(captions=("\0a", "a\0b"), lengths=(3, 4))
+    assert read_text(write_text(storyboard, ".otio").text, ".otio")[0].captions == ("\ufffda", "a\ufffdb")
     assert read_text(write_text(storyboard, ".edl").text, ".edl")[0] == storyboard
 
 
@@ -428,6 +428,24 @@ def test_damage_leads_to_a_storyboard_or_a_sentence_and_nothing_else(ending, pla
             assert read_text(text, ending)[0].num_shots
         except StoryboardError as error:
             assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        (".otio", "[" * 99_000),
+        (".otio", '{"a":' * 900 + "1" + "}" * 900),
+        (".edl", "1 " + "a C " * 24_000),
+        (".fcpxml", "<a>" * 33_000),
+        (".srt", "0" * 99_000),
+        (".vtt", "WEBVTT\n\n" + "<" * 99_000),
+        (".fountain", "[[ " * 33_000),
+        (".csv", 'caption,x\n"' + "a" * 200_000),
+    ],
+)
+def test_a_text_that_is_made_to_hurt_is_refused_all_the_same(ending, text):
+    with pytest.raises(StoryboardError):
+        read_text(text, ending)
 
 
 def test_timelines_without_pictures_or_with_impossible_clips_are_refused(tmp_path):
