@@ -118,7 +118,7 @@ def browser():
         chromium.close()
 
 
-PATIENCE = 60_000  # milliseconds for what a page does at once
+PATIENCE = 120_000  # milliseconds for what a page does at once
 
 
 @pytest.fixture
