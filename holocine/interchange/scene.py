@@ -92,10 +92,15 @@ def conformed(storyboard: Storyboard, base: Timebase) -> tuple[str, ...]:
     """What a timeline at another rate than the storyboard's moves, as a sentence; none where nothing is."""
     if abs(storyboard.fps / base.rate - 1) < 1e-4:
         return ()
-    return (
-        f"{storyboard.fps:.6g} frames a second are put on a timeline of {base.name}: every cut is on the frame nearest "
-        f"in time, at most {500 / float(base.rate):.0f} ms from where it was",
+    spans = on_timeline(storyboard, base)
+    ends = (*storyboard.cuts, storyboard.num_frames)
+    moved = max(
+        abs(stop / base.rate - end / _exact(storyboard.fps)) for (_, stop), end in zip(spans, ends, strict=True)
     )
+    how = (
+        f"cuts are on the frame nearest in time, at most {1000 * float(moved):.0f} ms away" if moved else "no cut moves"
+    )
+    return (f"{storyboard.fps:.6g} frames a second are put on a timeline of {base.name}: {how}",)
 
 
 def enclose(storyboard: Storyboard) -> dict[str, Any]:

@@ -30,7 +30,10 @@ def test_a_draft_is_saved_for_a_film_tool_and_opened_again(tiny_model, ending):
 
 def test_what_a_format_loses_or_lacks_is_told_in_sentences(tiny_model):
     saved = write_texts({"draft": draft.from_storyboard(BOARD), "form": "edl"})
-    assert saved["notices"] == ["CMX 3600 EDL has no place for the seed: a file of it does not bring that back."]
+    assert saved["notices"] == [
+        "12 frames a second are put on a timeline of 24: no cut moves.",
+        "CMX 3600 EDL has no place for the seed: a file of it does not bring that back.",
+    ]
     timeline = otio.schema.Timeline("Theirs")
     track = otio.schema.Track("V1", kind="Video")
     timeline.tracks.append(track)

@@ -199,11 +199,18 @@ def test_a_shot_list_is_read_by_pandas():
 # What is said
 
 
-@pytest.mark.parametrize(("fps", "base"), [(12.0, "24"), (15.0, "24"), (16.0, "24")])
-def test_another_rate_is_told(fps, base):
+@pytest.mark.parametrize(
+    ("fps", "how"),
+    [
+        (12.0, "no cut moves"),
+        (15.0, "cuts are on the frame nearest in time, at most 17 ms away"),
+        (16.0, "cuts are on the frame nearest in time, at most 21 ms away"),
+    ],
+)
+def test_another_rate_is_told_with_how_far_it_moves_cuts(fps, how):
     for ending in TIMED:
         (note,) = (note for note in write_text(scene(fps), ending).notes if "timeline" in note)
-        assert note.startswith(f"{fps:g} frames a second are put on a timeline of {base}")
+        assert note == f"{fps:g} frames a second are put on a timeline of 24: {how}"
 
 
 @pytest.mark.parametrize("fps", [23.976, 24.0, 25.0])
