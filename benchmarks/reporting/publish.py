@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import re
 import shlex
 import shutil
@@ -22,7 +23,7 @@ from benchmarks.reporting.render import markdown
 from benchmarks.reporting.report import write_tables
 from benchmarks.reporting.results import BOUNDS, Results, load_run
 from benchmarks.reporting.summary import Summary, summarise
-from benchmarks.reporting.tables import all_tables, heading, main_table, number
+from benchmarks.reporting.tables import FOOLED, LIKE_BEST, LITTLE, all_tables, heading, main_table, number
 from benchmarks.running.code import code_version
 from benchmarks.running.items import ITEMS, RECORD, Item, RunError, RunInfo
 from benchmarks.running.progress import duration
@@ -152,12 +153,7 @@ def readme_part(summary: Summary) -> str:
     results = summary.results
     table = main_table(summary)
     seconds = sum(sum(item.seconds.values()) for item in results.items if item.seconds)
-    made = (
-        f"{len(results.entries)} of the {len(results.suite)} storyboards of `{results.suite.name}`, "
-        f"{len(results.systems)} systems, {len(results.items)} videos"
-        f"{f' ({len(results.failures)} failed)' if results.failures else ''}; making and scoring them took "
-        f"{duration(seconds)} in all, added up over processes:"
-    )
+    made = f"{_size(results)}; making and scoring them took {duration(seconds)} in all, added up over processes:"
     body = markdown(table).split("\n", 2)[2]  # without its title
     words = [f"* {sentence}" for sentence in order_in_words(summary)]
     what = f"This table is of {provenance(results)}."
@@ -252,6 +248,31 @@ def publish(summary: Summary, folder: Path, videos: int, replace: bool = False) 
     return part
 
 
+def _size(results: Results) -> str:
+    return (
+        f"{len(results.entries)} of the {len(results.suite)} storyboards of `{results.suite.name}`, "
+        f"{len(results.systems)} systems, {len(results.items)} videos"
+        f"{f' ({len(results.failures)} failed)' if results.failures else ''}"
+    )
+
+
+_MARKS = (
+    f"Value ± standard error over storyboards; best in bold, runner-up underlined, {LIKE_BEST} not behind the best by "
+    f"more than chance, {FOOLED}: the value shows that the metric was misled, {LITTLE}: too little of the videos could "
+    "be looked at, in brackets how much."
+)
+
+
+def front_page_part(summary: Summary, details: str) -> str:
+    """What a front page has of published results, as Markdown: the verdict, the main table and what its marks mean.
+
+    details: where all the rest is.
+    """
+    body = markdown(dataclasses.replace(main_table(summary), note="")).split("\n", 2)[2].strip()
+    told = f"[How they were made, all metrics, and what fooled which]({details})"
+    return f"{_size(summary.results)}. {body}\n\n{_MARKS} {told}.\n"
+
+
 def _publish_videos(results: Results, out: Path, storyboards: int) -> bool:
     """Put the videos of the first storyboards, in the first repetition, in the place of those of an earlier run.
 
@@ -330,7 +351,9 @@ def run(options: argparse.Namespace) -> int:
     summary = summarise(results, options.baseline, published=False)
     part = publish(summary, options.results, options.videos, options.replace)
     if place:
+        folder = os.path.relpath(options.results / results.suite.name, options.readme.parent)
+        front = front_page_part(summary, f"{Path(folder).as_posix()}/README.md")
         with replacing(options.readme) as temporary:
-            temporary.write_text(part.join(place), encoding="utf-8")
+            temporary.write_text(front.join(place), encoding="utf-8")
     print(part)
     return 0

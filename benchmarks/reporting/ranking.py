@@ -18,13 +18,16 @@ may be where the best has fewer of them, is not behind it either.
 "Surely" is p below LEVEL in the paired test after Holm's correction; where fewer than MIN_PAIRS storyboards are
 shared, which no test can decide, it is being better on every single one of at least FEW. A fooled value stays in the
 table and is neither best nor runner-up. Why the metric could be fooled is what its calibration knows: `calibrated`.
+
+**Little seen** is a value of less than SEEN of what could be looked at in the system where most could. What is alike in
+the few shots that show a character at all says nothing about the others: such a value is not ranked either.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -34,6 +37,7 @@ from benchmarks.reporting.significance import LEVEL, Pairing, holm
 from eval.metric import Metric
 
 FEW = 3  # storyboards
+SEEN = 0.5  # of the largest share that could be looked at
 _SAME = 1e-9  # relative: sums of many parts round differently in another order
 _RELIABLE = 0.9  # AUC of eval/CALIBRATION.md from which a metric "reacts", and below which it does so "weakly"
 _REVERSED = 0.4  # AUC below which a metric gets better from a damage
@@ -48,11 +52,13 @@ class Standing:
 
     rank: 1 or 2, None for all others. like_best: whether it is not surely behind the best, None where it does not
     compete, where it is fooled, or where nothing can be tested. fooled_by: the bound that shows that the metric was.
+    little: whether too little could be looked at to rank it.
     """
 
     rank: int | None = None
     like_best: bool | None = None
     fooled_by: str | None = None
+    little: bool = False
 
 
 def standings(
@@ -61,24 +67,38 @@ def standings(
     competing: Sequence[str],
     versus: Versus,
     fooled: Mapping[str, str],
+    little: Collection[str] = (),
 ) -> dict[str, Standing]:
-    """The standing of every system of `values`; `fooled` as of `fooled_by`, `versus` pairs two systems.
+    """The standing of every system of `values`; `versus` pairs two of them.
+
+    fooled, little: as of `fooled_by` and `little_seen`.
 
     A metric that only describes ranks nobody, and so does one of which fewer than two that compete have a value.
     """
-    found = {system: Standing(fooled_by=fooled.get(system)) for system in values}
+    found = {system: Standing(fooled_by=fooled.get(system), little=system in little) for system in values}
     measured = [system for system in competing if values[system] is not None]
     if metric.direction == "none" or len(measured) < 2:
         return found
-    in_order = sorted((s for s in measured if s not in fooled), key=lambda s: _badness(metric, values[s]))
+    in_order = sorted(
+        (s for s in measured if s not in fooled and s not in little), key=lambda s: _badness(metric, values[s])
+    )
     best = [s for s in in_order if _equal(values[s], values[in_order[0]])]
     rest = in_order[len(best) :]
     second = [s for s in rest if len(best) == 1 and _equal(values[s], values[rest[0]])]
+    if not best:
+        return found
     like = _like_best(metric, best, rest, versus)
     for system in in_order:
         rank = 1 if system in best else 2 if system in second else None
         found[system] = Standing(rank, like.get(system))
     return found
+
+
+def little_seen(values: Mapping[str, float | None], coverage: Mapping[str, float | None]) -> frozenset[str]:
+    """The systems of whose value too little could be looked at, by the share that could be; None for no share."""
+    shares = {system: share for system, share in coverage.items() if share is not None and values[system] is not None}
+    most = max(shares.values(), default=0.0)
+    return frozenset(system for system, share in shares.items() if share < SEEN * most)
 
 
 def fooled_by(

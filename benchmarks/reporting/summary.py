@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.reporting.published import COLUMNS
-from benchmarks.reporting.ranking import Standing, fooled_by, standings
+from benchmarks.reporting.ranking import Standing, fooled_by, little_seen, standings
 from benchmarks.reporting.results import Results, ResultsError
 from benchmarks.reporting.significance import Comparison, Pairing, holm, pair, standard_error, values_of
 from eval.metric import Metric
@@ -256,7 +256,8 @@ def _row(
     if fooled is None:
         kinds = {name: results.kind(name) for name in results.bounds}
         fooled = fooled_by(parts.metric, values, results.competing, kinds, versus)
-    for system, standing in standings(parts.metric, values, results.competing, versus, fooled).items():
+    little = little_seen(values, {system: cell.coverage for system, cell in row.items()})
+    for system, standing in standings(parts.metric, values, results.competing, versus, fooled, little).items():
         row[system] = replace(row[system], standing=standing)
     if baseline is not None:
         found = {name: versus(name, baseline).comparison for name in results.systems if name != baseline}

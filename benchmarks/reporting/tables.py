@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks.reporting import ranking
 from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
-from benchmarks.reporting.ranking import FEW, calibrated
+from benchmarks.reporting.ranking import FEW, SEEN, calibrated
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
 from benchmarks.reporting.verdict import verdict
@@ -19,7 +19,7 @@ from eval.trust import Trust, trust_in
 from holocine.plurals import counted
 
 NONE = "–"
-LIKE_BEST, FOOLED = "≈", "fooled"
+LIKE_BEST, FOOLED, LITTLE = "≈", "fooled", "little seen"
 MENTIONED = 0.95  # coverage below this stands beside the number
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 
@@ -79,6 +79,8 @@ def cell_text(cell: Cell, metric: Metric | None = None) -> Text:
         text += f" ({percent(min(share))})"
     if cell.standing.fooled_by is not None:
         text += f" {FOOLED}"
+    elif cell.standing.little:
+        text += f" {LITTLE}"
     hint = f"{cell.videos} of {counted(cell.num_videos, 'video')}, {counted(cell.storyboards, 'storyboard')}"
     if cell.of:
         hint += f"; looked at {cell.covered:,} of {cell.of:,}"
@@ -109,7 +111,11 @@ def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
             f"more than chance (the same test; with fewer than {MIN_PAIRS} storyboards, on each of at least {FEW}). "
             f"{'; '.join(why)}."
         )
-    elif summary.results.competing and "truth" not in map(summary.results.kind, summary.results.bounds):
+    if any(cell.standing.little for cell in every):
+        found.append(
+            f"{LITTLE}: not ranked, as less than {percent(SEEN)} could be looked at of what could where most could."
+        )
+    if not why and summary.results.competing and "truth" not in map(summary.results.kind, summary.results.bounds):
         found.append("This run has no truth beside the systems, which would show where a metric was misled.")
     return found
 

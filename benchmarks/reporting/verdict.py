@@ -40,7 +40,8 @@ def finding(name: str, row: Mapping[str, Cell], competing: Sequence[str]) -> Fin
     for system in measured:
         if (by := row[system].standing.fooled_by) is not None:
             fooled[by] = (*fooled.get(by, ()), system)
-    counting = [system for system in measured if row[system].standing.fooled_by is None]
+    standing = {system: row[system].standing for system in measured}
+    counting = [system for system, one in standing.items() if one.fooled_by is None and not one.little]
     best = tuple(system for system in counting if row[system].rank == 1)
     if not best and not fooled:
         return None
@@ -148,6 +149,8 @@ def why_isolated_cuts_better(summary: Summary) -> str:
         return ""
     if row[alone].value <= row[ours].value or number(row[alone].value) == number(row[ours].value):
         return ""
+    if all(row[name].rank == 1 or row[name].standing.like_best for name in (alone, ours)) and row[alone].rank != 1:
+        return ""  # neither can be told from a third, so that there is nothing to explain
     price = _price(summary.table.get("character_consistency"), alone, ours)
     return (
         f"{alone} is above {ours} on SCA ({number(row[alone].value)}, {number(row[ours].value)}"

@@ -69,7 +69,8 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     assert names >= {"README.md", "report.md", "run.json", "table.csv", "table.tex", "items.parquet"}
     assert not [path for path in out.rglob("*") if path.suffix in (".mp4", ".html")]
     made = json.loads((out / "run.json").read_text())["made"]
-    assert made["command"] in readme.read_text() and made["seconds"] == {"generate": 20.0, "score": 10.0}
+    details = (out / "README.md").read_text()
+    assert made["command"] in details and made["seconds"] == {"generate": 20.0, "score": 10.0}
     assert (made["storyboards"], made["videos"], made["failed"]) == (2, 10, 0)
     assert made["measured_with"] == ["clip puppet", "transnetv2"]
     assert RunInfo.load(out) == RunInfo.load(run), "what else it says is in nobody's way"
@@ -78,13 +79,15 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     assert names - {"metrics.parquet", "README.md"} == FILES.keys(), "each file is explained"
     assert pd.read_csv(out / "table.csv").set_index("system").loc["holocine", "sca"] == pytest.approx(0.8)
     text = readme.read_text()
-    assert text.startswith("before\n<!-- results of tiny -->\n2 of the 3 storyboards of `tiny`, 5 systems, 10 videos;")
-    assert "took 30.0 s in all" in text
+    assert text.startswith("before\n<!-- results of tiny -->\n2 of the 3 storyboards of `tiny`, 5 systems, 10 videos. ")
+    assert "took 30.0 s in all" in details
     command = "python -m benchmarks run --suite tiny --systems holocine,isolated,best=truth,still,shuffled --limit 2"
-    assert f"```sh\n{command} --out runs/tiny\n```" in text
-    assert "| **0.8000 ± 0.0000** |" in text and "**subject ↑** disagrees" in text and "EARLIER" not in text
+    assert f"```sh\n{command} --out runs/tiny\n```" in details
+    assert "| **0.8000 ± 0.0000** |" in text and "**subject ↑** disagrees" in details and "EARLIER" not in text
     assert text.endswith("<!-- end of results -->\nafter\n") and str(tmp_path) not in text
-    assert text.split("-->\n", 1)[1].split("<!--")[0] in (out / "README.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert rows and all(line in details for line in rows)
+    assert "](results/tiny/README.md)." in text and len(text) < len(details) / 2
     assert main(["publish", str(run), *places]) == 0
     assert readme.read_text() == text, "the same again"
 

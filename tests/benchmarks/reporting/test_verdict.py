@@ -172,3 +172,24 @@ def test_every_kind_of_system_is_described():
 
 def test_a_list_is_written_as_people_write_it():
     assert [listed("a"), listed("ab"), listed("abc")] == ["a", "a and b", "a, b and c"]
+
+
+def test_what_could_hardly_be_looked_at_is_not_crowned(write_run, suite, tmp_path):
+    seen = {"a": 10, "b": 9, "hardly": 4}
+    alike = {"a": 0.8, "b": 0.7, "hardly": 0.99}
+
+    def scores(system, index, seed):
+        return {
+            "character_consistency": ({"sum": alike[system] * seen[system], "count": seen[system]}, seen[system], 10)
+        }
+
+    specs = [f"{name}=single-prompt" for name in seen]
+    summary = summarise(load_run(write_run(tmp_path / "run", suite, specs, scores)))
+    row = summary.table["character_consistency"]
+    assert row["hardly"].standing.little and row["hardly"].rank is None
+    assert (row["a"].rank, row["b"].rank) == (1, 2)
+    assert verdict(summary).startswith("Of 3 systems, a is the best on inter-shot by more than chance")
+    table = main_table(summary)
+    assert "little seen: not ranked, as less than 50 % could be looked at" in table.note
+    texts = {row[0].text: row[2].text for row in table.rows}
+    assert {name for name, text in texts.items() if text.endswith("little seen")} == {"hardly"}
