@@ -226,9 +226,12 @@ def _too_long(draft: Draft, limits: Limits) -> Finding | None:
     room = (most - 1) // FRAMES_PER_LATENT + 1
     if len(latents) > room:
         return None
-    fitted = [max(1, length * room // sum(latents)) for length in latents]
+    shares = [length * room / sum(latents) for length in latents]
+    fitted = [max(1, int(share)) for share in shares]
     while sum(fitted) > room:  # shots of one latent frame take more than their share
         fitted[fitted.index(max(fitted))] -= 1
+    for index in sorted(range(len(shares)), key=lambda index: fitted[index] - shares[index])[: room - sum(fitted)]:
+        fitted[index] += 1
     lasts = sum(fitted) * FRAMES_PER_LATENT - 3
     text = (
         f"the scene has {frames} frames, but this desk makes at most {most}: its {counted(len(lengths), 'shot')} fit "

@@ -36,6 +36,8 @@ def results_as_json() -> None:
     as_it_is = GradioMCPServer.postprocess_output_data
 
     def answer(server: Any, data: Any, root_url: str) -> Any:
+        if len(data) == 1 and isinstance(data[0], list | tuple):
+            data = data[0]  # several results, which Gradio wraps once too often where a call was queued
         return as_it_is(server, [_text(one) for one in data], root_url)
 
     def _text(one: Any) -> Any:

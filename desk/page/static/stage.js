@@ -17,7 +17,7 @@ const percent = (frame, total) => (100 * frame) / total;
 function seen(value) {
   if (value.state === 'done') last = value.files && value.files.video ? value : null;
   const nothing = value.state !== 'done' && !value.files && !(LIVE.includes(value.state) && value.progress?.previews?.length);
-  return last && nothing && value.state !== 'empty' ? { ...last, state: value.state, message: value.message, progress: value.progress, note: '' } : value;
+  return last && nothing && value.state !== 'empty' ? { ...last, state: value.state, message: value.message, progress: value.progress } : value;
 }
 
 function show() {

@@ -85,6 +85,7 @@ def test_tools_answer_json_and_links(quick_desk, storyboard, run_async):
 
     plan, made = run_async(ask())
     assert json.loads(plan.content[0].text)["valid"] is True
+    assert len(made.content) == 2, made.content
     link, facts = (part.text for part in made.content)
     assert json.loads(facts)["num_frames"] == storyboard.as_run().num_frames
     assert httpx.get(link, timeout=30).content[4:8] == b"ftyp"
