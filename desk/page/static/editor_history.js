@@ -102,7 +102,11 @@ function bringBack() {
 // The seed is chosen beside Generate, in seed.js. A scene that brings one has it locked there; one without gets the one
 // that is shown.
 
-const tellSeed = (opened) => document.dispatchEvent(new CustomEvent('holocine-scene-seed', { detail: { seed: scene.seed, opened } }));
+function tellSeed(opened) {
+  const detail = { seed: scene.seed, opened };
+  globalThis.holocineSceneSeed = detail; // for the seed's own part, if the page makes it after this one
+  document.dispatchEvent(new CustomEvent('holocine-scene-seed', { detail }));
+}
 function listenToSeed() {
   document.addEventListener('holocine-seed', ({ detail }) => {
     if (scene.seed === detail) return;

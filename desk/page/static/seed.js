@@ -38,7 +38,8 @@ function show() {
 }
 
 // A scene that is opened brings its seed, to be kept, or none; one that comes back brings it in the mode that is on.
-document.addEventListener('holocine-scene-seed', ({ detail: { seed, opened } }) => set(seed, opened ? seed == null : current().dice));
+const bring = ({ seed, opened }) => set(seed, opened ? seed == null : current().dice);
+document.addEventListener('holocine-scene-seed', ({ detail }) => bring(detail));
 document.addEventListener('holocine-seed-asked', () => current().seed != null && set(current().seed, current().dice));
 watch('value', () => { if (!current().opening && JSON.stringify(props.value) !== mine) set(current().seed, current().dice ?? true); });
 watch('time', show);
@@ -46,3 +47,4 @@ watch('time', show);
 let kept = null;
 try { kept = JSON.parse(localStorage.getItem(SEED_KEY)); } catch { /* as above */ }
 set(kept?.seed ?? null, kept?.dice ?? true);
+if (globalThis.holocineSceneSeed) bring(globalThis.holocineSceneSeed);

@@ -28,7 +28,7 @@ function show() {
   showScreen(value);
   showStatus(value);
   const below = last && !value.files && LIVE.includes(value.state) ? last : value; // so that nothing moves meanwhile
-  const layout = JSON.stringify([value.shots, value.detected, canRetake(below), below.id, below.shots, below.num_frames, below.fps, below.files, below.scorecard, below.settings, below.note]);
+  const layout = JSON.stringify([value.shots, value.detected, canRetake(below), LIVE.includes(value.state), below.id, below.shots, below.num_frames, below.fps, below.files, below.scorecard, below.settings, below.note]);
   if (layout !== drawn) {
     drawn = layout;
     showLanes(value);
@@ -39,6 +39,7 @@ function show() {
     showCard(below);
   }
   ['shots', 'again', 'facts', 'downloads', 'card'].forEach((name) => { parts[name].inert = below !== value; });
+  parts.again.inert = LIVE.includes(value.state);
   if (begun) bringIntoView(parts.screen);
 }
 
@@ -144,13 +145,14 @@ function showShots(value) {
   const thumb = (shot, index) => node('button', {
     type: 'button', class: 'thumb', onclick: () => jump(value, shot.first), title: shot.caption, 'aria-label': `Play shot ${index + 1}: ${shot.caption}`,
   }, node('img', { src: shot.picture, alt: '' }), node('span', {}, node('b', { text: index + 1 }), ` ${lasts(shot).toFixed(1)} s${shot.take > 1 ? `, take ${shot.take}` : ''}`));
-  const again = (index) => node('button', { type: 'button', class: 'outlined retake', text: 'Retake', 'aria-label': `Retake shot ${index + 1}`, onclick: () => trigger('retake', { id: value.id, shot: index + 1, takes }) });
+  const again = (index) => node('button', { type: 'button', class: 'outlined retake', text: 'Retake', disabled: LIVE.includes(value.state), 'aria-label': `Retake shot ${index + 1}`, onclick: () => trigger('retake', { id: value.id, shot: index + 1, takes }) });
   parts.shots.replaceChildren(...shots.filter((shot) => shot.picture).map((shot, index) => node('div', {}, thumb(shot, index), retakes ? again(index) : null)));
 }
 
 // Retakes, and takes to choose from
 
-const canRetake = (value) => !LIVE.includes(value.state) && Boolean(value.id) && (value.shots || []).length > 1;
+// While a video is still being scored its buttons are there, so that nothing moves, but rest.
+const canRetake = (value) => Boolean(value.id && value.files) && (value.shots || []).length > 1;
 const COUNTS = { 1: 'One take', 4: 'Four takes' };
 
 function showAgain(value) {
