@@ -57,6 +57,20 @@ def test_a_draft_comes_back_after_a_reload_and_at_the_next_visit_and_is_nobody_e
     assert written(visit())[0] == "Meeting on the beach"
 
 
+def test_what_came_back_is_what_is_made(visit):
+    page = visit()
+    open_scene(page)
+    title(page).fill("After a reload")
+    title(page).blur()
+    page.reload()
+    until_ready(page)
+    set_steps(page, 1)  # without a word being touched
+    generate(page)
+    expect(stage_of(page).locator("video")).to_have_attribute("aria-label", "After a reload")
+    expect(stage_of(page).locator(".facts")).to_contain_text("Seed 6")
+    expect(seed(page)).to_have_value("6")
+
+
 def test_one_history_takes_back_words_shots_and_whole_scenes_and_puts_them_back(visit):
     page = visit()
     open_scene(page)

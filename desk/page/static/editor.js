@@ -341,7 +341,8 @@ new ResizeObserver(() => root.querySelectorAll('textarea.about, textarea.caption
 
 watch('value', () => {
   const value = props.value;
-  if (value.opening || JSON.stringify(value) === JSON.stringify(draft())) return;
+  if (value.opening) { commit(); return; } // it comes once more after the draft that this browser kept
+  if (JSON.stringify(value) === JSON.stringify(draft())) return;
   replace(value);
   askForReview();
 });

@@ -41,7 +41,10 @@ function show() {
 const bring = ({ seed, opened }) => set(seed, opened ? seed == null : current().dice);
 document.addEventListener('holocine-scene-seed', ({ detail }) => bring(detail));
 document.addEventListener('holocine-seed-asked', () => current().seed != null && set(current().seed, current().dice));
-watch('value', () => { if (!current().opening && JSON.stringify(props.value) !== mine) set(current().seed, current().dice ?? true); });
+watch('value', () => {
+  if (current().opening) props.value = JSON.parse(mine); // the page's first value comes once more after the kept one
+  else if (JSON.stringify(props.value) !== mine) set(current().seed, current().dice ?? true);
+});
 watch('time', show);
 
 let kept = null;
