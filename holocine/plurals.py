@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def counted(count: int, thing: str) -> str:
     """1 frame, 2 frames, 1,000 frames."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def listed(things: Iterable[str]) -> str:
+    """a; a and b; a, b and c."""
+    *most, last = things
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def are(count: int) -> str:

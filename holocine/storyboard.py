@@ -46,6 +46,7 @@ from holocine.storyboard_input import (
     StoryboardError,
     canonical,
     described,
+    errors_name,
     is_enclosed,
     with_defaults,
 )
@@ -267,15 +268,9 @@ class Storyboard(_Frozen):
         readers = {".json": parse_json, ".yaml": parse_yaml, ".yml": parse_yaml, ".txt": lambda text: {"prompt": text}}
         if path.suffix.lower() not in readers:
             raise StoryboardError(f"{path}: a storyboard file ends in {', '.join(readers)}")
-        try:
+        with errors_name(path):
             data = with_defaults(readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig")), defaults or {})
             return cls.model_validate(_with_paths(data, lambda picture: str(path.parent / picture)))
-        except OSError as error:
-            raise StoryboardError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise StoryboardError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-        except StoryboardError as error:
-            raise StoryboardError(f"{path}: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Write a .yaml, .yml or .json file, which `load` turns back into an equal storyboard.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import accumulate, pairwise
+from pathlib import Path
 from reprlib import repr as short
 from typing import Any, NamedTuple
 
@@ -22,6 +24,19 @@ _WHOLE = 1e-6
 
 class StoryboardError(ValueError):
     """The input is no storyboard; the message says in one sentence where and why."""
+
+
+@contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """Let every StoryboardError of reading a file name it; one that cannot be read, or is no text, raises one too."""
+    try:
+        yield
+    except OSError as error:
+        raise StoryboardError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise StoryboardError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+    except StoryboardError as error:
+        raise StoryboardError(f"{path}: {error}") from None
 
 
 PICTURE_KEYS = ("image", "last_image", "clip")  # paths, of a shot

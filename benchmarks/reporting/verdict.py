@@ -6,7 +6,7 @@ tested the sentence says so, and a value that shows that its metric was fooled i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.reporting.published import COLUMNS, HEADINGS, TABLE_1
@@ -14,7 +14,7 @@ from benchmarks.reporting.ranking import number
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS
 from benchmarks.reporting.summary import Cell, Summary
 from eval.metric import Metric
-from holocine.plurals import counted
+from holocine.plurals import counted, listed
 
 
 @dataclass(frozen=True)
@@ -191,12 +191,6 @@ def published_verdict() -> str:
                 groups.setdefault(system, []).append(title)
     parts = [f"{system} has the best value on {listed(metrics)}" for system, metrics in groups.items()]
     return f"In the paper {listed(parts)}; it gives no errors, so nobody can tell what of this is chance."
-
-
-def listed(names: Iterable[str]) -> str:
-    """a; a and b; a, b and c."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _it(best: Sequence[str]) -> str:

@@ -77,25 +77,30 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
     seen = [screen, history, run, stop, editor]
     lasting = {"concurrency_limit": None, **QUIET}
     gr.on([run.click, editor.submit], _generate(studio), asked, [*seen, settings["seed"]], **lasting)
-    timed = [editor, settings["model"], *(settings[name] for name in ("attention", "steps", "guidance", "size"))]
-    changes = [part.change for part in timed]
-    gr.on([*changes, run.click], _tell_time(studio), timed, settings["seed"], trigger_mode="always_last", **QUIET)
+    told = [settings[name] for name in _SETTINGS if name != "seed"]
+    timed = [editor, settings["model"], *told]
+    gr.on(
+        [part.change for part in timed],
+        _tell_time(studio),
+        timed,
+        settings["seed"],
+        trigger_mode="always_last",
+        **QUIET,
+    )
     screen.retake(going_on.retake(studio), visitor, seen, **lasting)
     screen.use(going_on.use_take(studio), visitor, seen, **lasting)
     screen.open_scene(_open_shared(studio), None, editor, **QUIET)
     editor.retake(going_on.retake_changed(studio), [editor, visitor], seen, **lasting)
     editor.continue_video(going_on.continue_video(studio), [editor, visitor], seen, **lasting)
-    editor.open_link(_open_link, None, [settings[name] for name in _SETTINGS if name != "seed"], **QUIET)
-    told = [settings[name] for name in _SETTINGS if name != "seed"]
+    editor.open_link(_open_link, None, told, **QUIET)
     gr.on([part.change for part in told], None, told, None, js=_TELL_SETTINGS, **QUIET)
     gr.context.Context.root_block.load(None, told, None, js=_TELL_SETTINGS, **QUIET)
     stop.click(cancel(studio), visitor, None, queue=False, **QUIET)
     shown.choose(_choose_example(examples), None, [editor, screen], **QUIET)
-    restored = [editor, screen, *(settings[name] for name in _SETTINGS)]
-    history.choose(_choose_own(studio), visitor, restored, **QUIET)
+    fields = [settings[name] for name in _SETTINGS]
+    history.choose(_choose_own(studio), visitor, [editor, screen, *fields], **QUIET)
     settings["model"].change(_choose_model, settings["model"], editor, **QUIET)
     _on_load(studio, visitor, first, seen)
-    fields = [settings[name] for name in _SETTINGS]
     return DirectTab(editor, screen, settings["attention"], settings["model"], history, fields)
 
 

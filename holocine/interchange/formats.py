@@ -10,7 +10,9 @@ from holocine.files import replacing
 from holocine.interchange import edl, final_cut, fountain, open_timeline, shot_list, subtitles
 from holocine.interchange.scene import Media, Reading, conformed, to_storyboard
 from holocine.interchange.timebase import Timebase, own_timebase
+from holocine.plurals import listed
 from holocine.storyboard import Storyboard, StoryboardError
+from holocine.storyboard_input import errors_name
 
 _ALL = ("title", "global_caption", "fps", "seed", "negative_prompt", "references", "seconds", "pictures")
 _NAMED = {
@@ -79,7 +81,7 @@ def write_text(
     lost = [_NAMED[part] for part in _ALL if part not in known.carries and _has(storyboard, part)]
     notes = conformed(storyboard, base) if known.on_timeline else ()
     if lost:
-        notes = (*notes, f"{known.name} has no place for {_listed(lost)}: a file of it does not bring that back")
+        notes = (*notes, f"{known.name} has no place for {listed(lost)}: a file of it does not bring that back")
     if _changed_lines(storyboard) and ending == ".srt":
         notes = (*notes, "SubRip has no empty lines: those of captions are left out")
     return Written(text, notes)
@@ -141,16 +143,10 @@ def load(
 ) -> tuple[Storyboard, tuple[str, ...]]:
     """Read the storyboard in a file by its ending; every StoryboardError names the file."""
     path = Path(path)
-    try:
+    with errors_name(path):
         find_format(path.suffix)
         text = path.read_bytes().decode("utf-8-sig")
         return read_text(text, path.suffix, path.stem, fps, global_caption, timeline_rate)
-    except OSError as error:
-        raise StoryboardError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise StoryboardError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    except StoryboardError as error:
-        raise StoryboardError(f"{path}: {error}") from None
 
 
 def _has(storyboard: Storyboard, part: str) -> bool:
@@ -163,7 +159,3 @@ def _has(storyboard: Storyboard, part: str) -> bool:
 
 def _changed_lines(storyboard: Storyboard) -> bool:
     return any(not line.strip() for caption in storyboard.captions for line in caption.splitlines())
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

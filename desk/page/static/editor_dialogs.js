@@ -63,7 +63,7 @@ async function saveDialog() {
     node('option', { value: '', text: 'For film tools …' }), ...Object.keys(filmForms).map((name) => node('option', { value: name, text: name })));
   const copy = button('Copy', 'copy', async () => {
     text.select();
-    try { await navigator.clipboard.writeText(text.value); } catch { document.execCommand('copy'); }
+    if (!(await copied(text.value))) document.execCommand('copy');
     copy.querySelector('span').textContent = 'Copied';
   });
   const download = () => {

@@ -27,14 +27,10 @@ async function copyLink(event) {
     showReview();
     return;
   }
-  try {
-    await navigator.clipboard.writeText(link);
-    say('Link copied');
-  } catch { // a page that may not: the link is shown, to be copied by hand
-    const text = node('textarea', { class: 'mono', rows: 5, readonly: true, 'aria-label': 'The link', value: link });
-    dialog('A link to this scene', text);
-    text.select();
-  }
+  if (await copied(link)) { say('Link copied'); return; }
+  const text = node('textarea', { class: 'mono', rows: 5, readonly: true, 'aria-label': 'The link', value: link }); // to be copied by hand
+  dialog('A link to this scene', text);
+  text.select();
 }
 
 // A scene that an address brings replaces the draft, which Undo brings back.

@@ -32,6 +32,11 @@ function ranked(items, number, down) {
   return [...items].sort((a, b) => key(b) - key(a) || 0);
 }
 
+// Whether a text could be put where one pastes from: some browsers and pages may not.
+async function copied(text) {
+  try { await navigator.clipboard.writeText(text); return true; } catch { return false; }
+}
+
 // Brings what somebody asked for into view, if it is on the page and out of sight.
 function bringIntoView(part) {
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;

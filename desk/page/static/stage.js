@@ -205,7 +205,8 @@ async function download(event) {
 
 const copyAddress = (id) => async ({ currentTarget: button }) => {
   const address = new URL(`?video=${encodeURIComponent(id)}`, location.href.split(/[?#]/)[0]).href;
-  try { await navigator.clipboard.writeText(address); button.textContent = 'Link copied'; } catch { prompt('The link to this video', address); }
+  if (await copied(address)) button.textContent = 'Link copied';
+  else prompt('The link to this video', address);
 };
 
 function showDownloads(value) {

@@ -8,6 +8,7 @@ from PIL import Image, ImageSequence
 
 from holocine import Storyboard, write_video
 from holocine.__main__ import main
+from tests.conftest import command
 
 BOARD = """\
 title: Studio
@@ -37,14 +38,7 @@ def work(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(capsys):
-    """Call with arguments: the exit code, and what was said on stdout and stderr."""
-
-    def run(*arguments):
-        code = main(list(map(str, arguments)))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
+    return command(main, capsys)
 
 
 def refused(result) -> str:
