@@ -34,6 +34,7 @@ from desk.studio.studio import Studio, holder
 from desk.tabs import bench, compare, direct, how, score
 from desk.tabs.examples import VIDEOS
 from desk.tabs.shipped import RUNS
+from desk.tabs.visits import QUIET
 
 TITLE = "HoloCine: a storyboard becomes a multi-shot video"
 DESCRIPTION = "Write a scene shot by shot. One model makes all of it in one pass, with the cuts where you ask for them."
@@ -68,15 +69,9 @@ def build(outputs: str | None = None) -> gr.Blocks:
             chosen = find(name)
             return how.page(draft.review(written, chosen, Limits.of(chosen), attention), attention)
 
-        gr.on(
-            [tab.select, desk.editor.change, desk.attention.change],
-            explain,
-            [desk.editor, desk.model, desk.attention],
-            page,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
+        asked = [desk.editor, desk.model, desk.attention]
+        for event in (tab.select, desk.changed.then):
+            event(explain, asked, page, trigger_mode="always_last", **QUIET)
         service.build(studio)
     demo.studio = studio
     return demo

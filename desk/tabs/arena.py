@@ -60,7 +60,7 @@ def build(studio: Studio, visitor: gr.BrowserState, what: gr.Radio, chosen: str)
     screen.vote(_vote(studio), visitor, screen, **QUIET)
     screen.uncover(_uncover(studio), visitor, screen, **QUIET)
     screen.go_on(_go_on(studio), [suite, visitor], screen, **QUIET)
-    gr.on([told.expand, suite.change], _tell(studio), suite, tables, trigger_mode="always_last", **QUIET)
+    gr.on([told.expand, suite.change], _tell(studio), suite, tables, trigger_mode="multiple", **QUIET)
 
 
 # Where the videos come from

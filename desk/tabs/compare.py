@@ -49,6 +49,7 @@ def build(studio: Studio, visitor: gr.BrowserState, direct: DirectTab, tabs: gr.
         lambda chosen: [gr.update(visible=chosen == name) for name in (_SCENE, _ARENA)],
         what,
         [of_scene, in_arena],
+        trigger_mode="multiple",
         **QUIET,
     )
 
@@ -72,7 +73,8 @@ def _build_versions(studio: Studio, visitor: gr.BrowserState, direct: DirectTab,
     count.change(
         lambda n: [gr.update(visible=i < n) for i in range(versions.MOST)], count, [row for row, _ in rows], **QUIET
     )
-    gr.on([tab.select, editor.change], _describe, editor, scene, trigger_mode="always_last", **QUIET)
+    for event in (tab.select, direct.changed.then):
+        event(_describe, editor, scene, trigger_mode="always_last", **QUIET)
     connect(
         studio,
         visitor,

@@ -43,6 +43,7 @@ class DirectTab:
     model: gr.Dropdown
     history: gr.HTML
     settings: list  # the fields that `fields_of` fills
+    changed: gr.events.Dependency  # after every change of the scene or the settings; its `then` listens
 
 
 def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
@@ -79,7 +80,9 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
     gr.on([run.click, editor.submit], _generate(studio), asked, [*seen, settings["seed"]], **lasting)
     told = [settings[name] for name in _SETTINGS if name != "seed"]
     timed = [editor, settings["model"], *told]
-    gr.on(
+    # One listener of a change waits for its turn and the others follow it: two that wait for the same change would wake
+    # each other for ever (Gradio repeats a change for all that listen once one of them was late).
+    changed = gr.on(
         [part.change for part in timed],
         _tell_time(studio),
         timed,
@@ -93,21 +96,22 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
     editor.retake(going_on.retake_changed(studio), [editor, visitor], seen, **lasting)
     editor.continue_video(going_on.continue_video(studio), [editor, visitor], seen, **lasting)
     editor.open_link(_open_link, None, told, **QUIET)
-    gr.on([part.change for part in told], None, told, None, js=_TELL_SETTINGS, **QUIET)
+    gr.on([part.change for part in told], None, told, None, js=_TELL_SETTINGS, trigger_mode="multiple", **QUIET)
     gr.context.Context.root_block.load(None, told, None, js=_TELL_SETTINGS, **QUIET)
     stop.click(cancel(studio), visitor, None, queue=False, **QUIET)
     shown.choose(_choose_example(examples), None, [editor, screen], **QUIET)
     fields = [settings[name] for name in _SETTINGS]
     history.choose(_choose_own(studio), visitor, [editor, screen, *fields], **QUIET)
-    settings["model"].change(_choose_model, settings["model"], editor, **QUIET)
+    settings["model"].change(_choose_model, settings["model"], editor, trigger_mode="multiple", **QUIET)
     _on_load(studio, visitor, first, seen)
-    return DirectTab(editor, screen, settings["attention"], settings["model"], history, fields)
+    return DirectTab(editor, screen, settings["attention"], settings["model"], history, fields, changed)
 
 
 _SETTINGS = ("attention", "steps", "guidance", "seed", "size")
 _TELL_SETTINGS = """(attention, steps, guidance, size) => {
-  document.dispatchEvent(new CustomEvent('holocine-settings', { detail: { attention, steps, guidance, size } }));
-}"""  # to the editor's script, which makes links
+  globalThis.holocineSettings = { attention, steps, guidance, size };
+  document.dispatchEvent(new CustomEvent('holocine-settings', { detail: globalThis.holocineSettings }));
+}"""  # to the editor's script, which makes links, whichever part of the page is made first
 
 
 def _open_link(event: gr.EventData) -> tuple:

@@ -3,6 +3,7 @@
 import pytest
 
 from holocine import checkpoints, load_pipeline
+from holocine.__main__ import COMMANDS
 from holocine.command_line import parser
 from holocine.lora import PUBLISHED, linear_sizes
 from holocine.presets import MEMORY, PRESETS, SPEED, environment_presets, find_presets, listed, preset_settings
@@ -13,9 +14,7 @@ from tests.holocine.test_lora import deltas, lightx2v_file
 
 def options_of(*words):
     """The options that a command line gives, as `generate` sees them."""
-    found = parser(dict.fromkeys(("generate", "retake", "continue", "plan", "show", "convert", "schema"))).parse_args(
-        ["generate", "board.yaml", "-o", "out.mp4", *words]
-    )
+    found = parser(COMMANDS).parse_args(["generate", "board.yaml", "-o", "out.mp4", *words])
     return {name: value for name, value in vars(found).items() if value is not None}
 
 

@@ -1,8 +1,9 @@
 // A link that opens this scene with its seed and settings: packed into the part of an address that no server is sent.
 
 const MOST_LINK = 8000; // characters, which mail and chat programs take
-let settings = {}; // of the tab beside the editor: {attention, steps, guidance, size}
-document.addEventListener('holocine-settings', ({ detail }) => { settings = detail; });
+let settings = globalThis.holocineSettings; // of the tab beside the editor, once it told: {attention, steps, guidance, size}
+let brought = null; // settings of a link, while the tab is not there yet: before that it hears nothing
+document.addEventListener('holocine-settings', ({ detail }) => { settings = detail; handOver(); });
 
 const through = async (bytes, stream) => new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer());
 
@@ -43,9 +44,16 @@ async function openLink() {
     const { draft: given, settings: chosen } = await unpacked(text);
     if (!Array.isArray(given.shots) || !given.shots.length) throw new Error('no shots');
     replace({ ...given, references: {}, shots: given.shots.map(({ caption, num_frames }) => ({ caption, num_frames })) });
-    trigger('open_link', { settings: chosen || {} });
+    brought = chosen || {};
+    handOver();
   } catch {
     notices = ['The link is damaged or cut short: ask for it once more.'];
     showReview();
   }
+}
+
+function handOver() {
+  if (!brought || !settings) return;
+  trigger('open_link', { settings: brought });
+  brought = null;
 }
