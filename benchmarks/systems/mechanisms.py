@@ -83,14 +83,12 @@ def _texts(mechanism: Mechanism, pipeline: HoloCinePipeline, storyboard: Storybo
     import torch
 
     from holocine.attention_plan import compute_dtype
-    from holocine.families.text import join_all
     from holocine.prompt import clean, text_windows
 
     negative = storyboard.negative_prompt
     if negative is None:
         negative = pipeline.config.default_negative_prompt
     most = pipeline.config.max_sequence_length
-    rules = mechanism.rules(pipeline.transformer.config.num_layers)
 
     def texts(prompt: str, has_windows: bool) -> Texts:
         windows = text_windows(clean(prompt), pipeline.tokenizer, max_length=most)
@@ -98,7 +96,7 @@ def _texts(mechanism: Mechanism, pipeline: HoloCinePipeline, storyboard: Storybo
             rows, _ = pipeline.encode_prompt(prompt, do_classifier_free_guidance=False, max_sequence_length=most)
         used = len(pipeline.tokenizer(clean(prompt)).input_ids)
         captions = mechanism.captions(rows[0, :used], windows if has_windows else None, storyboard.num_shots)
-        return join_all([captions], rules.text_length, rules.padded, compute_dtype(rows))
+        return mechanism.joined([captions], compute_dtype(rows))
 
     return {"cond": texts(storyboard.prompt, True), "uncond": texts(negative, False)}
 

@@ -18,9 +18,10 @@ from holocine.families.planning import Frames
 from holocine.families.rules import Rules
 from holocine.families.shotstream.context import NUM_CONTEXT
 from holocine.families.shotstream.sampling import FRAMES_PER_BLOCK
+from holocine.families.text import Text, Texts, batched, join
 from holocine.prompt import TextWindows
 
-MOST_TEXT = 512  # tokens that a text is padded to; EchoShot's own 2,048 are four such texts
+PADDED_TO = 512  # tokens, as the texts of the embedded model are; only a longer text takes more of EchoShot's 2,048
 _BLOCKS = 30  # of the model that a family's masked layers are counted in
 
 
@@ -39,7 +40,17 @@ class Mechanism:
         if layers is not None:
             first, stop = (round(num_layers * bound / _BLOCKS) for bound in (layers[0], layers[1] + 1))
             layers = first, stop - 1
-        return replace(rules, masked_layers=layers, text_length=min(rules.text_length, MOST_TEXT))
+        return replace(rules, masked_layers=layers)
+
+    def joined(self, items: Sequence[Sequence[torch.Tensor]], dtype: torch.dtype) -> Texts:
+        """The captions of several items, as many of each, as this mechanism's texts, see `families.text.join`."""
+        rules = find_family(self.family).rules
+
+        def text(captions: Sequence[torch.Tensor]) -> Text:
+            whole = sum(map(len, captions)) if rules.padded == "together" else 0
+            return join(captions, min(rules.text_length, max(PADDED_TO, whole)), rules.padded, dtype)
+
+        return batched([text(captions) for captions in items], dtype)
 
     def common(self, num_shots: int) -> int | None:
         """The number of the text that all shots read, if there is one."""

@@ -59,11 +59,8 @@ class Texts:
         return self.scores
 
 
-def join_all(
-    items: Sequence[Sequence[torch.Tensor]], length: int, padded: Literal["each", "together"], dtype: torch.dtype
-) -> Texts:
-    """Join the captions of several items, as many of each, as `join` does those of one."""
-    texts = [join(captions, length, padded, dtype) for captions in items]
+def batched(texts: Sequence[Text], dtype: torch.dtype) -> Texts:
+    """The texts of several items, of as many captions each, as those of a batch; dtype: what they were joined for."""
     spans = [[_places(text.captions, text.padding, n) for n in range(text.num_captions)] for text in texts]
     rows, scores, owners = [], [], []
     for caption in range(texts[0].num_captions):

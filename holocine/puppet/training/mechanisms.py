@@ -15,7 +15,6 @@ from holocine.families.mechanisms import Mechanism, block_lengths, context_of, t
 from holocine.families.planning import Frames, planner
 from holocine.families.shotstream.context import NUM_CONTEXT, spread
 from holocine.families.shotstream.sampling import frames_of
-from holocine.families.text import join_all
 from holocine.puppet.training.batches import Batch, LatentBank
 from holocine.puppet.training.optimisers import fast_bfloat16
 from holocine.puppet.world import Scene
@@ -46,7 +45,7 @@ class MechanismBank(LatentBank):
             for text, windows in zip(batch.text, batch.windows, strict=True)
         ]
         dtype = torch.bfloat16 if fast_bfloat16(batch.text.device) else torch.float32
-        texts = {"cond": join_all(items, rules.text_length, rules.padded, dtype)}
+        texts = {"cond": self.mechanism.joined(items, dtype)}
         pattern = None
         if self.mechanism.causal:
             batch, frames = _one_shot(batch, layout.shot_lengths, int(self.rng.integers(shots)))

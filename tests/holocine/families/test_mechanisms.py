@@ -5,11 +5,11 @@ import torch
 
 from holocine.attention import RunPattern
 from holocine.families.causal import Memory, predict
-from holocine.families.mechanisms import MECHANISMS, block_lengths, context_of, teacher_forcing
+from holocine.families.mechanisms import MECHANISMS, PADDED_TO, block_lengths, context_of, teacher_forcing
 from holocine.families.planning import Frames, planner
 from holocine.families.shotstream.context import spread
 from holocine.families.shotstream.sampling import frames_of
-from holocine.families.text import join, join_all
+from holocine.families.text import PADDING, join
 from holocine.prompt import TextWindows
 from tests.conftest import TEXT_DIM
 
@@ -36,9 +36,8 @@ def latents(batch: int, frames: int) -> torch.Tensor:
     return torch.randn(batch, 16, frames, 4, 6, generator=torch.Generator().manual_seed(9))
 
 
-def texts(mechanism, items, num_layers=8):
-    rules = mechanism.rules(num_layers)
-    return join_all(items, rules.text_length, rules.padded, torch.float32)
+def texts(mechanism, items):
+    return mechanism.joined(items, torch.float32)
 
 
 def run(model, latents, timestep, texts, plan):
@@ -57,10 +56,22 @@ def test_captions_are_the_parts_of_a_prompt_that_each_family_shows_to_a_shot():
     assert [len(MECHANISMS[name].captions(whole[:1], None, 3)) for name in MECHANISMS] == [3, 4, 3]
 
 
+def test_captions_that_repeat_the_global_one_may_be_longer_together_than_what_texts_are_padded_to():
+    many, short = [text(n, 103) for n in range(5)], [text(n, 20) for n in range(5)]
+    long, padded = (texts(MECHANISMS["phases"], [captions]) for captions in (many, short))
+    assert PADDING not in long.captions and long.captions.count(4) == 103
+    alone = join(short, PADDED_TO, "together", torch.float32)
+    assert torch.equal(padded.scores[0], alone.bias(torch.float32))
+    both = texts(MECHANISMS["phases"], [many, short])
+    assert torch.isinf(both.scores[0]).sum() == both.captions.count(PADDING)  # the longer one has none, in a batch too
+    with pytest.raises(ValueError, match="2,?100 tokens and the model reads 2,?048"):
+        texts(MECHANISMS["phases"], [[text(n, 420) for n in range(5)]])
+
+
 def test_masks_act_in_the_same_share_of_blocks_as_in_the_family_itself():
     rules = MECHANISMS["block-mask"].rules(8)
     assert rules.masked_layers == (2, 6) and MECHANISMS["block-mask"].rules(30).masked_layers == (6, 27)
-    assert MECHANISMS["phases"].rules(8).frames_per_shot == 4 and MECHANISMS["phases"].rules(8).text_length == 512
+    assert MECHANISMS["phases"].rules(8).frames_per_shot == 4
 
 
 @pytest.mark.parametrize("name", ["phases", "block-mask"])
@@ -76,7 +87,7 @@ def test_a_batch_of_different_texts_is_what_each_item_is_alone(name, model):
     together = texts(mechanism, items)
     both = run(model, noisy, timestep, together, planned(together))
     for item, captions in enumerate(items):
-        alone = join(captions, rules.text_length, rules.padded, torch.float32)
+        alone = join(captions, PADDED_TO, rules.padded, torch.float32)
         output = run(model, noisy[item : item + 1], timestep[item : item + 1], alone, planned(alone))
         torch.testing.assert_close(both[item : item + 1], output, rtol=0, atol=2e-5)
 
