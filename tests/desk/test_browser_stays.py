@@ -8,15 +8,8 @@ from holocine import write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
+from tests.desk.browsing import LONG, open_scene, stage_of, steps_of_versions, until_done
 from tests.desk.conftest import until_ready
-from tests.desk.test_browser import LONG, SCENE, open_scene, stage_of, until_done
-
-
-def steps_of_versions(page, steps):
-    for box in page.get_by_role("spinbutton", name="Steps").all():
-        if box.is_visible():
-            box.fill(str(steps))
-            box.press("Tab")
 
 
 def sources(page, place):
@@ -25,7 +18,7 @@ def sources(page, place):
 
 def test_an_earlier_comparison_stays_and_can_be_used_until_there_is_another(visit):
     page = visit()
-    open_scene(page, SCENE)
+    open_scene(page)
     page.get_by_role("tab", name="Compare").click()
     steps_of_versions(page, 1)
     compare = page.locator(".compare")
