@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from desk.first_load import first_load, table
 from tests.desk.browsing import SHIFTS, TABS, stage_of
 
 
@@ -82,3 +83,11 @@ def test_opening_the_page_and_writing_do_not_make_it_jump(visit):
     page.locator(".editor .caption").first.fill("Wide shot of [character1].")
     expect(page.locator(".editor .tokens").first).not_to_have_text(tokens)  # what was written has been read
     assert page.locator("#generate").bounding_box() == before
+
+
+def test_the_first_load_is_less_than_a_megabyte_and_of_the_desk_itself_few_requests(browser, desk):
+    fetched = first_load(browser, desk.url)
+    assert sum(one.num_bytes for one in fetched) <= 1_000_000, table(fetched)
+    own = [one for one in fetched if one.kind != "Gradio's scripts and styles"]
+    assert len(own) <= 24 and not [one.url for one in own if not one.url.startswith(desk.url)], table(fetched)
+    assert len([one for one in own if one.kind == "videos and pictures"]) == 1, "videos of other tabs are not fetched"
