@@ -126,7 +126,7 @@ def _describe(written: dict[str, Any]) -> str:
 
 
 def _compare(studio: Studio):
-    async def compare(
+    async def listener(
         written: dict[str, Any], count: int, blind: bool, visitor: str, *fields: Any
     ) -> AsyncIterator[tuple]:
         try:
@@ -142,7 +142,7 @@ def _compare(studio: Studio):
         async for update in _watch(studio, job):
             yield update
 
-    return compare
+    return listener
 
 
 def _kept(studio: Studio, record: Record) -> tuple:
