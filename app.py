@@ -10,6 +10,7 @@ import ctypes
 import os
 import threading
 from contextlib import suppress
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from desk.page.theme import CSS, ICON, SCRIPT, theme
 from desk.scene import draft
 from desk.service import service
 from desk.service.bodies import BodyLimit
-from desk.service.metadata import Metadata
+from desk.service.metadata import Metadata, shared_video
+from desk.service.sending import Sending
 from desk.studio.jobs import JobQueue
 from desk.studio.limits import Limits
 from desk.studio.models import Model, find, import_libraries
@@ -110,7 +112,14 @@ def launch(demo: gr.Blocks, **options):
         app_kwargs={
             "middleware": [
                 Middleware(BodyLimit, upload_bytes=limits.upload_bytes),
-                Middleware(Metadata, title=TITLE, description=DESCRIPTION, picture=PREVIEW),
+                Middleware(Sending),
+                Middleware(
+                    Metadata,
+                    title=TITLE,
+                    description=DESCRIPTION,
+                    picture=PREVIEW,
+                    find=partial(shared_video, demo.studio.outputs),
+                ),
             ]
         },
         favicon_path=ICON,

@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--storyboard", type=Path, help="a YAML or JSON file; a surprise if it is left out")
     parser.add_argument("--steps", type=int, help="denoising steps; the model's own number if left out")
     parser.add_argument("--retake", type=int, metavar="SHOT", help="a shot, counted from 1, to make anew afterwards")
+    parser.add_argument("--versions", type=int, metavar="N", help="then make N versions that differ in their seed")
     parser.add_argument("-o", "--out", type=Path, default=Path("video.mp4"))
     options = parser.parse_args()
 
@@ -36,6 +37,13 @@ def main() -> None:
         video, made = desk.predict(handle_file(str(options.out)), shot=options.retake, api_name="/retake")
         shutil.copyfile(video, options.out)
         print(f"shot {options.retake} was taken anew with seed {made['seed']}; takes: {made['takes']}")
+
+    if options.versions is not None:
+        videos, told = desk.predict(storyboard, count=options.versions, api_name="/compare")
+        for number, (video, version) in enumerate(zip(videos, told["versions"], strict=True), start=1):
+            file = options.out.with_stem(f"{options.out.stem}_{number}")
+            shutil.copyfile(video, file)
+            print(f"{file}: {version['name']}, cuts detected at {version['detected']}, scores {version['scores']}")
 
     card = desk.predict(handle_file(str(options.out)), api_name="/video_to_scorecard")
     for name, metric in card["metrics"].items():

@@ -1,4 +1,4 @@
-"""The page as a whole, without a browser; what visitors do in one is in tests/desk/test_browser.py."""
+"""The page as a whole, without a browser; what visitors do in one is in tests/desk/test_browser_*.py."""
 
 import gradio as gr
 import pytest

@@ -1,4 +1,4 @@
-"""The desk for programs: storyboard to video, retakes, continuations, video to scorecard; for `gradio_client` and MCP.
+"""The desk for programs, `gradio_client` and MCP: storyboard to video, versions of it, retakes, continuations, scores.
 
 Every function is an endpoint under its own name; its docstring is what programs, and models that use tools, are told.
 """
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from desk.scene import draft, vocabulary
+from desk.service.several import read_versions
 from desk.service.tools import results_as_json, told_whole
 from desk.studio import remakes, screening
 from desk.studio.jobs import Job
@@ -20,7 +21,9 @@ from desk.studio.models import find
 from desk.studio.settings import ATTENTION, Settings
 from desk.studio.studio import Studio
 from desk.studio.wording import sentence
+from desk.tabs import versions
 from desk.tabs.score import read_request
+from holocine.storyboard import Storyboard
 
 
 def build(studio: Studio) -> None:
@@ -64,6 +67,15 @@ def build(studio: Studio) -> None:
         [video, storyboard, context, seed, score],
         [made, facts],
         api_name="continue_video",
+        concurrency_limit=None,
+    )
+    asked_versions = gr.Textbox(None, label="versions", **files)
+    count = gr.Number(versions.FEWEST, label="count", **files)
+    gr.Button(**files).click(
+        compare(studio),
+        [storyboard, asked_versions, count],
+        [gr.File(label="videos", file_count="multiple", **files), facts],
+        api_name="compare",
         concurrency_limit=None,
     )
     gr.api(plan_storyboard, api_name="plan_storyboard", concurrency_limit=None)
@@ -186,6 +198,65 @@ def continue_video(studio: Studio):
     return continue_video
 
 
+def compare(studio: Studio):
+    """The endpoint that makes several versions of a scene."""
+
+    @told_whole
+    async def compare(
+        storyboard: str,
+        versions: str | None = None,
+        count: float = 2,
+        progress=gr.Progress(),  # noqa: B008  gradio finds the progress bar in the default
+    ) -> tuple[list[str], dict[str, Any]]:
+        """Make two to four versions of one scene, with other settings or other seeds, and score each of them.
+
+        Args:
+            storyboard: The scene as YAML, JSON or HoloCine's prompt string, as for storyboard_to_video.
+            versions: What each version has of attention, steps, guidance, seed and model, as a YAML or JSON list such
+                as [{"attention": "sparse"}, {"attention": "full", "steps": 4}]; versions without a seed share one, so
+                that they begin from the same noise.
+            count: How many versions to make that differ in their seed alone; it counts if versions is left out.
+
+        Returns:
+            The MP4s, and what is known of each in the same order: its name, settings, detected cuts and scores.
+        """
+        with _sentences():
+            board = draft.parse(storyboard, Limits.of(find()))
+            settings = read_versions(versions, count, board)
+            for one in settings:
+                studio.check(board, one)
+            job = _compare(studio, board, settings)
+            result = await _finished(studio, job, progress)
+        return _videos(studio, job, result)
+
+    return compare
+
+
+def _compare(studio: Studio, board: Storyboard, settings: list[Settings]) -> Job:
+    return versions.submit(studio, secrets.token_urlsafe(24), board, settings, blind=False)
+
+
+def _videos(studio: Studio, job: Job, result: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """The videos of a comparison, and what is known of them; what all have in common is said once."""
+    made, folder = result["versions"], studio.outputs.files / job.id
+    paths = [str(folder / one["folder"] / one["content"]["files"]["video"]) for one in made]
+    known = [
+        {
+            "name": one["name"],
+            "settings": one["content"]["settings"],
+            "detected": one["content"].get("detected"),
+            "scores": _scores(one["content"]),
+        }
+        for one in made
+    ]
+    common = {name: made[0]["content"][name] for name in ("storyboard", "num_frames", "fps", "cuts")}
+    return paths, common | {"versions": known}
+
+
+def _scores(content: dict[str, Any]) -> dict[str, float]:
+    return {row["metric"]: row["number"] for row in content.get("scorecard", ()) if row["measured"]}
+
+
 def _source(video: str | None):
     """A video that a program brought, to go on from; raises LimitError or `VideoError` in one sentence."""
     if not video:
@@ -203,11 +274,10 @@ def _whole(value: Any, name: str) -> int:
 
 def _video(studio: Studio, job: Job, result: dict[str, Any], settings: Settings) -> tuple[str, dict[str, Any]]:
     """A finished video, and what is known of it."""
-    scores = {row["metric"]: row["number"] for row in result.get("scorecard", ()) if row["measured"]}
     known = {name: result.get(name) for name in ("storyboard", "settings", "num_frames", "fps", "cuts", "detected")}
     takes = [shot.get("take", 1) for shot in result["shots"]]
     path = studio.outputs.files / job.id / result["files"]["video"]
-    return str(path), {**known, "seed": settings.seed, "takes": takes, "scores": scores}
+    return str(path), {**known, "seed": settings.seed, "takes": takes, "scores": _scores(result)}
 
 
 def video_to_scorecard(studio: Studio):
@@ -292,12 +362,15 @@ async def _finished(studio: Studio, job: Job, progress: gr.Progress) -> dict[str
     try:
         async for now in studio.jobs.follow(job):
             told = now.progress
+            which = f"Version {told.get('made', 0) + 1} of {told['count']}: " if told.get("count") else ""
             if now.state == "waiting":
                 progress(0, desc=f"Waiting: {studio.jobs.place(now)} before this one")
             elif told.get("of"):
-                progress((told["step"], told["of"]), desc=str(told.get("stage", "")).capitalize(), unit="steps")
+                stage = f"{which}{told.get('stage', '')}"
+                progress((told["step"], told["of"]), desc=stage[:1].upper() + stage[1:], unit="steps")
             else:
-                progress(0, desc=str(told.get("stage", "starting")).capitalize())
+                stage = f"{which}{told.get('stage', 'starting')}"
+                progress(0, desc=stage[:1].upper() + stage[1:])
     finally:
         if job.live:
             studio.jobs.cancel(job)

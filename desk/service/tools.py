@@ -38,7 +38,11 @@ def results_as_json() -> None:
     def answer(server: Any, data: Any, root_url: str) -> Any:
         if len(data) == 1 and isinstance(data[0], list | tuple):
             data = data[0]  # several results, which Gradio wraps once too often where a call was queued
-        return as_it_is(server, [_text(one) for one in data], root_url)
+        return as_it_is(server, [_text(part) for one in data for part in _parts(one)], root_url)
+
+    def _parts(one: Any) -> list:
+        """Several files are a link each."""
+        return one if isinstance(one, list) and one and all(map(is_file_obj_with_meta, one)) else [one]
 
     def _text(one: Any) -> Any:
         plain = isinstance(one, dict | list) and not is_file_obj_with_meta(one)

@@ -6,8 +6,6 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import Model
 from holocine.storyboard import Storyboard
@@ -67,8 +65,8 @@ class Settings:
 
 
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise LimitError(f"the {name} is {value!r}, but has to be a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**64:
+        raise LimitError(f"the {name} is {repr(value)[:40]}, but has to be a number of usual size")
     return float(value)
 
 

@@ -49,13 +49,14 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         status = gr.HTML(_status(), apply_default_css=False, elem_classes=["desk"])
 
     shown = [table, plots, reel]
+    there = gr.State(None)  # the results that are shown
     tab.select(lambda visitor: gr.update(choices=_choices(studio, visitor)), visitor, source, **QUIET)
     # The last choice counts, also while the table of an earlier one is still being made.
     gr.on(
         [tab.select, source.change],
         _show(studio),
-        [source, visitor],
-        [*shown, voted],
+        [source, there, visitor],
+        [*shown, there, voted],
         trigger_mode="always_last",
         **QUIET,
     )
@@ -98,15 +99,17 @@ def _load(studio: Studio, source: Any, visitor: str):
 
 
 def _show(studio: Studio):
-    def show(source: str, visitor: str) -> tuple:
+    def show(source: str, there: str | None, visitor: str) -> tuple:
         votes = _votes(studio)
+        if source == there:  # who comes back to the tab finds it as it was left
+            return *(gr.skip(),) * 4, votes
         if source == league.PAPER:
-            return league.paper_table(), league.paper_plots(), {}, votes
+            return league.paper_table(), league.paper_plots(), {}, source, votes
         try:
             summary = _load(studio, source, visitor)
         except (ValueError, OSError) as error:
-            return {"empty": sentence(str(error))}, "", {}, votes
-        return league.run_table(summary), league.plots(summary), {}, votes
+            return {"empty": sentence(str(error))}, "", {}, None, votes
+        return league.run_table(summary), league.plots(summary), {}, source, votes
 
     return show
 

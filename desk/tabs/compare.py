@@ -126,7 +126,7 @@ def _describe(written: dict[str, Any]) -> str:
 
 
 def _compare(studio: Studio):
-    async def compare(
+    async def listener(
         written: dict[str, Any], count: int, blind: bool, visitor: str, *fields: Any
     ) -> AsyncIterator[tuple]:
         try:
@@ -142,7 +142,7 @@ def _compare(studio: Studio):
         async for update in _watch(studio, job):
             yield update
 
-    return compare
+    return listener
 
 
 def _kept(studio: Studio, record: Record) -> tuple:
@@ -153,7 +153,8 @@ def _kept(studio: Studio, record: Record) -> tuple:
 async def _watch(studio: Studio, job: Job) -> AsyncIterator[tuple]:
     async for now in studio.jobs.follow(job):
         buttons = BUSY if now.live else IDLE
-        yield versions.of_job(now, studio.jobs, studio.outputs.files), job.id, buttons["run"], buttons["stop"]
+        current = job.id if now.state == "done" else gr.skip()  # until then the earlier one is shown, and can be used
+        yield versions.of_job(now, studio.jobs, studio.outputs.files), current, buttons["run"], buttons["stop"]
 
 
 def read_versions(written: dict[str, Any], asked: list[dict[str, Any]]) -> tuple[Any, list[Settings]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -113,7 +113,6 @@ def _score(studio: Studio, limits: Limits):
     async def score(
         upload: str | None, text: str, cuts: str, align: str, start: float | None, visitor: str
     ) -> AsyncIterator[tuple]:
-        nothing = (None, gr.update(visible=False))
         try:
             if not upload:
                 raise LimitError("there is no video yet; drop one, or choose a file")
@@ -122,7 +121,7 @@ def _score(studio: Studio, limits: Limits):
             request = read_request(text, cuts, path, limits, align, start)
             job = screening.submit(studio, known(visitor), path, path.name, request, limits)
         except (ValueError, OSError) as error:
-            yield refusal(error), *nothing, gr.skip(), gr.skip()
+            yield refusal(error), *(gr.skip(),) * 4
             return
         async for update in _watch(studio, job):
             yield update
@@ -141,12 +140,12 @@ async def _watch(studio: Studio, job: Job) -> AsyncIterator[tuple]:
 
 
 def _shown(value: stage.Value) -> tuple:
-    """The stage, the scene that can be edited, and whether the button for that is there."""
-    scene = _scene(value)
+    """The stage, the scene that can be edited, and whether the button for that is there.
+
+    Until there is a new one, the stage shows what was scored before, and so its scene can still be edited.
+    """
+    if value.get("state") != "done":
+        return value, gr.skip(), gr.skip()
+    storyboard = value.get("storyboard")
+    scene = None if storyboard is None else draft.from_storyboard(Storyboard.model_validate(storyboard))
     return value, scene, gr.update(visible=scene is not None)
-
-
-def _scene(value: stage.Value) -> dict[str, Any] | None:
-    """The draft of the storyboard that a scored video has; None if it has none."""
-    storyboard = value.get("storyboard") if value.get("state") == "done" else None
-    return None if storyboard is None else draft.from_storyboard(Storyboard.model_validate(storyboard))

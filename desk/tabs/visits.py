@@ -49,32 +49,28 @@ async def watch(studio: Studio, job: Job) -> AsyncIterator[tuple[stage.Value, di
 
 
 def unfinished(studio: Studio, visitor: Any, kind: str) -> tuple[Job | None, Record | None]:
-    """What a page that opens finds again in the tab of a kind: the visitor's live job, or else what was kept last."""
+    """What a page that opens finds again in the tab of a kind: the visitor's live job, and what was kept last."""
     try:
         visitor = known(visitor)
     except LimitError:
         return None, None
     job = studio.jobs.of(visitor)
-    if job is not None and job.kind == kind:
-        return job, None
-    return None, next((record for record in studio.outputs.of(visitor) if record.content["kind"] == KEPT[kind]), None)
+    kept = next((record for record in studio.outputs.of(visitor) if record.content["kind"] == KEPT[kind]), None)
+    return job if job is not None and job.kind == kind else None, kept
 
 
 def arrival(studio: Studio, kind: str, watched: Callable[[Job], AsyncIterator[tuple]], kept: Callable[[Record], tuple]):
-    """A listener for the page's opening: goes on with the visitor's live job of a kind, or else shows what was kept.
+    """A listener for the page's opening: shows what was kept last, and goes on with the visitor's live job of a kind.
 
     watched: the tab's updates while a job goes on. kept: its update for a finished one.
     """
 
     async def listener(visitor: str | None) -> AsyncIterator[tuple]:
         job, record = unfinished(studio, visitor, kind)
+        yield kept(record) if record is not None else gr.skip()
         if job is not None:
             async for update in watched(job):
                 yield update
-        elif record is not None:
-            yield kept(record)
-        else:
-            yield gr.skip()
 
     return listener
 

@@ -5,15 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from benchmarks.reporting.arena import QUESTIONS
-
-LONG = 300_000  # milliseconds for what computes, on a slow and busy machine
-
-
-def few_steps(page):
-    for box in page.get_by_role("spinbutton", name="Steps").all():
-        if box.is_visible():
-            box.fill("1")
-            box.press("Tab")
+from tests.desk.browsing import LONG, steps_of_versions
 
 
 def test_the_arena_asks_one_thing_after_the_other_and_then_says_which_is_which(visit):
@@ -43,7 +35,7 @@ def test_the_arena_asks_one_thing_after_the_other_and_then_says_which_is_which(v
 def test_versions_come_one_by_one_stand_at_one_frame_and_one_is_taken_to_direct(visit):
     page = visit()
     page.get_by_role("tab", name="Compare").click()
-    few_steps(page)
+    steps_of_versions(page, 1)
     page.locator("#compare").click()
     compare = page.locator(".compare")
     expect(compare.locator("video")).to_have_count(1, timeout=LONG)

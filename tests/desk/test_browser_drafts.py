@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.desk.browsing import SHIFTS, TABS, captions, fill_steps, generate, open_scene, set_steps, stage_of
 from tests.desk.conftest import until_ready
-from tests.desk.test_browser import SHIFTS, TABS, captions, fill_steps, generate, open_scene, set_steps, stage_of
 
 TWO = """
 title: Two of them

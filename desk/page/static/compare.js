@@ -5,6 +5,7 @@
 const root = element.querySelector('.compare');
 const parts = partsOf(root, ['screens', 'status', 'transport', 'vote', 'table']);
 let drawn = '', player = null;
+let last = null; // the finished comparison, which stays until there is something of another
 const toggle = () => player && player.toggle();
 
 function statusText({ state, message, progress = {}, count }) {
@@ -20,6 +21,12 @@ function statusText({ state, message, progress = {}, count }) {
   return message || '';
 }
 
+// What is shown of a value: where nothing of it can be seen yet, or nothing came of it, the comparison that was there.
+function seen(value) {
+  if (value.state === 'done') last = value;
+  return last && value.state !== 'empty' && !(value.versions || []).length ? last : value;
+}
+
 function show() {
   const value = props.value || { state: 'empty' };
   const begun = !LIVE.includes(root.dataset.state) && [...LIVE, 'failed'].includes(value.state);
@@ -28,12 +35,13 @@ function show() {
   if (!parts.status.firstChild) parts.status.append(node('i', { class: 'bar' }, node('b')), node('p'));
   parts.status.querySelector('b').style.width = value.state === 'running' ? `${100 * ((value.progress || {}).share || 0)}%` : '0';
   parts.status.querySelector('p').textContent = statusText(value);
-  const layout = JSON.stringify([value.state === 'done', value.state === 'empty', value.blind, value.versions, value.voted, value.hidden, value.count, value.text]);
+  const below = seen(value);
+  const layout = JSON.stringify([below.state === 'done', below.state === 'empty', below.blind, below.versions, below.voted, below.hidden, below.count, below.text]);
   if (layout === drawn) return;
   drawn = layout;
-  showScreens(value);
-  showVote(value);
-  showTable(value);
+  showScreens(below);
+  showVote(below);
+  showTable(below);
 }
 
 function showScreens(value) {

@@ -158,9 +158,9 @@ function show() {
   }, (text) => { scene.global_caption = text; showLinks(); });
   root.replaceChildren(
     node('div', { class: 'head' }, title, node('div', { class: 'tools' },
-      theatre ? button('Surprise me', 'dice', surprise, { class: 'quiet surprise' }) : null,
-      button('Open', 'open', openDialog, { class: 'quiet open' }),
-      button('Save as', 'save', saveDialog, { class: 'quiet save' }),
+      theatre ? button('Surprise me', 'dice', surprise, { class: 'quiet surprise', title: 'A scene that nobody thought of' }) : null,
+      button('Open', 'open', openDialog, { class: 'quiet open', title: 'Open a storyboard' }),
+      button('Save as', 'save', saveDialog, { class: 'quiet save', title: 'Save as text or for film tools' }),
       button('Copy link', 'link', copyLink, { class: 'quiet copy-link', title: 'A link that opens this scene, its seed and its settings' }),
       iconButton('Undo (Ctrl+Z)', 'undo', takeBack, { class: 'icon-button undo' }),
       iconButton('Redo (Ctrl+Shift+Z)', 'redo', putBack, { class: 'icon-button redo' }))),

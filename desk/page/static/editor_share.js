@@ -17,7 +17,12 @@ async function unpacked(text) {
 }
 
 async function copyLink(event) {
-  const label = event.currentTarget.querySelector('span'), say = (text) => { label.textContent = text; setTimeout(() => { label.textContent = 'Copy link'; }, 2500); };
+  const pressed = event.currentTarget, label = pressed.querySelector('span');
+  const say = (text) => {
+    label.textContent = text;
+    pressed.classList.add('said'); // where only its picture is shown, the answer is shown none the less
+    setTimeout(() => { label.textContent = 'Copy link'; pressed.classList.remove('said'); }, 2500);
+  };
   if (pause) commit();
   const { made: video, ...scene } = draft();
   const pictured = scene.references || scene.shots.some((shot) => shot.image);

@@ -6,7 +6,7 @@ const root = element.querySelector('.stage');
 const parts = partsOf(root, ['screen', 'status', 'lanes', 'shots', 'again', 'facts', 'downloads', 'card']);
 let video = null, loaded = null, drawn = '', playhead = null;
 let takes = 1; // of the next retake
-let last = null; // the finished video, which stays until there is another
+let last = null; // the finished video, or takes to choose from, which stay until there is another
 let unfolded = false; // the scores
 
 // Seconds at which a frame is shown: by the rate, or by its own time where that varies. Of num_frames, when all is over.
@@ -15,7 +15,7 @@ const percent = (frame, total) => (100 * frame) / total;
 
 // What is shown of a value: where nothing can be seen yet, or nothing came of it, the video that was there before.
 function seen(value) {
-  if (value.state === 'done') last = value.files && value.files.video ? value : null;
+  if (value.state === 'done') last = value.takes || (value.files && value.files.video) ? value : null;
   const nothing = value.state !== 'done' && !value.files && !(LIVE.includes(value.state) && value.progress?.previews?.length);
   return last && nothing && value.state !== 'empty' ? { ...last, state: value.state, message: value.message, progress: value.progress } : value;
 }

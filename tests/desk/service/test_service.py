@@ -13,6 +13,7 @@ from gradio_client.exceptions import AppError
 
 from desk.load import load
 from holocine import Storyboard, read_storyboard, read_video, write_video
+from holocine.video import read_settings
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,10 +26,12 @@ def client(quick_desk):
 def test_the_example_client_makes_and_scores_a_video(quick_desk, storyboard, tmp_path):
     (tmp_path / "scene.yaml").write_text(storyboard.to_yaml())
     script = [sys.executable, ROOT / "examples" / "client.py", quick_desk.url, "-o", tmp_path / "x.mp4"]
-    options = ["--storyboard", tmp_path / "scene.yaml", "--steps", "2", "--retake", "2"]
+    options = ["--storyboard", tmp_path / "scene.yaml", "--steps", "2", "--retake", "2", "--versions", "2"]
     ran = subprocess.run([*script, *options], capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
     assert "17 frames, seed 11, cuts at [5, 13]" in ran.stdout and "sca " in ran.stdout
+    assert "x_2.mp4: seed 12, cuts detected at" in ran.stdout
+    assert read_storyboard(tmp_path / "x_2.mp4").captions == storyboard.captions
     assert "shot 2 was taken anew" in ran.stdout and "takes: [1, 2, 1]" in ran.stdout
     assert read_storyboard(tmp_path / "x.mp4") == storyboard
 
@@ -36,7 +39,7 @@ def test_the_example_client_makes_and_scores_a_video(quick_desk, storyboard, tmp
 def test_endpoints_have_names_types_and_descriptions(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     videos = {"/storyboard_to_video", "/retake", "/continue_video"}
-    assert set(endpoints) == videos | {"/video_to_scorecard", "/plan_storyboard", "/surprise"}
+    assert set(endpoints) == videos | {"/compare", "/video_to_scorecard", "/plan_storyboard", "/surprise"}
     assert all(endpoint["description"] for endpoint in endpoints.values())
     parameters = {p["parameter_name"]: p for p in endpoints["/storyboard_to_video"]["parameters"]}
     assert list(parameters) == ["storyboard", "attention", "steps", "guidance", "seed", "score"]
@@ -81,14 +84,17 @@ def test_tools_answer_json_and_links(quick_desk, storyboard, run_async):
             asked = {"storyboard": storyboard.to_json()}
             plan = await session.call_tool(_named(names, "plan_storyboard"), asked)
             made = await session.call_tool(_named(names, "storyboard_to_video"), asked | {"score": False})
-            return plan, made
+            return plan, made, await session.call_tool(_named(names, "compare"), asked)
 
-    plan, made = run_async(ask())
+    plan, made, compared = run_async(ask())
     assert json.loads(plan.content[0].text)["valid"] is True
     assert len(made.content) == 2, made.content
     link, facts = (part.text for part in made.content)
     assert json.loads(facts)["num_frames"] == storyboard.as_run().num_frames
     assert httpx.get(link, timeout=30).content[4:8] == b"ftyp"
+    first, second, told = (part.text for part in compared.content)
+    assert len(json.loads(told)["versions"]) == 2 and first != second
+    assert all(httpx.get(link, timeout=30).content[4:8] == b"ftyp" for link in (first, second))
 
 
 def _named(names, end):
@@ -111,6 +117,32 @@ def test_a_video_is_continued_and_what_cannot_be_gone_on_from_is_a_sentence(clie
     ]:
         with pytest.raises(AppError, match=says):
             client.predict(handle_file(str(file)), **options, api_name=name)
+
+
+def test_versions_of_a_scene_are_made_scored_and_told_apart(client, storyboard):
+    asked = json.dumps([{"attention": "full"}, {"attention": "isolated", "steps": 1, "seed": 4}])
+    videos, told = client.predict(storyboard.to_json(), versions=asked, api_name="/compare")
+    made = [version["settings"] for version in told["versions"]]
+    assert [(one["attention"], one["steps"], one["seed"]) for one in made] == [("full", 2, 11), ("isolated", 1, 4)]
+    assert told["versions"][1]["name"] == "isolated attention, steps 1, seed 4" and told["cuts"] == [5, 13]
+    assert all("sca" in version["scores"] for version in told["versions"])
+    assert [read_settings(video)["attention"] for video in videos] == ["full", "isolated"]
+    videos, told = client.predict(storyboard.to_json(), count=3, api_name="/compare")
+    assert [version["settings"]["seed"] for version in told["versions"]] == [11, 12, 13] and len(videos) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"count": 5}, "2 to 4 versions can be compared, not 5."),
+        ({"versions": "[{steps: 2}, {step: 3}]"}, "Version 2 of 2: 'step' is unknown; it can have attention"),
+        ({"versions": "[{steps: 2}, {}]"}, "Two of the versions are the same"),
+    ],
+)
+def test_versions_that_cannot_be_made_are_a_sentence(client, storyboard, asked, says):
+    with pytest.raises(AppError, match=f"^{says}") as raised:
+        client.predict(storyboard.to_json(), **asked, api_name="/compare")
+    assert "Traceback" not in str(raised.value)
 
 
 def test_a_surprise_is_a_storyboard_and_a_plan_says_what_it_costs(client, storyboard):

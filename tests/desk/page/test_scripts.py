@@ -1,0 +1,101 @@
+"""The scripts of components alone, in a real browser: what they show of one value after the other."""
+
+import pytest
+
+from desk.page import components
+from desk.page.theme import CSS
+
+BEGIN = """([template, script]) => {
+  const element = document.body.appendChild(document.createElement('div')), watched = {};
+  element.innerHTML = template;
+  window.props = { value: { state: 'empty' } };
+  window.told = [];
+  const watch = (name, listener) => { watched[name] = listener; }, trigger = (name, data) => told.push([name, data]);
+  new Function('element', 'props', 'trigger', 'watch', script)(element, props, trigger, watch);
+  window.give = (value) => { props.value = value; watched.value(); };
+}"""
+PLAN = {"title": "A walk", "fps": 12, "num_frames": 33, "cuts": [17], "shots": [], "count": 2, "blind": False}
+STEP = {"stage": "denoise", "step": 1, "of": 2, "share": 0.1}
+
+
+@pytest.fixture
+def show(browser):
+    """Call with a component for a page that has nothing else, whose `give` gives it a value."""
+    page, errors = browser.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def begin(component):
+        page.add_style_tag(path=CSS)
+        page.evaluate(BEGIN, [component.html_template, component.js_on_load])
+        return page
+
+    yield begin
+    page.close()
+    assert not errors
+
+
+def give(page, **value):
+    page.evaluate("(value) => give(value)", value)
+
+
+def file(name):
+    return {"url": f"data:video/mp4;name={name},"}
+
+
+def version(letter, of):
+    return {"letter": letter, "name": f"version {letter}", "aspect": 1.75, "video": file(f"{of}{letter}")}
+
+
+def videos(page):
+    return [video.get_attribute("src").split("name=")[1].rstrip(",") for video in page.locator("video").all()]
+
+
+@pytest.fixture
+def compared(show):
+    """A finished comparison on the page."""
+    page = show(components.comparison({}))
+    give(page, **PLAN, state="done", versions=[version("A", "old"), version("B", "old")])
+    return page
+
+
+def test_an_earlier_comparison_stays_until_a_version_of_the_next_is_there(compared):
+    for state, progress in (("waiting", {"before": 1}), ("running", STEP), ("running", STEP | {"stopping": True})):
+        give(compared, **PLAN | {"count": 3}, state=state, progress=progress, versions=[])
+        assert videos(compared) == ["oldA", "oldB"] and compared.locator(".blank").count() == 0
+        assert compared.locator("[data-use]").count() == 2 and compared.locator(".status p").inner_text()
+    give(compared, **PLAN | {"count": 3}, state="running", progress=STEP | {"made": 1}, versions=[version("A", "new")])
+    assert videos(compared) == ["newA"] and compared.locator(".blank").count() == 2
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed"])
+def test_an_earlier_comparison_comes_back_when_nothing_comes_of_the_next(compared, state):
+    give(compared, **PLAN, state="running", progress=STEP | {"made": 1}, versions=[version("A", "new")])
+    give(compared, state=state, message="Nothing came of it.")
+    assert videos(compared) == ["oldA", "oldB"] and compared.locator("[data-use]").count() == 2
+    assert compared.locator(".status p").inner_text() == "Nothing came of it."
+
+
+def test_nothing_moves_when_a_comparison_is_begun_and_a_blind_one_shows_nothing_of_itself(compared):
+    before = compared.locator(".transport").bounding_box()["y"]
+    give(compared, **PLAN | {"blind": True}, state="running", progress={"share": 0.2})
+    assert compared.locator(".transport").bounding_box()["y"] == before
+    assert videos(compared) == ["oldA", "oldB"]
+    sides = [{name: version(letter, "blind")[name] for name in ("letter", "aspect", "video")} for letter in "AB"]
+    give(compared, **PLAN | {"blind": True}, state="done", hidden=True, voted=None, versions=sides)
+    assert videos(compared) == ["blindA", "blindB"] and compared.locator("[data-use]").count() == 0
+
+
+def test_takes_to_choose_from_stay_until_there_is_something_else_to_see(show):
+    page = show(components.stage({}))
+    takes = [{"take": n, "name": n + 1, "seed": n, "video": file(f"take{n}")} for n in (1, 2)]
+    give(page, state="done", id="x", title="A walk", aspect=1.75, note="", retaken=[1], takes=takes)
+    assert videos(page) == ["take1", "take2"]
+    give(page, state="failed", message="The caption is empty.")
+    assert videos(page) == ["take1", "take2"] and page.get_by_role("button", name="Use take 2").is_visible()
+    assert page.locator(".status p").inner_text() == "The caption is empty."
+    give(page, **PLAN, state="running", progress=STEP | {"previews": ["data:image/gif;base64,R0lGODlhAQABAAAAACw="]})
+    assert videos(page) == [] and page.locator(".previews img").count() == 1
+    give(page, **PLAN, state="cancelled", message="Cancelled.")
+    assert videos(page) == ["take1", "take2"]
+    give(page, **PLAN, state="done", files={"video": file("whole")})
+    assert videos(page) == ["whole"]

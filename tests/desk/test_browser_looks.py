@@ -1,0 +1,93 @@
+"""How the page looks: on a phone, in light and dark, and while it opens. In a real browser."""
+
+import pytest
+from playwright.sync_api import expect
+
+from desk.first_load import first_load, table
+from tests.desk.browsing import SHIFTS, TABS, stage_of
+
+
+def test_on_a_phone_nothing_sticks_out_and_everything_can_be_reached(visit):
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    for name in TABS:
+        page.get_by_role("tab", name=name).click()
+        expect(page.locator(".tabitem:visible :visible").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+
+
+@pytest.mark.parametrize("width", [390, 360, 320])
+def test_on_a_phone_the_tools_of_the_editor_are_one_line_of_named_buttons(visit, width):
+    page = visit(viewport={"width": width, "height": 844}, has_touch=True, is_mobile=True)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tools = page.locator(".editor .tools")
+    boxes = [tool.bounding_box() for tool in tools.get_by_role("button").all()]
+    assert len(boxes) == 6 and len({round(box["y"]) for box in boxes}) == 1, "one line"
+    assert all(box["width"] >= 44 and box["height"] >= 44 for box in boxes)
+    assert min(box["x"] for box in boxes) >= 0 and max(box["x"] + box["width"] for box in boxes) <= width
+    for name in ("Surprise me", "Open", "Save as", "Copy link", "Undo (Ctrl+Z)", "Redo (Ctrl+Shift+Z)"):
+        expect(tools.get_by_role("button", name=name, exact=True)).to_have_count(1)
+    tools.get_by_role("button", name="Copy link").tap()
+    told = tools.get_by_text("Link copied")
+    expect(told).to_be_visible()
+    box = told.bounding_box()
+    assert box["width"] > 60 and box["x"] >= 0 and box["x"] + box["width"] <= width, "the answer can be read"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_background(visit, scheme):
+    page = visit(color_scheme=scheme)
+    expect(stage_of(page).locator(".note")).to_contain_text("An example")
+    ratios = page.evaluate(CONTRAST)
+    assert len(ratios) > 20
+    page.get_by_role("tab", name="Benchmark").click()
+    page.locator(".league [data-system=holocine]").click()
+    expect(page.locator(".reel select")).to_be_visible()
+    ratios += page.evaluate(CONTRAST)
+    assert not [(text, ratio) for text, ratio in ratios if ratio < 4.5]
+
+
+CONTRAST = """() => {
+  const rgb = (text) => {
+    const canvas = document.createElement('canvas').getContext('2d');
+    canvas.fillStyle = text;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const linear = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const colour = rgb(getComputedStyle(node).backgroundColor);
+      if (colour[3] > 250) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const node of document.querySelectorAll('.desk *, .desk-header *, #generate')) {
+    const written = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    const own = written || node.matches('select');
+    if (!own || !node.offsetParent || node.closest(':disabled') || node.closest('.screen, .previews')) continue;
+    const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))];
+    found.push([node.textContent.trim().slice(0, 40), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]);
+  }
+  return found;
+}"""
+
+
+def test_opening_the_page_and_writing_do_not_make_it_jump(visit):
+    page = visit(watch=SHIFTS)
+    page.wait_for_function("document.querySelector('.stage video')?.readyState > 1")
+    assert page.evaluate("shifted") < 0.1  # what web.dev calls good
+    expect(page.locator(".editor .tokens").first).to_contain_text("text tokens")
+    tokens, before = page.locator(".editor .tokens").first.inner_text(), page.locator("#generate").bounding_box()
+    page.locator(".editor .caption").first.fill("Wide shot of [character1].")
+    expect(page.locator(".editor .tokens").first).not_to_have_text(tokens)  # what was written has been read
+    assert page.locator("#generate").bounding_box() == before
+
+
+def test_the_first_load_is_less_than_a_megabyte_and_of_the_desk_itself_few_requests(browser, desk):
+    fetched = first_load(browser, desk.url)
+    assert sum(one.num_bytes for one in fetched) <= 1_000_000, table(fetched)
+    own = [one for one in fetched if one.kind != "Gradio's scripts and styles"]
+    assert len(own) <= 24 and not [one.url for one in own if not one.url.startswith(desk.url)], table(fetched)
+    assert len([one for one in own if one.kind == "videos and pictures"]) == 1, "videos of other tabs are not fetched"

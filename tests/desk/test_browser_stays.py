@@ -1,0 +1,89 @@
+"""What was made stays in sight while something new is made, in a real browser, with the embedded model."""
+
+import re
+
+from playwright.sync_api import expect
+
+from holocine import write_video
+from holocine.puppet.captions import to_storyboard
+from holocine.puppet.renderer import render
+from holocine.puppet.world import sample_scene
+from tests.desk.browsing import LONG, open_scene, stage_of, steps_of_versions, until_done
+
+
+def sources(page, place):
+    return [video.get_attribute("src") for video in page.locator(f"{place} video").all()]
+
+
+def test_an_earlier_comparison_stays_and_can_be_used_until_there_is_another(visit):
+    page = visit()
+    open_scene(page)
+    page.get_by_role("tab", name="Compare").click()
+    steps_of_versions(page, 1)
+    compare = page.locator(".compare")
+    page.locator("#compare").click()
+    expect(compare).to_have_attribute("data-state", "done", timeout=LONG)
+    expect(compare.locator("tbody tr").first).to_be_visible()
+    earlier = sources(page, ".compare")
+    assert len(earlier) == 2
+    place = compare.locator("table").bounding_box()["y"]
+
+    steps_of_versions(page, 50)
+    page.locator("#compare").click()
+    expect(compare).to_have_attribute("data-state", "running", timeout=LONG)
+    expect(compare.locator(".status p")).to_contain_text(re.compile(r"Version 1 of 2: step \d+ of 50"), timeout=LONG)
+    assert sources(page, ".compare") == earlier
+    assert abs(compare.locator("table").bounding_box()["y"] - place) < 1, "nothing moves"
+    page.locator("#compare-panel").get_by_role("button", name="Cancel").click()
+    expect(compare).to_have_attribute("data-state", "cancelled", timeout=LONG)
+    expect(compare.locator(".status p")).to_have_text("Cancelled.")
+    assert sources(page, ".compare") == earlier
+    compare.locator("[data-use=B]").click()
+    expect(page.locator(".editor .title")).to_have_value("A short walk")
+    page.get_by_role("button", name="Settings").click()
+    expect(page.get_by_role("radio", name="Full: everything sees everything")).to_be_checked()
+
+
+def test_a_scored_video_and_its_scene_stay_when_nothing_comes_of_the_next(visit, tmp_path):
+    scene = sample_scene(21, lengths=(17, 16))
+    write_video(tmp_path / "ours.mp4", render(scene)[0], 12, to_storyboard(scene, title="Rendered"))
+    (tmp_path / "text.mp4").write_text("no video")
+    page = visit()
+    page.get_by_role("tab", name="Score").click()
+    panel = stage_of(page, "score")
+    page.set_input_files("#upload input[type=file]", tmp_path / "ours.mp4")
+    expect(page.locator("#upload").get_by_role("cell", name="ours.mp4")).to_be_visible()
+    page.locator("#score").click()
+    until_done(page, "score")
+    earlier = panel.locator("video").get_attribute("src")
+    page.locator("#upload").get_by_label("Clear").click()
+    page.locator("#score").click()
+    expect(panel.locator(".status p")).to_contain_text("There is no video yet")
+    page.set_input_files("#upload input[type=file]", tmp_path / "text.mp4")
+    expect(page.locator("#upload").get_by_role("cell", name="text.mp4")).to_be_visible()
+    page.locator("#score").click()
+    expect(panel.locator(".status p")).to_contain_text("This file is no video", timeout=LONG)
+    assert panel.locator("video").get_attribute("src") == earlier
+    expect(panel.locator(".score summary").first).to_contain_text("1 of 1 came where they were asked for")
+    page.locator("#edit-scene").click()
+    expect(page.locator(".editor .title")).to_have_value("Rendered")
+
+
+def test_results_stay_while_a_small_run_is_made_and_when_one_comes_back_to_the_tab(visit):
+    page = visit()
+    page.get_by_role("tab", name="Benchmark").click()
+    league, reel = page.locator(".league"), page.locator(".reel")
+    league.get_by_role("button", name="SCA").click()
+    league.locator("[data-system=truth]").click()
+    expect(reel.locator("article")).to_have_count(12, timeout=LONG)
+    page.get_by_role("button", name="Run a small benchmark now").click()
+    page.locator("#run").click()
+    expect(page.locator(".run-status")).to_contain_text(re.compile(r"\d of \d+ done"), timeout=LONG)
+    page.get_by_role("tab", name="Direct").click()
+    page.get_by_role("tab", name="Benchmark").click()
+    page.wait_for_timeout(2000)  # for an answer that would empty them
+    expect(reel.locator("h3")).to_have_text("Behind truth")
+    expect(league.locator("thead th[aria-sort=descending]")).to_contain_text("SCA")
+    page.locator("#benchmark-panel").get_by_role("button", name="Cancel").click()
+    expect(page.locator(".run-status")).to_contain_text("Cancelled", timeout=LONG)
+    expect(reel.locator("h3")).to_have_text("Behind truth")
