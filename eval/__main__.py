@@ -62,7 +62,12 @@ def score(options: argparse.Namespace) -> int:
         out=options.out,
     )
     if options.cuts is not None and options.prompt is None:
-        raise UsageError("--cuts goes with --prompt: a storyboard has cuts of its own")
+        why = (
+            "a storyboard has cuts of its own"
+            if options.storyboard is not None
+            else 'give what each shot was to show, as --prompt "[global caption] … [per shot caption] … [shot cut] …"'
+        )
+        raise UsageError(f"--cuts goes with --prompt: {why}")
     if options.download:
         _download()
     check(asked)

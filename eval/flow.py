@@ -31,6 +31,7 @@ _LEAST_SAYING = 0.02  # share of pixels that have to say something of it
 _ROUNDING = 0.5 / 255  # the jump of a whole picture that values rounded to 8 bits can make
 _FASTER = 1.3  # times the asked rate, from which frames may have been repeated to get there
 _REPEATED = 0.5  # mean difference, of 255, below which a compressed frame repeats the one before
+_BESIDE = 0.4  # or below which share of the greater difference beside: an encoder refines what it repeats
 _NEARLY_ALL = 0.95
 
 
@@ -64,7 +65,7 @@ _MEASURED: WeakKeyDictionary[Evidence, Motion] = WeakKeyDictionary()
 def motion(evidence: Evidence) -> Motion:
     """The motion in the detected shots of a video, without the frames of gradual changes; measured once.
 
-    Of a video that was delivered at a higher rate than asked for by repeating frames, only those that are new are
+    Of a video that was brought to a higher rate, or to a greater length, by repeating frames, only those that are new are
     looked at. Repetition in a video of the asked rate is a stutter, and stays.
     """
     if evidence not in _MEASURED:
@@ -79,23 +80,43 @@ def motion(evidence: Evidence) -> Motion:
 def new_frames(pictures: np.ndarray, ratio: float) -> np.ndarray:
     """The numbers of the frames of uint8 (T, h, w, 3) to look at: all, or those that do not repeat the one before.
 
-    ratio: frames a second of the video for one that was asked for. Frames are left out where those between every
-    `ratio` frames repeat the one before.
+    ratio: frames of the video for one that was asked for. Frames are left out where those between about every `ratio`
+    frames repeat the one before.
     """
     every = np.arange(len(pictures))
     if ratio < _FASTER or len(pictures) < 3:
         return every
-    repeats = np.array([False, *(cv2.norm(a, b, cv2.NORM_L1) < _REPEATED * a.size for a, b in pairwise(pictures))])
+    change = np.array([0.0, *(cv2.norm(a, b, cv2.NORM_L1) / a.size for a, b in pairwise(pictures))])
     for first in range(int(np.ceil(ratio))):
-        new = np.unique(np.floor(first + np.arange(0, len(every), ratio) + 1e-6)).astype(int)
-        new = new[new < len(every)]
-        if np.delete(repeats, new)[first:].mean() > _NEARLY_ALL:
+        new = _most_different(change, first, ratio)
+        others = np.setdiff1d(every[first:], new)
+        after = np.searchsorted(new, others)
+        beside = np.maximum(change[new[after - 1]], change[new[np.minimum(after, len(new) - 1)]])
+        if (change[others] < np.maximum(_REPEATED, _BESIDE * beside)).mean() > _NEARLY_ALL:
             return new
     return every
 
 
+def _most_different(change: np.ndarray, first: int, ratio: float) -> np.ndarray:
+    """Frames from `first` on, about every `ratio`-th, of those in question the one that differs most from that before.
+
+    A step of 1.5 frames is one of 1 or 2; the frames never get more than one away from even steps.
+    """
+    found, exact = [first], first + ratio
+    while exact < len(change):
+        nearest = [n for n in (int(exact), int(np.ceil(exact))) if found[-1] < n < len(change)]
+        if not nearest:
+            break
+        found.append(max(nearest, key=change.__getitem__))
+        exact += ratio
+    return np.array(found)
+
+
 def _rate_ratio(evidence: Evidence) -> float:
+    """Frames of the video for one that was asked for."""
     asked = evidence.asked
+    if asked is not None and asked.policy == "share":
+        return asked.num_frames / asked.storyboard.num_frames
     if asked is None or asked.policy != "seconds" or not asked.request.fps:
         return 1.0
     return evidence.footage.fps / asked.request.fps

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from holocine.plurals import are, counted
+from holocine.plurals import are, counted, listed
 from holocine.storyboard import Storyboard, StoryboardError
 
 Policy = Literal["seconds", "frames", "share"]
@@ -185,7 +185,15 @@ def _frame_at(seconds: float, times: np.ndarray, fps: float) -> int:
 def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterator[str]:
     """What is to be said where a video and its request do not have the same frames; a sentence each."""
     request, wanted = asked.request, asked.start + asked.num_frames
-    if wanted != num_frames and not (asked.policy != "frames" and abs(wanted - num_frames) == 1):
+    if request.fps is None:
+        late = [str(cut) for cut in asked.cuts or () if cut >= num_frames]
+        if late:
+            where = f"cut{'s' * (len(late) > 1)} at {'frames' if len(late) > 1 else 'frame'} {listed(late)}"
+            yield (
+                f"the video has {counted(num_frames, 'frame')} and ends before the {where}: shots that never come count "
+                "against it, so look whether that is what you meant"
+            )
+    elif wanted != num_frames and not (asked.policy != "frames" and abs(wanted - num_frames) == 1):
         than = "fewer" if wanted > num_frames else "more"
         yield (
             f"the video has {counted(num_frames, 'frame')}, {abs(wanted - num_frames)} {than} than the {wanted} of its "
@@ -193,7 +201,7 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
         )
     for number, shot in enumerate(asked.shot_ranges, start=1):
         there = max(0, min(shot.stop, num_frames) - shot.start)
-        if there < len(shot):
+        if there < len(shot) and request.fps is not None:
             yield f"shot {number} of {asked.num_shots}: {there} of its {counted(len(shot), 'frame')} {are(there)} there"
     if asked.policy == "share":
         as_long = math.isclose(asked.scale, 1, rel_tol=_SAME_RATE)
@@ -205,7 +213,7 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
             f"the video has {fps:.4g} frames a second and its storyboard {request.fps:.4g}: shots were compared {how}"
         )
     lasts, all_there = request.seconds[-1], asked.policy == "frames" and abs(num_frames - wanted) <= _ROUNDED
-    if request.policy == "auto" and not all_there and not math.isclose(duration, lasts, rel_tol=_SAME_LENGTH):
+    if request.fps is not None and request.policy == "auto" and not all_there and not math.isclose(duration, lasts, rel_tol=_SAME_LENGTH):
         yield (
             f"the video lasts {duration:.4g} s and {lasts:.4g} s were asked for: if it shows the whole scene at "
             "another pace, align it by share"

@@ -62,6 +62,9 @@ class VideoReader:
             self._container = av.open(str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
         except (av.error.FFmpegError, ValueError) as error:
             raise VideoError(f"{path} is not a video that can be read: {_reason(error)}") from None
+        if self._container.format.name == "image2" or self._container.format.name.endswith("_pipe"):
+            self._container.close()
+            raise VideoError(f"{path} is a picture, not a video")
         # The cover of a song is a video stream, too.
         pictures = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not pictures:

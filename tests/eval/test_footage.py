@@ -5,6 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -468,6 +469,8 @@ def test_files_that_are_no_video_are_refused_in_one_sentence(tmp_path, three_sho
         whole = (tmp_path / f"whole.{suffix}").read_bytes()
         (tmp_path / f"cut.{suffix}").write_bytes(whole[: len(whole) // 2])
     write_sound(tmp_path / "sound.mp4")
+    for name in ("photo.jpg", "photo.png"):
+        Image.new("RGB", (96, 64), "teal").save(tmp_path / name)
     with av.open(str(tmp_path / "none.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=8)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
@@ -480,6 +483,8 @@ def test_files_that_are_no_video_are_refused_in_one_sentence(tmp_path, three_sho
         ("cut.mp4", "damaged or cut short"),
         ("cut.webm", "damaged or cut short"),
         ("sound.mp4", "no pictures in it, only sound"),
+        ("photo.jpg", "is a picture, not a video"),
+        ("photo.png", "is a picture, not a video"),
         ("none.mp4", "no pictures in it"),
         ("missing.mp4", "does not exist"),
         (".", "not a file"),

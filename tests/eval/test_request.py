@@ -66,6 +66,27 @@ def test_the_same_scene_delivered_at_twice_its_rate_gets_the_same_scores(tmp_pat
         assert twice.metrics[name].value == pytest.approx(record.value, abs=0.02), name
 
 
+@pytest.mark.parametrize("slower", [1.5, 2.0, 97 / 65])
+def test_a_scene_that_was_slowed_by_repeating_frames_moves_as_smoothly(tmp_path, slower):
+    made = read_video(BEACH)
+    num_frames = round(slower * len(made.frames))
+    shown = np.minimum(np.arange(num_frames) * len(made.frames) // num_frames, len(made.frames) - 1)
+    write_video(tmp_path / "slow.mp4", made.frames[shown], 12)
+    request = Request.of(made.storyboard, policy="share")
+    slow, fast = (score(path, request, encoders=NOTHING) for path in (tmp_path / "slow.mp4", BEACH))
+    smooth = "motion_smoothness"
+    assert slow.metrics[smooth].value == pytest.approx(fast.metrics[smooth].value, abs=0.02)
+
+
+def test_a_cut_asked_for_beyond_the_end_of_the_video_is_told_by_its_frame(tmp_path, detector):
+    write_video(tmp_path / "a.mp4", hard_cuts(96, (24, 48)), 24)
+    request = prompt_request(prompt(4), (24, 48, 720), tmp_path / "a.mp4")
+    card = score(tmp_path / "a.mp4", request, encoders=NOTHING, detector=detector)
+    (note,) = card.notes
+    assert "has 96 frames and ends before the cut at frame 720" in note
+    assert card.metrics["cut_recall_0"].value == pytest.approx(2 / 3)
+
+
 def test_a_scene_that_was_slowed_down_is_aligned_by_share_when_asked_and_says_so(tmp_path, detector):
     cuts = (24, 48, 72)
     slowed = hard_cuts(96, cuts)[np.arange(144) * 2 // 3]
