@@ -778,7 +778,7 @@ def storymem_cases():
 @pytest.mark.parametrize("story", storymem_cases()["stories"])
 def test_storymem_keeps_the_frames_that_the_reference_keeps(story):
     def similarity(one, other):
-        return 1 - abs(one - other) / 97
+        return 1 - abs(one - other) / 420
 
     album = []
     for part in story:

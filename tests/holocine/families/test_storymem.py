@@ -71,20 +71,16 @@ def test_a_long_shot_goes_on_from_its_last_frames_and_a_cut_from_memory_alone(pi
     assert not torch.equal(second[2], third[2])
 
 
-def test_the_frames_that_a_part_begins_with_are_those_that_the_video_ended_with(pipeline, parts):
-    video = pipeline(board(100), guidance_scale=1.0).frames[0]
-    known = parts[1][5]
-    pictures = torch.zeros(1, 3, 81, 16, 16)
-    last = (torch.from_numpy(video[76:81]) * 255).to(torch.uint8)  # as whole levels, as a file would have them
-    pictures[0, :, :5] = last.permute(3, 0, 1, 2).float() / 255 * 2 - 1
-    torch.testing.assert_close(known[:, 4:, -21:], pipeline.encode_video(pictures), rtol=0, atol=2e-2)
-    first = pipeline.encode_video(_first(video))[0, :, 0]
-    torch.testing.assert_close(known[0, 4:, 0], first, rtol=0, atol=2e-2)
-
-
-def _first(video: np.ndarray) -> torch.Tensor:
-    picture = (torch.from_numpy(video[:1]) * 255).to(torch.uint8)
-    return (picture.float() / 255 * 2 - 1).permute(3, 0, 1, 2)[None]
+def test_a_part_is_given_its_memory_frame_by_frame_and_the_frames_that_the_video_ended_with(pipeline, monkeypatch):
+    encoded, encode = [], pipeline.encode_video
+    monkeypatch.setattr(pipeline, "encode_video", lambda video: encoded.append(video) or encode(video))
+    video = 2 * torch.from_numpy(pipeline(board(100), guidance_scale=1.0).frames[0]).permute(3, 0, 1, 2)[None] - 1
+    level = 2 / 255 + 1e-4  # pictures are kept in whole levels
+    *memory, part = encoded
+    assert 1 <= len(memory) <= 3 and {tuple(one.shape) for one in memory} == {(1, 3, 1, 16, 16)}
+    torch.testing.assert_close(memory[0], video[:, :, :1], rtol=0, atol=level)
+    assert part.shape == (1, 3, 81, 16, 16) and not part[:, :, 5:].any()
+    torch.testing.assert_close(part[:, :, :5], video[:, :, 76:81], rtol=0, atol=level)
 
 
 def test_the_same_seed_makes_the_same_video_in_every_kind_of_output(pipeline):
