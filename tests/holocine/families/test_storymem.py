@@ -74,7 +74,8 @@ def test_a_long_shot_goes_on_from_its_last_frames_and_a_cut_from_memory_alone(pi
 def test_a_part_is_given_its_memory_frame_by_frame_and_the_frames_that_the_video_ended_with(pipeline, monkeypatch):
     encoded, encode = [], pipeline.encode_video
     monkeypatch.setattr(pipeline, "encode_video", lambda video: encoded.append(video) or encode(video))
-    video = 2 * torch.from_numpy(pipeline(board(100), guidance_scale=1.0).frames[0]).permute(3, 0, 1, 2)[None] - 1
+    video = torch.from_numpy(pipeline(board(100), guidance_scale=1.0).frames[0])
+    video = video.permute(3, 0, 1, 2)[None] / 127.5 - 1
     level = 2 / 255 + 1e-4  # pictures are kept in whole levels
     *memory, part = encoded
     assert 1 <= len(memory) <= 3 and {tuple(one.shape) for one in memory} == {(1, 3, 1, 16, 16)}
