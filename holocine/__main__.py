@@ -215,7 +215,12 @@ def convert(options: argparse.Namespace) -> None:
         "dtype": options.dtype and getattr(torch, options.dtype),
         "attention_head_dim": options.attention_head_dim,
     }
-    if options.family is not None:
+    if options.family == "storymem":
+        from holocine.families.storymem.conversion import convert_storymem
+
+        more = {name: getattr(options, name) for name in ("base", "opening", "image_encoder")}
+        out = convert_storymem(options.weights, *files, **more, **how)
+    elif options.family is not None:
         from holocine.families.conversion import convert_family
 
         out = convert_family(options.family, options.weights, *files, base=options.base, **how)
@@ -228,15 +233,21 @@ def convert(options: argparse.Namespace) -> None:
 
 def _check_convert(options: argparse.Namespace) -> None:
     """Raise UsageError unless the files that were named are those of one kind of model."""
-    ours, theirs = ("high", "low"), ("weights",)
-    needed, foreign = (theirs, (*ours, "attention")) if options.family else (ours, (*theirs, "base"))
+    ours, theirs, storymems = ("high", "low"), ("weights",), ("opening", "image_encoder")
+    if options.family == "storymem":
+        needed, foreign = (*theirs, "base", *storymems), (*ours, "attention")
+    elif options.family:
+        needed, foreign = theirs, (*ours, "attention", *storymems)
+    else:
+        needed, foreign = ours, (*theirs, "base", *storymems)
     which = f"--family {options.family}" if options.family else "HoloCine's own files (there is no --family)"
     for name in needed:
         if getattr(options, name) is None:
-            raise UsageError(f"--{name} is missing, which {which} needs (see `python -m holocine convert --help`)")
+            shown = name.replace("_", "-")
+            raise UsageError(f"--{shown} is missing, which {which} needs (see `python -m holocine convert --help`)")
     for name in foreign:
         if getattr(options, name) is not None:
-            raise UsageError(f"--{name} has no meaning with {which}: leave it out")
+            raise UsageError(f"--{name.replace('_', '-')} has no meaning with {which}: leave it out")
 
 
 def schema(options: argparse.Namespace) -> None:

@@ -41,13 +41,16 @@ GROUPS = {"offload_type": "leaf_level", "use_stream": True}
 SHIFT = 5.0  # of the noise schedule, as HoloCine's experts were run
 # Height and width of stock Wan, and of Wan2.2-TI2V-5B, the one that expands timesteps.
 SIZE, SIZE_5B = (480, 832), (704, 1280)
-PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline", "FamilyPipeline")
+PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline", "FamilyPipeline", "StoryMemPipeline")
 COMPONENT_CLASSES = {
     "transformer": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
     "transformer_2": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
+    "opening": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
+    "opening_2": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
     "vae": ("AutoencoderKLWan",),
     "text_encoder": ("UMT5EncoderModel",),
 }
+OPTIONAL_COMPONENTS = ("transformer_2", "opening", "opening_2")
 DTYPES = ("float32", "bfloat16", "float16")
 
 Shapes = dict[str, tuple[int, ...]]
@@ -361,7 +364,7 @@ def check_folder(folder: Path, except_for: Iterable[str] = ()) -> None:
         found = index.get("_class_name", "pipeline of an unknown kind")
         raise CheckpointError(f"{folder} is a {found}, but a HoloCine or Wan text-to-video pipeline is needed")
     for name, classes in COMPONENT_CLASSES.items():
-        if name == "transformer_2" and not (index.get(name) or [None])[0]:
+        if name in OPTIONAL_COMPONENTS and not (index.get(name) or [None])[0]:
             continue
         config = read_config(folder / name / "config.json")
         found = config.get("_class_name") or next(iter(config.get("architectures") or ["of an unknown kind"]))
@@ -458,6 +461,8 @@ def _load_folder(
         ours |= {"scheduler": HoloCineScheduler(shift=SHIFT), "default_attention": "full", **size}
     elif name == "FamilyPipeline":
         from holocine.families.pipeline import FamilyPipeline as kind
+    elif name == "StoryMemPipeline":
+        from holocine.families.storymem.pipeline import StoryMemPipeline as kind
     try:
         return kind.from_pretrained(folder, dtype={"default": dtype, "vae": vae_dtype}, local_files_only=True, **ours)
     except (OSError, ValueError, TypeError, NotImplementedError) as error:

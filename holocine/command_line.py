@@ -292,9 +292,16 @@ def _add_convert(commands, run) -> None:
     command.add_argument("--high", metavar="FILE", help="HoloCine's full_ or sparse_high_noise.safetensors")
     command.add_argument("--low", metavar="FILE", help="HoloCine's full_ or sparse_low_noise.safetensors")
     command.add_argument("--family", choices=FAMILIES, help="another model, in place of HoloCine")
-    command.add_argument("--weights", metavar="FILE", help="what that family publishes")
+    command.add_argument("--weights", metavar="FILE", help="what that family publishes; of storymem a folder")
     command.add_argument(
-        "--base", metavar="FILE", help="Wan2.1-T2V-1.3B's diffusion_pytorch_model.safetensors, for cinetrans's LoRA"
+        "--base",
+        metavar="FILE",
+        help="what a LoRA is for: Wan2.1-T2V-1.3B's diffusion_pytorch_model.safetensors for cinetrans, the folder of "
+        "Wan2.2-I2V-A14B for storymem",
+    )
+    command.add_argument("--opening", metavar="FOLDER", help="Wan2.2-T2V-A14B, for storymem's first shot")
+    command.add_argument(
+        "--image-encoder", metavar="FOLDER", help="openai/clip-vit-base-patch32, for what storymem remembers"
     )
     command.add_argument(
         "--vae",

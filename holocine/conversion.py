@@ -19,7 +19,7 @@ import torch
 from diffusers import AutoencoderKLWan, WanPipeline
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from holocine.checkpoints import SHIFT, CheckpointError, check_shapes, expected_shapes, first_line
 from holocine.files import replacing
@@ -185,8 +185,8 @@ class Part:
     def write(self, folder: Path, names: dict[str, str], dtype: torch.dtype | None, shard_bytes: int) -> None:
         """Write config and weights to `folder`, reading one shard's tensors at a time."""
         folder.mkdir()
-        if isinstance(self.model, UMT5EncoderModel):
-            self.model.config.architectures = ["UMT5EncoderModel"]
+        if isinstance(self.model, PreTrainedModel):
+            self.model.config.architectures = [type(self.model).__name__]
             self.model.config.save_pretrained(folder)
         else:
             self.model.save_config(folder)

@@ -7,7 +7,13 @@ import torch
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler
 from hypothesis import HealthCheck, settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    PreTrainedTokenizerFast,
+    UMT5Config,
+    UMT5EncoderModel,
+)
 
 from holocine import HoloCinePipeline, HoloCineTransformer3DModel, Storyboard
 
@@ -65,6 +71,21 @@ def command(main: Callable, capsys: pytest.CaptureFixture) -> Callable:
 
 def build_vae() -> AutoencoderKLWan:
     return AutoencoderKLWan(base_dim=8, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1).eval()
+
+
+def build_image_encoder() -> CLIPVisionModelWithProjection:
+    """CLIP's, of one layer, at its own 224 pixels."""
+    config = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        patch_size=32,
+        projection_dim=8,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return CLIPVisionModelWithProjection(config).eval()
 
 
 def build_transformer(seed: int = 0, cls: type = HoloCineTransformer3DModel, **config):

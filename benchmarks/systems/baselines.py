@@ -101,12 +101,26 @@ def _convert_longlive(hub: str, file: str) -> str:
     )
 
 
+def _convert_storymem(hub: str, folder: str, base: str) -> str:
+    opening, eye = "Wan-AI/Wan2.2-T2V-A14B", "openai/clip-vit-base-patch32"
+    return (
+        f"hf download {base} --local-dir files/base && "
+        f'hf download {opening} --include "*_noise_model/*" --local-dir files/opening && '
+        f'hf download {hub} --include "{folder}/*" --local-dir files && hf download {eye} --local-dir files/eye && '
+        f"python -m holocine convert --family storymem --weights files/{folder} --base files/base "
+        "--opening files/opening --image-encoder files/eye --vae files/base/Wan2.1_VAE.pth "
+        "--text-encoder files/base/models_t5_umt5-xxl-enc-bf16.pth --dtype bfloat16 {out}"
+    )
+
+
 def _commands() -> dict[str, str]:
     commands = {"wan": "hf download Wan-AI/Wan2.1-T2V-1.3B-Diffusers --local-dir {out}"}
     for name in FAMILIES:
         origin = find_family(name).origin
         if name == "longlive":
             commands[name] = _convert_longlive(origin.weights, origin.file)
+        elif name == "storymem":
+            commands[name] = _convert_storymem(origin.weights, origin.file, origin.base)
         else:
             commands[name] = _convert(name, origin.weights, origin.file, lora=name == "cinetrans")
     return commands

@@ -15,6 +15,12 @@ from holocine.families import find_family
 # Gigabytes in bfloat16, the VAE's in float32: computed from the number of parameters. Activations come on top.
 _WAN_1_3B = {"transformer": 2.8, "text encoder": 11.4, "VAE": 0.5}
 _WAN_5B = {"transformer": 10.0, "text encoder": 11.4, "VAE": 2.8}
+_STORYMEM = dict.fromkeys(("transformer", "transformer 2", "opening", "opening 2"), 28.6) | {
+    "text encoder": 11.4,
+    "VAE": 0.5,
+    "image encoder": 0.2,
+}
+_SIZES = {"longlive": _WAN_5B, "storymem": _STORYMEM}
 _EMBEDDED = "the embedded model"
 _TWO_STAGES = (
     "; or keyframe:IMAGE_TO_VIDEO@TEXT_TO_IMAGE, folders of a WanImageToVideoPipeline and of any text-to-image one"
@@ -62,6 +68,7 @@ _MECHANISMS = {
     "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 93 to 125 frames)",
     "cinetrans": "shots by masks in the middle blocks (81 frames)",
     "longlive": "blocks of 32 frames through a window, phases a shot (at most 509 frames)",
+    "storymem": "one shot after the other beside up to ten pictures of those before (81 frames at once)",
     "shotstream": "one shot after the other from six frames of those before (81 frames a shot)",
 }
 
@@ -81,7 +88,7 @@ def listed() -> Iterator[Listed]:
             True,
         )
     for kind in BASELINES:
-        why, sizes = missing(kind), _WAN_5B if kind == "longlive" else _WAN_1_3B
+        why, sizes = missing(kind), _SIZES.get(kind, _WAN_1_3B)
         yield Listed(
             kind,
             described(kind),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from holocine.families.family import Family
 
-NAMES = ("echoshot", "cinetrans", "shotstream", "longlive")
+NAMES = ("echoshot", "cinetrans", "shotstream", "longlive", "storymem")
 
 
 def find_family(name: str) -> Family:

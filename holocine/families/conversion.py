@@ -1,7 +1,7 @@
 """A family's published file, with Wan's own, -> one folder in diffusers layout that says which family it is.
 
 EchoShot, ShotStream and LongLive publish whole transformers, CineTrans a LoRA on Wan2.1-T2V-1.3B that is merged here,
-one tensor at a time: W + up · down.
+one tensor at a time: W + up · down. StoryMem's, which takes more than a file, is in its own folder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _INSIDE = {
     "longlive": ("generator", "model"),
 }
 _PREFIX = {"shotstream": "model.", "longlive": "model."}
-_DOWN, _UP, _ORIGINAL = ".lora_down.weight", ".lora_up.weight", ".orig."
+DOWN, UP, _ORIGINAL = ".lora_down.weight", ".lora_up.weight", ".orig."
 
 
 def convert_family(
@@ -62,11 +62,13 @@ def convert_family(
     and what is raised, as there.
     """
     known, out = find_family(family), Path(out)
+    if family not in _INSIDE:
+        raise CheckpointError(f"{known.title} is made of more files: take holocine.families.{family}.conversion")
     check_new(out)
     tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
     published = open_tensors(weights, _INSIDE[family])
     published = _without_prefix(published, _PREFIX.get(family, ""))
-    is_lora = any(name.endswith(_DOWN) for name in published.shapes)
+    is_lora = any(name.endswith(DOWN) for name in published.shapes)
     if is_lora and base is None:
         raise CheckpointError(
             f"{published.path} holds a LoRA: give the transformer that it is for, diffusion_pytorch_model.safetensors "
@@ -115,9 +117,9 @@ def merged(base: TensorFile, lora: TensorFile) -> TensorFile:
     Tensors that the LoRA's file holds itself (`….q.orig.weight`, or under the base's own name) take the place of the
     base's. Raises `CheckpointError` where the two do not fit.
     """
-    targets = {name.removesuffix(_DOWN): name for name in lora.shapes if name.endswith(_DOWN)}
+    targets = {name.removesuffix(DOWN): name for name in lora.shapes if name.endswith(DOWN)}
     for target in targets:
-        weight, down, up = f"{target}.weight", target + _DOWN, target + _UP
+        weight, down, up = f"{target}.weight", target + DOWN, target + UP
         if weight not in base.shapes:
             raise CheckpointError(f"{lora.path} is not a LoRA for {base.path}, which has no {weight}")
         if up not in lora.shapes:
@@ -142,7 +144,7 @@ def merged(base: TensorFile, lora: TensorFile) -> TensorFile:
         target = name.removesuffix(".weight")
         if not name.endswith(".weight") or target not in targets:
             return tensor
-        down, up = (lora.read(target + end).float() for end in (_DOWN, _UP))
+        down, up = (lora.read(target + end).float() for end in (DOWN, UP))
         return (tensor.float() + up @ down).to(base.dtypes[name])
 
     return TensorFile(base.path, base.shapes, base.dtypes, read)

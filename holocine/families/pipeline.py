@@ -1,7 +1,7 @@
 """Storyboard in, video out, by a model of any family: translate, encode every caption, denoise, decode.
 
 What differs between families is data (`Family`, `Rules`), and for ShotStream and LongLive their samplers; components,
-checks and outputs are `HoloCinePipeline`'s.
+checks and outputs are `HoloCinePipeline`'s. StoryMem has more components, and a pipeline of its own on this one.
 """
 
 from __future__ import annotations
@@ -161,12 +161,7 @@ class FamilyPipeline(HoloCinePipeline):
                     captions = self._captions(translation, caption_embeds)
                     negative = self._negative(translation, negative_prompt, negative_embeds) if scale > 1 else None
                 how = (latents, output_type, callback_on_step_end, timings)
-                if self.family.causal == "blocks":
-                    videos.append(self._block_by_block(translation, captions, steps, *how))
-                elif self.family.causal == "shots":
-                    videos.append(self._one_after_the_other(translation, captions, *how))
-                else:
-                    videos.append(self._together(translation, captions, negative, steps, scale, *how))
+                videos.append(self._make(translation, captions, negative, steps, scale, *how))
         except Cancelled:
             cancelled = True
         finally:
@@ -224,6 +219,14 @@ class FamilyPipeline(HoloCinePipeline):
         embeds = self._get_t5_prompt_embeds(clean(text), max_sequence_length=most, dtype=self.transformer.dtype)
         return embeds[0, :tokens]
 
+    def _make(self, translation: Translation, captions, negative, steps, scale, *how):
+        """The one video of a translation; how: latents, output_type, callback, timings."""
+        if self.family.causal == "blocks":
+            return self._block_by_block(translation, captions, steps, *how)
+        if self.family.causal == "shots":
+            return self._one_after_the_other(translation, captions, *how)
+        return self._together(translation, captions, negative, steps, scale, *how)
+
     # All shots together
 
     def _together(
@@ -272,7 +275,7 @@ class FamilyPipeline(HoloCinePipeline):
         if output_type == "stream":
             return joined(*[self._stream(part, [], None, timings) for part in parts])
         with timed(timings, "decode"):
-            return _joined([self.decode(part, output_type)[0] for part in parts])
+            return joined_parts([self.decode(part, output_type)[0] for part in parts])
 
     # One block after the other
 
@@ -346,7 +349,7 @@ class FamilyPipeline(HoloCinePipeline):
                         finished.append(self.as_output(kept, kind))
         if output_type == "latent":
             return torch.cat(made, dim=2)[0]
-        frames = _joined([one[0] for one in finished])
+        frames = joined_parts([one[0] for one in finished])
         return FrameStream(frames.shape, lambda: frames) if output_type == "stream" else frames
 
     def _context(self, pixels: list[torch.Tensor], shape: tuple[int, ...], device) -> torch.Tensor:
@@ -371,7 +374,7 @@ class FamilyPipeline(HoloCinePipeline):
         return (1, self.transformer.config.in_channels, num_latent_frames, *size)
 
 
-def _joined(parts: list):
+def joined_parts(parts: list):
     """One video of its parts: arrays (frames, …), tensors (frames, …) or lists of pictures."""
     if isinstance(parts[0], np.ndarray):
         return np.concatenate(parts)

@@ -28,8 +28,10 @@ from holocine.checkpoints import describe
 from holocine.families import find_family
 from holocine.families.conversion import convert_family
 from holocine.families.planning import Frames, planner
+from holocine.families.storymem.conversion import convert_storymem
 from holocine.families.text import join
 from holocine.released import attention_of, open_tensors
+from tests.conftest import build_image_encoder
 
 GOLDEN = Path(os.environ.get("HOLOCINE_GOLDEN", Path(__file__).parents[1] / "golden")) / "three_shots.safetensors"
 TEXT_DIM = 48
@@ -370,6 +372,8 @@ def make_family_files(released, tmp_path_factory):
     def make(family: str) -> dict[str, Path]:
         folder = tmp_path_factory.mktemp(family)
         golden = load_file(GOLDEN.parent / family / "two_shots.safetensors")
+        if family == "storymem":
+            golden |= {f"model.{n.removeprefix('high.')}": t for n, t in golden.items() if n.startswith("high.")}
         weights = {name.removeprefix("model."): t for name, t in golden.items() if name.startswith("model.")}
         width = weights["text_embedding.0.weight"].shape[1]
         config = UMT5Config(vocab_size=64, d_model=width, d_kv=8, d_ff=80, num_layers=1, num_heads=4)
@@ -387,6 +391,8 @@ def make_family_files(released, tmp_path_factory):
             files["vae"] = folder / "vae"
         elif family == "shotstream":
             torch.save({"generator": {f"model.{name}": t for name, t in weights.items()}, "step": 7}, files["weights"])
+        elif family == "storymem":
+            files |= _storymem_folders(folder, golden)
         else:
             files["base"] = folder / "base.safetensors"
             save_file(weights, files["base"])
@@ -398,6 +404,25 @@ def make_family_files(released, tmp_path_factory):
         return files
 
     return make
+
+
+def _storymem_folders(folder: Path, golden) -> dict[str, Path]:
+    """Its LoRAs and what they are for, as they are published."""
+
+    def of(prefix):
+        return {name.removeprefix(prefix): t for name, t in golden.items() if name.startswith(prefix)}
+
+    files = {name: folder / name for name in ("weights", "base", "opening", "image_encoder")}
+    files["weights"].mkdir()
+    for expert in ("high", "low"):
+        torch.save(of(f"lora.{expert}."), files["weights"] / f"backbone_{expert}_noise.pth")
+        for name, prefix in (("base", f"{expert}."), ("opening", f"opening.{expert}.")):
+            place = files[name] / f"{expert}_noise_model"
+            place.mkdir(parents=True)
+            (place / "config.json").write_text("{}")
+            save_file(of(prefix), place / "diffusion_pytorch_model.safetensors")
+    build_image_encoder().save_pretrained(files["image_encoder"])
+    return files
 
 
 def family_pipeline(files, family, out, **options):
@@ -440,6 +465,45 @@ def test_cinetrans_with_its_lora_merged_reproduces_the_references_numbers(make_f
         assert dropped == pytest.approx(json.loads(file.metadata()["sensitivity"])["no LoRA"], rel=0.02)
 
 
+def test_storymem_s_experts_with_their_loras_reproduce_the_references_numbers(make_family_files, tmp_path):
+    convert_storymem(**make_family_files("storymem"), out=tmp_path / "out", attention_head_dim=24)
+    pipeline = load_pipeline(tmp_path / "out")
+    facts = describe(tmp_path / "out")
+    assert (facts.family, facts.num_experts, facts.boundary, facts.steps, facts.guidance) == (
+        "storymem",
+        2,
+        0.9,
+        40,
+        3.5,
+    )
+    golden = load_file(GOLDEN.parent / "storymem" / "two_shots.safetensors")
+    text = join([golden["context.1"]], 512, "each", torch.float32)
+    for expert, model in (("high", pipeline.transformer), ("low", pipeline.transformer_2)):
+        [name] = [name for name in golden if name.startswith(f"out.shot1.{expert}.positive.t")]
+        latents = torch.cat([golden[f"shot1.{expert}.input"], golden["shot1.condition"]])
+        plan = planner(find_family("storymem").rules, Frames.of((latents.shape[1],), 2, 3), {"cond": text}, 24)
+        timestep = torch.tensor([float(name.rpartition(".t")[2])])
+        with torch.no_grad():
+            output = model(latents[None], timestep, text.rows, attention_kwargs={"planner": plan}).sample[0]
+        assert float((output - golden[name]).norm() / golden[name].norm()) < 1e-4
+    assert torch.equal(pipeline.opening_2.proj_out.weight, golden["opening.low.head.head.weight"])
+
+
+def test_storymem_files_that_are_of_something_else_are_refused(make_family_files, tmp_path):
+    files = make_family_files("storymem")
+    out = {"out": tmp_path / "out", "attention_head_dim": 24}
+    with pytest.raises(CheckpointError, match="takes 16 channels instead of 36: Wan2.2-I2V-A14B is the base"):
+        convert_storymem(**files | {"base": files["opening"]}, **out)
+    with pytest.raises(CheckpointError, match="no image encoder that can be loaded .* openai/clip-vit-base-patch32"):
+        convert_storymem(**files | {"image_encoder": files["weights"]}, **out)
+    with pytest.raises(CheckpointError, match="StoryMem is made of more files"):
+        convert_family("storymem", files["weights"], files["vae"], files["text_encoder"], **out)
+    torch.save({"blocks.0.self_attn.q.weight": torch.zeros(2)}, files["weights"] / "backbone_high_noise.pth")
+    with pytest.raises(CheckpointError, match="holds no LoRA: give the folder Wan2.2-MM2V-A14B"):
+        convert_storymem(**files, **out)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_lora_without_its_base_and_a_base_without_a_lora_are_refused(make_family_files, tmp_path):
     files = make_family_files("cinetrans")
     base = files.pop("base")
@@ -453,7 +517,7 @@ def test_a_lora_without_its_base_and_a_base_without_a_lora_are_refused(make_fami
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("family", ["echoshot", "cinetrans", "shotstream", "longlive"])
+@pytest.mark.parametrize("family", ["echoshot", "cinetrans", "shotstream", "longlive", "storymem"])
 def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     make_family_files, tmp_path, family, capsys
 ):
@@ -477,7 +541,10 @@ def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     video = read_video(tmp_path / "o.mp4")
     fps = find_family(family).fps
     assert video.fps == fps
-    assert len(video.frames) == {"echoshot": 90, "cinetrans": 81, "shotstream": 85, "longlive": 125}[family]
+    assert (
+        len(video.frames)
+        == {"echoshot": 90, "cinetrans": 81, "shotstream": 85, "longlive": 125, "storymem": 85}[family]
+    )
     assert video.storyboard.num_frames == len(video.frames)
     assert video.storyboard.asked.cuts == (40 * fps / 16,)
     assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "p.mp4"), "--eta", "1"]) == 2
@@ -490,5 +557,10 @@ def test_convert_names_the_file_that_a_family_needs(capsys):
     assert "--high is missing" in capsys.readouterr().err
     assert main(["convert", "--family", "echoshot", *files]) == 2
     assert "--weights is missing, which --family echoshot needs" in capsys.readouterr().err
+    storymem = ["convert", "--family", "storymem", "--weights", "w", "--base", "b", "--opening", "o"]
+    assert main([*storymem, *files]) == 2
+    assert "--image-encoder is missing, which --family storymem needs" in capsys.readouterr().err
+    assert main(["convert", "--family", "echoshot", "--weights", "w", "--opening", "o", *files]) == 2
+    assert "--opening has no meaning" in capsys.readouterr().err
     assert main(["convert", "--high", "h", "--low", "l", "--base", "b", *files]) == 2
     assert "--base has no meaning" in capsys.readouterr().err

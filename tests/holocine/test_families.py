@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from holocine import HoloCineTransformer3DModel, Storyboard
 from holocine.families import NAMES, find_family
 from holocine.families.cinetrans.scheduler import CineTransScheduler
+from holocine.families.conversion import merged
 from holocine.families.echoshot.prompt import decoded_frames, parse, split
 from holocine.families.echoshot.scheduler import EchoShotScheduler
 from holocine.families.longlive.prompt import caption_of_each_block
@@ -30,7 +31,14 @@ from holocine.families.pipeline import FamilyPipeline
 from holocine.families.planning import Frames, planner
 from holocine.families.shotstream.context import context_frames, flags
 from holocine.families.shotstream.sampling import NUM_FRAMES, denoise_shot, frames_of, sigmas
+from holocine.families.storymem import sampling as storymem_sampling
+from holocine.families.storymem.conversion import scaled_lora
+from holocine.families.storymem.memory import compared_size, keyframes, remembered, unlike
+from holocine.families.storymem.prompt import CARRIED
+from holocine.families.storymem.sampling import OPENING_BOUNDARY, OPENING_SHIFT, condition, denoise_part
+from holocine.families.storymem.scheduler import StoryMemScheduler
 from holocine.families.text import join
+from holocine.released import TensorFile
 from holocine.scheduler import HoloCineScheduler
 from tests.holocine.conftest import golden_transformer
 
@@ -602,6 +610,193 @@ def test_longlive_a_block_sees_the_first_the_one_that_opens_its_shot_and_the_lat
     assert seen[:4] == [(), (0,), (0, 1), (0, 1, 2)]
     assert seen[4:7] == [(0, 2, 3), (0, 2, 4), (0, 2, 5)]
     assert seen[7:] == [(0, 5, 6), (0, 6, 7), (0, 6, 8)], "an opening that is past is let go of"
+
+
+# StoryMem
+
+
+STORYMEM = find_family("storymem")
+
+
+def storymem_file(golden, prefix):
+    """The tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): t for name, t in golden.tensors.items() if name.startswith(prefix)}
+
+
+def tensor_file(tensors):
+    return TensorFile(
+        Path("golden"),
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()},
+        {name: tensor.dtype for name, tensor in tensors.items()},
+        tensors.__getitem__,
+    )
+
+
+def storymem_experts(golden, lora="scaled"):
+    """Both experts; lora: "scaled" as it is trained, "plain" of scale 1, None for the base alone."""
+    experts = []
+    for expert in ("high", "low"):
+        weights = storymem_file(golden, f"{expert}.")
+        if lora is not None:
+            file = scaled_lora(tensor_file(storymem_file(golden, f"lora.{expert}.")))
+            whole = merged(tensor_file(weights), file if lora == "scaled" else _unscaled(file, golden))
+            weights = {name: whole.read(name) for name in weights}
+        experts.append(golden_transformer(golden.facts["config"], weights))
+    return experts
+
+
+def _unscaled(lora, golden):
+    scale = golden.facts["lora_rank"] ** 0.5
+    return replace(lora, read=lambda name: lora.read(name) / (scale if name.endswith(".lora_up.weight") else 1))
+
+
+def storymem_openings(golden):
+    weights = [storymem_file(golden, f"opening.{expert}.") for expert in ("high", "low")]
+    return [golden_transformer(golden.facts["opening_config"], one) for one in weights]
+
+
+def storymem_known(golden, shot, memory=None):
+    memory = golden[f"shot{shot}.memory"] if memory is None else memory
+    carried = 0 if golden.facts["cuts"][shot] else CARRIED
+    return condition(memory[None], golden[f"shot{shot}.opening"][None], carried)
+
+
+def storymem_part(golden, shot, experts, *, shift=4.0, known=None, noise=None, guidance=3.5):
+    opens = shot == 0
+    return denoise_part(
+        experts,
+        STORYMEM.rules,
+        golden[f"context.{shot}"],
+        golden["negative_context"],
+        golden[f"shot{shot}.noise"][None] if noise is None else noise,
+        None if opens else storymem_known(golden, shot) if known is None else known,
+        StoryMemScheduler(shift=OPENING_SHIFT if opens else shift),
+        golden.facts["num_inference_steps"],
+        guidance,
+        OPENING_BOUNDARY if opens else 0.9,
+    )[0]
+
+
+@goldens("storymem")
+def test_storymem_every_forward_pass_agrees(golden):
+    openings, experts = storymem_openings(golden), storymem_experts(golden)
+    seen = set()
+    for shot in range(len(golden.facts["cuts"])):
+        models = dict(zip(("high", "low"), experts if shot else openings, strict=True))
+        for name, model in models.items():
+            for sign, context in (("positive", f"context.{shot}"), ("negative", "negative_context")):
+                text = join([golden[context]], 512, "each", torch.float32)
+                for output, timestep in passes(golden, f"out.shot{shot}.{name}.{sign}"):
+                    latents = golden[f"shot{shot}.{name}.input"]
+                    if shot:
+                        latents = torch.cat([latents, storymem_known(golden, shot)[0]])
+                    frames = Frames.of((latents.shape[1],), latents.shape[2] // 2, latents.shape[3] // 2)
+                    made = forward(model, latents, timestep, STORYMEM.rules, frames, text)
+                    assert relative_error(made, golden[output]) <= TOLERANCE, output
+                    seen.add((bool(shot), name, sign))
+    assert len(seen) == 8
+
+
+@goldens("storymem")
+def test_storymem_what_is_known_stands_beside_the_latents_as_in_the_reference(golden):
+    for shot in range(1, len(golden.facts["cuts"])):
+        assert torch.equal(storymem_known(golden, shot)[0], golden[f"shot{shot}.condition"])
+
+
+@goldens("storymem")
+def test_storymem_every_shot_is_denoised_as_the_reference_does(golden):
+    openings, experts = storymem_openings(golden), storymem_experts(golden)
+    for shot in range(len(golden.facts["cuts"])):
+        made = storymem_part(golden, shot, experts if shot else openings)
+        assert relative_error(made, golden[f"out.shot{shot}.latents"]) <= TOLERANCE, shot
+
+
+def _storymem_dropped(golden, monkeypatch):
+    shot = len(golden.facts["cuts"]) - 1
+    experts, known = storymem_experts(golden), storymem_known(golden, shot)
+    memories = golden[f"shot{shot}.memory"].shape[1]
+    noise = golden[f"shot{shot}.noise"][None]
+    video = slice(memories, None)
+
+    def run(models=experts, **options):
+        return storymem_part(golden, shot, models, **options)[:, -golden[f"shot{shot}.opening"].shape[1] :]
+
+    def changed(*place, to=0.0):
+        other = known.clone()
+        other[:, place[0], place[1]] = to
+        return run(known=other)
+
+    def apart():
+        class Apart:
+            @staticmethod
+            def of(lengths, height, width):
+                frames = Frames.of(lengths, height, width)
+                new = frames.positions[: lengths[0] - memories]
+                positions = [5 * n for n in range(memories)] + [5 * memories + n for n in new]
+                return replace(frames, positions=tuple(positions))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(storymem_sampling, "Frames", Apart)
+            return run()
+
+    mask, latents, memory = slice(0, 4), slice(4, None), slice(0, memories)
+    reverse = known.clone()
+    reverse[:, :, memory] = reverse[:, :, memory].flip(2)
+    dropped = {
+        "memory left out": lambda: run(known=known[:, :, video], noise=noise[:, :, video]),
+        "memory's mask 0": lambda: changed(mask, memory),
+        "memory's latents 0": lambda: changed(latents, memory),
+        "memory in reverse order": lambda: run(known=reverse),
+        "memory five frames apart": apart,
+        "shift 5 instead of 4": lambda: run(shift=5.0),
+        "one expert for all": lambda: run([experts[0]] * 2),
+        "guidance 5 instead of 3.5": lambda: run(guidance=5.0),
+        "no LoRA": lambda: run(storymem_experts(golden, None)),
+        "LoRA of scale 1": lambda: run(storymem_experts(golden, "plain")),
+    }
+    if not golden.facts["cuts"][shot]:
+        cut = golden["shot1.opening"][None]  # after a cut nothing is known of the video
+        dropped["opening's mask 0"] = lambda: changed(mask, video)
+        dropped["opening of nothing"] = lambda: changed(latents, video, to=cut)
+    return dropped, golden[f"out.shot{shot}.latents"][:, video]
+
+
+@goldens("storymem")
+def test_storymem_a_rule_that_is_dropped_breaks_the_numbers(golden, monkeypatch):
+    dropped, expected = _storymem_dropped(golden, monkeypatch)
+    assert set(golden.facts["sensitivity"]) - set(dropped) == {"negative pass without memory"}
+    for name in known(golden, dropped):
+        assert golden.facts["sensitivity"][name] > 100 * TOLERANCE, name
+        assert_moved_as_much_as_the_reference(golden, name, dropped[name](), expected)
+
+
+def storymem_cases():
+    path = FOLDER / "storymem" / "keyframes.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"stories": [], "sizes": []}
+
+
+@pytest.mark.parametrize("story", storymem_cases()["stories"])
+def test_storymem_keeps_the_frames_that_the_reference_keeps(story):
+    def similarity(one, other):
+        return 1 - abs(one - other) / 420
+
+    album = []
+    for part in story:
+        chosen = keyframes(part["values"], similarity)
+        assert chosen == part["keyframes"]
+        new = unlike([part["values"][n] for n in chosen], album, similarity)
+        assert [chosen[n] for n in new] == part["kept"]
+        album += [part["values"][n] for n in part["kept"]]
+
+
+def test_storymem_compares_frames_at_the_reference_s_size():
+    for height, width, rows, columns in storymem_cases()["sizes"]:
+        assert compared_size(height, width) == (rows, columns)
+
+
+def test_storymem_sees_ten_memories_the_first_three_and_the_last_seven():
+    assert remembered(range(10)) == list(range(10))
+    assert remembered(range(14)) == [0, 1, 2, 7, 8, 9, 10, 11, 12, 13]
 
 
 # Frames that are read while they are decoded

@@ -22,6 +22,8 @@ from holocine.checkpoints import describe
 from holocine.families import NAMES, find_family
 from holocine.families.pipeline import FamilyPipeline
 from holocine.families.samplers import scheduler_of
+from holocine.families.storymem.pipeline import StoryMemPipeline
+from tests.conftest import build_image_encoder
 
 SHOTS = (2.0, 1.5, 2.0)  # seconds
 
@@ -58,11 +60,16 @@ def folder(shelf, tokenizer, text_encoder, vae, make_transformer):
                 index = json.loads((path / "model_index.json").read_text())
                 (path / "model_index.json").write_text(json.dumps(index | {"default_height": 16, "default_width": 16}))
             else:
-                FamilyPipeline(
+                pipeline, models = FamilyPipeline, {"transformer": make_transformer(3), "family": kind}
+                if kind == "storymem":
+                    pipeline = StoryMemPipeline
+                    models = {f"transformer{n}": make_transformer(3, in_channels=36) for n in ("", "_2")}
+                    models |= {f"opening{n}": make_transformer(3) for n in ("", "_2")}
+                    models["image_encoder"] = build_image_encoder()
+                pipeline(
                     **parts,
+                    **models,
                     scheduler=scheduler_of(kind),
-                    transformer=make_transformer(3),
-                    family=kind,
                     default_height=16,
                     default_width=16,
                 ).save_pretrained(path)
@@ -77,7 +84,9 @@ def test_a_family_makes_its_own_frames_and_says_what_it_cannot_express(kind, fol
     system = parse_system(f"{kind}@{folder(kind)}", settings)
     video = system.generate(Entry("a", board()), 0, Models())
     assert video.fps == find_family(kind).fps and video.frames.shape[1:] == (16, 16, 3)
-    assert len(video.frames) == {"echoshot": 87, "cinetrans": 81, "shotstream": 88, "longlive": 125}[kind]
+    assert (
+        len(video.frames) == {"echoshot": 87, "cinetrans": 81, "shotstream": 88, "longlive": 125, "storymem": 88}[kind]
+    )
     assert video.storyboard.num_frames == len(video.frames)
     assert video.storyboard.asked.shot_seconds == SHOTS
     assert video.how == {"align": "seconds"}
@@ -86,6 +95,7 @@ def test_a_family_makes_its_own_frames_and_says_what_it_cannot_express(kind, fol
         "echoshot": "EchoShot has no global caption",
         "cinetrans": "the video lasts 5.06 s where 5.50 s were asked for",
         "longlive": "LongLive has no global caption",
+        "storymem": "StoryMem remembers pictures that HPSv3 finds good; that model is not here",
         "shotstream": "the last ones of shots 1, 2, 3, beyond what was asked for, were cut off",
     }[kind] in told
     assert np.array_equal(system.generate(Entry("a", board()), 0, Models()).frames, video.frames)
@@ -182,6 +192,8 @@ def test_the_list_says_of_every_system_what_it_needs_and_whether_it_is_here(fold
     assert rows["shotstream"].get is None or "hf download" in rows["shotstream"].get
     assert rows["echoshot"].licence == "none found, of code or weights"
     assert rows["cinetrans"].gigabytes == 14.7 and rows["longlive"].gigabytes == 24.2
+    assert (rows["storymem"].gigabytes, rows["storymem"].gpu_gigabytes) == (126.5, 28.6)
+    assert "not for commercial use" in rows["storymem"].licence
     assert 'hf download Wan-AI/Wan2.2-TI2V-5B-Diffusers --include "vae/*"' in (
         rows["longlive"].get or COMMANDS["longlive"]
     )

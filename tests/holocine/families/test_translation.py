@@ -10,9 +10,10 @@ from holocine import Storyboard, StoryboardError
 from holocine.families import NAMES, find_family
 from holocine.families.echoshot.prompt import decoded_frames
 from holocine.families.longlive.prompt import caption_of_each_block
+from holocine.families.storymem.prompt import parts_of
 from holocine.families.translation import caption_name, nearest_lengths
 
-echoshot, cinetrans, shotstream, longlive = (find_family(name).translate for name in NAMES)
+echoshot, cinetrans, shotstream, longlive, storymem = (find_family(name).translate for name in NAMES)
 
 
 def board(*seconds: float, fps: float = 16.0, **fields) -> Storyboard:
@@ -119,6 +120,27 @@ def test_longlive_makes_sixteen_blocks_at_most_and_a_shot_is_one_of_them():
     assert longlive(board(*[0.5] * 16)).latent_lengths == (8,) * 16
     with pytest.raises(StoryboardError, match="LongLive makes at most 16 blocks .* and this storyboard has 17 shots"):
         longlive(board(*[0.5] * 17))
+
+
+def test_storymem_shots_open_with_a_cut_and_long_ones_go_on_without():
+    made = storymem(board(2.0, 8.0, 81 / 16, title="A street"))
+    assert made.captions[0] == "Shot 1 of a tall man. A tall man. A street."
+    assert made.latent_lengths == (21, 42, 21) and [shot.num_frames for shot in made.storyboard.shots] == [32, 128, 81]
+    script = json.loads(made.prompt)
+    assert script["story_name"] == "A street" and script["story_overview"] == "A tall man. A street."
+    [scene] = script["scenes"]
+    assert scene["cut"] == [True, True, False, True]
+    assert scene["video_prompts"] == [made.captions[0], *[made.captions[1]] * 2, made.captions[2]]
+    told = notes(made)
+    assert "HPSv3" in told and "no global caption" in told
+    assert "shot 2 in 2 parts, each from the last 5 frames of the one before" in told
+    assert "the last ones of shots 1, 2, beyond what was asked for, were cut off" in told
+
+
+def test_storymem_a_shot_is_as_many_parts_as_it_takes():
+    assert parts_of(1) == parts_of(81) == (81,)
+    assert parts_of(82) == parts_of(157) == (81, 76)
+    assert parts_of(158) == (81, 76, 76)
 
 
 @pytest.mark.parametrize("name", NAMES)
