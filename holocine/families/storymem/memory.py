@@ -69,6 +69,7 @@ def scaled(pictures: torch.Tensor) -> torch.Tensor:
     return F.interpolate(pictures, compared_size(*pictures.shape[-2:]), mode="bilinear", antialias=True)
 
 
+@torch.no_grad()
 def embedded(pictures: torch.Tensor, image_encoder: torch.nn.Module) -> list[torch.Tensor]:
     """CLIP's embedding of each picture (frames, 3, height, width), uint8: unit vectors on the CPU, float32."""
     device = next(image_encoder.parameters()).device
