@@ -65,8 +65,8 @@ _MEASURED: WeakKeyDictionary[Evidence, Motion] = WeakKeyDictionary()
 def motion(evidence: Evidence) -> Motion:
     """The motion in the detected shots of a video, without the frames of gradual changes; measured once.
 
-    Of a video that was brought to a higher rate, or to a greater length, by repeating frames, only those that are new are
-    looked at. Repetition in a video of the asked rate is a stutter, and stays.
+    Of a video that was brought to a higher rate, or to a greater length, by repeating frames, only those that are new
+    are looked at. Repetition in a video of the asked rate is a stutter, and stays.
     """
     if evidence not in _MEASURED:
         pictures, shots = evidence.footage.pictures, evidence.detection.clear_ranges

@@ -190,8 +190,8 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
         if late:
             where = f"cut{'s' * (len(late) > 1)} at {'frames' if len(late) > 1 else 'frame'} {listed(late)}"
             yield (
-                f"the video has {counted(num_frames, 'frame')} and ends before the {where}: shots that never come count "
-                "against it, so look whether that is what you meant"
+                f"the video has {counted(num_frames, 'frame')} and ends before the {where}: shots that never come "
+                "count against it, so look whether that is what you meant"
             )
     elif wanted != num_frames and not (asked.policy != "frames" and abs(wanted - num_frames) == 1):
         than = "fewer" if wanted > num_frames else "more"
@@ -213,7 +213,8 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
             f"the video has {fps:.4g} frames a second and its storyboard {request.fps:.4g}: shots were compared {how}"
         )
     lasts, all_there = request.seconds[-1], asked.policy == "frames" and abs(num_frames - wanted) <= _ROUNDED
-    if request.fps is not None and request.policy == "auto" and not all_there and not math.isclose(duration, lasts, rel_tol=_SAME_LENGTH):
+    as_long = all_there or math.isclose(duration, lasts, rel_tol=_SAME_LENGTH)
+    if request.fps is not None and request.policy == "auto" and not as_long:
         yield (
             f"the video lasts {duration:.4g} s and {lasts:.4g} s were asked for: if it shows the whole scene at "
             "another pace, align it by share"
