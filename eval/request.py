@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from holocine.plurals import are, counted, listed
+from holocine.plurals import are, counted
 from holocine.storyboard import Storyboard, StoryboardError
 
 Policy = Literal["seconds", "frames", "share"]
@@ -165,7 +165,8 @@ def place(request: Request, num_frames: int, fps: float, times: np.ndarray | Non
         scale = duration / request.seconds[-1] if policy == "share" else 1.0
         ends = [_frame_at(request.start + scale * end, times, fps) for end in request.seconds]
     asked = Asked(request, tuple(ends[:-1]), first, ends[-1] - first, policy, scale)
-    return replace(asked, notes=tuple(_notes(asked, num_frames, fps, duration)))
+    notes = _notes_of_own_frames(asked, num_frames) if own else _notes(asked, num_frames, fps, duration)
+    return replace(asked, notes=tuple(notes))
 
 
 def _chosen(request: Request, num_frames: int, fps: float) -> Policy:
@@ -182,18 +183,20 @@ def _frame_at(seconds: float, times: np.ndarray, fps: float) -> int:
     return int(np.abs(times - seconds).argmin())
 
 
+def _notes_of_own_frames(asked: Asked, num_frames: int) -> Iterator[str]:
+    """What is to be said of cuts at frames of the video itself; a sentence each."""
+    for number, cut in enumerate(asked.cuts or (), start=2):
+        if cut >= num_frames:
+            yield (
+                f"the video has {counted(num_frames, 'frame')} and ends before the cut at frame {cut}: shot {number} "
+                f"of {asked.num_shots} never comes, which counts against it, so look whether that is what you meant"
+            )
+
+
 def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterator[str]:
     """What is to be said where a video and its request do not have the same frames; a sentence each."""
     request, wanted = asked.request, asked.start + asked.num_frames
-    if request.fps is None:
-        late = [str(cut) for cut in asked.cuts or () if cut >= num_frames]
-        if late:
-            where = f"cut{'s' * (len(late) > 1)} at {'frames' if len(late) > 1 else 'frame'} {listed(late)}"
-            yield (
-                f"the video has {counted(num_frames, 'frame')} and ends before the {where}: shots that never come "
-                "count against it, so look whether that is what you meant"
-            )
-    elif wanted != num_frames and not (asked.policy != "frames" and abs(wanted - num_frames) == 1):
+    if wanted != num_frames and not (asked.policy != "frames" and abs(wanted - num_frames) == 1):
         than = "fewer" if wanted > num_frames else "more"
         yield (
             f"the video has {counted(num_frames, 'frame')}, {abs(wanted - num_frames)} {than} than the {wanted} of its "
@@ -201,20 +204,19 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
         )
     for number, shot in enumerate(asked.shot_ranges, start=1):
         there = max(0, min(shot.stop, num_frames) - shot.start)
-        if there < len(shot) and request.fps is not None:
+        if there < len(shot):
             yield f"shot {number} of {asked.num_shots}: {there} of its {counted(len(shot), 'frame')} {are(there)} there"
     if asked.policy == "share":
         as_long = math.isclose(asked.scale, 1, rel_tol=_SAME_RATE)
         lasts = "as long as" if as_long else f"{asked.scale:.4g} times as long as"
         yield f"shots were compared by their share of the duration: the video lasts {lasts} was asked for"
-    elif request.fps is not None and not math.isclose(request.fps, fps, rel_tol=_SAME_RATE):
+    elif not math.isclose(request.fps, fps, rel_tol=_SAME_RATE):
         how = "frame by frame" if asked.policy == "frames" else "by seconds"
         yield (
             f"the video has {fps:.4g} frames a second and its storyboard {request.fps:.4g}: shots were compared {how}"
         )
     lasts, all_there = request.seconds[-1], asked.policy == "frames" and abs(num_frames - wanted) <= _ROUNDED
-    as_long = all_there or math.isclose(duration, lasts, rel_tol=_SAME_LENGTH)
-    if request.fps is not None and request.policy == "auto" and not as_long:
+    if request.policy == "auto" and not all_there and not math.isclose(duration, lasts, rel_tol=_SAME_LENGTH):
         yield (
             f"the video lasts {duration:.4g} s and {lasts:.4g} s were asked for: if it shows the whole scene at "
             "another pace, align it by share"

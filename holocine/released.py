@@ -28,6 +28,16 @@ class TensorFile:
     dtypes: dict[str, torch.dtype]
     read: Callable[[str], Tensor]
 
+    def renamed(self, rename: Callable[[str], str]) -> TensorFile:
+        """The same tensors under other names: those that `rename` makes of theirs."""
+        names = {rename(name): name for name in self.shapes}
+        return TensorFile(
+            self.path,
+            {new: self.shapes[old] for new, old in names.items()},
+            {new: self.dtypes[old] for new, old in names.items()},
+            lambda name: self.read(names[name]),
+        )
+
 
 def open_tensors(path: str | os.PathLike, inside: Iterable[str] = ()) -> TensorFile:
     """Open a `.safetensors` or `.pth` file; raises `CheckpointError` if it is missing, damaged or anything else.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -66,8 +65,8 @@ def convert_family(
         raise CheckpointError(f"{known.title} is made of more files: take holocine.families.{family}.conversion")
     check_new(out)
     tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
-    published = open_tensors(weights, _INSIDE[family])
-    published = _without_prefix(published, _PREFIX.get(family, ""))
+    prefix = _PREFIX.get(family, "")
+    published = open_tensors(weights, _INSIDE[family]).renamed(lambda name: name.removeprefix(prefix))
     is_lora = any(name.endswith(DOWN) for name in published.shapes)
     if is_lora and base is None:
         raise CheckpointError(
@@ -98,17 +97,6 @@ def convert_family(
     )
     write_pipeline(out, pipeline, parts, dtype, shard_bytes)
     return out
-
-
-def _without_prefix(file: TensorFile, prefix: str) -> TensorFile:
-    """The same tensors, with `prefix` taken off the names that begin with it."""
-    names = {name.removeprefix(prefix): name for name in file.shapes}
-    return replace(
-        file,
-        shapes={new: file.shapes[old] for new, old in names.items()},
-        dtypes={new: file.dtypes[old] for new, old in names.items()},
-        read=lambda name: file.read(names[name]),
-    )
 
 
 def merged(base: TensorFile, lora: TensorFile) -> TensorFile:

@@ -88,20 +88,15 @@ def scaled_lora(file: TensorFile) -> TensorFile:
         name = name.removeprefix(_PREFIX).replace(_ADAPTER, ".")
         return name.replace(".lora_A.weight", DOWN).replace(".lora_B.weight", UP)
 
-    names = {renamed(name): name for name in file.shapes}
-    if not any(name.endswith(DOWN) for name in names):
+    lora = file.renamed(renamed)
+    if not any(name.endswith(DOWN) for name in lora.shapes):
         raise CheckpointError(f"{file.path} holds no LoRA: give the folder Wan2.2-MM2V-A14B of Kevin-thu/StoryMem")
 
     def read(name: str) -> torch.Tensor:
-        tensor = file.read(names[name])
+        tensor = lora.read(name)
         return tensor.float() * sqrt(tensor.shape[1]) if name.endswith(UP) else tensor
 
-    return replace(
-        file,
-        shapes={new: file.shapes[old] for new, old in names.items()},
-        dtypes={new: file.dtypes[old] for new, old in names.items()},
-        read=read,
-    )
+    return replace(lora, read=read)
 
 
 def _transformers(names: tuple[str, str], files: list[TensorFile], head_dim: int, takes: int) -> list[Part]:
