@@ -61,13 +61,8 @@ def score(options: argparse.Namespace) -> int:
         boxes=options.boxes,
         out=options.out,
     )
-    if options.cuts is not None and options.prompt is None:
-        why = (
-            "a storyboard has cuts of its own"
-            if options.storyboard is not None
-            else 'give what each shot was to show, as --prompt "[global caption] … [per shot caption] … [shot cut] …"'
-        )
-        raise UsageError(f"--cuts goes with --prompt: {why}")
+    if options.cuts is not None and options.storyboard is not None:
+        raise UsageError("--cuts does not go with --storyboard, which has cuts of its own: leave one of them out")
     if options.download:
         _download()
     check(asked)
@@ -333,7 +328,7 @@ def _add_score(commands) -> None:
     )
     either.add_argument("--prompt", metavar="TEXT", help="HoloCine's prompt string: [global caption] … [shot cut] …")
     asked.add_argument(
-        "--cuts", type=_cuts, metavar="17,33", help="first frame of each new shot of --prompt, as far as it is known"
+        "--cuts", type=_cuts, metavar="17,33", help="first frame of each new shot, as far as it is known"
     )
     asked.add_argument(
         "--align",

@@ -19,7 +19,7 @@ from eval.boxes import Boxes, read_boxes
 from eval.encoders import Encoders, load_encoders
 from eval.encoders.finders import Finder, load_finder, names_finder
 from eval.footage import fingerprint
-from eval.gathering import Cancelled, prompt_request, request_of, storyboard_of
+from eval.gathering import Cancelled, own_request, prompt_request, request_of, storyboard_of
 from eval.metrics import all_metrics
 from eval.request import Request
 from eval.scorecard import (
@@ -57,9 +57,9 @@ class Options:
     """How videos are to be scored.
 
     storyboard: a file for all videos, or a folder with a file named like each video; None for the one in the video.
-    prompt, cuts: HoloCine's prompt string instead, and the frames at which it was to be cut, if that is known. align,
-    start: as policy and start of `eval.request.Request`. encoders to cache: as for `eval.encoders.load_encoders`. out:
-    a folder for scorecards and stills.
+    prompt, cuts: HoloCine's prompt string instead, and the frames at which it was to be cut, as far as they are known.
+    align, start: as policy and start of `eval.request.Request`. encoders to cache: as for
+    `eval.encoders.load_encoders`. out: a folder for scorecards and stills.
     """
 
     storyboard: str | None = None
@@ -146,7 +146,7 @@ def score_one(
     try:
         request = find_request(video, options)
         encoders, detector = _models(options, request)
-        storyboard = request and request.storyboard
+        storyboard = request and request.written
         boxes, finder, _ = where_characters_are(options.boxes, storyboard, options.device, options.cache)
         if options.out is not None:
             sha256 = fingerprint(video)
@@ -203,6 +203,8 @@ def find_request(video: str, options: Options) -> Request | None:
     how: dict[str, Any] = {"policy": options.align, "start": options.start}
     if options.prompt is not None:
         return prompt_request(options.prompt, options.cuts, video, options.fps, **how)
+    if options.cuts is not None:
+        return own_request(options.cuts, video, options.fps, **how)
     if options.storyboard is not None and Path(options.storyboard).is_dir():
         files = [Path(options.storyboard) / f"{Path(video).stem}{suffix}" for suffix in _STORYBOARD_FILES]
         found = next((file for file in files if file.is_file()), None)
@@ -221,7 +223,7 @@ def card_name(video: str, sha256: str) -> str:
 def _models(options: Options, request: Request | None) -> tuple[Encoders, ShotDetector]:
     encoders = load_encoders(
         options.encoders,
-        request and request.storyboard,
+        request and request.written,
         dino=options.dino,
         aesthetic=options.aesthetic,
         device=options.device,

@@ -21,7 +21,7 @@ from eval.film_terms import asked_angle, asked_scale
 from eval.film_words import ANGLE_WORDS, SIZE_WORDS, Opinion, form_opinion
 from eval.finding import Search
 from eval.footage import MAX_FRAMES, check_fps, observe, sampled_frames
-from eval.request import Asked, Request, place
+from eval.request import UNWORDED, Asked, Request, place
 from eval.sighting import given_boxes, looked_at, settle
 from eval.watching import Watcher
 from holocine.decoding import VideoError, VideoReader
@@ -83,10 +83,18 @@ def storyboard_of(source: Source, storyboard: Storyboard | str | os.PathLike | N
 def request_of(
     source: Source, asked: Request | Storyboard | str | os.PathLike | None = None, **how: Any
 ) -> Request | None:
-    """What a video is to be scored against, from all that `storyboard_of` takes; `how`: fields of `Request`."""
+    """What a video is to be scored against, from all that `storyboard_of` takes; `how`: fields of `Request`.
+
+    Raises `StoryboardError` for a start or a policy without a storyboard, which is what they are of, or `VideoError`.
+    """
     if isinstance(asked, Request):
         return asked
     storyboard = storyboard_of(source, asked)
+    if storyboard is None and (how.get("start") or how.get("policy", "auto") != "auto"):
+        raise StoryboardError(
+            "nobody said what the video was to show, so there is nothing to align or to begin later: give a storyboard "
+            "or cuts, or leave alignment and start as they are"
+        )
     return storyboard and Request.of(storyboard, **how)
 
 
@@ -104,6 +112,18 @@ def prompt_request(
     if cuts is None and len(captions) > 1:
         return Request(storyboard, timed=False, **how)
     return cut_request(storyboard, cuts or (), source, fps, **how)
+
+
+def own_request(cuts: Sequence[int], source: Source, fps: float | None = None, **how: Any) -> Request:
+    """The request that cuts at frames of one video are, with the texts inside that video, or if it has none without.
+
+    fps, errors: as for `cut_request`.
+    """
+    storyboard = storyboard_of(source)
+    if storyboard is None:
+        shots = [Shot(caption=f"Shot {number}", num_frames=1) for number in range(1, len(cuts) + 2)]
+        storyboard, how = Storyboard(global_caption="Not said", shots=shots), {**how, "worded": False}
+    return cut_request(storyboard, cuts, source, fps, **how)
 
 
 def cut_request(
@@ -289,6 +309,8 @@ def _texts(encoders: Any, asked: Asked | None) -> tuple[TextEmbeddings | None, s
     """The embeddings of a storyboard's texts, or None and the reason."""
     if asked is None:
         return None, NO_STORYBOARD
+    if not asked.request.worded:
+        return None, UNWORDED
     if encoders.clip is None:
         return None, encoders.missing.get("clip")
     try:

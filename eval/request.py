@@ -20,6 +20,7 @@ from holocine.storyboard import Storyboard, StoryboardError
 Policy = Literal["seconds", "frames", "share"]
 POLICIES = ("auto", "seconds", "frames", "share")
 UNTIMED = "nobody said where the shots were to begin, only how many: give the cuts"
+UNWORDED = "nobody said what the shots were to show, only where they begin: give a prompt or a storyboard"
 
 _SAME_RATE = 0.01  # relative; 23.976 is 24, 29.97 is 30
 _ROUNDED = 4  # frames by which a model's own grid may make a video longer or shorter than it was asked for
@@ -31,12 +32,14 @@ class Request:
     """What was asked for.
 
     storyboard: texts, and the shots as they were asked for. timed: False where nobody said when the shots begin; then
-    only the texts and their number count. fps: the storyboard's, or None if its frames are those of the video whatever
+    only the texts and their number count. worded: False where nobody said what they show; then its texts are
+    placeholders, and only the shots count. fps: the storyboard's, or None if its frames are those of the video whatever
     its rate. start: seconds of the video before the first shot. policy: how to put it on a video, see `place`.
     """
 
     storyboard: Storyboard
     timed: bool = True
+    worded: bool = True
     fps: float | None = None
     start: float = 0.0
     policy: str = "auto"
@@ -59,6 +62,11 @@ class Request:
                 "a prompt with eval.gathering.prompt_request"
             )
         return cls(storyboard.asked, fps=storyboard.fps, **how)
+
+    @property
+    def written(self) -> Storyboard | None:
+        """The storyboard, if somebody wrote one."""
+        return self.storyboard if self.worded else None
 
     @property
     def seconds(self) -> tuple[float, ...]:

@@ -225,9 +225,9 @@ def examine(
     stopwatch = Stopwatch()
     with stopwatch("loading"):
         request = request_of(video, storyboard)
-        found_boxes, finder, no_finder = where_characters_are(boxes, request and request.storyboard)
+        found_boxes, finder, no_finder = where_characters_are(boxes, request and request.written)
         if isinstance(encoders, str):
-            encoders = load_encoders(encoders, storyboard=request and request.storyboard)
+            encoders = load_encoders(encoders, storyboard=request and request.written)
         if isinstance(detector, str):
             detector = load_detector(detector)
     evidence = gather(
@@ -245,7 +245,7 @@ def examine(
             size=evidence.footage.size,
             times=varying_times(evidence.footage),
         ),
-        storyboard=request and plain_request(request),
+        storyboard=plain_request(request) if request and request.worded else None,
         storyboard_sha256=request and request_hash(request),
         asked=asked and _asked(evidence),
         detector=evidence.detection.detector,
@@ -340,6 +340,7 @@ def request_hash(request: Request) -> str:
     if request == Request.of(request.storyboard):
         return storyboard
     how = {"timed": request.timed, "fps": request.fps, "start": request.start, "policy": request.policy}
+    how |= {} if request.worded else {"worded": False}
     return hashlib.sha256(json.dumps([storyboard, how], sort_keys=True).encode()).hexdigest()
 
 

@@ -298,7 +298,7 @@ def video_to_scorecard(studio: Studio):
             video: An MP4, MOV, WebM, MKV or AVI file.
             storyboard: What it was to show, as YAML, JSON or a prompt string; left out for videos that were made here,
                 which carry theirs inside, and for videos without one.
-            cuts: For a prompt string the first frame of each new shot, such as "21, 45"; left out if nobody knows.
+            cuts: For a prompt string, or alone, the first frame of each new shot, such as "21, 45"; optional.
             align: How shots are put on the frames of the video: "auto", "seconds", "frames" or "share" of its length.
             start: Seconds of the video before the scene begins.
 

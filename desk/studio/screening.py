@@ -70,10 +70,12 @@ def describe(evidence: Evidence, name: str) -> dict[str, Any]:
 
     footage, asked = evidence.footage, evidence.asked
     if asked is not None:
-        ranges, captions = evidence.shots, asked.captions
-        content = {"title": asked.storyboard.title or "Untitled scene", "cuts": list(asked.cuts or ())}
-        if asked.request.timed:
-            content["storyboard"] = json.loads(asked.storyboard.to_json())
+        ranges, written = evidence.shots, asked.request.written
+        captions = written.captions if written else [""] * len(ranges)
+        title = (written.title or "Untitled scene") if written else name
+        content = {"title": title, "cuts": list(asked.cuts or ())}
+        if written and asked.request.timed:
+            content["storyboard"] = json.loads(written.to_json())
     else:
         ranges = evidence.detection.shot_ranges[:MAX_SHOTS]
         captions = [""] * len(ranges)

@@ -48,7 +48,8 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
                 label="Its storyboard, unless it is inside", lines=5, max_lines=14, placeholder=_SAMPLE, elem_id="asked"
             )
             cuts = gr.Textbox(
-                label="For a prompt string: the first frame of each new shot, if you know it", placeholder="21, 45"
+                label="For a prompt string, or alone: the first frame of each new shot, if you know it",
+                placeholder="21, 45",
             )
             with gr.Row():
                 align = gr.Dropdown(
@@ -88,25 +89,29 @@ def read_request(
 ) -> Request | None:
     """What a visitor says that a video was to show; None for nothing.
 
-    A prompt without cuts says how many shots there are, not where they begin. align, start: as policy and start of
+    A prompt without cuts says how many shots there are, not where they begin; cuts without a prompt are of the texts
+    that the video has inside, or of none. align, start: as policy and start of
     `eval.request.Request`.
 
     Raises StoryboardError, VideoError or LimitError in one sentence.
     """
-    from eval.gathering import prompt_request, request_of
+    from eval.gathering import own_request, prompt_request, request_of
     from eval.request import Request
 
     text, how = str(text or "").strip(), {"policy": align, "start": float(start or 0)}
+    words = str(cuts or "").replace(",", " ").split()
+    if not all(word.isdecimal() and len(word) < 9 for word in words):
+        raise StoryboardError(f"the cuts are {cuts[:60]!r}, but have to be frame numbers such as 21, 45")
+    frames = [int(word) for word in words]
     if not text:
+        if frames:
+            return own_request(frames, upload, **how)
         return None if (align, how["start"]) == ("auto", 0) else request_of(upload, **how)
     limits.check_text(text)
     if not ascii_tags(text).lower().startswith("[global caption]"):
         board = Storyboard.from_json(text) if text.startswith("{") else Storyboard.from_yaml(text)
         return Request.of(board, **how)
-    words = str(cuts or "").replace(",", " ").split()
-    if not all(word.isdecimal() and len(word) < 9 for word in words):
-        raise StoryboardError(f"the cuts are {cuts[:60]!r}, but have to be frame numbers such as 21, 45")
-    return prompt_request(text, [int(word) for word in words] or None, upload, **how)
+    return prompt_request(text, frames or None, upload, **how)
 
 
 def _score(studio: Studio, limits: Limits):

@@ -104,6 +104,26 @@ def test_a_storyboard_file_or_a_prompt_string_with_cuts_is_scored_against(work, 
         assert card.metrics["sca"].value == 1 and len(card.storyboard["shots"]) == 3
 
 
+def test_cuts_alone_are_scored_and_nothing_is_made_up_of_texts(work, run):
+    code, out, _ = run("score", "bare.mp4", "--json", "--cuts", "9,21", *QUICK)
+    card = Scorecard.from_json(out)
+    assert code == 0 and card.storyboard is None and card.asked.cuts == (9, 21)
+    for name in ("sca", "cut_f1_0", "cut_precision_0", "cut_recall_0"):
+        assert card.metrics[name].value == 1, name
+    for name in ("text_shot", "text_video", "shot_retrieval"):
+        assert card.metrics[name].value is None
+    code, out, _ = run("score", "a.mp4", "--json", "--cuts", "9,20", *QUICK)
+    own = Scorecard.from_json(out)
+    assert code == 0 and len(own.storyboard["shots"]) == 3, "a video's own texts are kept"
+    assert own.asked.cuts == (9, 20) and own.metrics["cut_f1_0"].value == 0.5
+
+
+def test_alignment_and_start_without_anything_that_was_asked_for_are_refused(work, run):
+    for how in (("--start", "9"), ("--align", "share")):
+        code, _, err = run("score", "bare.mp4", *how, *QUICK)
+        assert code == 1 and "give a storyboard or cuts" in err
+
+
 def test_videos_of_the_theatre_are_scored_by_its_own_encoder(work, run):
     scene = sample_scene(3, num_frames=33, num_shots=2)
     storyboard = to_storyboard(scene, seed=3)
@@ -120,7 +140,7 @@ def test_bad_usage_is_one_line_and_exit_code_2(work, run):
         ((), "COMMAND"),
         (("guess",), "guess"),
         (("score",), "VIDEO"),
-        (("score", "a.mp4", "--cuts", "9"), "--cuts goes with --prompt"),
+        (("score", "a.mp4", "--cuts", "9", "--storyboard", "board.yaml"), "--cuts does not go with --storyboard"),
         (("score", "a.mp4", "--prompt", PROMPT, "--cuts", "x"), "'x' is not a list of frame numbers"),
         (("score", "a.mp4", "--prompt", PROMPT, "--storyboard", "board.yaml"), "not allowed with"),
         (("score", "a.mp4", "--jobs", "0"), "'0' is not a whole number"),

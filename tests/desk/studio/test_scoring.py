@@ -103,6 +103,8 @@ def test_a_prompt_is_cut_where_the_visitor_says_and_nowhere_if_nothing_is_said(s
     assert (asked.storyboard.cuts, asked.storyboard.num_frames, asked.timed) == ((10,), 17, True)
     assert not read_request(prompt, "", video, limits).timed
     assert read_request("  ", "", video, limits) is None
+    alone = read_request("", "10", video, limits)
+    assert len(alone.storyboard.shots) == 2 and not alone.worded
     assert read_request(storyboard.to_yaml(), "", video, limits, "share").policy == "share"
     assert read_request(prompt, "15", video, limits, start=0.5).start == 0.5
     assert read_request(storyboard.to_yaml(), "", video, limits, start=0.5).start == 0.5
