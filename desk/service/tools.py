@@ -27,13 +27,16 @@ def told_whole(function: Callable) -> Callable:
 
 
 def results_as_json() -> None:
-    """Let tools answer JSON where Gradio writes what Python prints of a dict or a list; files stay links."""
+    """Let tools answer JSON where Gradio writes what Python prints of a dict or a list; files stay links.
+
+    What is no picture is there once more as structured content, {"result": [...]}, JSON read and links as they are.
+    """
     from gradio.mcp import GradioMCPServer
     from gradio_client.utils import is_file_obj_with_meta
 
     if getattr(GradioMCPServer, "answers_json", False):
         return
-    as_it_is = GradioMCPServer.postprocess_output_data
+    as_it_is, made = GradioMCPServer.postprocess_output_data, GradioMCPServer.create_mcp_server
 
     def answer(server: Any, data: Any, root_url: str) -> Any:
         if len(data) == 1 and isinstance(data[0], list | tuple):
@@ -48,5 +51,30 @@ def results_as_json() -> None:
         plain = isinstance(one, dict | list) and not is_file_obj_with_meta(one)
         return json.dumps(one, ensure_ascii=False) if plain else one
 
-    GradioMCPServer.postprocess_output_data = answer
+    def create(server: Any) -> Any:
+        from mcp.types import CallToolRequest
+
+        created = made(server)
+        call = created.request_handlers[CallToolRequest]
+
+        async def call_structured(request: CallToolRequest) -> Any:
+            answered = await call(request)
+            result = answered.root
+            if not result.isError and result.structuredContent is None:
+                texts = [part.text for part in result.content if part.type == "text"]
+                result.structuredContent = {"result": [_read(text) for text in texts]}
+            return answered
+
+        created.request_handlers[CallToolRequest] = call_structured
+        return created
+
+    def _read(text: str) -> Any:
+        """What a text says as JSON, if it is an object or a list, or else the text."""
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return text
+        return found if isinstance(found, dict | list) else text
+
+    GradioMCPServer.postprocess_output_data, GradioMCPServer.create_mcp_server = answer, create
     GradioMCPServer.answers_json = True

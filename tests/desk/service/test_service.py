@@ -91,6 +91,7 @@ def test_tools_answer_json_and_links(quick_desk, storyboard, run_async):
     assert len(made.content) == 2, made.content
     link, facts = (part.text for part in made.content)
     assert json.loads(facts)["num_frames"] == storyboard.as_run().num_frames
+    assert made.structuredContent == {"result": [link, json.loads(facts)]}
     assert httpx.get(link, timeout=30).content[4:8] == b"ftyp"
     first, second, told = (part.text for part in compared.content)
     assert len(json.loads(told)["versions"]) == 2 and first != second
