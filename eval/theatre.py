@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -222,6 +222,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
         command.add_argument("--guidance-below", type=float, help="no guidance in noisier steps than this")
         command.add_argument("--eta", type=float, help="fresh noise, 0 to 1 (default: the model's)")
+        command.add_argument("--distilled", metavar="HIGH,LOW", help="step-distilled LoRA pair")
+        command.add_argument("--distilled-below", type=float, help="no such LoRA in noisier steps than this")
+        command.add_argument("--shift", type=float, help="of the noise levels, as the LoRA was distilled for")
     retake = commands.add_parser("retake", help="whether a shot that is made anew agrees with the shots that are kept")
     retake.add_argument("--scenes", type=int, default=100, help="how many (default: %(default)s)")
     retake.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
@@ -253,22 +256,32 @@ def _settings(options: argparse.Namespace) -> dict:
         "guidance_scale": options.guidance,
         "guidance_below": options.guidance_below,
         "eta": options.eta,
+        "distilled_below": options.distilled_below,
     }
+
+
+def _loading(options: argparse.Namespace) -> tuple[tuple[str, Any], ...]:
+    given = {"distilled": options.distilled, "shift": options.shift}
+    return tuple((name, value) for name, value in given.items() if value is not None)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Some of the measured scenes, from number `first` on, to be looked at in one way."""
+    """Some of the measured scenes, from number `first` on, to be looked at in one way.
+
+    loading: options that the model is loaded with.
+    """
 
     column: str
     first: int
     count: int
     model: str | None
     settings: dict
+    loading: tuple[tuple[str, Any], ...] = ()
 
 
 def _measure_part(part: _Part) -> tuple[_Part, Tally, Pictures]:
-    pipeline, (judge, detector, clip) = _pipeline(part.model), _observers()
+    pipeline, (judge, detector, clip) = _pipeline(part.model, part.loading), _observers()
     scenes = measured_scenes(part.count, first=part.first)
     make = {
         GENERATED: lambda: generated(pipeline, scenes, first=part.first, **part.settings),
@@ -280,11 +293,11 @@ def _measure_part(part: _Part) -> tuple[_Part, Tally, Pictures]:
 
 
 @lru_cache(maxsize=1)
-def _pipeline(model: str | None):
+def _pipeline(model: str | None, loading: tuple[tuple[str, Any], ...] = ()):
     """The pipeline of a process."""
     from holocine import load_pipeline
 
-    pipeline = load_pipeline(model)
+    pipeline = load_pipeline(model, **dict(loading))
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -299,8 +312,9 @@ def _observers() -> tuple[Judge, ShotDetector, ClipEncoder]:
 
 
 def _measure(options: argparse.Namespace) -> None:
+    settings, loading = _settings(options), _loading(options)
     parts = [
-        _Part(column, first, min(_TOGETHER, options.scenes - first), options.model, _settings(options))
+        _Part(column, first, min(_TOGETHER, options.scenes - first), options.model, settings, loading)
         for column in (GENERATED, THROUGH_VAE, TRUTH)
         for first in range(0, options.scenes, _TOGETHER)
     ]
@@ -380,7 +394,8 @@ def _prepare(jobs: int) -> None:
 
 def _sheet(options: argparse.Namespace) -> None:
     check_writable(options.out)
-    picture = comparison_sheet(_pipeline(options.model), measured_scenes(options.scenes), **_settings(options))
+    pipeline = _pipeline(options.model, _loading(options))
+    picture = comparison_sheet(pipeline, measured_scenes(options.scenes), **_settings(options))
     with replacing(options.out) as temporary:
         picture.save(temporary, format="PNG")
 

@@ -8,6 +8,8 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from holocine.checkpoints import EMBEDDED
+
 
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
@@ -42,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     put.add_argument("folder", type=Path)
     put.add_argument("out", type=Path)
     put.set_defaults(run=_assemble)
+    pair = commands.add_parser("pair", help="write a step-distilled LoRA pair, and the model without distillation")
+    pair.add_argument("folder", type=Path, help="to write to")
+    pair.add_argument("--model", type=Path, default=EMBEDDED, help="whose low-noise expert is one")
+    pair.add_argument("--rank", type=int, default=64, help="of the LoRA (default: %(default)s)")
+    pair.set_defaults(run=_pair)
     return parser
 
 
@@ -57,6 +64,12 @@ def _assemble(options: argparse.Namespace) -> None:
     from holocine.puppet.training.recipe import assemble_folder
 
     assemble_folder(options.folder, options.out)
+
+
+def _pair(options: argparse.Namespace) -> None:
+    from holocine.puppet.training.pair import write_pair
+
+    write_pair(options.model, options.folder, options.rank)
 
 
 if __name__ == "__main__":
