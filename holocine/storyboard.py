@@ -54,6 +54,7 @@ from holocine.timeline import ShotLayout, check_cuts, snap
 
 MAX_TRAINED_SHOTS = 13
 WRITTEN = (".yaml", ".yml", ".json")  # names of files that storyboards are written to
+_MOVED_SINGLY = 3  # cuts that are told one by one when they are moved
 
 
 def _encodable(text: str) -> str:
@@ -346,14 +347,20 @@ class Storyboard(_Frozen):
 
     @property
     def moved(self) -> tuple[str, ...]:
-        """What `as_run` or `run_on` moved, a sentence each."""
+        """What `as_run` or `run_on` moved, a sentence each; of more than three cuts one sentence."""
         asked, changes = self.asked, []
 
         def why(old: int, new: int) -> str:
             return "the nearest 4t + 1" if new == snap(old) else "what the model can make"
 
-        for shot, (old, new) in enumerate(zip(asked.cuts, self.cuts, strict=True), start=2):
-            if old != new:
+        pairs = enumerate(zip(asked.cuts, self.cuts, strict=True), start=2)
+        cuts = [(shot, old, new) for shot, (old, new) in pairs if old != new]
+        if len(cuts) > _MOVED_SINGLY:
+            _, before, after = (", ".join(map(str, frames)) for frames in zip(*cuts, strict=True))
+            reasons = ", ".join(dict.fromkeys(why(old, new) for _, old, new in cuts))
+            changes.append(f"{len(cuts)} cuts at frames {before} were moved to frames {after} ({reasons})")
+        else:
+            for shot, old, new in cuts:
                 where = f"shot {shot} of {self.num_shots}"
                 changes.append(f"{where}: cut at frame {old} was moved to frame {new} ({why(old, new)})")
         if asked.num_frames != self.num_frames:

@@ -17,8 +17,17 @@ def test_an_invalid_storyboard_is_a_sentence_and_no_job(visit, desk):
     expect(stage_of(page)).to_have_attribute("data-state", "failed")
     expect(stage_of(page).locator(".status p")).to_contain_text("the caption is empty")
     page.locator(".editor .undo").click()
+    expect(stage_of(page).locator(".status p")).to_be_empty()  # it was said of another scene
     page.locator(".editor .caption").first.fill("Wide shot of [character1] riding a dragon.")
     expect(page.locator(".findings .warning")).to_contain_text("“riding”, “dragon”")
+
+
+def test_text_from_right_to_left_is_laid_out_so(visit):
+    page = visit()
+    open_scene(page, "title: نزهة\nglobal_caption: شاطئ. [character1] دمية.\nshots: [{caption: لقطة., num_frames: 17}]")
+    for field in (".title", ".about", ".caption"):
+        direction = page.locator(f".editor {field}").first.evaluate("field => getComputedStyle(field).direction")
+        assert direction == "rtl", field
 
 
 def test_a_prompt_is_pasted_and_comes_back(visit):

@@ -63,6 +63,7 @@ function commit() {
   const now = draft();
   if (JSON.stringify(now) === JSON.stringify(props.value)) return;
   props.value = now;
+  document.dispatchEvent(new CustomEvent('holocine-draft'));
   askForReview();
 }
 function typed(area) {
@@ -141,7 +142,7 @@ function grow(area) {
 }
 const field = (attributes, oninput) => {
   const area = node('textarea', {
-    rows: 1, spellcheck: 'true', oninput: () => { oninput(area.value); grow(area); typed(area); }, onchange: commit, onblur: () => pause && commit(),
+    rows: 1, dir: 'auto', spellcheck: 'true', oninput: () => { oninput(area.value); grow(area); typed(area); }, onchange: commit, onblur: () => pause && commit(),
     onfocus: () => { lastCaption = area; }, ...attributes,
   });
   return area;
@@ -149,7 +150,7 @@ const field = (attributes, oninput) => {
 
 function show() {
   const title = node('input', {
-    class: 'title', 'aria-label': 'Title of the scene', placeholder: 'Untitled scene', value: scene.title, maxlength: 200,
+    class: 'title', dir: 'auto', 'aria-label': 'Title of the scene', placeholder: 'Untitled scene', value: scene.title, maxlength: 200,
     oninput: () => { scene.title = title.value; typed(title); }, onchange: commit,
   });
   const about = field({

@@ -20,6 +20,11 @@ function seen(value) {
   return last && nothing && value.state !== 'empty' ? { ...last, state: value.state, message: value.message, progress: value.progress } : value;
 }
 
+// What was wrong with a scene is not said of the scene that it was changed into.
+document.addEventListener('holocine-draft', () => {
+  if (root.dataset.state === 'failed' && root.closest('#direct-panel')) parts.status.querySelector('p').textContent = '';
+});
+
 function show() {
   const value = seen(props.value || { state: 'empty' });
   const begun = !LIVE.includes(root.dataset.state) && [...LIVE, 'failed'].includes(value.state);
