@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from holocine.checkpoints import SHIFT, CheckpointError, check_shapes, expected_shapes, first_line
-from holocine.files import replacing
+from holocine.files import making_parents, nearest_folder, replacing
 from holocine.pipeline import BOUNDARY_RATIO, HoloCinePipeline
 from holocine.released import (
     TensorFile,
@@ -104,9 +104,10 @@ def convert(
 
 
 def check_new(out: Path) -> None:
-    """Raise `CheckpointError` unless `out` is a new or an empty folder."""
+    """Raise `CheckpointError` unless `out` is a new or an empty folder, `OSError` unless it can be below a folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} already exists: give a new folder, or remove it first")
+    nearest_folder(out)
 
 
 def open_vae(path: str | os.PathLike) -> TensorFile:
@@ -134,6 +135,8 @@ def write_pipeline(
 ) -> None:
     """Write a pipeline of empty models to the new folder `out`, with the tensors of its parts; all or nothing.
 
+    Folders above `out` that are missing are made.
+
     Raises `CheckpointError`, naming the first missing or misshapen tensors, before anything is written.
     """
     text, first = (next(part for part in parts if part.name == name) for name in ("text_encoder", "transformer"))
@@ -144,7 +147,7 @@ def write_pipeline(
         )
     renamed = [part.names() for part in parts]
     _check_space(out, sum(part.num_bytes(dtype) for part in parts))
-    with replacing(out) as folder:
+    with making_parents(out), replacing(out) as folder:
         folder.mkdir()
         pipeline.save_config(folder)
         pipeline.scheduler.save_pretrained(folder / "scheduler")
@@ -252,9 +255,6 @@ def load_tokenizer(folder: Path, vocab_size: int) -> PreTrainedTokenizerFast:
 
 
 def _check_space(out: Path, needed: int) -> None:
-    parent = out.parent
-    if not parent.is_dir():
-        raise CheckpointError(f"the folder {parent} does not exist, create it first")
-    free = shutil.disk_usage(parent).free
+    free = shutil.disk_usage(nearest_folder(out)).free
     if free < needed:
         raise CheckpointError(f"{out} will need {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free there")

@@ -340,13 +340,23 @@ def test_a_folder_in_use_is_not_touched(released, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["precious"]
 
 
-def test_an_interrupted_conversion_leaves_nothing(released, tmp_path, monkeypatch):
+def test_folders_above_the_new_one_are_made(released, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert describe(convert(**released, out=Path("models/ours/holocine"), attention_head_dim=HEAD_DIM)).num_experts == 2
+    assert [path.name for path in (tmp_path / "models" / "ours").iterdir()] == ["holocine"]
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="is a file, a folder is needed"):
+        convert(**released, out=tmp_path / "file" / "below" / "out", attention_head_dim=HEAD_DIM)
+
+
+@pytest.mark.parametrize("out", ["out", "models/out"])
+def test_an_interrupted_conversion_leaves_nothing(released, tmp_path, monkeypatch, out):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("holocine.conversion.save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        convert(**released, out=tmp_path / "out", attention_head_dim=HEAD_DIM)
+        convert(**released, out=tmp_path / out, attention_head_dim=HEAD_DIM)
     assert list(tmp_path.iterdir()) == []
 
 
