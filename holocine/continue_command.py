@@ -11,7 +11,7 @@ from holocine.settings import as_made, call_options, checked, chosen, load_optio
 
 def continue_(options: argparse.Namespace) -> None:
     """Make more shots that see some of those that are there, and write one video of all."""
-    from holocine.checkpoints import hide_loading_bars, load_pipeline
+    from holocine.checkpoints import check_keeps_shots, hide_loading_bars, load_pipeline
     from holocine.continuing import continue_video, load_more, parse_context, plan_continuation, write_continuation
     from holocine.encoding import vae_fingerprint
     from holocine.from_pictures import open_pictures
@@ -30,6 +30,7 @@ def continue_(options: argparse.Namespace) -> None:
         {name: value for name, value in vars(options).items() if value is not None},
         checked(source.settings, options.video),
     )
+    check_keeps_shots(settings["model"], "continue")
     has_latents = source.making.latents is not None
     check_new([out], options.force, has_latents)
 

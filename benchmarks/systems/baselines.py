@@ -7,7 +7,6 @@ in the video's notes, and its video is scored against what was asked, in time.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks.systems.generation import Video, as_one_shot
@@ -16,10 +15,9 @@ from benchmarks.systems.models import Models, ModelSettings
 from holocine.families import NAMES as FAMILIES
 from holocine.families import find_family
 from holocine.families.translation import frames_at, nearest_lengths, timeline_notes
+from holocine.finding import SHELF
 from holocine.storyboard import Storyboard
 from holocine.timeline import snap
-
-SHELF = Path("models")  # where a model is looked for by the name of its system
 
 
 def by_family(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:

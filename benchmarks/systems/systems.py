@@ -311,7 +311,25 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
                 f"model as well, keyframe:FOLDER@{settings.model}"
             )
         make = two_stages.from_pictures
+    elif kind not in BASELINES and settings.model is not None:
+        _check_own(kind, settings.model)
     return Generated(name, kind, settings, make, image_to_video=path)
+
+
+def _check_own(kind: str, model: str) -> None:
+    """Raise `UnknownSystem` for a model of another family, ValueError for one that is not there.
+
+    What is on the hub is left until it is needed.
+    """
+    from holocine.checkpoints import describe
+    from holocine.finding import is_on_hub
+
+    if not Path(model).expanduser().exists() and is_on_hub(model):
+        return
+    if family := describe(model).family:
+        raise UnknownSystem(
+            f"the system {kind} cannot be run with {model}, which is a model of {family}: name it as {family}@{model}"
+        )
 
 
 def _folder(name: str, path: str | None) -> Folder:

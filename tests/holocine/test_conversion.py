@@ -559,6 +559,10 @@ def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     assert video.storyboard.asked.cuts == (40 * fps / 16,)
     assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "p.mp4"), "--eta", "1"]) == 2
     assert f"{find_family(family).title} has no eta: leave it out" in capsys.readouterr().err
+    assert main(["retake", str(tmp_path / "o.mp4"), "--shot", "1", "-o", str(tmp_path / "p.mp4")]) == 2
+    assert f"is a model of {family}, which makes whole scenes and keeps no shots" in capsys.readouterr().err
+    assert main(["continue", str(tmp_path / "o.mp4"), str(storyboard), "-o", str(tmp_path / "p.mp4")]) == 2
+    assert f"is a model of {family}, which makes whole scenes and keeps no shots" in capsys.readouterr().err
 
 
 def test_convert_names_the_file_that_a_family_needs(capsys):

@@ -183,6 +183,20 @@ def test_another_model_than_a_system_s_own_is_refused(folder):
         parse_system(f"wan@{folder('cinetrans')}", ModelSettings())
 
 
+@pytest.mark.parametrize("kind", ["holocine", "retake", "keyframe", "phases"])
+def test_a_family_s_model_is_no_model_of_a_holocine_system(kind, folder):
+    model = folder("echoshot")
+    wanted = f"the system {kind} cannot be run with .*, which is a model of echoshot: name it as echoshot@{model}"
+    for spec, settings in ((f"{kind}@{model}", ModelSettings()), (kind, ModelSettings(model))):
+        with pytest.raises(UnknownSystem, match=wanted):
+            parse_system(spec, settings)
+
+
+def test_a_mistyped_model_of_a_holocine_system_is_refused_before_anything_is_made(folder):
+    with pytest.raises(ValueError, match=r"did you mean .*/echoshot\?"):
+        parse_system(f"holocine@{folder('echoshot')}t", ModelSettings())
+
+
 def test_the_list_says_of_every_system_what_it_needs_and_whether_it_is_here(folder, shelf, monkeypatch, capsys):
     monkeypatch.setattr(baselines, "SHELF", shelf)
     monkeypatch.setattr("benchmarks.systems.catalogue.SHELF", shelf)
