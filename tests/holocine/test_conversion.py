@@ -32,8 +32,9 @@ from holocine.families.storymem.conversion import convert_storymem
 from holocine.families.text import join
 from holocine.released import attention_of, open_tensors
 from tests.conftest import build_image_encoder
+from tests.holocine.conftest import golden_path
 
-GOLDEN = Path(os.environ.get("HOLOCINE_GOLDEN", Path(__file__).parents[1] / "golden")) / "three_shots.safetensors"
+GOLDEN = golden_path("three_shots.safetensors")
 TEXT_DIM = 48
 HEAD_DIM = 24
 
@@ -381,7 +382,7 @@ def make_family_files(released, tmp_path_factory):
 
     def make(family: str) -> dict[str, Path]:
         folder = tmp_path_factory.mktemp(family)
-        golden = load_file(GOLDEN.parent / family / "two_shots.safetensors")
+        golden = load_file(golden_path(f"{family}/two_shots.safetensors"))
         if family == "storymem":
             golden |= {f"model.{n.removeprefix('high.')}": t for n, t in golden.items() if n.startswith("high.")}
         weights = {name.removeprefix("model."): t for name, t in golden.items() if name.startswith("model.")}
@@ -445,7 +446,7 @@ def test_a_familys_whole_transformer_comes_back_and_the_folder_says_which_family
     make_family_files, tmp_path, family
 ):
     pipeline = family_pipeline(make_family_files(family), family, tmp_path / family)
-    golden = load_file(GOLDEN.parent / family / "two_shots.safetensors")
+    golden = load_file(golden_path(f"{family}/two_shots.safetensors"))
     assert torch.equal(pipeline.transformer.proj_out.weight, golden["model.head.head.weight"])
     assert torch.equal(pipeline.transformer.blocks[1].attn2.to_k.weight, golden["model.blocks.1.cross_attn.k.weight"])
     assert describe(tmp_path / family).family == family
@@ -456,7 +457,7 @@ def test_a_familys_whole_transformer_comes_back_and_the_folder_says_which_family
 
 def test_cinetrans_with_its_lora_merged_reproduces_the_references_numbers(make_family_files, tmp_path):
     pipeline = family_pipeline(make_family_files("cinetrans"), "cinetrans", tmp_path / "out")
-    golden = load_file(GOLDEN.parent / "cinetrans" / "two_shots.safetensors")
+    golden = load_file(golden_path("cinetrans/two_shots.safetensors"))
     rules = find_family("cinetrans").rules
     text = join([golden[f"context.{i}"] for i in (0, 1, "general")], 512, "each", torch.float32)
 
@@ -469,9 +470,9 @@ def test_cinetrans_with_its_lora_merged_reproduces_the_references_numbers(make_f
         return float((output - golden["out.lora.t937"]).norm() / golden["out.lora.t937"].norm())
 
     assert error(rules) < 1e-4
-    unmerged = load_file(GOLDEN.parent / "cinetrans" / "two_shots.safetensors")["out.positive.t937"]
+    unmerged = load_file(golden_path("cinetrans/two_shots.safetensors"))["out.positive.t937"]
     dropped = float((unmerged - golden["out.lora.t937"]).norm() / golden["out.lora.t937"].norm())
-    with safe_open(GOLDEN.parent / "cinetrans" / "two_shots.safetensors", "pt") as file:
+    with safe_open(golden_path("cinetrans/two_shots.safetensors"), "pt") as file:
         assert dropped == pytest.approx(json.loads(file.metadata()["sensitivity"])["no LoRA"], rel=0.02)
 
 
@@ -486,7 +487,7 @@ def test_storymem_s_experts_with_their_loras_reproduce_the_references_numbers(ma
         40,
         3.5,
     )
-    golden = load_file(GOLDEN.parent / "storymem" / "two_shots.safetensors")
+    golden = load_file(golden_path("storymem/two_shots.safetensors"))
     text = join([golden["context.1"]], 512, "each", torch.float32)
     for expert, model in (("high", pipeline.transformer), ("low", pipeline.transformer_2)):
         [name] = [name for name in golden if name.startswith(f"out.shot1.{expert}.positive.t")]
