@@ -10,6 +10,7 @@ from holocine.families.translation import (
     frames_at,
     latent_frames,
     nearest_lengths,
+    picture_notes,
     timeline_notes,
 )
 from holocine.storyboard import Storyboard, StoryboardError
@@ -75,6 +76,7 @@ def translate(storyboard: Storyboard) -> Translation:
         latent_lengths=lengths,
         notes=(
             "EchoShot has no global caption: it was written after the caption of every shot",
+            *picture_notes("EchoShot", storyboard),
             *timeline_notes("EchoShot", run, makes),
         ),
     )

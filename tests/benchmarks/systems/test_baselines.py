@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
+from PIL import Image
 
 from benchmarks.__main__ import main
 from benchmarks.reporting.results import load_run
@@ -18,6 +19,7 @@ from benchmarks.systems.catalogue import listed
 from benchmarks.systems.models import Models, ModelSettings
 from benchmarks.systems.systems import UnknownSystem, parse_system
 from holocine import Storyboard, load_pipeline, read_video
+from holocine.__main__ import main as holocine_main
 from holocine.checkpoints import describe
 from holocine.families import NAMES, find_family
 from holocine.families.pipeline import FamilyPipeline
@@ -99,6 +101,51 @@ def test_a_family_makes_its_own_frames_and_says_what_it_cannot_express(kind, fol
         "shotstream": "the last ones of shots 1, 2, 3, beyond what was asked for, were cut off",
     }[kind] in told
     assert np.array_equal(system.generate(Entry("a", board()), 0, Models()).frames, video.frames)
+
+
+def pictured(picture: str, frames=(40, 1, 40)) -> Storyboard:
+    """Pictures for a shot and a character, and a shot of one frame."""
+    first, second, third = board().shots
+    first, second, third = (
+        shot.model_copy(update={"num_frames": n}) for shot, n in zip((first, second, third), frames, strict=True)
+    )
+    shots = (first.model_copy(update={"image": picture}), second, third)
+    return board().model_copy(update={"shots": shots, "references": {"character1": picture}})
+
+
+@pytest.mark.parametrize("kind", ["echoshot", "longlive", "shotstream", "wan"])
+def test_pictures_that_a_model_is_not_given_are_told_of_the_item_and_by_generate(kind, folder, tmp_path, capsys):
+    system = parse_system(f"{kind}@{folder(kind)}", ModelSettings(num_inference_steps=1))
+    video = system.generate(Entry("a", pictured("nowhere.png")), 0, Models())
+    [told] = [note for note in video.notes if "pictures" in note]
+    assert "is not given pictures or clips: those of shot 1 and [character1] were not used" in told
+    if kind == "wan":
+        return
+    pictured("nowhere.png").save(tmp_path / "a.yaml")
+    options = [str(tmp_path / "a.yaml"), "--model", folder(kind)]
+    assert holocine_main(["plan", *options]) == 0
+    assert told in capsys.readouterr().out
+    assert holocine_main(["generate", *options, "--quiet", "-o", str(tmp_path / "a.mp4")]) == 0
+    assert told in capsys.readouterr().err
+    assert len(read_video(tmp_path / "a.mp4").frames) == len(video.frames)
+    first = [*options, "--first-frame", "nowhere.png", "-o", str(tmp_path / "a.mp4")]
+    assert holocine_main(["generate", *first]) == 2
+    assert f"--first-frame is a picture to begin from, which {kind} is not given: leave it out" in (
+        capsys.readouterr().err
+    )
+
+
+def test_holocine_as_a_system_begins_from_pictures_and_what_does_not_says_so(make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (96, 64), "red").save(picture)
+    scene = pictured(str(picture), (9, 8, 8))
+    for kind in ("holocine", "independent-shots", "single-prompt"):
+        system = parse_system(f"{kind}@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
+        video = system.generate(Entry("a", scene), 0, Models())
+        begins_red = bool((video.frames[0] == (255, 0, 0)).all())
+        assert begins_red == (kind == "holocine")
+        assert any("is not given pictures" in note for note in video.notes) == (kind != "holocine")
 
 
 def test_more_shots_than_echoshot_knows_are_refused_in_one_sentence(folder):
@@ -192,9 +239,13 @@ def test_a_family_s_model_is_no_model_of_a_holocine_system(kind, folder):
             parse_system(spec, settings)
 
 
-def test_a_mistyped_model_of_a_holocine_system_is_refused_before_anything_is_made(folder):
-    with pytest.raises(ValueError, match=r"did you mean .*/echoshot\?"):
-        parse_system(f"holocine@{folder('echoshot')}t", ModelSettings())
+def test_a_mistyped_model_of_a_holocine_system_is_refused_before_anything_is_made(folder, tmp_path, capsys):
+    write_suite(tmp_path / "s.jsonl", Suite("s", 1, 15.0, (82,), (832, 480), (Entry("a", board()),)))
+    mistyped = f"holocine@{folder('echoshot')}t"
+    command = ["run", "--suite", str(tmp_path / "s.jsonl"), "--systems", mistyped, "--out", str(tmp_path / "run")]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert said.endswith(f"did you mean {folder('echoshot')}?\n") and said.count("\n") == 1
 
 
 def test_the_list_says_of_every_system_what_it_needs_and_whether_it_is_here(folder, shelf, monkeypatch, capsys):

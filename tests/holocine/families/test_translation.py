@@ -167,3 +167,29 @@ def test_lengths_lie_as_near_as_whole_numbers_can():
     assert nearest_lengths([8.9, 8.95, 9.0], 9) == (7, 1, 1)
     with pytest.raises(ValueError, match="4 shots do not fit into 3 latent frames"):
         nearest_lengths([1, 2, 3, 4], 3)
+
+
+PICTURED = {
+    "global_caption": "[character1] is a tall man. A street.",
+    "fps": 16.0,
+    "references": {"character1": "nowhere.png"},
+    "shots": [
+        {"caption": "[character1] waits.", "num_frames": 40, "image": "nowhere.png"},
+        {"caption": "A lamp.", "num_frames": 1},
+        {"caption": "A door.", "num_frames": 40, "clip": "nowhere.mp4"},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_that_no_family_is_given_are_told(name):
+    family = find_family(name)
+    told = notes(family.translate(Storyboard(**PICTURED)))
+    assert f"{family.title} is not given pictures or clips: those of shots 1, 3 and [character1] were not used" in told
+    assert "pictures" not in notes(family.translate(board(2.0, 2.0))).replace("remembers pictures", "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shot_of_one_frame_is_one_for_every_family(name):
+    made = find_family(name).translate(Storyboard(**PICTURED))
+    assert made.storyboard.num_shots == 3 and made.storyboard.asked.shot_seconds[1] == 1 / 16
