@@ -16,8 +16,12 @@ def continue_(options: argparse.Namespace) -> None:
     from holocine.encoding import vae_fingerprint
     from holocine.from_pictures import open_pictures
     from holocine.source import latents_beside, open_source
+    from holocine.video import read_embedded
 
     out = mp4_path(options.out)
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = chosen(given, checked(read_embedded(options.video).settings or {}, options.video))
+    check_keeps_shots(settings["model"], "continue")
     source = open_source(options.video)
     board = source.storyboard
     more = load_more(options.storyboard, board)
@@ -26,11 +30,6 @@ def continue_(options: argparse.Namespace) -> None:
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     if more.global_caption != board.global_caption:
         tell("holocine", [f"the global caption of the film is now that of {options.storyboard}"])
-    settings = chosen(
-        {name: value for name, value in vars(options).items() if value is not None},
-        checked(source.settings, options.video),
-    )
-    check_keeps_shots(settings["model"], "continue")
     has_latents = source.making.latents is not None
     check_new([out], options.force, has_latents)
 

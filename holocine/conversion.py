@@ -43,6 +43,8 @@ from holocine.transformer import HoloCineTransformer3DModel
 logger = logging.getLogger(__name__)
 
 SHARD_BYTES = 5 * 1024**3
+_TOKENIZER = "Wan's folder google/umt5-xxl as --tokenizer"
+_TINY = 1000  # tokens that a text encoder knows, of one for tests
 
 
 def convert(
@@ -243,14 +245,25 @@ def load_tokenizer(folder: Path, vocab_size: int) -> PreTrainedTokenizerFast:
     """The tokenizer in `folder`; it must know character offsets (text windows need them) and fit the text encoder."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder} has no tokenizer that can be loaded ({first_line(error)})") from None
-    if not tokenizer.is_fast:
+    except Exception as error:  # readers raise nearly every kind for a file that is not theirs
         raise CheckpointError(
-            f"{folder} has no tokenizer.json, which text windows need: use Wan's folder google/umt5-xxl"
-        )
+            f"{folder} has no tokenizer that can be loaded ({first_line(error)}): give {_TOKENIZER}"
+        ) from None
+    if not tokenizer.is_fast:
+        raise CheckpointError(f"{folder} has no tokenizer.json, which text windows need: give {_TOKENIZER}")
     if len(tokenizer) > vocab_size:
-        raise CheckpointError(f"{folder} has {len(tokenizer)} tokens, but the text encoder knows only {vocab_size}")
+        raise CheckpointError(
+            f"{folder} has {len(tokenizer)} tokens, but the text encoder knows only {vocab_size}: give {_TOKENIZER}"
+        )
+    if 2 * len(tokenizer) < vocab_size and vocab_size > _TINY:
+        raise CheckpointError(
+            f"{folder} has {len(tokenizer)} tokens, but the text encoder knows {vocab_size}: give {_TOKENIZER}"
+        )
+    if (tokenizer.pad_token, tokenizer.eos_token) != ("<pad>", "</s>"):
+        raise CheckpointError(
+            f"{folder} is not UMT5's tokenizer: padding is {tokenizer.pad_token} and the end {tokenizer.eos_token} "
+            f"instead of <pad> and </s>; give {_TOKENIZER}"
+        )
     return tokenizer
 
 
