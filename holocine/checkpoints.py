@@ -36,8 +36,6 @@ VAE_TILES = {
 # Group offload: each layer is fetched while the one before it runs.
 GROUPS = {"offload_type": "leaf_level", "use_stream": True}
 SHIFT = 5.0  # of the noise schedule, as HoloCine's experts were run
-# Height and width of stock Wan, and of Wan2.2-TI2V-5B, the one that expands timesteps.
-SIZE, SIZE_5B = (480, 832), (704, 1280)
 PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline", "FamilyPipeline", "StoryMemPipeline")
 COMPONENT_CLASSES = {
     "transformer": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
@@ -82,7 +80,13 @@ class ModelFacts:
     max_latent_frames: int = 1024
     family: str | None = None
     pipeline: str = "HoloCinePipeline"
+    expand_timesteps: bool = False  # as Wan2.2-TI2V-5B does
     card: ModelCard | None = None  # what it was trained on, if it says so
+
+    @property
+    def is_wan(self) -> bool:
+        """Whether it is a text-to-video model of Wan's own."""
+        return self.pipeline == "WanPipeline"
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
@@ -95,6 +99,10 @@ class ModelFacts:
 
     def doubts(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> tuple[str, ...]:
         """What of a storyboard, at a size in pixels or the model's own, lies outside of what the model learnt from."""
+        if self.is_wan:
+            from holocine.wan import beyond_limits, limits_of
+
+            return tuple(beyond_limits(storyboard, limits_of(self.expand_timesteps)))
         if self.card is None:
             return ()
         return self.card.warnings(storyboard, height or self.height, width or self.width)
@@ -267,6 +275,7 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
         family=index.get("family"),
         pipeline=str(index.get("_class_name")),
+        expand_timesteps=bool(index.get("expand_timesteps")),
         card=card,
     )
 
@@ -282,7 +291,10 @@ def check_keeps_shots(model: str | os.PathLike | None, what: str) -> None:
 
 def _stock_size(index: Mapping[str, Any]) -> tuple[int, int]:
     """Height and width that a model is run at if its folder names none."""
-    return SIZE_5B if index.get("expand_timesteps") else SIZE
+    from holocine.wan import limits_of
+
+    limits = limits_of(bool(index.get("expand_timesteps")))
+    return limits.height, limits.width
 
 
 def _shift_of(folder: Path) -> float:

@@ -23,8 +23,9 @@ import numpy as np
 
 from benchmarks.systems.models import Models, ModelSettings
 from eval.encoders.texts import describe_texts
-from holocine.prompt import DEFAULT_NEGATIVE_PROMPT, stated_shots
+from holocine.prompt import DEFAULT_NEGATIVE_PROMPT
 from holocine.storyboard import Shot, Storyboard
+from holocine.wan import as_one_shot
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from holocine import HoloCinePipeline
+
+IN_TIME = {"align": "seconds"}  # how to compare videos of a model's own rate and length
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,20 +71,6 @@ def no_window(models: Models, settings: ModelSettings, storyboard: Storyboard) -
 
 def single_prompt(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
     return _frames(models.pipeline(settings), settings, as_one_shot(storyboard), attention="full", window=False)
-
-
-def as_one_shot(storyboard: Storyboard) -> Storyboard:
-    """All of a storyboard's text, the number of its shots included, as one shot: the model is told no cut.
-
-    Character tags stay: the text that introduces them is there.
-    """
-    count = "" if stated_shots(storyboard.global_caption) else f" This scene contains {storyboard.num_shots} shots."
-    return storyboard.model_copy(
-        update={
-            "global_caption": storyboard.global_caption + count,
-            "shots": (Shot(caption=" ".join(storyboard.captions), num_frames=storyboard.num_frames),),
-        }
-    )
 
 
 def independent_shots(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:

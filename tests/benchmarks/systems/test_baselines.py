@@ -14,7 +14,7 @@ from benchmarks.reporting.tables import main_table
 from benchmarks.running.items import REQUEST, Item, read_record
 from benchmarks.suites.suite import Entry, Suite, write_suite
 from benchmarks.systems import baselines
-from benchmarks.systems.baselines import COMMANDS, as_wan_runs
+from benchmarks.systems.baselines import COMMANDS
 from benchmarks.systems.catalogue import listed
 from benchmarks.systems.models import Models, ModelSettings
 from benchmarks.systems.systems import UnknownSystem, parse_system
@@ -25,6 +25,7 @@ from holocine.families import NAMES, find_family
 from holocine.families.pipeline import FamilyPipeline
 from holocine.families.samplers import scheduler_of
 from holocine.families.storymem.pipeline import StoryMemPipeline
+from holocine.wan import as_wan_runs
 from tests.conftest import build_image_encoder
 
 SHOTS = (2.0, 1.5, 2.0)  # seconds
@@ -167,6 +168,23 @@ def test_wan_is_told_all_the_text_no_cut_and_no_more_frames_than_it_was_trained_
     assert told.num_frames == 49 and not any("lasts" in note for note in notes)
 
 
+def test_plan_tells_what_wan_was_made_for(folder, tmp_path, capsys):
+    board((3.0, 3.0), fps=16.0).save(tmp_path / "a.yaml")
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
+    said = capsys.readouterr().out
+    assert "warning: Wan was made for at most 81 frames at 16 frames a second, and this scene has 97 frames" in said
+    assert "as the system `wan` of a benchmark: Wan is told of no cut" in said
+    assert "as the system `wan` of a benchmark: Wan makes at most 81 frames" in said
+    short = board((2.0,), fps=16.0)
+    short.save(tmp_path / "a.yaml")
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
+    assert "Wan" not in capsys.readouterr().out
+    options = [str(tmp_path / "a.yaml"), "--model", folder("wan"), "-o", str(tmp_path / "a.mp4"), "--strict"]
+    board((6.0,), fps=16.0).save(tmp_path / "a.yaml")
+    assert holocine_main(["generate", *options]) == 2
+    assert "Wan was made for at most 81 frames" in capsys.readouterr().err
+
+
 def test_wan_s_5b_is_run_at_its_own_size_rate_and_length(tokenizer, text_encoder, vae, make_transformer, tmp_path):
     path = tmp_path / "5b"
     WanPipeline(
@@ -179,6 +197,8 @@ def test_wan_s_5b_is_run_at_its_own_size_rate_and_length(tokenizer, text_encoder
     ).save_pretrained(path)
     facts = describe(path)
     assert (facts.height, facts.width) == (704, 1280)
+    assert "at most 121 frames at 24 frames a second" in facts.doubts(board((9.0,)))[0]
+    assert facts.doubts(board((8.0,))) == ()
     pipeline = load_pipeline(path)
     assert (pipeline.config.default_height, pipeline.config.default_width) == (704, 1280)
     index = json.loads((path / "model_index.json").read_text())

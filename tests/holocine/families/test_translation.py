@@ -50,9 +50,11 @@ def test_echoshot_shots_have_4t_minus_3_frames_nearest_to_what_was_asked():
 def test_echoshot_keeps_to_the_advised_lengths(seconds, latent_frames, lasts):
     made = echoshot(board(*seconds))
     assert sum(made.latent_lengths) == latent_frames
-    assert f"makes 93 to 125 frames a scene at 16 frames a second, 4 t - 3 a shot: the video lasts {lasts} s" in notes(
-        made
-    )
+    assert (
+        f"makes 24 to 32 latent frames a scene, in 2 shots 90 to 122 frames, at 16 frames a second: the video lasts "
+        f"{lasts} s"
+    ) in notes(made)
+    assert 90 <= made.storyboard.num_frames <= 122
 
 
 @pytest.mark.parametrize("count", [1, 7, 13])
