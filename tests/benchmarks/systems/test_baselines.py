@@ -25,6 +25,7 @@ from holocine.families import NAMES, find_family
 from holocine.families.pipeline import FamilyPipeline
 from holocine.families.samplers import scheduler_of
 from holocine.families.storymem.pipeline import StoryMemPipeline
+from holocine.storage import Int8Linear
 from holocine.wan import as_wan_runs
 from tests.conftest import build_image_encoder
 
@@ -147,6 +148,15 @@ def test_holocine_as_a_system_begins_from_pictures_and_what_does_not_says_so(mak
         begins_red = bool((video.frames[0] == (255, 0, 0)).all())
         assert begins_red == (kind == "holocine")
         assert any("is not given pictures" in note for note in video.notes) == (kind != "holocine")
+
+
+def test_int8_of_storymem_reaches_the_experts_that_see_memory_and_not_the_opening(folder):
+    pipeline = load_pipeline(folder("storymem"), int8=True)
+    stored = {
+        name: any(isinstance(module, Int8Linear) for module in getattr(pipeline, name).modules())
+        for name in ("transformer", "transformer_2", "opening", "opening_2")
+    }
+    assert stored == {"transformer": True, "transformer_2": True, "opening": False, "opening_2": False}
 
 
 def test_more_shots_than_echoshot_knows_are_refused_in_one_sentence(folder):
