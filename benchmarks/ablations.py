@@ -31,7 +31,7 @@ from benchmarks.reporting.tables import LEVEL, NONE, Table, Text, cell_text, num
 from benchmarks.running.items import RunError
 from benchmarks.running.scoring import Scoring
 from benchmarks.suites.suite import Suite
-from benchmarks.systems.models import ModelSettings, folder_sha256
+from benchmarks.systems.models import ModelSettings, folder_sha256, transformer_sha256
 from holocine.attention import AttentionSettings
 from holocine.files import replacing
 
@@ -383,7 +383,8 @@ def _named(given: Path | None, start: Path) -> str:
     """The weights that training began from, as a page names them: without a folder of this machine."""
     name = "the embedded model" if given is None else f"the model `{given.name}`"
     steps = "; its `transformer`, not the distilled `transformer_2`" if (start / "transformer_2").is_dir() else ""
-    return f"{name} (sha256 {folder_sha256(start)[:12]}{steps})"
+    transformer, whole = transformer_sha256(str(start)), folder_sha256(start)[:12]
+    return f"{name} (sha256 of the transformer {transformer}, of the whole folder {whole}{steps})"
 
 
 def _command(options: argparse.Namespace) -> str:

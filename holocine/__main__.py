@@ -69,7 +69,7 @@ def generate(options: argparse.Namespace) -> None:
     """Generate a video from a storyboard, or again from a video, and write it with a contact sheet beside it."""
     from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.files import check_writable
-    from holocine.from_pictures import open_pictures, run_with_pictures
+    from holocine.from_pictures import Opened, open_pictures, run_with_pictures
     from holocine.latents_file import latents_path
     from holocine.resuming import Run
 
@@ -97,6 +97,8 @@ def generate(options: argparse.Namespace) -> None:
         raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
     if options.keep_latents and facts.family is not None:
         raise UsageError(f"--keep-latents is for retakes, which {facts.family} cannot make: leave it out")
+    if options.first_frame is not None and facts.family is not None:
+        raise UsageError(f"--first-frame is a picture to begin from, which {facts.family} is not given: leave it out")
     warnings = (*_warnings(storyboard, facts.family), *doubts, *run.warnings)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
 
@@ -108,7 +110,9 @@ def generate(options: argparse.Namespace) -> None:
         with team.joined(options.split, guidance > 1) as others:
             pipeline = load_pipeline(settings["model"], **load_options(settings))
             pipeline.set_progress_bar_config(desc="denoising", unit="step", disable=options.quiet or not is_first)
-            opened = open_pictures(storyboard.as_run(), pixels_of(settings, pipeline.config), pictures)
+            opened = Opened()
+            if pipeline.takes_pictures:
+                opened = open_pictures(storyboard.as_run(), pixels_of(settings, pipeline.config), pictures)
             tell("holocine", opened.notes)
             if others is not None:
                 from holocine.pipeline_call import with_seed

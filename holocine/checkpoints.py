@@ -1,4 +1,4 @@
-"""Names -> pipelines: the embedded default, a diffusers folder, or a hub id.
+"""Models by name -> pipelines, see `holocine.finding`.
 
 A folder is checked before it is loaded: the classes its configs name, and the name and shape of every tensor. What does
 not fit is said in one sentence, instead of surfacing as a random weight or as an error from deep inside a loader.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from holocine.cost import TransformerShape
 from holocine.errors import CheckpointError, first_line
+from holocine.finding import find_model
 
 if TYPE_CHECKING:
     import torch
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from holocine.pipeline import HoloCinePipeline
     from holocine.storyboard import Storyboard
 
-EMBEDDED = Path(__file__).parent / "puppet" / "weights"
-# What a download of a known repository takes; others are described without a size.
-HUB_SIZES = {"Wan-AI/Wan2.2-T2V-A14B-Diffusers": "about 126 GB"}
 # The reference's tiles, in pixels (reference inference defaults for 480x832).
 VAE_TILES = {
     "tile_sample_min_height": 240,
@@ -39,8 +36,6 @@ VAE_TILES = {
 # Group offload: each layer is fetched while the one before it runs.
 GROUPS = {"offload_type": "leaf_level", "use_stream": True}
 SHIFT = 5.0  # of the noise schedule, as HoloCine's experts were run
-# Height and width of stock Wan, and of Wan2.2-TI2V-5B, the one that expands timesteps.
-SIZE, SIZE_5B = (480, 832), (704, 1280)
 PIPELINE_CLASSES = ("HoloCinePipeline", "WanPipeline", "FamilyPipeline", "StoryMemPipeline")
 COMPONENT_CLASSES = {
     "transformer": ("HoloCineTransformer3DModel", "WanTransformer3DModel"),
@@ -85,7 +80,13 @@ class ModelFacts:
     max_latent_frames: int = 1024
     family: str | None = None
     pipeline: str = "HoloCinePipeline"
+    expand_timesteps: bool = False  # as Wan2.2-TI2V-5B does
     card: ModelCard | None = None  # what it was trained on, if it says so
+
+    @property
+    def is_wan(self) -> bool:
+        """Whether it is a text-to-video model of Wan's own."""
+        return self.pipeline == "WanPipeline"
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
@@ -98,6 +99,10 @@ class ModelFacts:
 
     def doubts(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> tuple[str, ...]:
         """What of a storyboard, at a size in pixels or the model's own, lies outside of what the model learnt from."""
+        if self.is_wan:
+            from holocine.wan import beyond_limits, limits_of
+
+            return tuple(beyond_limits(storyboard, limits_of(self.expand_timesteps)))
         if self.card is None:
             return ()
         return self.card.warnings(storyboard, height or self.height, width or self.width)
@@ -270,13 +275,26 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
         family=index.get("family"),
         pipeline=str(index.get("_class_name")),
+        expand_timesteps=bool(index.get("expand_timesteps")),
         card=card,
     )
 
 
+def check_keeps_shots(model: str | os.PathLike | None, what: str) -> None:
+    """Raise `CheckpointError` for a model of another family, which keeps no shots, as `what` needs."""
+    if (family := describe(model).family) is not None:
+        raise CheckpointError(
+            f"{model} is a model of {family}, which makes whole scenes and keeps no shots: {what} needs a HoloCine "
+            "model, named with --model"
+        )
+
+
 def _stock_size(index: Mapping[str, Any]) -> tuple[int, int]:
     """Height and width that a model is run at if its folder names none."""
-    return SIZE_5B if index.get("expand_timesteps") else SIZE
+    from holocine.wan import limits_of
+
+    limits = limits_of(bool(index.get("expand_timesteps")))
+    return limits.height, limits.width
 
 
 def _shift_of(folder: Path) -> float:
@@ -297,52 +315,6 @@ def load_tokenizer(facts: ModelFacts):
         return getattr(transformers, name).from_pretrained(facts.folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{facts.folder} has no tokenizer that can be loaded ({first_line(error)})") from None
-
-
-def find_model(model: str | os.PathLike | None = None) -> Path:
-    """The folder that a model's name stands for; a hub id is downloaded, unless it is in the hub's cache."""
-    if model is None:
-        if not (EMBEDDED / "model_index.json").is_file():
-            raise CheckpointError(
-                f"the embedded model is not in {EMBEDDED}: get it with a complete clone of this repository, "
-                "train it with `python -m holocine.puppet train`, or name another model"
-            )
-        return EMBEDDED
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise CheckpointError(
-            f"{path} is a file, but a model is a folder: turn released files into one with `python -m holocine convert`"
-        )
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", str(model)):
-        raise CheckpointError(
-            f"the model {str(model)!r} does not exist: it is neither a folder here nor a hub id like 'owner/name'"
-        )
-    return _from_hub(str(model))
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        hf_hub_download(name, "model_index.json")
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*/*.json", "*/*.safetensors", "*/*.model"]))
-    except EntryNotFoundError as error:
-        if not isinstance(error, LocalEntryNotFoundError):
-            raise CheckpointError(
-                f"{name} on the hub is not a pipeline in diffusers layout: "
-                "download its files and turn them into one with `python -m holocine convert`"
-            ) from None
-        reason = error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = error
-    raise CheckpointError(
-        f"{name!r} is no folder here, and the hub did not give it ({first_line(reason)}): check the name, or where "
-        f"there is a network run `hf download {name} --local-dir FOLDER` ({HUB_SIZES.get(name, 'size unknown')}) "
-        "and name that folder instead"
-    )
 
 
 # Checking

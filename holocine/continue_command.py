@@ -11,13 +11,17 @@ from holocine.settings import as_made, call_options, checked, chosen, load_optio
 
 def continue_(options: argparse.Namespace) -> None:
     """Make more shots that see some of those that are there, and write one video of all."""
-    from holocine.checkpoints import hide_loading_bars, load_pipeline
+    from holocine.checkpoints import check_keeps_shots, hide_loading_bars, load_pipeline
     from holocine.continuing import continue_video, load_more, parse_context, plan_continuation, write_continuation
     from holocine.encoding import vae_fingerprint
     from holocine.from_pictures import open_pictures
     from holocine.source import latents_beside, open_source
+    from holocine.video import read_embedded
 
     out = mp4_path(options.out)
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = chosen(given, checked(read_embedded(options.video).settings or {}, options.video))
+    check_keeps_shots(settings["model"], "continue")
     source = open_source(options.video)
     board = source.storyboard
     more = load_more(options.storyboard, board)
@@ -26,10 +30,6 @@ def continue_(options: argparse.Namespace) -> None:
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     if more.global_caption != board.global_caption:
         tell("holocine", [f"the global caption of the film is now that of {options.storyboard}"])
-    settings = chosen(
-        {name: value for name, value in vars(options).items() if value is not None},
-        checked(source.settings, options.video),
-    )
     has_latents = source.making.latents is not None
     check_new([out], options.force, has_latents)
 

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from holocine.checkpoints import SHIFT, CheckpointError, check_shapes, expected_shapes, first_line
-from holocine.files import replacing
+from holocine.files import making_parents, nearest_folder, replacing
 from holocine.pipeline import BOUNDARY_RATIO, HoloCinePipeline
 from holocine.released import (
     TensorFile,
@@ -43,6 +43,8 @@ from holocine.transformer import HoloCineTransformer3DModel
 logger = logging.getLogger(__name__)
 
 SHARD_BYTES = 5 * 1024**3
+_TOKENIZER = "Wan's folder google/umt5-xxl as --tokenizer"
+_TINY = 1000  # tokens that a text encoder knows, of one for tests
 
 
 def convert(
@@ -104,9 +106,10 @@ def convert(
 
 
 def check_new(out: Path) -> None:
-    """Raise `CheckpointError` unless `out` is a new or an empty folder."""
+    """Raise `CheckpointError` unless `out` is a new or an empty folder, `OSError` unless it can be below a folder."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} already exists: give a new folder, or remove it first")
+    nearest_folder(out)
 
 
 def open_vae(path: str | os.PathLike) -> TensorFile:
@@ -134,6 +137,8 @@ def write_pipeline(
 ) -> None:
     """Write a pipeline of empty models to the new folder `out`, with the tensors of its parts; all or nothing.
 
+    Folders above `out` that are missing are made.
+
     Raises `CheckpointError`, naming the first missing or misshapen tensors, before anything is written.
     """
     text, first = (next(part for part in parts if part.name == name) for name in ("text_encoder", "transformer"))
@@ -144,7 +149,7 @@ def write_pipeline(
         )
     renamed = [part.names() for part in parts]
     _check_space(out, sum(part.num_bytes(dtype) for part in parts))
-    with replacing(out) as folder:
+    with making_parents(out), replacing(out) as folder:
         folder.mkdir()
         pipeline.save_config(folder)
         pipeline.scheduler.save_pretrained(folder / "scheduler")
@@ -240,21 +245,29 @@ def load_tokenizer(folder: Path, vocab_size: int) -> PreTrainedTokenizerFast:
     """The tokenizer in `folder`; it must know character offsets (text windows need them) and fit the text encoder."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder} has no tokenizer that can be loaded ({first_line(error)})") from None
-    if not tokenizer.is_fast:
+    except Exception as error:  # readers raise nearly every kind for a file that is not theirs
         raise CheckpointError(
-            f"{folder} has no tokenizer.json, which text windows need: use Wan's folder google/umt5-xxl"
-        )
+            f"{folder} has no tokenizer that can be loaded ({first_line(error)}): give {_TOKENIZER}"
+        ) from None
+    if not tokenizer.is_fast:
+        raise CheckpointError(f"{folder} has no tokenizer.json, which text windows need: give {_TOKENIZER}")
     if len(tokenizer) > vocab_size:
-        raise CheckpointError(f"{folder} has {len(tokenizer)} tokens, but the text encoder knows only {vocab_size}")
+        raise CheckpointError(
+            f"{folder} has {len(tokenizer)} tokens, but the text encoder knows only {vocab_size}: give {_TOKENIZER}"
+        )
+    if 2 * len(tokenizer) < vocab_size and vocab_size > _TINY:
+        raise CheckpointError(
+            f"{folder} has {len(tokenizer)} tokens, but the text encoder knows {vocab_size}: give {_TOKENIZER}"
+        )
+    if (tokenizer.pad_token, tokenizer.eos_token) != ("<pad>", "</s>"):
+        raise CheckpointError(
+            f"{folder} is not UMT5's tokenizer: padding is {tokenizer.pad_token} and the end {tokenizer.eos_token} "
+            f"instead of <pad> and </s>; give {_TOKENIZER}"
+        )
     return tokenizer
 
 
 def _check_space(out: Path, needed: int) -> None:
-    parent = out.parent
-    if not parent.is_dir():
-        raise CheckpointError(f"the folder {parent} does not exist, create it first")
-    free = shutil.disk_usage(parent).free
+    free = shutil.disk_usage(nearest_folder(out)).free
     if free < needed:
         raise CheckpointError(f"{out} will need {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free there")

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -34,6 +34,29 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def nearest_folder(path: str | os.PathLike) -> Path:
+    """The innermost folder above `path` that is there; raises NotADirectoryError if a file is in its place."""
+    above = next(parent for parent in Path(path).absolute().parents if parent.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is a file, a folder is needed", str(above))
+    return above
+
+
+@contextmanager
+def making_parents(path: str | os.PathLike) -> Iterator[None]:
+    """Make the folders above `path` that are missing; on any exception of the block they are removed again."""
+    above = nearest_folder(path)
+    missing = [parent for parent in Path(path).absolute().parents if above in parent.parents]
+    Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # somebody else has put something there
+                folder.rmdir()
+        raise
 
 
 def check_writable(path: str | os.PathLike) -> None:

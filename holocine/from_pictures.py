@@ -86,8 +86,11 @@ def run_with_pictures(
 ) -> HoloCineOutput:
     """Call a pipeline with a storyboard and its opened pictures; options: those of the call.
 
-    keep: what is kept beside the pictures. The output has no trace of the hidden shots of references.
+    keep: what is kept beside the pictures. The output has no trace of the hidden shots of references. A pipeline that
+    begins from no picture is called without, and says so itself.
     """
+    if not pipeline.takes_pictures:
+        return pipeline(storyboard, keep=keep, **options)
     board = storyboard.as_run()
     if not (board.has_pictures or opened.kept or opened.references):
         return pipeline(storyboard, keep=keep, **options)
@@ -114,6 +117,13 @@ def scene_of(board: Storyboard, characters: Sequence[str]) -> tuple[Storyboard, 
     shots += [Shot(caption=REFERENCE_CAPTION.format(who), num_frames=FRAMES_PER_LATENT) for who in characters]
     scene = board.model_copy(update={"shots": shots, "references": None})
     return scene.with_stated_shots() if characters else scene, len(characters)
+
+
+def without_pictures(storyboard: Storyboard) -> Storyboard:
+    """The storyboard for a model that begins from no picture: its texts and times alone."""
+    nothing = {"image": None, "last_image": None, "clip": None}
+    shots = [shot.model_copy(update=nothing) for shot in storyboard.shots]
+    return storyboard.model_copy(update={"shots": shots, "references": None})
 
 
 def with_copies(storyboard: Storyboard, stored: Mapping[str, Mapping[str, str]] | None) -> Storyboard:

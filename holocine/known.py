@@ -10,9 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from holocine.checkpoints import SHIFT, SIZE, ModelFacts, describe, load_tokenizer, read_config
+from holocine.checkpoints import SHIFT, ModelFacts, describe, load_tokenizer, read_config
 from holocine.cost import TransformerShape
 from holocine.prompt import DEFAULT_NEGATIVE_PROMPT, MAX_TEXT_TOKENS
+from holocine.wan import SIZE
 
 NAME = "14B"
 CONFIGS = MappingProxyType(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holocine.errors import CheckpointError, first_line
+from holocine.hub import hub_problem
 
 if TYPE_CHECKING:
     import torch
@@ -134,16 +135,19 @@ def find_lora(text: str, shape: tuple[int, int]) -> Path:
 
 
 def _from_hub(repository: str, name: str) -> Path:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
+    reason = None if isinstance(try_to_load_from_cache(repository, name), str) else hub_problem()
     try:
-        return Path(hf_hub_download(repository, name))
+        if reason is None:
+            return Path(hf_hub_download(repository, name))
     except (HfHubHTTPError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"the LoRA {repository}/{name} is no file here, and the hub did not give it ({first_line(error)}): where "
-            f"there is a network run `hf download {repository} {name} --local-dir FOLDER` and name the file in it"
-        ) from None
+        reason = first_line(error)
+    raise CheckpointError(
+        f"the LoRA {repository}/{name} is no file here, and the hub did not give it ({reason}): where "
+        f"there is a network run `hf download {repository} {name} --local-dir FOLDER` and name the file in it"
+    )
 
 
 def _load(pipeline: WanPipeline, expert: torch.nn.Module, file: Path, name: str, low: bool) -> None:

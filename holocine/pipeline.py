@@ -94,6 +94,7 @@ class HoloCinePipeline(WanPipeline):
 
     _optional_components = ["transformer_2"]
     dropped_text_encoder: DroppedTextEncoder | None = None  # loads the text encoder where there is none
+    takes_pictures = True  # whether shots can begin from pictures, see `holocine.from_pictures`
     has_distilled = False  # whether a step-distilled LoRA is loaded (`holocine.lora`)
     _guidance_below = 1.0
     _distilled_below = 1.0

@@ -13,6 +13,7 @@ from holocine.known import ESTIMATE_OFF, find_tokenizer
 from holocine.prompt import PromptTooLong, clean, text_windows
 from holocine.storyboard import Storyboard
 from holocine.timeline import check_positions
+from holocine.wan import as_wan_runs, limits_of
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def make_plan(
     Raises `PromptTooLong` if the text does not fit, `CheckpointError` for sizes that make no whole tokens and
     ValueError for an unknown attention.
     """
+    alone = _wan_alone(storyboard, facts)
     storyboard = storyboard.as_run()
     doubts = facts.doubts(storyboard, height, width)
     settings = AttentionSettings.parse(attention or facts.attention)
@@ -139,8 +141,16 @@ def make_plan(
             steps,
             facts.guided_steps(steps, guidance),
         ),
-        warnings=(*storyboard.warnings, *doubts, *([] if estimated is None else [estimated])),
+        warnings=(*storyboard.warnings, *doubts, *alone, *([] if estimated is None else [estimated])),
     )
+
+
+def _wan_alone(storyboard: Storyboard, facts: ModelFacts) -> tuple[str, ...]:
+    """What Wan cannot express of a storyboard where it is run as it was published, as a system to compare with."""
+    if not facts.is_wan:
+        return ()
+    notes = as_wan_runs(storyboard, limits_of(facts.expand_timesteps))[2]
+    return tuple(f"as the system `wan` of a benchmark: {note}" for note in notes)
 
 
 def _shots(plan: Plan) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
 import torch
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers, convert_wan_vae_to_diffusers
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from holocine.checkpoints import CheckpointError, Shapes, first_line
 
@@ -42,14 +43,17 @@ class TensorFile:
 def open_tensors(path: str | os.PathLike, inside: Iterable[str] = ()) -> TensorFile:
     """Open a `.safetensors` or `.pth` file; raises `CheckpointError` if it is missing, damaged or anything else.
 
-    inside: names that the tensors may lie under in a file of a training run; the first that is there is taken.
+    inside: names that the tensors may lie under in a `.pth` of a training run; the first that is there is taken, and
+    one has to be.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} is a folder, a file is needed" if path.is_dir() else f"{path} does not exist")
     try:
-        return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path, inside)
-    except (SafetensorError, EOFError, RuntimeError, OSError) as error:
+        return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path, tuple(inside))
+    except CheckpointError:
+        raise
+    except Exception as error:  # of a file that is none of the kind, readers raise nearly every kind
         raise CheckpointError(f"{path} is damaged or cut short, download it again ({first_line(error)})") from None
 
 
@@ -94,17 +98,35 @@ _SAFETENSORS_DTYPES = {
 }
 
 
-def _open_pickle(path: Path, inside: Iterable[str]) -> TensorFile:
+def _open_pickle(path: Path, inside: tuple[str, ...]) -> TensorFile:
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        # Only what is a zip archive can be read tensor by tensor; files of old are not.
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except pickle.UnpicklingError:
+        if not _is_pickle(path):
+            raise
         raise CheckpointError(
             f"{path} is not a file of tensors only, so it was not opened: it could run code; use the published file"
         ) from None
-    if isinstance(tensors, dict):
-        tensors = next((tensors[name] for name in inside if name in tensors), tensors)
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
-        raise CheckpointError(f"{path} holds something else than named tensors")
+    under = ""
+    if inside and isinstance(tensors, dict):
+        name = next((name for name in inside if name in tensors), None)
+        if name is None:
+            raise CheckpointError(
+                f"{path} has no {' or '.join(map(repr, inside))}, which its tensors are expected under; it has "
+                f"{some(tensors)}: use the published file"
+            )
+        tensors, under = tensors[name], f" under {name!r}"
+    if not isinstance(tensors, dict):
+        raise CheckpointError(
+            f"{path} holds something else than named tensors{under}: a {type(tensors).__name__}; use the published file"
+        )
+    if other := [name for name, tensor in tensors.items() if not isinstance(tensor, torch.Tensor)]:
+        raise CheckpointError(
+            f"{path} holds something else than named tensors{under}: {some(other)}; use the published file"
+        )
+    if not tensors:
+        raise CheckpointError(f"{path} holds no tensors{under}: use the published file")
     return TensorFile(
         path,
         {name: tuple(tensor.shape) for name, tensor in tensors.items()},
@@ -113,13 +135,27 @@ def _open_pickle(path: Path, inside: Iterable[str]) -> TensorFile:
     )
 
 
+def _is_pickle(path: Path) -> bool:
+    """Whether a file is what `torch.save` writes, now or in the past, and not something else of that name."""
+    with open(path, "rb") as file:
+        return is_zipfile(path) or file.read(1) == b"\x80"
+
+
 # Configurations, read off the shapes
+
+PUBLISHED_LAYERS = {1536: 30, 3072: 30, 5120: 40}  # of Wan's transformers by their width: 1.3B, 5B, 14B
 
 
 def transformer_config(file: TensorFile, attention_head_dim: int) -> dict:
     """The configuration of a Wan transformer in original naming; raises `CheckpointError` if it is none."""
     shape = _shapes_of(file, "a Wan transformer in original naming", prefix="model.diffusion_model.")
     dim, in_channels, *patch_size = shape("patch_embedding.weight", 5)
+    num_layers = _num_blocks(file)
+    if num_layers != PUBLISHED_LAYERS.get(dim, num_layers):
+        raise CheckpointError(
+            f"{file.path} has {num_layers} blocks, but a Wan transformer of width {dim} has {PUBLISHED_LAYERS[dim]}: "
+            "it is not complete, download it again"
+        )
     if dim % attention_head_dim:
         raise CheckpointError(
             f"{file.path} is {dim} wide, which attention heads of {attention_head_dim} do not divide: "
@@ -134,7 +170,7 @@ def transformer_config(file: TensorFile, attention_head_dim: int) -> dict:
         "text_dim": shape("text_embedding.0.weight", 2)[1],
         "freq_dim": shape("time_embedding.0.weight", 2)[1],
         "ffn_dim": shape("blocks.0.ffn.0.weight", 2)[0],
-        "num_layers": _num_blocks(file),
+        "num_layers": num_layers,
     }
 
 
@@ -175,7 +211,7 @@ def _shapes_of(file: TensorFile, what: str, prefix: str = "") -> Callable[[str, 
     def shape(name: str, ndim: int) -> tuple[int, ...]:
         found = file.shapes.get(name) or file.shapes.get(prefix + name)
         if found is None:
-            raise CheckpointError(f"{file.path} is not {what}: {name} is missing; it has {_some(file.shapes)}")
+            raise CheckpointError(f"{file.path} is not {what}: {name} is missing; it has {some(file.shapes)}")
         if len(found) != ndim:
             raise CheckpointError(
                 f"{file.path} is not {what}: {name} has shape {found}, which is not {ndim}-dimensional"
@@ -187,12 +223,13 @@ def _shapes_of(file: TensorFile, what: str, prefix: str = "") -> Callable[[str, 
 
 def _num_blocks(file: TensorFile) -> int:
     numbers = {name.split("blocks.", 1)[1].split(".")[0] for name in file.shapes if "blocks." in name}
-    return 1 + max(int(number) for number in numbers if number.isdigit())
+    return 1 + max((int(number) for number in numbers if number.isdigit()), default=-1)
 
 
-def _some(names: Iterable[str]) -> str:
-    first = list(names)[:3]
-    return ", ".join(first) + ", …" if first else "no tensors"
+def some(names: Iterable[str]) -> str:
+    """The first of many names, in words."""
+    first = list(map(str, names))
+    return ", ".join(first[:3]) + ", …" * (len(first) > 3) if first else "nothing"
 
 
 # Names

@@ -7,14 +7,14 @@ becomes part of its shot. These scripts say nothing of time, so every prompt las
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.suites.suite import Entry, Suite, SuiteError
+from benchmarks.suites.checked_json import Value
+from benchmarks.suites.suite import Entry, Suite, SuiteError, is_id
 from holocine.storyboard import Storyboard, StoryboardError
 
 SIZE = (832, 480)
@@ -33,7 +33,7 @@ class Prompt:
 class Script:
     """A story: characters by name with a description, what else is said of the whole, and the prompts in order.
 
-    cast: of each prompt the characters that are to be seen in it.
+    cast: of each prompt the characters that are to be seen in it. file: that it was read from.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Script:
     characters: Mapping[str, str]
     prompts: tuple[Prompt, ...]
     cast: tuple[tuple[str, ...], ...]
+    file: Path | None = None
 
 
 def read_scripts(format: str, source: Path, language: str = "en") -> tuple[Script, ...]:
@@ -54,18 +55,14 @@ def read_scripts(format: str, source: Path, language: str = "en") -> tuple[Scrip
     pattern, read = FORMATS[format]
     files = [source] if source.is_file() else sorted(source.glob(pattern))
     if not files:
+        if not source.exists():
+            raise SuiteError(f"{source} does not exist: name a script of {format}, or the folder that they lie in")
         raise SuiteError(f"{source} holds no script of {format}: it was looked for as {pattern}")
-    scripts = []
-    for path in files:
-        try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-            scripts.append(read(content, path, language))
-        except (OSError, ValueError) as error:
-            raise SuiteError(f"{path}: cannot be read: {error}") from None
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise SuiteError(f"{path}: is no script of {format}: {why}") from None
-    return tuple(scripts)
+    return tuple(replace(read(Value.read(path, format, _id(path)), language), file=path) for path in files)
+
+
+def _id(path: Path) -> str:
+    return path.parent.name if path.name == "story.json" else path.stem
 
 
 def to_storyboard(script: Script, fps: float, seconds: float) -> Storyboard:
@@ -99,13 +96,24 @@ def to_storyboard(script: Script, fps: float, seconds: float) -> Storyboard:
 
 
 def to_suite(format: str, scripts: Sequence[Script], name: str, fps: float = 16.0, seconds: float = 5.0) -> Suite:
-    """Scripts as a suite. Raises SuiteError, naming the script, for one that is no storyboard."""
-    entries = []
+    """Scripts as a suite. Raises SuiteError, naming file and story, for one that is no storyboard."""
+    entries, seen = [], set()
     for script in scripts:
+        story = f"{script.file}: story {script.id}" if script.file else f"story {script.id}"
+        if not script.prompts:
+            raise SuiteError(f"{story}: shots is empty, as it has no prompts: add some, or take the file away")
         try:
             storyboard = to_storyboard(script, fps, seconds)
         except StoryboardError as error:
-            raise SuiteError(f"{script.id}: {error}") from None
+            raise SuiteError(f"{story}: {error}") from None
+        if not is_id(script.id):
+            raise SuiteError(
+                f"{story}: a story is called by its file or folder, up to 100 letters, digits, '.', '_' "
+                "and '-': rename it"
+            )
+        if script.id.lower() in seen:
+            raise SuiteError(f"{story}: another file is called so: rename one")
+        seen.add(script.id.lower())
         tags = (f"benchmark:{format}", f"shots:{storyboard.num_shots}", f"characters:{len(script.characters)}")
         entries.append(Entry(script.id, storyboard, tags))
     lengths = tuple(sorted({entry.storyboard.num_frames for entry in entries}))
@@ -116,79 +124,124 @@ def to_suite(format: str, scripts: Sequence[Script], name: str, fps: float = 16.
 # The formats
 
 
-def _st_bench(content: Any, path: Path, language: str) -> Script:
+def _st_bench(content: Value, language: str) -> Script:
     """ST-Bench (StoryMem, arXiv 2512.19539): scenes of prompts, each with or without a cut before it."""
+    title, overview = content.get("story_name"), content["story_overview"].text()
     prompts = tuple(_scene_prompts(content, "video_prompts"))
-    return Script(path.stem, content.get("story_name"), content["story_overview"], {}, prompts, ((),) * len(prompts))
+    return Script(content.story, title and title.text(), overview, {}, prompts, ((),) * len(prompts))
 
 
-def _entitybench(content: Any, path: Path, language: str) -> Script:
+def _entitybench(content: Value, language: str) -> Script:
     """EntityBench (arXiv 2605.15199): ST-Bench's shape, with characters, places and objects of every prompt."""
-    schedule = content["entity_schedule"]
-    described = {one["name"]: one.get("description", "") for one in content["entity_descriptions"].values()}
+    schedule = dict(content["entity_schedule"].entries())
+    described = {one["name"].text(): _text(one, "description") for _, one in content["entity_descriptions"].entries()}
     prompts = tuple(_scene_prompts(content, "action_descriptions"))
     keys = [f"{int(scene)}:{int(number)}" for scene, number in (prompt.name.split("_") for prompt in prompts)]
-    cast = tuple(tuple(schedule.get(key, {}).get("characters", ())) for key in keys)
-    places = _once(name for key in keys for name in schedule.get(key, {}).get("places", ()))
+
+    def scheduled(key: str, kind: str) -> tuple[str, ...]:
+        names = schedule[key].get(kind) if key in schedule else None
+        return tuple(name.text() for name in names.items()) if names else ()
+
+    cast = tuple(scheduled(key, "characters") for key in keys)
+    places = _once(name for key in keys for name in scheduled(key, "places"))
     told = (f"{name}: {_sentence(described[name])}" for name in places if described.get(name))
     return Script(
-        path.stem,
+        content.story,
         None,
-        " ".join((*told, content["story_overview"])),
+        " ".join((*told, content["story_overview"].text())),
         {name: described.get(name, "") for name in _once(name for names in cast for name in names)},
         prompts,
         cast,
     )
 
 
-def _scene_prompts(content: Any, key: str) -> Iterator[Prompt]:
-    for index, scene in enumerate(content["scenes"], start=1):
-        number = int(scene.get("scene_num", index))
-        for shot, (text, cut) in enumerate(zip(scene[key], scene["cut"], strict=True), start=1):
-            yield Prompt(text, f"{number:03d}_{shot:03d}", cut if isinstance(cut, bool) else str(cut) == "True")
+def _scene_prompts(content: Value, key: str) -> Iterator[Prompt]:
+    numbers: set[int] = set()
+    for index, scene in enumerate(content["scenes"].items(), start=1):
+        number = named.number() if (named := scene.get("scene_num")) else index
+        if number in numbers:
+            scene.fail(f"{scene.where} of story {content.story} has scene_num {number} again", "number scenes apart")
+        numbers.add(number)
+        texts, cuts = scene[key].items(), scene["cut"].items()
+        if len(texts) != len(cuts):
+            scene.fail(
+                f"{scene.where} of story {content.story} has {len(texts)} in {key!r} and {len(cuts)} in 'cut'",
+                "give a cut for each",
+            )
+        for shot, (text, cut) in enumerate(zip(texts, cuts, strict=True), start=1):
+            yield Prompt(_said(text), f"{number:03d}_{shot:03d}", cut.flag())
 
 
-def _vistorybench(content: Any, path: Path, language: str) -> Script:
+def _vistorybench(content: Value, language: str) -> Script:
     """ViStoryBench (arXiv 2505.24862): shots with setting, camera, what is seen and who, in two languages."""
-
-    def said(shot: Mapping[str, Any], key: str) -> Any:
-        return shot[key][language]
-
-    names = {key: one.get(f"name_{language}") or key for key, one in content.get("Characters", {}).items()}
+    characters = {}
+    for key, one in content["Characters"].entries() if content.get("Characters") else ():
+        characters[_text(one, f"name_{language}") or key] = _text(one, f"prompt_{language}")
     prompts, cast = [], []
-    for index, shot in enumerate(content["Shots"]):
-        seen = (
-            said(shot, key) for key in ("Shot Perspective Design", "Static Shot Description", "Setting Description")
-        )
+    for index, shot in enumerate(content["Shots"].items()):
+        seen = [
+            _text(shot[key], language)
+            for key in ("Shot Perspective Design", "Static Shot Description", "Setting Description")
+        ]
         prompts.append(Prompt(" ".join(_sentence(text) for text in seen if text), f"shot_{index:02d}"))
-        cast.append(tuple(said(shot, "Characters Appearing")))
-    descriptions = {name: content["Characters"][key].get(f"prompt_{language}", "") for key, name in names.items()}
-    id = path.parent.name if path.stem == "story" else path.stem
-    return Script(id, None, "", descriptions, tuple(prompts), tuple(cast))
+        cast.append(tuple(name.text() for name in shot["Characters Appearing"][language].items()))
+    # Somebody who appears and is not described is a character all the same.
+    characters |= {name: "" for name in _once(name for names in cast for name in names) if name not in characters}
+    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast))
 
 
-def _msvbench(content: Any, path: Path, language: str) -> Script:
+def _msvbench(content: Value, language: str) -> Script:
     """MSVBench (arXiv 2602.23969): scenes of clips in environments, with characters by number."""
 
-    def described(one: Mapping[str, Any]) -> str:
-        return next((one[key] for key in ("description", "prompt", "short") if one.get(key)), "")
+    def described(one: Value) -> str:
+        return next((text for key in ("description", "prompt", "short") if (text := _text(one, key))), "")
 
-    names = {str(one["id"]): one["name"] for one in content["characters"]}
-    places = {str(one["id"]): one for one in content.get("environments", ())}
+    people = content["characters"].items()
+    names = {person["id"].name(): person["name"].text() for person in people}
+    environments = content.get("environments")
+    places = {place["id"].name(): place for place in environments.items()} if environments else {}
     prompts, cast = [], []
-    for scene in content["script"]:
-        place = places.get(str(scene.get("environment")), {})
-        where = described(place) or place.get("name", "")
-        for clip in scene["clips"]:
-            camera = ", ".join(clip[key] for key in ("shot_distance", "camera_angle") if clip.get(key))
-            texts = (camera, clip["description"], where)
+    for scene in content["script"].items():
+        where = ""
+        if named := scene.get("environment"):
+            place = places[_known(named, places, "environments")]
+            where = described(place) or _text(place, "name")
+        for clip in scene["clips"].items():
+            camera = ", ".join(text for key in ("shot_distance", "camera_angle") if (text := _text(clip, key)))
+            texts = (camera, _said(clip["description"]), where)
             prompts.append(Prompt(" ".join(_sentence(text) for text in texts if text), f"{len(prompts) + 1:02d}"))
-            cast.append(tuple(names[str(id)] for id in clip.get("characters", ())))
-    characters = {one["name"]: described(one) for one in content["characters"]}
-    return Script(path.stem, None, "", characters, tuple(prompts), tuple(cast))
+            seen = clip.get("characters")
+            cast.append(tuple(names[_known(who, names, "characters")] for who in seen.items()) if seen else ())
+    characters = {person["name"].text(): described(person) for person in people}
+    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast))
 
 
-Reader = Callable[[Any, Path, str], Script]
+def _known(reference: Value, there: Mapping[str, Any], key: str) -> str:
+    """The id that is referred to; fails for one that is not `there`."""
+    id = reference.name()
+    if id not in there:
+        reference.fail(
+            f"{reference.where} of story {reference.story} is {id!r}, which is not in {key!r} "
+            f"({', '.join(there) or 'there are none'})",
+            f"take one of these ids, or add it to {key!r}",
+        )
+    return id
+
+
+def _said(text: Value) -> str:
+    """The text of a prompt, which may not be empty."""
+    said = text.text()
+    if not said.strip():
+        text.fail(f"{text.where} of story {text.story} is empty", "say what is to be seen")
+    return said
+
+
+def _text(one: Value, key: str) -> str:
+    """A text that may be absent."""
+    return found.text() if (found := one.get(key)) else ""
+
+
+Reader = Callable[[Value, str], Script]
 FORMATS: dict[str, tuple[str, Reader]] = {
     "st-bench": ("*.json", _st_bench),
     "entitybench": ("*.json", _entitybench),

@@ -266,7 +266,7 @@ def _read_header(line: Mapping[str, Any]) -> dict[str, Any]:
         raise SuiteError(f"the first line of a suite says what it is, for example {_EXAMPLE}")
     _check_keys(line, _HEADER, required=("suite", "version", "fps", "num_frames", "size"))
     name, version, frames, size = line["suite"], line["version"], line["num_frames"], line["size"]
-    if not (isinstance(name, str) and _ID.fullmatch(name)):
+    if not is_id(name):
         raise SuiteError(f"suite is {_short(name)}, but a name is letters, digits, '.', '_' and '-'")
     if not (_whole(version) and version >= 1):
         raise SuiteError(f"version is {_short(version)}, but has to be a whole number from 1 up")
@@ -286,10 +286,15 @@ def _read_header(line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def is_id(text: Any) -> bool:
+    """Whether a storyboard or a suite may be called so."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
 def _read_entry(line: Mapping[str, Any], facts: Mapping[str, Any], verify: bool) -> Entry:
     _check_keys(line, _LINE, required=("id", "storyboard"))
     id, tags = line["id"], line.get("tags") or []
-    if not (isinstance(id, str) and _ID.fullmatch(id)):
+    if not is_id(id):
         raise SuiteError(f"id is {_short(id)}, but an id is up to 100 letters, digits, '.', '_' and '-'")
     if not isinstance(tags, list):
         raise SuiteError(f"{id}: tags should be a list, not {_short(tags)}")

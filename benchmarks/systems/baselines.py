@@ -7,19 +7,15 @@ in the video's notes, and its video is scored against what was asked, in time.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from benchmarks.systems.generation import Video, as_one_shot
-from benchmarks.systems.limits import IN_TIME, WAN, Limits, limits_of
+from benchmarks.systems.generation import IN_TIME, Video
 from benchmarks.systems.models import Models, ModelSettings
 from holocine.families import NAMES as FAMILIES
 from holocine.families import find_family
-from holocine.families.translation import frames_at, nearest_lengths, timeline_notes
+from holocine.finding import SHELF
 from holocine.storyboard import Storyboard
-from holocine.timeline import snap
-
-SHELF = Path("models")  # where a model is looked for by the name of its system
+from holocine.wan import as_wan_runs, limits_of
 
 
 def by_family(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
@@ -36,21 +32,6 @@ def wan(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Vide
     told, run, notes = as_wan_runs(storyboard, limits)
     frames = pipeline(told, attention="full", window=False, **settings.sampling).frames[0]
     return Video(frames, limits.fps, run, notes, IN_TIME)
-
-
-def as_wan_runs(storyboard: Storyboard, limits: Limits = WAN) -> tuple[Storyboard, Storyboard, tuple[str, ...]]:
-    """What Wan is told, the storyboard on the frames that it makes, and what it cannot express."""
-    ends = frames_at(storyboard, limits.fps)
-    total = min(limits.frames, snap(round(ends[-1])))
-    scale = min(1.0, total / ends[-1])
-    run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), limits.fps)
-    one = as_one_shot(storyboard)
-    told = one.model_copy(update={"fps": limits.fps, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})
-    makes = f"at most {limits.frames} frames at {limits.fps:g} frames a second"
-    notes = [note for note in timeline_notes("Wan", run, makes) if " makes " in note]
-    if storyboard.num_shots > 1:
-        notes.insert(0, "Wan is told of no cut: it reads the captions of all shots as one text")
-    return told, run, tuple(notes)
 
 
 def settings_for(kind: str, model: str, settings: ModelSettings) -> ModelSettings:

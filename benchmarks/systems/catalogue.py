@@ -65,7 +65,7 @@ _WHAT = {
 
 _WAN = "Wan2.1 or Wan2.2 itself, of any size: all the text, no cuts"
 _MECHANISMS = {
-    "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 93 to 125 frames)",
+    "echoshot": "shots by rotary phases, each with its caption (2 to 6 shots, 24 to 32 latent frames)",
     "cinetrans": "shots by masks in the middle blocks (81 frames)",
     "longlive": "blocks of 32 frames through a window, phases a shot (at most 509 frames)",
     "storymem": "one shot after the other beside up to ten pictures of those before (81 frames at once)",

@@ -23,8 +23,9 @@ import numpy as np
 
 from benchmarks.systems.models import Models, ModelSettings
 from eval.encoders.texts import describe_texts
-from holocine.prompt import DEFAULT_NEGATIVE_PROMPT, stated_shots
+from holocine.prompt import DEFAULT_NEGATIVE_PROMPT
 from holocine.storyboard import Shot, Storyboard
+from holocine.wan import as_one_shot
 
 if TYPE_CHECKING:
     import torch
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
 
     from holocine import HoloCinePipeline
 
+IN_TIME = {"align": "seconds"}  # how to compare videos of a model's own rate and length
+
 
 @dataclass(frozen=True, eq=False)
 class Video:
     """What a system made: frames uint8 (T, H, W, 3) at `fps`.
 
     storyboard: as it was run, None if it is the suite's on its own frames. notes: what the system cannot express of the
-    storyboard, a sentence each. how: the way to compare the two where it is not the usual one, see `eval.request`.
+    storyboard, or what was done to its pictures, a sentence each. how: the way to compare the two where it is not the
+    usual one, see `eval.request`.
     """
 
     frames: np.ndarray
@@ -49,38 +53,24 @@ class Video:
     how: Mapping[str, Any] = field(default_factory=dict)
 
 
-def holocine(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
-    return _frames(models.pipeline(settings), settings, storyboard, attention="sparse", window=True)
+def holocine(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
+    return _scene(models, settings, storyboard, attention="sparse", window=True)
 
 
-def holocine_full(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
-    return _frames(models.pipeline(settings), settings, storyboard, attention="full", window=True)
+def holocine_full(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
+    return _scene(models, settings, storyboard, attention="full", window=True)
 
 
-def isolated(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
-    return _frames(models.pipeline(settings), settings, storyboard, attention="isolated", window=True)
+def isolated(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
+    return _scene(models, settings, storyboard, attention="isolated", window=True)
 
 
-def no_window(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
-    return _frames(models.pipeline(settings), settings, storyboard, attention="sparse", window=False)
+def no_window(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
+    return _scene(models, settings, storyboard, attention="sparse", window=False)
 
 
 def single_prompt(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
     return _frames(models.pipeline(settings), settings, as_one_shot(storyboard), attention="full", window=False)
-
-
-def as_one_shot(storyboard: Storyboard) -> Storyboard:
-    """All of a storyboard's text, the number of its shots included, as one shot: the model is told no cut.
-
-    Character tags stay: the text that introduces them is there.
-    """
-    count = "" if stated_shots(storyboard.global_caption) else f" This scene contains {storyboard.num_shots} shots."
-    return storyboard.model_copy(
-        update={
-            "global_caption": storyboard.global_caption + count,
-            "shots": (Shot(caption=" ".join(storyboard.captions), num_frames=storyboard.num_frames),),
-        }
-    )
 
 
 def independent_shots(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
@@ -149,6 +139,18 @@ def first_frames(storyboard: Storyboard) -> Storyboard:
 
 def _frames(pipeline: HoloCinePipeline, settings: ModelSettings, storyboard: Storyboard, **options) -> np.ndarray:
     return pipeline(storyboard, **settings.sampling, **options).frames[0]
+
+
+def _scene(models: Models, settings: ModelSettings, storyboard: Storyboard, **options) -> Video:
+    """A storyboard as `python -m holocine generate` makes it, from its pictures where it names some."""
+    from holocine.from_pictures import Opened, open_pictures, run_with_pictures
+
+    pipeline, opened = models.pipeline(settings), Opened()
+    if storyboard.has_pictures:
+        size = settings.height or pipeline.config.default_height, settings.width or pipeline.config.default_width
+        opened = open_pictures(storyboard.as_run(), size)
+    output = run_with_pictures(pipeline, storyboard, opened, **settings.sampling, **options)
+    return Video(output.frames[0], storyboard.fps, notes=tuple(opened.notes))
 
 
 def _from_first_latent(

@@ -22,6 +22,9 @@ from benchmarks.systems.baselines import BASELINES, SHELF, missing, settings_for
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, model_sha256
 from eval.request import POLICIES
+from holocine.families import NAMES as FAMILIES
+from holocine.families.translation import picture_notes
+from holocine.from_pictures import without_pictures
 from holocine.puppet.world import WORLD_VERSION
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 MAPPING = "videos.json"
 _SPEC = re.compile(r"(?:(?P<name>[^=:@]*)=)?(?P<kind>[^=:@]+)(?::(?P<path>[^@]+))?(?:@(?P<model>.+))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+_FROM_PICTURES = ("holocine", "holocine-full", "isolated", "no-window")  # begin shots from a storyboard's pictures
 
 
 class UnknownSystem(ValueError):
@@ -77,8 +83,13 @@ class Generated:
         storyboard = entry.storyboard
         storyboard = storyboard.model_copy(update={"seed": ((storyboard.seed or 0) + seed) % 2**63})
         options = {"image_to_video": self.image_to_video} if self.image_to_video else {}
+        notes: tuple[str, ...] = ()
+        if storyboard.has_pictures and self.kind not in (*_FROM_PICTURES, *FAMILIES):  # which say so themselves
+            notes = tuple(picture_notes(self.kind, storyboard))
+            storyboard = without_pictures(storyboard)
         made = self.make(models, self.settings, storyboard, **options)
-        return made if isinstance(made, Video) else Video(made, storyboard.fps)
+        made = made if isinstance(made, Video) else Video(made, storyboard.fps)
+        return replace(made, notes=(*notes, *made.notes))
 
     def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
         animator = {"image_to_video": model_sha256(self.image_to_video)} if self.image_to_video else {}
@@ -311,7 +322,19 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
                 f"model as well, keyframe:FOLDER@{settings.model}"
             )
         make = two_stages.from_pictures
+    elif kind not in BASELINES and settings.model is not None:
+        _check_own(kind, settings.model)
     return Generated(name, kind, settings, make, image_to_video=path)
+
+
+def _check_own(kind: str, model: str) -> None:
+    """Raise `UnknownSystem` for a folder of another family; what is not here is left until it is needed."""
+    from holocine.checkpoints import describe
+
+    if Path(model).expanduser().is_dir() and (family := describe(model).family):
+        raise UnknownSystem(
+            f"the system {kind} cannot be run with {model}, which is a model of {family}: name it as {family}@{model}"
+        )
 
 
 def _folder(name: str, path: str | None) -> Folder:

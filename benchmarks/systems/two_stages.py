@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.systems.generation import Video, animate, shot_alone
-from benchmarks.systems.limits import IN_TIME, limits_of
+from benchmarks.systems.generation import IN_TIME, Video, animate, shot_alone
 from benchmarks.systems.models import Models, ModelSettings
 from holocine.families.translation import frames_at, timeline_notes
 from holocine.storyboard import Storyboard
+from holocine.wan import limits_of
 from holocine.wording import describe_texts, ended
 
 if TYPE_CHECKING:

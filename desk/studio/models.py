@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from desk.studio.gpu import load_options
-from holocine.checkpoints import EMBEDDED, ModelFacts, describe, hide_loading_bars, load_pipeline
+from holocine.checkpoints import ModelFacts, describe, hide_loading_bars, load_pipeline
+from holocine.finding import EMBEDDED
 from holocine.presets import environment_presets, made_for, preset_settings
 from holocine.settings import LOAD_SETTINGS
 

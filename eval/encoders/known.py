@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Literal
+
+from holocine.hub import hub_problem
 
 _OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 _TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 AESTHETIC_CLIP = "ViT-L-14:openai"
 AESTHETIC_HEAD = "sa_0_4_vit_l_14_linear.pth"
-_PATIENCE = 4.0  # seconds in which the Hub has to answer
 
 
 @dataclass(frozen=True)
@@ -85,31 +85,11 @@ def fetch(encoder: Known) -> Path:
 
 
 def check_hub(wanted: str) -> None:
-    """Raise OSError, in one sentence, if the Hub does not answer within some seconds; `wanted`: what from there.
-
-    Its own library would try again and again for a minute, and print that.
-    """
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
-
-    problem: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
-        except Exception as error:
-            problem.append(error)
-
-    if constants.HF_HUB_OFFLINE:
-        raise OSError(f"{wanted} cannot be downloaded: HF_HUB_OFFLINE is set, which forbids it")
-    asking = Thread(target=ask, daemon=True)  # names may be looked up for longer than a request waits
-    asking.start()
-    asking.join(2 * _PATIENCE)
-    if asking.is_alive() or problem:
-        why = f" ({str(problem[0]).splitlines()[0]})" if problem and str(problem[0]) else ""
+    """Raise OSError, in one sentence, if the Hub does not answer within some seconds; `wanted`: what from there."""
+    if problem := hub_problem():
         raise OSError(
-            f"{wanted} cannot be downloaded: {constants.ENDPOINT} cannot be reached{why}; where there is no network, "
-            "give the weights as a file or a folder"
+            f"{wanted} cannot be downloaded: {problem}; where there is no network, give the weights as a file or a "
+            "folder"
         )
 
 

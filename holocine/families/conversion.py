@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -24,9 +26,10 @@ from holocine.conversion import (
     write_pipeline,
 )
 from holocine.families import find_family
+from holocine.families.family import Family
 from holocine.families.pipeline import FamilyPipeline
 from holocine.families.samplers import scheduler_of
-from holocine.released import TensorFile, open_tensors, rename_transformer, transformer_config
+from holocine.released import TensorFile, open_tensors, rename_transformer, some, transformer_config
 from holocine.transformer import HoloCineTransformer3DModel
 
 # What the weights lie under in files that training wrote, and what their names begin with.
@@ -37,6 +40,8 @@ _INSIDE = {
     "longlive": ("generator", "model"),
 }
 _PREFIX = {"shotstream": "model.", "longlive": "model."}
+_LORAS = ("cinetrans",)  # the others publish whole transformers
+_ADAPTED = tuple(f"{part}.{name}" for part in ("self_attn", "cross_attn") for name in "qkvo") + ("ffn.0", "ffn.2")
 DOWN, UP, _ORIGINAL = ".lora_down.weight", ".lora_up.weight", ".orig."
 
 
@@ -65,38 +70,75 @@ def convert_family(
         raise CheckpointError(f"{known.title} is made of more files: take holocine.families.{family}.conversion")
     check_new(out)
     tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
-    prefix = _PREFIX.get(family, "")
-    published = open_tensors(weights, _INSIDE[family]).renamed(lambda name: name.removeprefix(prefix))
-    is_lora = any(name.endswith(DOWN) for name in published.shapes)
-    if is_lora and base is None:
-        raise CheckpointError(
-            f"{published.path} holds a LoRA: give the transformer that it is for, diffusion_pytorch_model.safetensors "
-            f"of {known.origin.base}, as base"
+    with _of(known):
+        prefix = _PREFIX.get(family, "")
+        published = open_tensors(weights, _INSIDE[family]).renamed(lambda name: name.removeprefix(prefix))
+        transformer_file = _with_base(published, base, known) if family in _LORAS else published
+        if base is not None and family not in _LORAS:
+            raise CheckpointError(f"{published.path} holds a whole transformer: leave base out")
+        with torch.device("meta"):
+            transformer = HoloCineTransformer3DModel(**transformer_config(transformer_file, attention_head_dim))
+        parts = [
+            Part("transformer", transformer_file, transformer, rename_transformer, "diffusion_pytorch_model"),
+            *wan_parts(open_vae(vae), open_tensors(text_encoder)),
+        ]
+        models = {part.name: part.model for part in parts}
+        makes, takes = models["vae"].config.z_dim, transformer.config.in_channels
+        if makes != takes:
+            raise CheckpointError(
+                f"{vae} has {makes} latent channels, but {published.path} takes {takes}: give the video autoencoder of "
+                f"{known.origin.base}"
+            )
+        pipeline = FamilyPipeline(
+            tokenizer=load_tokenizer(tokenizer_folder, models["text_encoder"].config.vocab_size),
+            scheduler=scheduler_of(family),
+            family=family,
+            **models,
         )
-    if base is not None and not is_lora:
-        raise CheckpointError(f"{published.path} holds a whole transformer: leave base out")
-    transformer_file = merged(open_tensors(base), published) if is_lora else published
-    with torch.device("meta"):
-        transformer = HoloCineTransformer3DModel(**transformer_config(transformer_file, attention_head_dim))
-    parts = [
-        Part("transformer", transformer_file, transformer, rename_transformer, "diffusion_pytorch_model"),
-        *wan_parts(open_vae(vae), open_tensors(text_encoder)),
-    ]
-    models = {part.name: part.model for part in parts}
-    makes, takes = models["vae"].config.z_dim, transformer.config.in_channels
-    if makes != takes:
-        raise CheckpointError(
-            f"{vae} has {makes} latent channels, but {published.path} takes {takes}: give the video autoencoder of "
-            f"{known.origin.base}"
-        )
-    pipeline = FamilyPipeline(
-        tokenizer=load_tokenizer(tokenizer_folder, models["text_encoder"].config.vocab_size),
-        scheduler=scheduler_of(family),
-        family=family,
-        **models,
-    )
-    write_pipeline(out, pipeline, parts, dtype, shard_bytes)
+        write_pipeline(out, pipeline, parts, dtype, shard_bytes)
     return out
+
+
+@contextmanager
+def _of(family: Family) -> Iterator[None]:
+    """Name the family in what is said of its files."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{family.title}: {error}") from None
+
+
+def _with_base(lora: TensorFile, base: str | os.PathLike | None, family: Family) -> TensorFile:
+    """A family's LoRA merged into the transformer that it is for."""
+    file = f"{family.origin.file} of {family.origin.weights}"
+    if not any(name.endswith((DOWN, UP)) for name in lora.shapes):
+        raise CheckpointError(
+            f"{lora.path} holds no LoRA: names as blocks.0.{_ADAPTED[0]}{DOWN} are expected, and it has "
+            f"{some(lora.shapes)}; give {file}"
+        )
+    if base is None:
+        raise CheckpointError(
+            f"{lora.path} holds a LoRA: give the transformer that it is for, diffusion_pytorch_model.safetensors "
+            f"of {family.origin.base}, as base"
+        )
+    transformer = open_tensors(base)
+    made = merged(transformer, lora)
+    check_adapted(lora, transformer, _ADAPTED, file)
+    return made
+
+
+def check_adapted(lora: TensorFile, base: TensorFile, adapted: Iterable[str], file: str) -> None:
+    """Raise `CheckpointError` unless a LoRA has both its tensors for these layers of every block; file: what has."""
+    blocks = sorted({int(found[1]) for name in base.shapes if (found := re.match(r"blocks\.(\d+)\.", name))})
+    layers = tuple(adapted)
+    wanted = [f"blocks.{block}.{layer}{end}" for block in blocks for layer in layers for end in (DOWN, UP)]
+    missing = [name for name in wanted if name not in lora.shapes]
+    if missing:
+        found = sum(name.endswith((DOWN, UP)) for name in lora.shapes)
+        raise CheckpointError(
+            f"{lora.path} is not complete: of the {len(wanted)} tensors of a LoRA for the {len(blocks)} blocks of "
+            f"{base.path} it has {found}, {some(missing)} {'are' if len(missing) > 1 else 'is'} missing; give {file}"
+        )
 
 
 def merged(base: TensorFile, lora: TensorFile) -> TensorFile:

@@ -60,6 +60,8 @@ class FamilyPipeline(HoloCinePipeline):
     the model is run at.
     """
 
+    takes_pictures = False
+
     def __init__(
         self,
         tokenizer,

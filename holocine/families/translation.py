@@ -62,6 +62,15 @@ def latent_frames(frames: float) -> float:
     return (frames + FRAMES_PER_LATENT - 1) / FRAMES_PER_LATENT
 
 
+def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:
+    """What a model that begins from no picture leaves out of a storyboard."""
+    shots = [str(number) for number, shot in enumerate(storyboard.shots, start=1) if shot.has_pictures]
+    of = [f"shot{'s'[: len(shots) > 1]} {', '.join(shots)}"] if shots else []
+    of += [f"[{character}]" for character in storyboard.references or {}]
+    if of:
+        yield f"{title} is not given pictures or clips: those of {' and '.join(of)} were not used"
+
+
 def timeline_notes(title: str, run: Storyboard, makes: str) -> Iterator[str]:
     """What is different about the times of shots from those that were asked for; makes: what the model can do.
 

@@ -14,7 +14,8 @@ from benchmarks.reporting.published import TABLE_2
 from benchmarks.reporting.results import ItemResult, Results, Score
 from benchmarks.reporting.significance import Comparison
 from benchmarks.reporting.summary import summarise
-from holocine.checkpoints import find_model
+from benchmarks.systems.models import transformer_sha256
+from holocine.finding import find_model
 from holocine.puppet.training import batches
 from holocine.puppet.training import transformer as train_transformer
 from holocine.puppet.training.data import SHARD_SCENES, shard_lengths
@@ -53,7 +54,7 @@ def test_the_command_trains_runs_and_writes_the_table(latents, suite_file, tmp_p
     assert sca[0] == "0.9736" and 0 < float(sca[1].strip("*<u>")) <= 1
     assert [row[4] for row in rows.values()][2:] == ["0.5755", "0.5700", "0.5669", "0.5693", *3 * ["–"]]
     assert all(0 < float(row[1][:6].strip("*<u>")) <= 1 for row in list(rows.values())[2:]), "of other families, too"
-    assert "every variant began from the embedded model (sha256 " in text
+    assert f"every variant began from the embedded model (sha256 of the transformer {transformer_sha256(None)}," in text
     assert "its `transformer`, not the distilled `transformer_2`" in text
     assert {row[5] for row in list(rows.values())[2:]} == {"–"}, "nothing is claimed of aesthetics"
     assert "No aesthetic of ours: LAION's aesthetic predictor needs its own weights" in text

@@ -13,7 +13,7 @@ from eval.request import UNTIMED, Request, place
 from eval.shots import load_detector
 from eval.table import format_scorecard
 from holocine import Storyboard, read_video, write_video
-from holocine.checkpoints import EMBEDDED
+from holocine.finding import EMBEDDED
 from holocine.storyboard import StoryboardError
 
 BEACH = EMBEDDED.parents[2] / "examples" / "videos" / "beach.mp4"

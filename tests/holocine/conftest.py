@@ -1,5 +1,7 @@
 """What several tests of the package share: the command line, a working folder, models of golden numbers."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,21 @@ shots:
   - caption: Medium shot of [character1] at her easel.
   - caption: Close-up of her hand.
 """
+
+OURS = Path(__file__).parents[1] / "golden"
+NAMED = Path(os.environ.get("HOLOCINE_GOLDEN") or OURS)  # may hold golden numbers of some kinds only
+
+
+def golden_files(family: str = "", named: Path | None = None) -> list[Path]:
+    """The golden numbers of a family, of HoloCine itself without one: those in `named`, or ours where it has none."""
+    found = (sorted((folder / family).glob("*.safetensors")) for folder in (named or NAMED, OURS))
+    return next(filter(None, found), [])
+
+
+def golden_path(name: str, named: Path | None = None) -> Path:
+    """A file beside golden numbers: that in `named`, or ours where it has none."""
+    path = (named or NAMED) / name
+    return path if path.is_file() else OURS / name
 
 
 def golden_transformer(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> HoloCineTransformer3DModel:

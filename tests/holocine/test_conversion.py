@@ -30,10 +30,11 @@ from holocine.families.conversion import convert_family
 from holocine.families.planning import Frames, planner
 from holocine.families.storymem.conversion import convert_storymem
 from holocine.families.text import join
-from holocine.released import attention_of, open_tensors
+from holocine.released import TensorFile, attention_of, open_tensors, transformer_config
 from tests.conftest import build_image_encoder
+from tests.holocine.conftest import golden_path
 
-GOLDEN = Path(os.environ.get("HOLOCINE_GOLDEN", Path(__file__).parents[1] / "golden")) / "three_shots.safetensors"
+GOLDEN = golden_path("three_shots.safetensors")
 TEXT_DIM = 48
 HEAD_DIM = 24
 
@@ -340,13 +341,23 @@ def test_a_folder_in_use_is_not_touched(released, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["precious"]
 
 
-def test_an_interrupted_conversion_leaves_nothing(released, tmp_path, monkeypatch):
+def test_folders_above_the_new_one_are_made(released, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert describe(convert(**released, out=Path("models/ours/holocine"), attention_head_dim=HEAD_DIM)).num_experts == 2
+    assert [path.name for path in (tmp_path / "models" / "ours").iterdir()] == ["holocine"]
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="is a file, a folder is needed"):
+        convert(**released, out=tmp_path / "file" / "below" / "out", attention_head_dim=HEAD_DIM)
+
+
+@pytest.mark.parametrize("out", ["out", "models/out"])
+def test_an_interrupted_conversion_leaves_nothing(released, tmp_path, monkeypatch, out):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("holocine.conversion.save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        convert(**released, out=tmp_path / "out", attention_head_dim=HEAD_DIM)
+        convert(**released, out=tmp_path / out, attention_head_dim=HEAD_DIM)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -371,7 +382,7 @@ def make_family_files(released, tmp_path_factory):
 
     def make(family: str) -> dict[str, Path]:
         folder = tmp_path_factory.mktemp(family)
-        golden = load_file(GOLDEN.parent / family / "two_shots.safetensors")
+        golden = load_file(golden_path(f"{family}/two_shots.safetensors"))
         if family == "storymem":
             golden |= {f"model.{n.removeprefix('high.')}": t for n, t in golden.items() if n.startswith("high.")}
         weights = {name.removeprefix("model."): t for name, t in golden.items() if name.startswith("model.")}
@@ -397,6 +408,7 @@ def make_family_files(released, tmp_path_factory):
             files["base"] = folder / "base.safetensors"
             save_file(weights, files["base"])
             lora = {name.removeprefix("lora."): t for name, t in golden.items() if name.startswith("lora.")}
+            lora = _of_all_blocks(lora, weights)
             name = "blocks.0.self_attn.q"
             lora |= {f"{name}.orig.weight": weights[f"{name}.weight"], "unknown": torch.zeros(2)}
             torch.save({"ema": lora, "model": {}}, files["weights"])
@@ -404,6 +416,21 @@ def make_family_files(released, tmp_path_factory):
         return files
 
     return make
+
+
+def _of_all_blocks(lora, weights):
+    """A LoRA of some blocks with zeros for the others, as the published one has tensors for all."""
+    ranks = {name.partition(".lora_")[0]: len(t) for name, t in lora.items() if name.endswith(".lora_down.weight")}
+    rank = next(iter(ranks.values()))
+    layers = {name.split(".", 2)[2] for name in ranks}
+    names = [f"blocks.{block}.{layer}" for block in range(30) for layer in layers]
+    for name in (name for name in names if name not in ranks):
+        rows, columns = weights[f"{name}.weight"].shape
+        lora |= {
+            f"{name}.lora_down.weight": torch.zeros(rank, columns),
+            f"{name}.lora_up.weight": torch.zeros(rows, rank),
+        }
+    return lora
 
 
 def _storymem_folders(folder: Path, golden) -> dict[str, Path]:
@@ -435,7 +462,7 @@ def test_a_familys_whole_transformer_comes_back_and_the_folder_says_which_family
     make_family_files, tmp_path, family
 ):
     pipeline = family_pipeline(make_family_files(family), family, tmp_path / family)
-    golden = load_file(GOLDEN.parent / family / "two_shots.safetensors")
+    golden = load_file(golden_path(f"{family}/two_shots.safetensors"))
     assert torch.equal(pipeline.transformer.proj_out.weight, golden["model.head.head.weight"])
     assert torch.equal(pipeline.transformer.blocks[1].attn2.to_k.weight, golden["model.blocks.1.cross_attn.k.weight"])
     assert describe(tmp_path / family).family == family
@@ -446,7 +473,7 @@ def test_a_familys_whole_transformer_comes_back_and_the_folder_says_which_family
 
 def test_cinetrans_with_its_lora_merged_reproduces_the_references_numbers(make_family_files, tmp_path):
     pipeline = family_pipeline(make_family_files("cinetrans"), "cinetrans", tmp_path / "out")
-    golden = load_file(GOLDEN.parent / "cinetrans" / "two_shots.safetensors")
+    golden = load_file(golden_path("cinetrans/two_shots.safetensors"))
     rules = find_family("cinetrans").rules
     text = join([golden[f"context.{i}"] for i in (0, 1, "general")], 512, "each", torch.float32)
 
@@ -459,9 +486,9 @@ def test_cinetrans_with_its_lora_merged_reproduces_the_references_numbers(make_f
         return float((output - golden["out.lora.t937"]).norm() / golden["out.lora.t937"].norm())
 
     assert error(rules) < 1e-4
-    unmerged = load_file(GOLDEN.parent / "cinetrans" / "two_shots.safetensors")["out.positive.t937"]
+    unmerged = load_file(golden_path("cinetrans/two_shots.safetensors"))["out.positive.t937"]
     dropped = float((unmerged - golden["out.lora.t937"]).norm() / golden["out.lora.t937"].norm())
-    with safe_open(GOLDEN.parent / "cinetrans" / "two_shots.safetensors", "pt") as file:
+    with safe_open(golden_path("cinetrans/two_shots.safetensors"), "pt") as file:
         assert dropped == pytest.approx(json.loads(file.metadata()["sensitivity"])["no LoRA"], rel=0.02)
 
 
@@ -476,7 +503,7 @@ def test_storymem_s_experts_with_their_loras_reproduce_the_references_numbers(ma
         40,
         3.5,
     )
-    golden = load_file(GOLDEN.parent / "storymem" / "two_shots.safetensors")
+    golden = load_file(golden_path("storymem/two_shots.safetensors"))
     text = join([golden["context.1"]], 512, "each", torch.float32)
     for expert, model in (("high", pipeline.transformer), ("low", pipeline.transformer_2)):
         [name] = [name for name in golden if name.startswith(f"out.shot1.{expert}.positive.t")]
@@ -517,6 +544,97 @@ def test_a_lora_without_its_base_and_a_base_without_a_lora_are_refused(make_fami
     assert list(tmp_path.iterdir()) == []
 
 
+def published(family, tensors):
+    """What a family's file holds, with these tensors in it."""
+    under = {"shotstream": "generator", "longlive": "generator", "cinetrans": "ema"}.get(family)
+    return {under: tensors} if under else tensors
+
+
+@pytest.mark.parametrize("family", ["echoshot", "cinetrans", "shotstream", "longlive"])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (lambda family, weights: weights if family != "echoshot" else {"generator": weights}, "generator|ema"),
+        (lambda family, _: published(family, {}), "holds no tensors"),
+        (lambda family, _: published(family, {"other.weight": torch.zeros(2)}), "it has other.weight"),
+        (lambda family, _: [1, 2], "holds something else than named tensors: a list"),
+        (lambda family, _: published(family, {"step": 3}), "holds something else than named tensors.*step"),
+    ],
+)
+def test_a_file_of_something_else_names_the_family_the_file_and_what_it_has(
+    make_family_files, tmp_path, family, content, says
+):
+    files = make_family_files(family)
+    torch.save(content(family, {"blocks.0.other": torch.zeros(2)}), files["weights"])
+    with pytest.raises(CheckpointError, match=says) as caught:
+        convert_family(family, **files, out=tmp_path / "out", attention_head_dim=24)
+    assert str(caught.value).startswith(f"{find_family(family).title}: {files['weights']} ")
+    assert "\n" not in str(caught.value) and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x80\x02garbage", b"PK\x03\x04garbage"])
+def test_a_file_that_is_no_pth_is_said_with_its_name(make_family_files, tmp_path, content):
+    files = make_family_files("shotstream")
+    files["weights"].write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"ShotStream: {files['weights']} is") as caught:
+        convert_family("shotstream", **files, out=tmp_path / "out", attention_head_dim=24)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pth_file_of_old_is_read_too(make_family_files, tmp_path):
+    files = make_family_files("echoshot")
+    weights = torch.load(files["weights"], weights_only=True)
+    torch.save(weights, files["weights"], _use_new_zipfile_serialization=False)
+    pipeline = family_pipeline(files, "echoshot", tmp_path / "out")
+    assert torch.equal(pipeline.transformer.proj_out.weight, weights["head.head.weight"])
+
+
+def test_a_lora_of_some_blocks_is_not_complete(make_family_files, tmp_path):
+    files = make_family_files("cinetrans")
+    lora = torch.load(files["weights"], weights_only=True)["ema"]
+    for gone, says in (
+        ("blocks.13.", r"of the 600 tensors of a LoRA .* it has 580, blocks\.13\..* are missing; give weights.pt"),
+        ("blocks.29.ffn.2.lora", "it has 598, blocks.29.ffn.2.lora_down.weight, .* are missing"),
+        ("blocks.29.ffn.2.lora_up", "blocks.29.ffn.2.lora_up.weight is missing"),
+        ("blocks.29.ffn.2.lora_down", "it has 599, blocks.29.ffn.2.lora_down.weight is missing"),
+    ):
+        torch.save({"ema": {name: t for name, t in lora.items() if not name.startswith(gone)}}, files["weights"])
+        with pytest.raises(CheckpointError, match=f"CineTrans: {files['weights']} is not complete: .*{says}"):
+            convert_family("cinetrans", **files, out=tmp_path / "out", attention_head_dim=20)
+    files = make_family_files("storymem")
+    path = files["weights"] / "backbone_low_noise.pth"
+    lora = {name: t for name, t in torch.load(path, weights_only=True).items() if ".blocks.1." not in name}
+    torch.save(lora, path)
+    with pytest.raises(CheckpointError, match="backbone_low_noise.pth is not complete: of the 40 tensors .* it has 20"):
+        convert_storymem(**files, out=tmp_path / "out", attention_head_dim=24)
+
+
+def test_a_transformer_of_some_blocks_is_not_complete(tmp_path):
+    shapes = {"patch_embedding.weight": (1536, 16, 1, 2, 2), "blocks.9.ffn.0.weight": (8960, 1536)}
+    with pytest.raises(CheckpointError, match="has 10 blocks, but a Wan transformer of width 1536 has 30"):
+        transformer_config(TensorFile(tmp_path, shapes, {}, dict.get), 128)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda folder: (folder / "tokenizer.json").write_text("{"), "has no tokenizer that can be loaded"),
+        (lambda folder: shutil.rmtree(folder) or folder.mkdir(), "has no tokenizer that can be loaded"),
+        (lambda folder: _clip_like(folder), r"is not UMT5's tokenizer: padding is !"),
+    ],
+)
+def test_a_wrong_tokenizer_is_said(make_family_files, tmp_path, spoil, says):
+    files = make_family_files("echoshot")
+    spoil(folder := files["text_encoder"].parent / "google" / "umt5-xxl")
+    with pytest.raises(CheckpointError, match=f"{folder} {says}.*google/umt5-xxl as --tokenizer"):
+        convert_family("echoshot", **files, out=tmp_path / "out", attention_head_dim=24)
+
+
+def _clip_like(folder: Path) -> None:
+    tokenizer = Tokenizer(models.WordLevel({"!": 0, "<end>": 1, "a": 2}, unk_token="a"))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="!", eos_token="<end>").save_pretrained(folder)
+
+
 @pytest.mark.parametrize("family", ["echoshot", "cinetrans", "shotstream", "longlive", "storymem"])
 def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     make_family_files, tmp_path, family, capsys
@@ -549,6 +667,10 @@ def test_a_converted_family_makes_a_video_of_a_storyboard_on_the_command_line(
     assert video.storyboard.asked.cuts == (40 * fps / 16,)
     assert main(["generate", str(storyboard), "--model", str(model), "-o", str(tmp_path / "p.mp4"), "--eta", "1"]) == 2
     assert f"{find_family(family).title} has no eta: leave it out" in capsys.readouterr().err
+    assert main(["retake", str(tmp_path / "o.mp4"), "--shot", "1", "-o", str(tmp_path / "p.mp4")]) == 2
+    assert f"is a model of {family}, which makes whole scenes and keeps no shots" in capsys.readouterr().err
+    assert main(["continue", str(tmp_path / "o.mp4"), str(storyboard), "-o", str(tmp_path / "p.mp4")]) == 2
+    assert f"is a model of {family}, which makes whole scenes and keeps no shots" in capsys.readouterr().err
 
 
 def test_convert_names_the_file_that_a_family_needs(capsys):

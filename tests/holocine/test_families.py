@@ -1,12 +1,11 @@
 """Numbers that other multi-shot models' own code produced from tiny random weights, reproduced to 1e-4 relative L2.
 
-Runs every `FAMILY/*.safetensors` below the folder named by the environment variable HOLOCINE_GOLDEN, by default
-tests/golden. What a rule is worth is in the files, too: a rule that is dropped moves the output by as much as it moved
-the reference's.
+Runs every `FAMILY/*.safetensors` below the folder named by the environment variable HOLOCINE_GOLDEN; of a family that
+it has no numbers of, and without it, those below tests/golden. What a rule is worth is in the files, too: a rule that
+is dropped moves the output by as much as it moved the reference's.
 """
 
 import json
-import os
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -40,10 +39,9 @@ from holocine.families.storymem.scheduler import StoryMemScheduler
 from holocine.families.text import join
 from holocine.released import TensorFile
 from holocine.scheduler import HoloCineScheduler
-from tests.holocine.conftest import golden_transformer
+from tests.holocine.conftest import NAMED, OURS, golden_files, golden_path, golden_transformer
 
-FOLDER = Path(os.environ.get("HOLOCINE_GOLDEN") or Path(__file__).parents[1] / "golden")
-FILES = {name: sorted((FOLDER / name).glob("*.safetensors")) for name in NAMES}
+FILES = {name: golden_files(name) for name in NAMES}
 TOLERANCE = 1e-4
 # Of what the reference moved by when a rule was dropped; the files round it to five places.
 SENSITIVITY_TOLERANCE = 0.02
@@ -102,7 +100,7 @@ def passes(golden: Golden, prefix: str) -> list[tuple[str, float]]:
 
 def cases(family: str, name: str) -> list[dict]:
     """What a JSON file beside the golden numbers lists, nothing if there is none."""
-    path = FOLDER / family / name
+    path = golden_path(f"{family}/{name}")
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return content["shots"] if isinstance(content, dict) else content
 
@@ -184,8 +182,18 @@ def with_latent_lengths(monkeypatch):
     return set_lengths
 
 
-def test_there_are_golden_files_of_every_family():
-    assert all(FILES[name] for name in NAMES), f"no golden files of {NAMES} below {FOLDER}"
+def test_every_family_has_golden_files_and_no_folder_of_them_is_left_out():
+    assert all(FILES.values()), f"no golden files of {[name for name, files in FILES.items() if not files]}"
+    there = set(NAMED.glob("*/*.safetensors"))
+    assert there <= {path for files in FILES.values() for path in files}, f"{NAMED} holds more than {NAMES}"
+
+
+def test_a_folder_of_some_families_stands_for_these_and_ours_for_the_others(tmp_path):
+    (tmp_path / "echoshot").mkdir()
+    (tmp_path / "echoshot" / "five_shots.safetensors").touch()
+    assert golden_files("echoshot", tmp_path) == [tmp_path / "echoshot" / "five_shots.safetensors"]
+    assert golden_files("longlive", tmp_path) == sorted((OURS / "longlive").glob("*.safetensors"))
+    assert golden_path("echoshot/shot_lengths.json", tmp_path) == OURS / "echoshot" / "shot_lengths.json"
 
 
 # EchoShot
@@ -771,7 +779,7 @@ def test_storymem_a_rule_that_is_dropped_breaks_the_numbers(golden, monkeypatch)
 
 
 def storymem_cases():
-    path = FOLDER / "storymem" / "keyframes.json"
+    path = golden_path("storymem/keyframes.json")
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"stories": [], "sizes": []}
 
 

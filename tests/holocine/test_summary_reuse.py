@@ -9,8 +9,8 @@ import torch
 from holocine import AttentionSettings, Storyboard, keep_picture, keep_shots
 from holocine.attention import shot_pattern
 from holocine.attention_plan import AttentionPlan
-from holocine.checkpoints import EMBEDDED
 from holocine.encoding import encode_frames
+from holocine.finding import EMBEDDED
 from holocine.keeping import keep_of_video, placed
 from holocine.kernels import KERNELS
 from holocine.restoring import LEAD, decode_with_kept, latents_to_decode

@@ -10,6 +10,7 @@ from holocine.families.translation import (
     frames_at,
     latent_frames,
     nearest_lengths,
+    picture_notes,
     timeline_notes,
 )
 from holocine.storyboard import Storyboard, StoryboardError
@@ -18,7 +19,7 @@ from holocine.wording import describe_texts, ended
 
 FPS = 16.0
 MIN_SHOTS, MAX_SHOTS = 2, 6
-MIN_FRAMES, MAX_FRAMES = 93, 125  # of a scene, as its authors advise
+MIN_FRAMES, MAX_FRAMES = 93, 125  # of a scene decoded as a whole, as its authors advise: 24 to 32 latent frames
 _NUMBER = re.compile(r"\[\d+\]")
 
 
@@ -66,7 +67,13 @@ def translate(storyboard: Storyboard) -> Translation:
     run = storyboard.run_on(frames, FPS)
     texts = describe_texts(storyboard)
     captions = tuple(f"{ended(shot)} {texts.scene}" for shot in texts.shots)
-    makes = f"{MIN_FRAMES} to {MAX_FRAMES} frames a scene at {FPS:g} frames a second, 4 t - 3 a shot"
+    least, most = (num_latent_frames(count) for count in (MIN_FRAMES, MAX_FRAMES))
+    # Each shot is decoded by itself, to 4 t - 3 frames.
+    fewest, longest = (FRAMES_PER_LATENT * t - (FRAMES_PER_LATENT - 1) * num_shots for t in (least, most))
+    makes = (
+        f"{least} to {most} latent frames a scene, in {num_shots} shots {fewest} to {longest} frames, at {FPS:g} "
+        "frames a second"
+    )
     return Translation(
         storyboard=run,
         captions=captions,
@@ -75,6 +82,7 @@ def translate(storyboard: Storyboard) -> Translation:
         latent_lengths=lengths,
         notes=(
             "EchoShot has no global caption: it was written after the caption of every shot",
+            *picture_notes("EchoShot", storyboard),
             *timeline_notes("EchoShot", run, makes),
         ),
     )

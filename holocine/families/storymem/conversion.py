@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
@@ -20,10 +21,18 @@ from holocine.conversion import (
     wan_parts,
     write_pipeline,
 )
-from holocine.families.conversion import DOWN, UP, merged
+from holocine.families.conversion import DOWN, UP, check_adapted, merged
 from holocine.families.storymem.pipeline import StoryMemPipeline
 from holocine.families.storymem.scheduler import StoryMemScheduler
-from holocine.released import TensorFile, open_folder, open_tensors, rename_transformer, same_names, transformer_config
+from holocine.released import (
+    TensorFile,
+    open_folder,
+    open_tensors,
+    rename_transformer,
+    same_names,
+    some,
+    transformer_config,
+)
 from holocine.transformer import HoloCineTransformer3DModel
 
 # Wan2.2's folders of its experts, StoryMem's files for them.
@@ -57,7 +66,12 @@ def convert_storymem(
     check_new(out)
     tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
     loras = [scaled_lora(open_tensors(Path(weights) / name)) for name in _FILES]
-    experts = [merged(open_folder(Path(base) / name), lora) for name, lora in zip(_FOLDERS, loras, strict=True)]
+    bases = [open_folder(Path(base) / name) for name in _FOLDERS]
+    for lora, of in zip(loras, bases, strict=True):
+        # Which layers it adapts is read off the file: those that it has of any block it has of all.
+        layers = {found[1] for name in lora.shapes if (found := re.fullmatch(rf"blocks\.\d+\.(.*)({DOWN}|{UP})", name))}
+        check_adapted(lora, of, sorted(layers), "the folder Wan2.2-MM2V-A14B of Kevin-thu/StoryMem")
+    experts = [merged(of, lora) for lora, of in zip(loras, bases, strict=True)]
     openings = [open_folder(Path(opening) / name) for name in _FOLDERS]
     common = wan_parts(open_vae(vae), open_tensors(text_encoder))
     channels = next(part.model.config.z_dim for part in common if part.name == "vae")
@@ -90,7 +104,10 @@ def scaled_lora(file: TensorFile) -> TensorFile:
 
     lora = file.renamed(renamed)
     if not any(name.endswith(DOWN) for name in lora.shapes):
-        raise CheckpointError(f"{file.path} holds no LoRA: give the folder Wan2.2-MM2V-A14B of Kevin-thu/StoryMem")
+        raise CheckpointError(
+            f"{file.path} holds no LoRA: give the folder Wan2.2-MM2V-A14B of Kevin-thu/StoryMem; names as "
+            f"{_PREFIX}blocks.0.self_attn.q.lora_A.default.weight are expected, and it has {some(file.shapes)}"
+        )
 
     def read(name: str) -> torch.Tensor:
         tensor = lora.read(name)

@@ -2,7 +2,10 @@
 
 import json
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from benchmarks.suites.__main__ import main
 from benchmarks.suites.interchange import read_scripts, to_storyboard, to_suite
@@ -188,6 +191,140 @@ def test_an_unknown_format_an_empty_folder_and_an_empty_story_are_said(write, tm
         read_scripts("x", tmp_path)
     with pytest.raises(SuiteError, match="holds no script of vistorybench: it was looked for as"):
         read_scripts("vistorybench", tmp_path)
+    with pytest.raises(SuiteError, match="nowhere does not exist: name a script of st-bench, or the folder"):
+        read_scripts("st-bench", tmp_path / "nowhere")
     scripts = read_scripts("st-bench", write({**ST_BENCH, "scenes": []}))
-    with pytest.raises(SuiteError, match="a: shots is empty"):
+    with pytest.raises(SuiteError, match="a.json: story a: shots is empty, as it has no prompts: add some"):
         to_suite("st-bench", scripts, "s")
+
+
+# Scripts with mistakes
+
+SCRIPTS = {"st-bench": ST_BENCH, "entitybench": ENTITYBENCH, "vistorybench": VISTORYBENCH, "msvbench": MSVBENCH}
+
+
+def changed(content, place, value=...):
+    """A copy with another value at a place (keys and indices), or without what is there."""
+    content = json.loads(json.dumps(content))
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    if value is ...:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("format", "place", "value", "says"),
+    [
+        ("st-bench", ["story_overview"], 3, "story_overview of story a is 3; it has to be a text"),
+        ("st-bench", ["scenes", 1, "cut"], ..., "'cut' is missing in scenes[1] of story a; add it"),
+        (
+            "st-bench",
+            ["scenes", 0, "cut"],
+            [True],
+            "scenes[0] of story a has 2 in 'video_prompts' and 1 in 'cut'; give",
+        ),
+        ("st-bench", ["scenes", 0, "cut", 1], "no", 'scenes[0].cut[1] of story a is "no"; it has to be true or false'),
+        ("st-bench", ["scenes", 1, "scene_num"], 1, "scenes[1] of story a has scene_num 1 again; number"),
+        ("st-bench", ["scenes", 0, "scene_num"], "one", 'scene_num of story a is "one"; it has to be a whole number'),
+        ("st-bench", ["scenes", 0, "video_prompts", 0], " ", "video_prompts[0] of story a is empty; say what"),
+        ("entitybench", ["entity_schedule"], [], "entity_schedule of story a is []; it has to be an object"),
+        ("entitybench", ["entity_schedule", "1:1", "characters"], "Ana", 'is "Ana"; it has to be a list'),
+        (
+            "entitybench",
+            ["entity_descriptions", "Character 1", "name"],
+            ...,
+            "'name' is missing in entity_descriptions.",
+        ),
+        ("vistorybench", ["Shots", 0, "Setting Description"], "x", 'Setting Description of story a is "x"; it has'),
+        ("vistorybench", ["Shots", 1, "Characters Appearing", "en"], ..., "'en' is missing in Shots[1].Characters App"),
+        ("vistorybench", ["Characters"], [1], "Characters of story a is [1]; it has to be an object"),
+        (
+            "msvbench",
+            ["script", 0, "environment"],
+            "q",
+            "script[0].environment of story a is 'q', which is not in 'envir",
+        ),
+        (
+            "msvbench",
+            ["script", 0, "clips", 0, "characters"],
+            ["7"],
+            "characters[0] of story a is '7', which is not in",
+        ),
+        ("msvbench", ["characters", 0, "id"], None, "'id' is missing in characters[0] of story a; add it"),
+        ("msvbench", ["script", 0, "clips", 1, "description"], 5, "clips[1].description of story a is 5; it has to be"),
+    ],
+)
+def test_a_mistake_in_a_script_is_one_sentence_with_file_story_key_value_and_remedy(
+    write, tmp_path, capsys, format, place, value, says
+):
+    path = write(changed(SCRIPTS[format], place, value))
+    assert main(["import", format, str(path), "-o", str(tmp_path / "s.jsonl")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"benchmarks.suites: {path}: is no script of {format}: ") and says in said
+    assert said.endswith(" take the file away\n") and said.count("\n") == 1
+    assert not (tmp_path / "s.jsonl").exists()
+
+
+def places(content, place=()):
+    yield place
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield from places(value, (*place, key))
+
+
+ANYTHING = st.sampled_from(
+    [..., None, True, 0, -1, 2.5, "", "x", "\ud800", "[shot cut]", [], [[]], {}, {"x": 1}, 10**30]
+)
+
+
+@pytest.mark.parametrize("format", SCRIPTS)
+@given(data=st.data())
+@hypothesis.settings(
+    max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture], derandomize=True
+)
+def test_a_script_with_anything_anywhere_is_a_suite_or_one_sentence(tmp_path, format, capsys, data):
+    place = data.draw(st.sampled_from([p for p in places(SCRIPTS[format]) if p]))
+    (tmp_path / "a.json").write_text(json.dumps(changed(SCRIPTS[format], place, data.draw(ANYTHING))))
+    code = main(["import", format, str(tmp_path / "a.json"), "-o", str(tmp_path / "s.jsonl")])
+    said = capsys.readouterr().err
+    if code == 0:
+        assert len(load_suite(tmp_path / "s.jsonl")) == 1 and not said
+    else:
+        assert code == 2 and said.startswith(f"benchmarks.suites: {tmp_path / 'a.json'}: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "not JSON", "[" * 100_000, "3", "null", '"x"', "[]", "{}"])
+@pytest.mark.parametrize("format", SCRIPTS)
+def test_a_file_of_anything_else_is_one_sentence(tmp_path, capsys, format, text):
+    (tmp_path / "a.json").write_text(text)
+    assert main(["import", format, str(tmp_path / "a.json"), "-o", str(tmp_path / "s.jsonl")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"benchmarks.suites: {tmp_path / 'a.json'}: ") and said.count("\n") == 1
+
+
+def test_a_file_whose_name_is_no_id_is_said(write, tmp_path, capsys):
+    assert main(["import", "st-bench", str(write(ST_BENCH, "my story.json")), "-o", str(tmp_path / "s.jsonl")]) == 2
+    assert "story my story: a story is called by its file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--fps", "-3"], "argument --fps: '-3' is not a rate from 1 to 240 frames a second"),
+        (["--fps", "nan"], "argument --fps: 'nan' is not a rate"),
+        (["--seconds", "0"], "argument --seconds: '0' is not a number of seconds above 0"),
+        (["--seconds", "five"], "argument --seconds: 'five' is not a number of seconds"),
+        (["--seconds", "0.01"], "--seconds 0.01 is less than a frame at --fps 16"),
+        (["--language", "de"], "argument --language: invalid choice: 'de'"),
+        (["-o", "suite.json"], "argument -o/--out: 'suite.json' names no suite"),
+        (["-o", "nowhere/suite.jsonl"], "nowhere/suite.jsonl: the folder for it does not exist, create it first"),
+    ],
+)
+def test_a_mistake_in_an_option_names_the_option(write, tmp_path, capsys, options, says):
+    assert main(["import", "st-bench", str(write(ST_BENCH)), "-o", str(tmp_path / "s.jsonl"), *options]) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
+from PIL import Image
 
 from benchmarks.__main__ import main
 from benchmarks.reporting.results import load_run
@@ -13,16 +14,19 @@ from benchmarks.reporting.tables import main_table
 from benchmarks.running.items import REQUEST, Item, read_record
 from benchmarks.suites.suite import Entry, Suite, write_suite
 from benchmarks.systems import baselines
-from benchmarks.systems.baselines import COMMANDS, as_wan_runs
+from benchmarks.systems.baselines import COMMANDS
 from benchmarks.systems.catalogue import listed
 from benchmarks.systems.models import Models, ModelSettings
 from benchmarks.systems.systems import UnknownSystem, parse_system
 from holocine import Storyboard, load_pipeline, read_video
+from holocine.__main__ import main as holocine_main
 from holocine.checkpoints import describe
 from holocine.families import NAMES, find_family
 from holocine.families.pipeline import FamilyPipeline
 from holocine.families.samplers import scheduler_of
 from holocine.families.storymem.pipeline import StoryMemPipeline
+from holocine.storage import Int8Linear
+from holocine.wan import as_wan_runs
 from tests.conftest import build_image_encoder
 
 SHOTS = (2.0, 1.5, 2.0)  # seconds
@@ -101,6 +105,60 @@ def test_a_family_makes_its_own_frames_and_says_what_it_cannot_express(kind, fol
     assert np.array_equal(system.generate(Entry("a", board()), 0, Models()).frames, video.frames)
 
 
+def pictured(picture: str, frames=(40, 1, 40)) -> Storyboard:
+    """Pictures for a shot and a character, and a shot of one frame."""
+    first, second, third = board().shots
+    first, second, third = (
+        shot.model_copy(update={"num_frames": n}) for shot, n in zip((first, second, third), frames, strict=True)
+    )
+    shots = (first.model_copy(update={"image": picture}), second, third)
+    return board().model_copy(update={"shots": shots, "references": {"character1": picture}})
+
+
+@pytest.mark.parametrize("kind", ["echoshot", "longlive", "shotstream", "wan"])
+def test_pictures_that_a_model_is_not_given_are_told_of_the_item_and_by_generate(kind, folder, tmp_path, capsys):
+    system = parse_system(f"{kind}@{folder(kind)}", ModelSettings(num_inference_steps=1))
+    video = system.generate(Entry("a", pictured("nowhere.png")), 0, Models())
+    [told] = [note for note in video.notes if "pictures" in note]
+    assert "is not given pictures or clips: those of shot 1 and [character1] were not used" in told
+    if kind == "wan":
+        return
+    pictured("nowhere.png").save(tmp_path / "a.yaml")
+    options = [str(tmp_path / "a.yaml"), "--model", folder(kind)]
+    assert holocine_main(["plan", *options]) == 0
+    assert told in capsys.readouterr().out
+    assert holocine_main(["generate", *options, "--quiet", "-o", str(tmp_path / "a.mp4")]) == 0
+    assert told in capsys.readouterr().err
+    assert len(read_video(tmp_path / "a.mp4").frames) == len(video.frames)
+    first = [*options, "--first-frame", "nowhere.png", "-o", str(tmp_path / "a.mp4")]
+    assert holocine_main(["generate", *first]) == 2
+    assert f"--first-frame is a picture to begin from, which {kind} is not given: leave it out" in (
+        capsys.readouterr().err
+    )
+
+
+def test_holocine_as_a_system_begins_from_pictures_and_what_does_not_says_so(make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    picture = tmp_path / "a.png"
+    Image.new("RGB", (96, 64), "red").save(picture)
+    scene = pictured(str(picture), (9, 8, 8))
+    for kind in ("holocine", "independent-shots", "single-prompt"):
+        system = parse_system(f"{kind}@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
+        video = system.generate(Entry("a", scene), 0, Models())
+        begins_red = bool((video.frames[0] == (255, 0, 0)).all())
+        assert begins_red == (kind == "holocine")
+        assert any("is not given pictures" in note for note in video.notes) == (kind != "holocine")
+
+
+def test_int8_of_storymem_reaches_the_experts_that_see_memory_and_not_the_opening(folder):
+    pipeline = load_pipeline(folder("storymem"), int8=True)
+    stored = {
+        name: any(isinstance(module, Int8Linear) for module in getattr(pipeline, name).modules())
+        for name in ("transformer", "transformer_2", "opening", "opening_2")
+    }
+    assert stored == {"transformer": True, "transformer_2": True, "opening": False, "opening_2": False}
+
+
 def test_more_shots_than_echoshot_knows_are_refused_in_one_sentence(folder):
     system = parse_system(f"echoshot@{folder('echoshot')}", ModelSettings(num_inference_steps=2))
     with pytest.raises(ValueError, match="EchoShot makes 2 to 6 shots in one pass, and this storyboard has 13"):
@@ -120,6 +178,23 @@ def test_wan_is_told_all_the_text_no_cut_and_no_more_frames_than_it_was_trained_
     assert told.num_frames == 49 and not any("lasts" in note for note in notes)
 
 
+def test_plan_tells_what_wan_was_made_for(folder, tmp_path, capsys):
+    board((3.0, 3.0), fps=16.0).save(tmp_path / "a.yaml")
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
+    said = capsys.readouterr().out
+    assert "warning: Wan was made for at most 81 frames at 16 frames a second, and this scene has 97 frames" in said
+    assert "as the system `wan` of a benchmark: Wan is told of no cut" in said
+    assert "as the system `wan` of a benchmark: Wan makes at most 81 frames" in said
+    short = board((2.0,), fps=16.0)
+    short.save(tmp_path / "a.yaml")
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
+    assert "Wan" not in capsys.readouterr().out
+    options = [str(tmp_path / "a.yaml"), "--model", folder("wan"), "-o", str(tmp_path / "a.mp4"), "--strict"]
+    board((6.0,), fps=16.0).save(tmp_path / "a.yaml")
+    assert holocine_main(["generate", *options]) == 2
+    assert "Wan was made for at most 81 frames" in capsys.readouterr().err
+
+
 def test_wan_s_5b_is_run_at_its_own_size_rate_and_length(tokenizer, text_encoder, vae, make_transformer, tmp_path):
     path = tmp_path / "5b"
     WanPipeline(
@@ -132,6 +207,8 @@ def test_wan_s_5b_is_run_at_its_own_size_rate_and_length(tokenizer, text_encoder
     ).save_pretrained(path)
     facts = describe(path)
     assert (facts.height, facts.width) == (704, 1280)
+    assert "at most 121 frames at 24 frames a second" in facts.doubts(board((9.0,)))[0]
+    assert facts.doubts(board((8.0,))) == ()
     pipeline = load_pipeline(path)
     assert (pipeline.config.default_height, pipeline.config.default_width) == (704, 1280)
     index = json.loads((path / "model_index.json").read_text())
@@ -181,6 +258,24 @@ def test_another_model_than_a_system_s_own_is_refused(folder):
         parse_system(f"echoshot@{folder('wan')}", ModelSettings())
     with pytest.raises(UnknownSystem, match="wan cannot be run with .*, which is of cinetrans"):
         parse_system(f"wan@{folder('cinetrans')}", ModelSettings())
+
+
+@pytest.mark.parametrize("kind", ["holocine", "retake", "keyframe", "phases"])
+def test_a_family_s_model_is_no_model_of_a_holocine_system(kind, folder):
+    model = folder("echoshot")
+    wanted = f"the system {kind} cannot be run with .*, which is a model of echoshot: name it as echoshot@{model}"
+    for spec, settings in ((f"{kind}@{model}", ModelSettings()), (kind, ModelSettings(model))):
+        with pytest.raises(UnknownSystem, match=wanted):
+            parse_system(spec, settings)
+
+
+def test_a_mistyped_model_of_a_holocine_system_is_refused_before_anything_is_made(folder, tmp_path, capsys):
+    write_suite(tmp_path / "s.jsonl", Suite("s", 1, 15.0, (82,), (832, 480), (Entry("a", board()),)))
+    mistyped = f"holocine@{folder('echoshot')}t"
+    command = ["run", "--suite", str(tmp_path / "s.jsonl"), "--systems", mistyped, "--out", str(tmp_path / "run")]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert said.endswith(f"did you mean {folder('echoshot')}?\n") and said.count("\n") == 1
 
 
 def test_the_list_says_of_every_system_what_it_needs_and_whether_it_is_here(folder, shelf, monkeypatch, capsys):

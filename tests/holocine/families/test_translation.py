@@ -50,9 +50,11 @@ def test_echoshot_shots_have_4t_minus_3_frames_nearest_to_what_was_asked():
 def test_echoshot_keeps_to_the_advised_lengths(seconds, latent_frames, lasts):
     made = echoshot(board(*seconds))
     assert sum(made.latent_lengths) == latent_frames
-    assert f"makes 93 to 125 frames a scene at 16 frames a second, 4 t - 3 a shot: the video lasts {lasts} s" in notes(
-        made
-    )
+    assert (
+        f"makes 24 to 32 latent frames a scene, in 2 shots 90 to 122 frames, at 16 frames a second: the video lasts "
+        f"{lasts} s"
+    ) in notes(made)
+    assert 90 <= made.storyboard.num_frames <= 122
 
 
 @pytest.mark.parametrize("count", [1, 7, 13])
@@ -167,3 +169,29 @@ def test_lengths_lie_as_near_as_whole_numbers_can():
     assert nearest_lengths([8.9, 8.95, 9.0], 9) == (7, 1, 1)
     with pytest.raises(ValueError, match="4 shots do not fit into 3 latent frames"):
         nearest_lengths([1, 2, 3, 4], 3)
+
+
+PICTURED = {
+    "global_caption": "[character1] is a tall man. A street.",
+    "fps": 16.0,
+    "references": {"character1": "nowhere.png"},
+    "shots": [
+        {"caption": "[character1] waits.", "num_frames": 40, "image": "nowhere.png"},
+        {"caption": "A lamp.", "num_frames": 1},
+        {"caption": "A door.", "num_frames": 40, "clip": "nowhere.mp4"},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_that_no_family_is_given_are_told(name):
+    family = find_family(name)
+    told = notes(family.translate(Storyboard(**PICTURED)))
+    assert f"{family.title} is not given pictures or clips: those of shots 1, 3 and [character1] were not used" in told
+    assert "pictures" not in notes(family.translate(board(2.0, 2.0))).replace("remembers pictures", "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shot_of_one_frame_is_one_for_every_family(name):
+    made = find_family(name).translate(Storyboard(**PICTURED))
+    assert made.storyboard.num_shots == 3 and made.storyboard.asked.shot_seconds[1] == 1 / 16

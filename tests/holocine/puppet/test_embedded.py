@@ -9,7 +9,7 @@ import pytest
 
 from eval.theatre import generated, measure, measured_scenes
 from holocine import HoloCinePipeline, load_pipeline
-from holocine.checkpoints import EMBEDDED
+from holocine.finding import EMBEDDED
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.judge import WEIGHTS, load_judge
 from holocine.puppet.training.judge import check_judge
