@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from holocine.program import UsageError, mp4_path, tell
 from holocine.settings import as_made, call_options, checked, chosen, load_options, took
@@ -38,6 +39,7 @@ def retake(options: argparse.Namespace) -> None:
     call |= {"keep_every": options.keep_every}
     call |= {"height": source.frames.shape[1], "width": source.frames.shape[2]}
     made = as_made(settings, pipeline.config, source.frames.shape[1:3], source.size)
+    made |= of_the_take(options, storyboard.negative_prompt)
     opened = open_pictures_of(source, shots)
     tell("holocine", opened.notes)
     try:
@@ -53,6 +55,13 @@ def retake(options: argparse.Namespace) -> None:
         names = ", ".join(map(str, written))
         done = f"{len(written)} of {len(outs)} takes are there: {names}" if written else "nothing was written"
         raise KeyboardInterrupt(f"interrupted, {done}") from None
+
+
+def of_the_take(options: argparse.Namespace, negative_prompt: str | None) -> dict[str, Any]:
+    """What takes were made with that no setting says; negative_prompt: the storyboard's."""
+    other = options.negative_prompt not in (None, negative_prompt)
+    found = {"negative_prompt": options.negative_prompt if other else None, "keep_every": options.keep_every}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def take_paths(out: Path, takes: int) -> list[Path]:
