@@ -102,6 +102,42 @@ def test_a_new_caption_leaves_the_lengths_as_they_were_asked_for():
     assert begun.shots[1].image == "still.png" and begun.asked.shot_seconds == board.shot_seconds
 
 
+def test_a_take_with_settings_of_its_own_remembers_them_and_the_next_begins_from_the_videos(made, work, run):
+    options = ("--steps", "3", "--eta", "0.5", "--negative-prompt", "fog", "--exact")
+    code, _, err = retake(run, made, "--shot", "2", "--seed", "7", *options, "-o", "a.mp4")
+    assert (code, err) == (0, "")
+    before, after = read_embedded(made / "scene.mp4"), read_embedded("a.mp4")
+    assert after.settings == before.settings, "the other shots are as they were made"
+    own = {"num_inference_steps": 3, "eta": 0.5, "negative_prompt": "fog", "keep_every": 1}
+    assert [take.settings for take in after.making.takes] == [{}, own, {}]
+    told = run("show", "a.mp4")[1]
+    assert '# shot 2: take 2, seed 7, num_inference_steps 3, eta 0.5, negative_prompt "fog", keep_every 1\n' in told
+    assert run("retake", "a.mp4", "--shot", "3", "--seed", "8", "-o", "b.mp4", "--quiet")[0] == 0
+    assert [take.settings for take in read_embedded("b.mp4").making.takes] == [{}, own, {}]
+    steps = before.settings["num_inference_steps"]
+    assert read_embedded("b.mp4").settings["num_inference_steps"] == steps != 3
+
+
+def test_making_a_video_anew_says_whose_takes_it_leaves_out_and_replaces_none(made, model_folder, work, run):
+    retake(run, made, "--shot", "2", "-o", "a.mp4")
+    before = (work / "a.mp4").read_bytes()
+    code, _, err = run("generate", "a.mp4", "-o", "b.mp4", "--quiet")
+    assert code == 0 and (
+        "warning: all shots of a.mp4 are made anew in one go, and the later takes of shot 2 will not be in the new "
+        "video: retake makes some shots anew and keeps the others\n" in err
+    )
+    assert np.array_equal(read_video("b.mp4").frames, read_video(made / "scene.mp4").frames), "it is the first go"
+    for source in ("a.mp4", made / "board.yaml"):
+        code, _, err = run("generate", source, "-o", "a.mp4", "--model", model_folder, "--quiet")
+        assert (code, err) == (
+            2,
+            "holocine: a.mp4 would be replaced, and the later takes of shot 2 in it lost: name another output, delete "
+            "it first, or make only some of its shots anew with retake\n",
+        )
+    assert (work / "a.mp4").read_bytes() == before
+    assert "made anew in one go" not in run("generate", "b.mp4", "-o", "b.mp4", "--quiet")[2]
+
+
 def test_the_same_seed_and_caption_make_the_same_take(made, work, run):
     for name in ("a.mp4", "b.mp4"):
         retake(run, made, "--shot", "1", "--shot", "2", "--seed", "3", "-o", name)
@@ -161,6 +197,7 @@ def test_a_video_may_take_the_place_of_the_one_it_was_made_of(made, work, run):
         (["--shot", "1", "--shot", "1", "--caption", "x", "--caption", "y"], "a shot is named twice: name each once"),
         (["--shot", "1", "--caption", " "], "shot 1 of 3: caption is empty"),
         (["--shot", "0"], "'0' is not a whole number of 1 or more"),
+        (["--shot", "1", "--takes", "2000000000"], "2000000000 takes are more than are made in one go, which is 100"),
         ([], "the following arguments are required: --shot"),
         (["--shot", "1", "--height", "64"], "unrecognized arguments: --height 64"),
     ],
@@ -242,6 +279,7 @@ def test_latents_are_read_as_they_were_written(tmp_path):
         {"takes": [{"n": 1}]},
         [],
         {"takes": [{}] * 3, "vae": 1},
+        {"takes": [{"settings": 3}] * 3},
     ],
 )
 def test_damaged_takes_are_an_error_that_names_the_file(damage):
@@ -250,12 +288,12 @@ def test_damaged_takes_are_an_error_that_names_the_file(damage):
 
 
 def test_what_a_video_remembers_of_its_takes_is_read_as_it_was_written():
-    made = Making.in_one_go(3, 7, "vae").retaken([2], 9).continued(1, None)
-    assert made.takes == (Take(1, 7), Take(2, 9), Take(1, 7), Take(1, None))
+    made = Making.in_one_go(3, 7, "vae").retaken([2], 9, settings={"eta": 0.5, "lora": None}).continued(1, None)
+    assert made.takes == (Take(1, 7), Take(2, 9, {"eta": 0.5, "lora": None}), Take(1, 7), Take(1, None))
     assert Making.from_plain(json.loads(json.dumps(made.to_plain())), 4, "x.mp4") == made
     assert made.sentences() == [
         "shot 1: take 1, seed 7",
-        "shot 2: take 2, seed 9",
+        "shot 2: take 2, seed 9, eta 0.5, no lora",
         "shot 3: take 1, seed 7",
         "shot 4: take 1",
     ]
