@@ -161,7 +161,7 @@ def continue_video(
         return run_with_pictures(pipeline, continuation.scene, opened or Opened(), kept, **options)
     except TooManyFrames as error:
         found = f"{counted(continuation.scene.num_frames, 'frame')}, and the model has positions for {error.most:,}"
-        raise KeepError(too_much(continuation, found)) from None
+        raise KeepError(too_much(continuation, found, continuation.new.num_frames < error.most)) from None
     except PromptTooLong as error:
         if error.tokens is None:
             raise
@@ -169,12 +169,17 @@ def continue_video(
         raise KeepError(too_much(continuation, found)) from None
 
 
-def too_much(continuation: Continuation, found: str) -> str:
-    """What to say of a scene that is too long; found: what context and new shots have together, and the limit."""
+def too_much(continuation: Continuation, found: str, can_see_fewer: bool = True) -> str:
+    """What to say of a scene that is too long; found: what context and new shots have together, and the limit.
+
+    can_see_fewer: whether a smaller context may help.
+    """
     seen = len(continuation.context)
-    new = counted(continuation.num_new, "new shot")
-    fewer = "let them see fewer (a smaller context), or " if seen > 1 else ""
-    return f"{new} and the {seen} that they see have {found}: {fewer}go on with fewer or shorter shots at a time"
+    fewer = "take a smaller context, or " if seen > 1 and can_see_fewer else ""
+    return (
+        f"{counted(continuation.num_new, 'new shot')} and the {seen} of the context have {found}: {fewer}go on with "
+        "fewer or shorter shots at a time"
+    )
 
 
 def write_continuation(

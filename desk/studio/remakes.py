@@ -169,12 +169,13 @@ def _check_lengths(plan: Continuation, limits: Limits) -> None:
     """Raise LimitError for more than this desk makes in one go, or than a film may have."""
     from holocine.continuing import too_much
 
-    for count, most, what in (
-        (plan.scene.num_frames, limits.frames, "frame"),
-        (plan.scene.num_shots, limits.shots, "shot"),
+    for count, new, most, what in (
+        (plan.scene.num_frames, plan.new.num_frames, limits.frames, "frame"),
+        (plan.scene.num_shots, plan.num_new, limits.shots, "shot"),
     ):
         if count > most:
-            raise LimitError(too_much(plan, f"{counted(count, what)}, and this desk makes at most {most} in one go"))
+            found = f"{counted(count, what)}, and this desk makes at most {most} in one go"
+            raise LimitError(too_much(plan, found, new < most))
     for count, most, what in (
         (plan.film.num_frames, limits.of_film.frames, "frame"),
         (plan.film.num_shots, limits.of_film.shots, "shot"),

@@ -181,12 +181,22 @@ def test_bad_continuations_are_one_line(made, work, run, change, arguments, mess
 @pytest.mark.parametrize(
     ("words", "frames", "context", "message"),
     [
-        (60, 8, "2", r"2 new shots and the 2 that they see have captions of \d+ text tokens, and the model reads 128: "
-         r"let them see fewer \(a smaller context\), or go on with fewer or shorter shots at a time"),
-        (2, 4090, "1", r"2 new shots and the 1 that they see have 4,097 frames, and the model has positions for 4,093: "
-         "go on with fewer or shorter shots at a time"),
+        (
+            60,
+            8,
+            "2",
+            r"2 new shots and the 2 of the context have captions of \d+ text tokens, and the model reads 128: take a "
+            "smaller context, or go on with fewer or shorter shots at a time",
+        ),
+        (
+            2,
+            4090,
+            "1",
+            "2 new shots and the 1 of the context have 4,097 frames, and the model has positions for 4,093: go on with "
+            "fewer or shorter shots at a time",
+        ),
     ],
-)  # fmt: skip
+)
 def test_more_than_the_model_takes_names_the_limit_and_the_remedy(made, work, run, words, frames, context, message):
     shots = [{"caption": "She paints. " * words, "num_frames": frames}, {"caption": "She sleeps.", "num_frames": 4}]
     (work / "more.yaml").write_text(json.dumps({"shots": shots}))

@@ -197,11 +197,11 @@ def test_a_video_is_continued_by_shots_that_see_the_last_two(made, source, limit
         (lambda source, board, limits: remakes.continuation(source, board, limits, 0), "context is 0"),
         (
             lambda source, board, limits: remakes.continuation(source, board, replace(limits, frames=20)),
-            "3 new shots and the 2 that they see have .. frames, and this desk makes at most 20 in one go",
+            "3 new shots and the 2 of the context have .. frames, and this desk makes at most 20 in one go",
         ),
         (
             lambda source, board, limits: remakes.continuation(source, board, replace(limits, shots=4)),
-            "3 new shots and the 2 that they see have 5 shots, and this desk makes at most 4 in one go",
+            "3 new shots and the 2 of the context have 5 shots, and this desk makes at most 4 in one go",
         ),
     ],
 )
