@@ -64,11 +64,8 @@ def _doubts(card: ModelCard | None, continuation: Continuation) -> Iterator[str]
     """What the model did not learn: of the new shots, by their numbers in the film, and of what it is given at once."""
     if card is None:
         return
-    foreign, first = card.foreign(continuation.new), continuation.film.num_shots - continuation.num_new
-    yield from [foreign] if foreign else ()
-    for doubt in card.doubts(continuation.film):
-        if doubt.shot is not None and doubt.shot > first and not (foreign and doubt.word):
-            yield doubt.text
+    count = continuation.film.num_shots
+    yield from card.doubts_of_shots(continuation.film, range(count - continuation.num_new + 1, count + 1))
     for doubt in card.doubts(continuation.scene):
         if doubt.shot is None and not doubt.word:
             yield f"with the shots that the new ones see, {doubt.text}"

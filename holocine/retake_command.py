@@ -13,7 +13,7 @@ from holocine.settings import as_made, call_options, checked, chosen, load_optio
 
 def retake(options: argparse.Namespace) -> None:
     """Make and write takes one after the other: those that are done are there when a later one is interrupted."""
-    from holocine.checkpoints import hide_loading_bars, load_pipeline
+    from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.encoding import vae_fingerprint
     from holocine.retaking import open_pictures_of, retake, shots_to_retake, with_captions, write_retake
     from holocine.source import read_source
@@ -23,10 +23,12 @@ def retake(options: argparse.Namespace) -> None:
     storyboard = storyboard_of(embedded, options.video)
     shots = shots_to_retake(storyboard, options.shot)
     captions = _captions(options.shot, options.caption)
-    tell("holocine", (f"warning: {warning}" for warning in with_captions(storyboard, captions).warnings))
     remembered = checked(embedded.settings or {}, options.video)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
+    worded, card = with_captions(storyboard, captions), describe(settings["model"]).card
+    doubts = card.doubts_of_shots(worded, captions) if card is not None else ()
+    tell("holocine", (f"warning: {warning}" for warning in (*worded.warnings, *doubts)))
     outs = take_paths(mp4_path(options.out), options.takes)
     keep_latents = bool(options.keep_latents or (embedded.making and embedded.making.latents))
     check_new(outs, options.force, keep_latents)

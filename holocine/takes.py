@@ -28,8 +28,8 @@ def takes_left_out(source: str | os.PathLike) -> list[str]:
     if not shots:
         return []
     return [
-        f"all shots of {source} are made anew in one go, and the later takes of {_named(shots)} will not be in the new "
-        "video: retake makes some shots anew and keeps the others"
+        f"{_named(shots)} of {source} {'was' if len(shots) == 1 else 'were'} retaken or added since it was made, and "
+        "will be made anew here, as all shots are: retake makes some anew and keeps the others"
     ]
 
 
@@ -41,8 +41,8 @@ def check_takes_stay(out: str | os.PathLike) -> None:
         return
     if shots:
         raise UsageError(
-            f"{out} would be replaced, and the later takes of {_named(shots)} in it lost: name another output, delete "
-            "it first, or make only some of its shots anew with retake"
+            f"{out} exists, and {_named(shots)} of it, retaken or added since it was made, would be lost: name another "
+            "output, delete it first, or make only some of its shots anew with retake"
         )
 
 

@@ -123,19 +123,19 @@ def test_making_a_video_anew_says_whose_takes_it_leaves_out_and_replaces_none(ma
     before = (work / "a.mp4").read_bytes()
     code, _, err = run("generate", "a.mp4", "-o", "b.mp4", "--quiet")
     assert code == 0 and (
-        "warning: all shots of a.mp4 are made anew in one go, and the later takes of shot 2 will not be in the new "
-        "video: retake makes some shots anew and keeps the others\n" in err
+        "warning: shot 2 of a.mp4 was retaken or added since it was made, and will be made anew here, as all shots "
+        "are: retake makes some anew and keeps the others\n" in err
     )
     assert np.array_equal(read_video("b.mp4").frames, read_video(made / "scene.mp4").frames), "it is the first go"
     for source in ("a.mp4", made / "board.yaml"):
         code, _, err = run("generate", source, "-o", "a.mp4", "--model", model_folder, "--quiet")
         assert (code, err) == (
             2,
-            "holocine: a.mp4 would be replaced, and the later takes of shot 2 in it lost: name another output, delete "
-            "it first, or make only some of its shots anew with retake\n",
+            "holocine: a.mp4 exists, and shot 2 of it, retaken or added since it was made, would be lost: name another "
+            "output, delete it first, or make only some of its shots anew with retake\n",
         )
     assert (work / "a.mp4").read_bytes() == before
-    assert "made anew in one go" not in run("generate", "b.mp4", "-o", "b.mp4", "--quiet")[2]
+    assert "retaken or added" not in run("generate", "b.mp4", "-o", "b.mp4", "--quiet")[2]
 
 
 def test_the_same_seed_and_caption_make_the_same_take(made, work, run):
