@@ -100,6 +100,8 @@ def generate(options: argparse.Namespace) -> None:
         raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
     if options.keep_latents and facts.family is not None:
         raise UsageError(f"--keep-latents is for retakes, which {facts.family} cannot make: leave it out")
+    if storyboard.has_pictures and facts.family is not None:
+        raise UsageError(f"{facts.family} begins no shot from a picture and knows no references: leave them out")
     warnings = (*_warnings(storyboard, facts.family), *doubts, *takes_left_out(options.storyboard), *run.warnings)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     opened = open_pictures(storyboard.as_run(), pixels_of(settings, facts), pictures)

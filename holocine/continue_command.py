@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from holocine.program import mp4_path, tell
-from holocine.retake_command import check_new, of_the_take
+from holocine.retake_command import check_keeps, check_new, of_the_take
 from holocine.settings import as_made, call_options, checked, chosen, load_options, pixels_of, took
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def continue_(options: argparse.Namespace) -> None:
         checked(source.settings, options.video),
     )
     facts = describe(settings["model"])
+    check_keeps(facts)
     warnings = (*continuation.film.moved, *continuation.scene.warnings, *_doubts(facts.card, continuation))
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     has_latents = source.making.latents is not None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holocine.program import UsageError, mp4_path, tell
 from holocine.settings import as_made, call_options, checked, chosen, load_options, took
+
+if TYPE_CHECKING:
+    from holocine.checkpoints import ModelFacts
 
 
 def retake(options: argparse.Namespace) -> None:
@@ -26,7 +29,9 @@ def retake(options: argparse.Namespace) -> None:
     remembered = checked(embedded.settings or {}, options.video)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
-    worded, card = with_captions(storyboard, captions), describe(settings["model"]).card
+    facts, worded = describe(settings["model"]), with_captions(storyboard, captions)
+    check_keeps(facts)
+    card = facts.card
     doubts = card.doubts_of_shots(worded, captions) if card is not None else ()
     tell("holocine", (f"warning: {warning}" for warning in (*worded.warnings, *doubts)))
     outs = take_paths(mp4_path(options.out), options.takes)
@@ -69,6 +74,15 @@ def of_the_take(options: argparse.Namespace, negative_prompt: str | None) -> dic
 def take_paths(out: Path, takes: int) -> list[Path]:
     """Where takes are written: to `out` if there is one, else to OUT-1.mp4, OUT-2.mp4, …"""
     return [out] if takes == 1 else [out.with_name(f"{out.stem}-{take}{out.suffix}") for take in range(1, takes + 1)]
+
+
+def check_keeps(facts: ModelFacts) -> None:
+    """Raise UsageError, before it is loaded, for a model that keeps nothing."""
+    if facts.family is not None:
+        raise UsageError(
+            f"{facts.family} makes whole scenes only and keeps no shots of a video: generate the scene anew, or name a "
+            "HoloCine model with --model"
+        )
 
 
 def check_new(outs: Sequence[Path], force: bool, keep_latents: bool) -> None:

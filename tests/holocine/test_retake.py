@@ -209,6 +209,27 @@ def test_bad_retakes_are_one_line(made, work, run, arguments, message):
     assert not list(work.iterdir())
 
 
+def test_a_model_that_keeps_nothing_is_said_to_before_it_is_loaded(made, model_folder, work, run):
+    (work / "other").mkdir()
+    for part in ("transformer", "transformer_2", "vae"):
+        (work / "other" / part).mkdir()
+        config = (model_folder / part / "config.json").read_text()
+        (work / "other" / part / "config.json").write_text(config)
+    index = json.loads((model_folder / "model_index.json").read_text())
+    index |= {"_class_name": "FamilyPipeline", "family": "echoshot"}
+    (work / "other" / "model_index.json").write_text(json.dumps(index))
+    code, _, err = retake(run, made, "--shot", "2", "--model", "other", "-o", "x.mp4")
+    assert (code, err) == (
+        2,
+        "holocine: echoshot makes whole scenes only and keeps no shots of a video: generate the scene anew, or name a "
+        "HoloCine model with --model\n",
+    )
+    Image.new("RGB", (48, 32)).save("still.png")
+    options = ("--model", "other", "--first-frame", "still.png", "-o", "x.mp4")
+    code, _, err = run("generate", made / "board.yaml", *options)
+    assert code == 2 and "echoshot begins no shot from a picture and knows no references: leave them out" in err
+
+
 def test_the_only_shot_is_not_retaken(made, model_folder, work, run):
     (work / "one.yaml").write_text("global_caption: A room.\nshots: [A chair.]\nnum_frames: 5\n")
     assert run("generate", "one.yaml", "-o", "one.mp4", "--model", model_folder, "--quiet")[0] == 0
