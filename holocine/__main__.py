@@ -104,7 +104,7 @@ def generate(options: argparse.Namespace) -> None:
         raise UsageError(f"{facts.family} begins no shot from a picture and knows no references: leave them out")
     warnings = (*_warnings(storyboard, facts.family), *doubts, *takes_left_out(options.storyboard), *run.warnings)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
-    opened = open_pictures(storyboard.as_run(), pixels_of(settings, facts), pictures)
+    opened = open_pictures(storyboard.as_run(), pixels_of(settings, (facts.height, facts.width)), pictures)
     tell("holocine", opened.notes)
 
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.

@@ -40,7 +40,7 @@ def continue_(options: argparse.Namespace) -> None:
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     has_latents = source.making.latents is not None
     check_new([out], options.force, has_latents)
-    opened = open_pictures(continuation.scene, pixels_of(settings, facts), source.pictures)
+    opened = open_pictures(continuation.scene, pixels_of(settings, (facts.height, facts.width)), source.pictures)
     tell("holocine", opened.notes)
 
     hide_loading_bars()

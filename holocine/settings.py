@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holocine.presets import find_presets, preset_settings
 from holocine.program import UsageError
-
-if TYPE_CHECKING:
-    from holocine.checkpoints import ModelFacts
 
 # What a video remembers of how it was made, and the type that each value has to have when it is read back from a file.
 # The storyboard holds the rest: captions, cuts, frames a second, negative prompt and seed.
@@ -132,9 +129,9 @@ def call_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in CALL_SETTINGS}
 
 
-def pixels_of(settings: Mapping[str, Any], facts: ModelFacts) -> tuple[int, int]:
-    """(height, width) of the frames that a model makes."""
-    return first_of(settings["height"], facts.height), first_of(settings["width"], facts.width)
+def pixels_of(settings: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the frames that are made by a model whose own size is `size`."""
+    return first_of(settings["height"], size[0]), first_of(settings["width"], size[1])
 
 
 def as_made(
