@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.run(options)
 
     remedies = (
-        "--model-cpu-offload, --group-offload, --layerwise-casting, --vae-tiling or a smaller --height and --width"
+        "--model-cpu-offload, --group-offload, --layerwise-casting, --vae-tiling, fewer pixels (generate: --height and "
+        "--width) or a smaller --context (continue)"
     )
     too_large = f"there is not enough memory for this video: try {remedies}"
     code = exit_code("holocine", work, "interrupted, nothing was written", too_large)
@@ -72,9 +73,11 @@ def generate(options: argparse.Namespace) -> None:
     from holocine.from_pictures import Opened, open_pictures, run_with_pictures
     from holocine.latents_file import latents_path
     from holocine.resuming import Run
+    from holocine.takes import check_takes_stay, takes_left_out
 
     out = mp4_path(options.out)
     sheet, beside = out.with_suffix(".png"), latents_path(out)
+    check_takes_stay(out)
     storyboard, remembered, pictures = _read_storyboard(options.storyboard, options.fix)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
@@ -99,8 +102,12 @@ def generate(options: argparse.Namespace) -> None:
         raise UsageError(f"--keep-latents is for retakes, which {facts.family} cannot make: leave it out")
     if options.first_frame is not None and facts.family is not None:
         raise UsageError(f"--first-frame is a picture to begin from, which {facts.family} is not given: leave it out")
-    warnings = (*_warnings(storyboard, facts.family), *doubts, *run.warnings)
+    warnings = (*_warnings(storyboard, facts.family), *doubts, *takes_left_out(options.storyboard), *run.warnings)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
+    opened = Opened()
+    if facts.family is None:  # the others begin from no picture, which was said
+        opened = open_pictures(storyboard.as_run(), pixels_of(settings, (facts.height, facts.width)), pictures)
+    tell("holocine", opened.notes)
 
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()
@@ -110,10 +117,6 @@ def generate(options: argparse.Namespace) -> None:
         with team.joined(options.split, guidance > 1) as others:
             pipeline = load_pipeline(settings["model"], **load_options(settings))
             pipeline.set_progress_bar_config(desc="denoising", unit="step", disable=options.quiet or not is_first)
-            opened = Opened()
-            if pipeline.takes_pictures:
-                opened = open_pictures(storyboard.as_run(), pixels_of(settings, pipeline.config), pictures)
-            tell("holocine", opened.notes)
             if others is not None:
                 from holocine.pipeline_call import with_seed
 

@@ -280,15 +280,6 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
     )
 
 
-def check_keeps_shots(model: str | os.PathLike | None, what: str) -> None:
-    """Raise `CheckpointError` for a model of another family, which keeps no shots, as `what` needs."""
-    if (family := describe(model).family) is not None:
-        raise CheckpointError(
-            f"{model} is a model of {family}, which makes whole scenes and keeps no shots: {what} needs a HoloCine "
-            "model, named with --model"
-        )
-
-
 def _stock_size(index: Mapping[str, Any]) -> tuple[int, int]:
     """Height and width that a model is run at if its folder names none."""
     from holocine.wan import limits_of

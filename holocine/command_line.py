@@ -15,6 +15,8 @@ from holocine.presets import PRESETS, listed
 from holocine.program import Parser, whole_number
 from holocine.team import SPLITS
 
+MOST_TAKES = 100
+
 
 def parser(run: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.ArgumentParser:
     """The parser of the whole command line; the options that it returns hold the function in `run` as `run`."""
@@ -101,7 +103,7 @@ def _add_retake(commands, run) -> None:
         metavar="TEXT",
         help="what the shot shall show, instead of its caption; one for each --shot, or none",
     )
-    command.add_argument("--takes", type=whole_number, default=1, metavar="N", help="how many, OUT-1.mp4 to OUT-N.mp4")
+    command.add_argument("--takes", type=_takes, default=1, metavar="N", help="how many, OUT-1.mp4 to OUT-N.mp4")
     _add_going_on(command)
     command.add_argument(
         "--keep-latents",
@@ -370,6 +372,12 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**63 - 1")
     return int(text)
+
+
+def _takes(text: str) -> int:
+    if (number := whole_number(text)) > MOST_TAKES:
+        raise argparse.ArgumentTypeError(f"{text} takes are more than are made in one go, which is {MOST_TAKES}")
+    return number
 
 
 def _number(text: str) -> float:

@@ -19,13 +19,15 @@ from holocine.frame_stream import InOrder, watched
 from holocine.from_pictures import Opened, run_with_pictures
 from holocine.keeping import KeepError, Kept, check_shot
 from holocine.latents_file import latents_path, write_latents
-from holocine.prompt import ascii_tags
+from holocine.plurals import counted
+from holocine.prompt import PromptTooLong, ascii_tags
+from holocine.settings import of_its_own
 from holocine.source import Source
 from holocine.splicing import New, Stored, splice
 from holocine.storyboard import Shot, Storyboard, StoryboardError
 from holocine.storyboard_files import parse_yaml
 from holocine.storyboard_input import with_defaults
-from holocine.timeline import FRAMES_PER_LATENT
+from holocine.timeline import FRAMES_PER_LATENT, TooManyFrames
 from holocine.video import Thumbnails, contact_sheet, to_comment
 
 if TYPE_CHECKING:
@@ -151,10 +153,33 @@ def continue_video(
 ) -> HoloCineOutput:
     """Make the new shots of a continuation; options: those of a call of the pipeline.
 
-    opened: the pictures of its scene, None where there are none.
+    opened: the pictures of its scene, None where there are none. Raises `KeepError` where context and new shots are
+    together more than the model takes.
     """
     kept = keep_context(continuation.context, continuation.scene, source.frames_of_shot)
-    return run_with_pictures(pipeline, continuation.scene, opened or Opened(), kept, **options)
+    try:
+        return run_with_pictures(pipeline, continuation.scene, opened or Opened(), kept, **options)
+    except TooManyFrames as error:
+        found = f"{counted(continuation.scene.num_frames, 'frame')}, and the model has positions for {error.most:,}"
+        raise KeepError(too_much(continuation, found, continuation.new.num_frames < error.most)) from None
+    except PromptTooLong as error:
+        if error.tokens is None:
+            raise
+        found = f"captions of {error.tokens:,} text tokens, and the model reads {error.most:,}"
+        raise KeepError(too_much(continuation, found)) from None
+
+
+def too_much(continuation: Continuation, found: str, can_see_fewer: bool = True) -> str:
+    """What to say of a scene that is too long; found: what context and new shots have together, and the limit.
+
+    can_see_fewer: whether a smaller context may help.
+    """
+    seen = len(continuation.context)
+    fewer = "take a smaller context, or " if seen > 1 and can_see_fewer else ""
+    return (
+        f"{counted(continuation.num_new, 'new shot')} and the {seen} of the context have {found}: {fewer}go on with "
+        "fewer or shorter shots at a time"
+    )
 
 
 def write_continuation(
@@ -168,14 +193,14 @@ def write_continuation(
 ) -> None:
     """Write the film: the source's file copied, then the new shots; with a contact sheet of the new shots beside it.
 
-    latents: those of the source, with which the film's are written; None for none. pictures: of the new shots, as
-    `Opened.stored`. All files are there in the end, or
-    none. Raises `SpliceError` if the source was encoded otherwise than new shots are.
+    settings: those of the new shots; which are others than the source's is remembered with them. latents: those of the
+    source, with which the film's are written; None for none. pictures: of the new shots, as `Opened.stored`. All files
+    are there in the end, or none. Raises `SpliceError` if the source was encoded otherwise than new shots are.
     """
     out, film, new = Path(out), continuation.film, continuation.new
     frames = output.frames[0][-new.num_frames :]
-    making = source.making.continued(new.num_shots, output.storyboards[0].seed)
-    making = replace(making, vae=output.made_by)
+    own = of_its_own(settings, source.settings)
+    making = replace(source.making.continued(new.num_shots, output.storyboards[0].seed, own), vae=output.made_by)
     thumbnails = Thumbnails(new, frames.shape)
     in_order = InOrder(watched(frames, thumbnails.see))
     parts = [New(in_order.part(span)) for span in new.shot_ranges]
@@ -187,8 +212,8 @@ def write_continuation(
             made = output.latents[0][:, -(new.num_frames // FRAMES_PER_LATENT) :]
             making = replace(making, latents=write_latents(beside, latents_joined(latents, made), output.made_by))
         pictures = {**(source.pictures or {}), **(pictures or {})}
-        comment = to_comment(film, settings, source.size, making, pictures)
-        splice(unseen, [stored, *parts], film.fps, source.size, comment, settings.get("resample") or "lanczos")
+        comment = to_comment(film, source.settings, source.size, making, pictures)
+        splice(unseen, [stored, *parts], film.fps, source.size, comment, source.settings.get("resample") or "lanczos")
         contact_sheet(thumbnails, new, sheet)
 
 

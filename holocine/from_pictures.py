@@ -175,7 +175,10 @@ def _open(
         data = base64.b64decode(remembered["copy"])
         notes.append(f"{path} is not the picture that the video was made with: its copy in the video was taken")
     if data is None:
-        raise PictureError(f"{path} does not exist: the storyboard begins a shot, or knows a character, from it")
+        wrong = "is no file" if Path(path).exists() else "does not exist"
+        raise PictureError(
+            f"{path}, from which a shot begins or a character is known, {wrong}: put the picture there, or name another"
+        )
     found, done = decode_picture(data, path, size)
     opened.notes += [note for note in (*notes, *done) if note not in opened.notes]
     opened.stored[path] = remembered or {"sha256": hashlib.sha256(data).hexdigest(), "copy": _copy(found)}

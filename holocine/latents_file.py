@@ -53,7 +53,11 @@ def read_latents(path: str | os.PathLike) -> tuple[torch.Tensor, str | None]:
         with safe_open(path, "pt") as file:
             note = json.loads((file.metadata() or {}).get("holocine", "{}"))
             if note.get("format") != FORMAT:
-                raise LatentsError(f"{path} holds no latents of a video; delete it, or move it out of the way")
+                raise LatentsError(f"{path} holds no latents of a video")
             return file.get_tensor(NAME), note["made_by"]
-    except (SafetensorError, json.JSONDecodeError, KeyError, FileNotFoundError) as error:
-        raise LatentsError(f"{path} cannot be read as the latents of a video: {error}") from None
+    except FileNotFoundError:
+        raise LatentsError(f"{path} does not exist") from None
+    except SafetensorError:
+        raise LatentsError(f"{path}, {os.path.getsize(path):,} bytes, is damaged or cut short") from None
+    except (json.JSONDecodeError, KeyError, AttributeError):
+        raise LatentsError(f"{path} holds no latents of a video that can be read") from None

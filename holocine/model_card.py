@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -140,6 +140,14 @@ class ModelCard:
         if foreign := self.foreign(storyboard):
             return foreign, *(doubt.text for doubt in doubts if not doubt.word)
         return tuple(doubt.text for doubt in doubts)
+
+    def doubts_of_shots(self, storyboard: Storyboard, shots: Collection[int]) -> Iterator[str]:
+        """The doubts about some shots (from 1) as sentences, without words if the storyboard is of another world."""
+        foreign = self.foreign(storyboard)
+        yield from [foreign] if foreign else ()
+        for doubt in self.doubts(storyboard):
+            if doubt.shot in shots and not (foreign and doubt.word):
+                yield doubt.text
 
 
 def _words(text: str) -> list[str]:

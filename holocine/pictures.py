@@ -62,9 +62,11 @@ def decode_picture(data: bytes, name: str, size: tuple[int, int]) -> tuple[np.nd
         with opened as picture:
             width, height = picture.size
             if width * height > MOST:
-                raise PictureError(f"{name} is {width}x{height} pixels, which is too large: shrink it first")
+                raise PictureError(_too_large(name, width * height))
             if min(width, height) < LEAST:
-                raise PictureError(f"{name} is {width}x{height} pixels, but has to be {LEAST} or more each way")
+                raise PictureError(
+                    f"{name} is {width}x{height} pixels, but has to be {LEAST} or more each way: take a larger picture"
+                )
             notes = []
             if getattr(picture, "n_frames", 1) > 1:
                 notes.append(f"{name} is animated: its first picture was taken")
@@ -72,14 +74,18 @@ def decode_picture(data: bytes, name: str, size: tuple[int, int]) -> tuple[np.nd
             if upright.size != picture.size or picture.getexif().get(0x0112, 1) != 1:
                 notes.append(f"{name} is stored turned: it was taken upright")
             flat = _in_8_bits(upright, name, notes)
-    except Image.DecompressionBombError:
-        raise PictureError(f"{name} is too large a picture: shrink it first") from None
+    except Image.DecompressionBombError as error:  # it says how many pixels there are
+        raise PictureError(_too_large(name, int(re.search(r"\d+", str(error))[0]))) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, PictureError):
             raise
         what = "is no picture that can be read" if isinstance(error, UnidentifiedImageError) else "is a damaged picture"
         raise PictureError(f"{name} {what}: save it as PNG or JPEG") from None
     return _fitted(flat, name, size, notes), notes
+
+
+def _too_large(name: str, pixels: int) -> str:
+    return f"{name} has {pixels / 1e6:.0f} megapixels, but may have {MOST / 1e6:.0f} at most: shrink it first"
 
 
 def _in_8_bits(picture, name: str, notes: list[str]):
@@ -144,7 +150,8 @@ def read_clip(
                     notes = notes or one
             notes += reader.notes
     except VideoError as error:
-        raise PictureError(str(error)) from None
+        remedy = "a clip is a video file; a picture that a shot begins from is its image"
+        raise PictureError(f"{error}; {remedy}") from None
     if len(frames) < num_frames:
         raise PictureError(
             f"{path} has {len(frames)} frames at {fps:g} a second, but its shot {num_frames}: "

@@ -43,7 +43,14 @@ _STATED_SHOTS = re.compile(rf"{_COUNTS_SHOTS}\s+(\d{{1,6}})\s+shot")
 
 
 class PromptTooLong(ValueError):
-    """The prompt has more text tokens than the text encoder is given."""
+    """The prompt has more text tokens than the text encoder is given.
+
+    tokens, most: how many the whole prompt has and how many are read; None for another text.
+    """
+
+    def __init__(self, message: str, tokens: int | None = None, most: int | None = None) -> None:
+        super().__init__(message)
+        self.tokens, self.most = tokens, most
 
 
 def clean(text: str) -> str:
@@ -209,7 +216,10 @@ def text_windows(
         closing = next(i for i, (start, end) in enumerate(reversed(offsets)) if end > start)
         where = _first_cut_off(windows, max_length - closing)
         raise PromptTooLong(
-            f"the prompt takes {len(offsets)} text tokens and the model reads {max_length}{where}; shorten the captions"
+            f"the prompt takes {len(offsets)} text tokens and the model reads {max_length}{where}; "
+            "shorten the captions",
+            tokens=len(offsets),
+            most=max_length,
         )
     return windows
 

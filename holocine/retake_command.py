@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from holocine.program import UsageError, mp4_path, tell
 from holocine.settings import as_made, call_options, checked, chosen, load_options, took
 
+if TYPE_CHECKING:
+    from holocine.checkpoints import ModelFacts
+
 
 def retake(options: argparse.Namespace) -> None:
     """Make and write takes one after the other: those that are done are there when a later one is interrupted."""
-    from holocine.checkpoints import check_keeps_shots, hide_loading_bars, load_pipeline
+    from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.encoding import vae_fingerprint
     from holocine.retaking import open_pictures_of, retake, shots_to_retake, with_captions, write_retake
     from holocine.source import read_source
@@ -22,11 +26,14 @@ def retake(options: argparse.Namespace) -> None:
     storyboard = storyboard_of(embedded, options.video)
     shots = shots_to_retake(storyboard, options.shot)
     captions = _captions(options.shot, options.caption)
-    tell("holocine", (f"warning: {warning}" for warning in with_captions(storyboard, captions).warnings))
     remembered = checked(embedded.settings or {}, options.video)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
-    check_keeps_shots(settings["model"], "retake")
+    facts, worded = describe(settings["model"]), with_captions(storyboard, captions)
+    check_keeps(settings["model"], facts)
+    card = facts.card
+    doubts = card.doubts_of_shots(worded, captions) if card is not None else ()
+    tell("holocine", (f"warning: {warning}" for warning in (*worded.warnings, *doubts)))
     outs = take_paths(mp4_path(options.out), options.takes)
     keep_latents = bool(options.keep_latents or (embedded.making and embedded.making.latents))
     check_new(outs, options.force, keep_latents)
@@ -39,6 +46,7 @@ def retake(options: argparse.Namespace) -> None:
     call |= {"keep_every": options.keep_every}
     call |= {"height": source.frames.shape[1], "width": source.frames.shape[2]}
     made = as_made(settings, pipeline.config, source.frames.shape[1:3], source.size)
+    made |= of_the_take(options, storyboard.negative_prompt)
     opened = open_pictures_of(source, shots)
     tell("holocine", opened.notes)
     try:
@@ -56,9 +64,25 @@ def retake(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt(f"interrupted, {done}") from None
 
 
+def of_the_take(options: argparse.Namespace, negative_prompt: str | None) -> dict[str, Any]:
+    """What takes were made with that no setting says; negative_prompt: the storyboard's."""
+    other = options.negative_prompt not in (None, negative_prompt)
+    found = {"negative_prompt": options.negative_prompt if other else None, "keep_every": options.keep_every}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def take_paths(out: Path, takes: int) -> list[Path]:
     """Where takes are written: to `out` if there is one, else to OUT-1.mp4, OUT-2.mp4, …"""
     return [out] if takes == 1 else [out.with_name(f"{out.stem}-{take}{out.suffix}") for take in range(1, takes + 1)]
+
+
+def check_keeps(model: str | None, facts: ModelFacts) -> None:
+    """Raise UsageError, before it is loaded, for a model that keeps nothing."""
+    if facts.family is not None:
+        raise UsageError(
+            f"{model} is a model of {facts.family}, which makes whole scenes and keeps no shots of a video: generate "
+            "the scene anew, or name a HoloCine model with --model"
+        )
 
 
 def check_new(outs: Sequence[Path], force: bool, keep_latents: bool) -> None:

@@ -17,6 +17,7 @@ from holocine.from_pictures import Opened, open_pictures, run_with_pictures
 from holocine.keeping import KeepError, check_shot
 from holocine.latents_file import latents_path, write_latents
 from holocine.making import Making
+from holocine.settings import of_its_own
 from holocine.source import Source
 from holocine.splicing import New, SpliceError, Stored, splice
 from holocine.storyboard import Storyboard
@@ -94,13 +95,15 @@ def write_retake(
 ) -> list[str]:
     """Write a take as `retake` returned it, with its contact sheet, and latents beside it where they are kept.
 
-    Kept shots are copied from the source's file. take: how many takes later than the source's this one is. All files
+    Kept shots are copied from the source's file. settings: those of this take; the video's stay what they were, and
+    which are others is remembered with the take. take: how many takes later than the source's this one is. All files
     are there in the end, or none. Returns a sentence for each thing worth telling.
     """
     out, shots = Path(out), shots_to_retake(source.storyboard, shots)
     seed = output.storyboards[0].seed
     storyboard = output.storyboards[0].model_copy(update={"seed": source.storyboard.seed})
-    making = replace(source.making.retaken(shots, seed, take), vae=output.made_by)
+    own = of_its_own(settings, source.settings)
+    making = replace(source.making.retaken(shots, seed, take, own), vae=output.made_by)
     thumbnails = Thumbnails(storyboard, output.frames[0].shape)
     with ExitStack() as files:
         sheet, unseen = (files.enter_context(replacing(path)) for path in (out.with_suffix(".png"), out))
@@ -108,8 +111,8 @@ def write_retake(
             beside = files.enter_context(replacing(latents_path(out)))
             making = replace(making, latents=write_latents(beside, output.latents[0], output.made_by))
         kept = {shot: shot for shot in range(1, storyboard.num_shots + 1) if shot not in shots}
-        resample, frames = settings.get("resample") or "lanczos", watched(output.frames[0], thumbnails.see)
-        notes = write_around(unseen, source, kept, frames, storyboard, settings, making, resample, source.pictures)
+        frames = watched(output.frames[0], thumbnails.see)
+        notes = write_around(unseen, source, kept, frames, storyboard, source.settings, making, source.pictures)
         contact_sheet(thumbnails, storyboard, sheet)
     return notes
 
@@ -122,7 +125,6 @@ def write_around(
     storyboard: Storyboard,
     settings: dict[str, Any],
     making: Making,
-    resample: str,
     pictures: dict[str, dict[str, str]] | None = None,
 ) -> list[str]:
     """Write a video whose kept shots are copied from the source's file; returns a sentence for what is worth telling.
@@ -131,6 +133,7 @@ def write_around(
     once and to the end; the kept ones are encoded anew where the file's cannot be copied.
     """
     before, in_order = source.storyboard.shot_ranges, InOrder(frames)
+    resample = source.settings.get("resample") or "lanczos"
     parts = [
         Stored(source.path, before[kept[shot] - 1]) if shot in kept else New(in_order.part(span))
         for shot, span in enumerate(storyboard.shot_ranges, start=1)

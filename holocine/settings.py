@@ -66,6 +66,10 @@ LOAD_SETTINGS = (
     "distilled",
     "shift",
 )
+# What a take may have beside these that is not as its video's, and what all takes of a video have in common.
+OF_TAKES = ("negative_prompt", "keep_every", "keep_level")
+OF_FILES = ("height", "width", "size", "resample")
+DESK_NAMES = {"steps": "num_inference_steps", "guidance": "guidance_scale"}  # in videos that the desk made once
 # How weights are stored: one that is given takes the place of any other that a preset or a video says.
 STORAGE = ("layerwise_casting", "int8", "gguf")
 
@@ -74,11 +78,29 @@ def checked(settings: Mapping[str, Any], path: str) -> dict[str, Any]:
     """The known settings that a video remembers; raises `VideoError` if one of them is no such value."""
     from holocine.video import VideoError
 
-    known = {name: value for name, value in settings.items() if name in SETTINGS}
+    known = remembered(settings)
     for name, value in known.items():
         if not isinstance(value, SETTINGS[name]):
             raise VideoError(f"the settings in {path} are damaged: {name} is {value!r}")
     return known
+
+
+def remembered(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings in a video that are known here, by the names that they have here."""
+    named = {DESK_NAMES.get(name, name): value for name, value in settings.items()}
+    if DESK_NAMES.keys() <= settings.keys() and named.get("model") == "embedded":
+        del named["model"]
+    return {name: value for name, value in named.items() if name in SETTINGS}
+
+
+def of_its_own(made: Mapping[str, Any], video: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the settings that shots were made with is not as the video's (`making.Take.settings`).
+
+    None for what the video's other shots have and these have not.
+    """
+    video = remembered(video)
+    names = [name for name in (*SETTINGS, *OF_TAKES) if name not in OF_FILES]
+    return {name: made.get(name) for name in names if made.get(name) != video.get(name)}
 
 
 def chosen(given: Mapping[str, Any], remembered: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,9 +129,9 @@ def call_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in CALL_SETTINGS}
 
 
-def pixels_of(settings: Mapping[str, Any], defaults: Any) -> tuple[int, int]:
-    """(height, width) of the frames that a model makes; defaults: the config of the pipeline."""
-    return tuple(first_of(settings[name], defaults[f"default_{name}"]) for name in ("height", "width"))
+def pixels_of(settings: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the frames that are made by a model whose own size is `size`."""
+    return first_of(settings["height"], size[0]), first_of(settings["width"], size[1])
 
 
 def as_made(

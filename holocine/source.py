@@ -102,15 +102,16 @@ def latents_beside(source: Source, fingerprint: str | None) -> tuple[torch.Tenso
     beside, making = latents_path(source.path), source.making
     if making.latents is None:
         return None, ()
-    why = "the frames of the video are encoded instead"
+    why = "the frames of the video are encoded instead, which is less exact than with the file that belongs to it"
     if not beside.is_file():
         return None, (f"{beside}, the latents of the video, is not there: {why}",)
     try:
         latents, made_by = read_latents(beside)
     except LatentsError as error:
-        return None, (f"{error}; {why}",)
+        return None, (f"{error}: {why}",)
     if digest(latents) != making.latents:
-        return None, (f"{beside} holds the latents of another video: {why}",)
+        shape = "x".join(map(str, latents.shape))
+        return None, (f"{beside} holds the latents of another video ({shape}): {why}",)
     if fingerprint is not None and made_by != fingerprint:
         return None, (f"{beside} holds latents of another model's VAE: {why}",)
     return latents, ()

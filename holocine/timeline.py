@@ -44,11 +44,22 @@ def num_frames_of(num_latent_frames: int) -> int:
     return max(0, FRAMES_PER_LATENT * (num_latent_frames - 1) + 1)
 
 
+class TooManyFrames(ValueError):
+    """A video longer than a model has positions for, which are enough for `most` frames."""
+
+    def __init__(self, message: str, most: int) -> None:
+        super().__init__(message)
+        self.most = most
+
+
 def check_positions(num_frames: int, most: int) -> None:
-    """Raise ValueError if a video of `num_frames` has more latent frames than a model has positions (`most`)."""
+    """Raise `TooManyFrames` if a video of `num_frames` has more latent frames than a model has positions (`most`)."""
     if num_latent_frames(num_frames) > most:
         longest = num_frames_of(most)
-        raise ValueError(f"the video has {num_frames:,} frames, but this model has positions for {longest:,} only")
+        raise TooManyFrames(
+            f"the video has {num_frames:,} frames, but this model has positions for {longest:,} only: shorten it",
+            longest,
+        )
 
 
 def spread_cuts(num_shots: int, num_frames: int) -> tuple[int, ...]:

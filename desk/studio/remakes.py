@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,19 +14,24 @@ import numpy as np
 
 from desk.studio.jobs import Job, Stopped
 from desk.studio.limits import LimitError, Limits
-from desk.studio.models import find, model_names
+from desk.studio.models import EMBEDDED_NAME, find, model_names
 from desk.studio.outputs import Record
-from desk.studio.settings import MOST_SEED, Settings
+from desk.studio.settings import MOST_SEED, Settings, as_made
 from desk.studio.studio import Made, Seen, Studio, describe, keep_latents, planned
 from holocine.decoding import VideoError
 from holocine.frame_stream import joined
 from holocine.from_pictures import files_named, with_copies
 from holocine.keeping import KeepError, check_shot
 from holocine.making import Making, Take
+from holocine.plurals import counted
+from holocine.settings import of_its_own, remembered
 from holocine.storyboard import Storyboard
 
 if TYPE_CHECKING:
+    from holocine.continuing import Continuation
     from holocine.source import Source
+
+logger = logging.getLogger(__name__)
 
 MOST_TAKES = 4
 CONTEXT = 2  # shots that a continuation sees
@@ -76,8 +82,8 @@ def settings_of(source: Source, seed: int | None = None) -> Settings:
 
     Raises LimitError for a video of another model than those of this desk, or of a size that it does not make.
     """
-    told = source.settings
-    name = told.get("model", model_names()[0])
+    told = remembered(source.settings)
+    name = told.get("model", EMBEDDED_NAME)
     if name not in model_names():
         raise LimitError(
             f"the video was made by the model {str(name)[:80]!r}, which is not offered here: "
@@ -89,8 +95,8 @@ def settings_of(source: Source, seed: int | None = None) -> Settings:
         Limits.of(model),
         source.storyboard,
         attention=told.get("attention"),
-        steps=told.get("steps", told.get("num_inference_steps")),
-        guidance=told.get("guidance", told.get("guidance_scale")),
+        steps=told.get("num_inference_steps"),
+        guidance=told.get("guidance_scale"),
         seed=secrets.randbelow(MOST_SEED) if seed is None else seed,
         height=told.get("height", source.size[1]),
         width=told.get("width", source.size[0]),
@@ -154,10 +160,32 @@ def continuation(source: Source, more: Storyboard, limits: Limits, context: int 
     if context < 1:
         raise KeepError(f"context is {context}, but the new shots have to see at least one shot: give 1 or more")
     plan = plan_continuation(source.storyboard, more, range(max(1, count - context + 1), count + 1))
-    limits.check_storyboard(plan.scene)
-    limits.of_film.check_storyboard(plan.film)
+    _check_lengths(plan, limits)
     kept = {shot: shot for shot in range(1, count + 1)}
     return Remake(source, plan.film, kept, {}, plan.scene, dict(enumerate(plan.context, start=1)))
+
+
+def _check_lengths(plan: Continuation, limits: Limits) -> None:
+    """Raise LimitError for more than this desk makes in one go, or than a film may have."""
+    from holocine.continuing import too_much
+
+    for count, new, most, what in (
+        (plan.scene.num_frames, plan.new.num_frames, limits.frames, "frame"),
+        (plan.scene.num_shots, plan.num_new, limits.shots, "shot"),
+    ):
+        if count > most:
+            found = f"{counted(count, what)}, and this desk makes at most {most} in one go"
+            raise LimitError(too_much(plan, found, new < most))
+    for count, most, what in (
+        (plan.film.num_frames, limits.of_film.frames, "frame"),
+        (plan.film.num_shots, limits.of_film.shots, "shot"),
+    ):
+        if count > most:
+            raise LimitError(
+                f"the film would have {counted(count, what)}, but one at this desk has at most {most}: "
+                "begin another scene"
+            )
+    limits.of_film.check_storyboard(plan.film)
 
 
 def check_same(source: Source, settings: Settings) -> None:
@@ -220,6 +248,13 @@ def _several(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settin
                 shutil.rmtree(folder / f"take_{number}", ignore_errors=True)
                 note = f"Cancelled: {len(rows)} of {len(settings)} takes are there."
                 break
+            except Exception as error:
+                if not rows:
+                    raise
+                logger.warning("take %d of %d failed: %s", number, len(settings), error)
+                shutil.rmtree(folder / f"take_{number}", ignore_errors=True)
+                note = f"Take {number} failed: {len(rows)} of {len(settings)} takes are there."
+                break
     except BaseException:
         studio.outputs.drop(job.id)
         raise
@@ -243,11 +278,11 @@ def _make(
     job.say(first_preview=1 + (remake.source.storyboard.num_shots if remake.continues else 0))
     told = asdict(settings)
     if not remake.anew:
-        told["seed"] = remake.source.settings.get("seed", remake.source.storyboard.seed)
+        told["seed"] = remake.source.storyboard.seed
     with studio.denoise(job, remake.scene, settings, folder / "stop", _kept(remake), context) as made:
         made = _whole(remake, made)
         seen = Seen(made)
-        making = _write(remake, replace(made, frames=seen.frames), settings, told, folder, take)
+        making = _write(remake, replace(made, frames=seen.frames), settings, folder, take)
     content = describe(folder, made, told, seen)
     for shot, one in zip(content["shots"], making.takes, strict=True):
         shot |= {"take": one.number, "seed": one.seed}
@@ -283,6 +318,8 @@ def _kept(remake: Remake) -> list[dict[str, Any]]:
 
 def _whole(remake: Remake, made: Made) -> Made:
     """What was made, as the whole film: a continuation's new shots after the source's."""
+    if remake.anew:
+        return replace(made, storyboard=remake.film.model_copy(update={"seed": made.storyboard.seed}))
     if not remake.continues:
         return replace(made, storyboard=remake.film)
     from holocine.timeline import FRAMES_PER_LATENT
@@ -294,28 +331,35 @@ def _whole(remake: Remake, made: Made) -> Made:
     return replace(made, frames=joined(source.frames, made.frames[-new:]), storyboard=remake.film, latents=latents)
 
 
-def _write(remake: Remake, made: Made, settings: Settings, told: dict[str, Any], folder: Path, take: int) -> Making:
+def _write(remake: Remake, made: Made, settings: Settings, folder: Path, take: int) -> Making:
     """Write the video, kept shots copied as they are, and its latents; returns how it came about."""
     from holocine.latents_file import latents_path
     from holocine.retaking import write_around
 
     source, video = remake.source, folder / "video.mp4"
-    making = Making(tuple(_takes(remake, settings.seed, take)), made.made_by, keep_latents(latents_path(video), made))
-    resample = source.settings.get("resample") or "lanczos"
-    write_around(video, source, remake.kept, made.frames, remake.film, told, making, resample)
+    how = as_made(settings, made.defaults, source.size)
+    first = how if remake.anew else source.settings
+    takes = tuple(_takes(remake, settings.seed, how, first, take))
+    making = Making(takes, made.made_by, keep_latents(latents_path(video), made))
+    write_around(video, source, remake.kept, made.frames, made.storyboard, first, making)
     return making
 
 
-def _takes(remake: Remake, seed: int, take: int) -> list[Take]:
-    """Which take each shot of the film is; one made anew is `take` takes later than it was."""
-    before = remake.source.making.takes
-    numbers = range(1, remake.film.num_shots + 1)
-    return [
-        before[remake.kept[shot] - 1]
-        if shot in remake.kept
-        else Take(before[remake.retaken[shot] - 1].number + take if shot in remake.retaken else 1, seed)
-        for shot in numbers
-    ]
+def _takes(remake: Remake, seed: int, how: Mapping[str, Any], first: Mapping[str, Any], take: int) -> list[Take]:
+    """Which take each shot of the film is; one made anew is `take` takes later than it was.
+
+    how: the settings of the shots that are made; first: those that the video remembers.
+    """
+    before, video = remake.source.making.takes, remembered(remake.source.settings)
+
+    def of(shot: int) -> Take:
+        if shot in remake.kept:
+            kept = before[remake.kept[shot] - 1]
+            return replace(kept, settings=of_its_own({**video, **kept.settings}, first))
+        number = before[remake.retaken[shot] - 1].number + take if shot in remake.retaken else 1
+        return Take(number, seed, of_its_own(how, first))
+
+    return [of(shot) for shot in range(1, remake.film.num_shots + 1)]
 
 
 def use(studio: Studio, visitor: str, record: Record, take: Any, score: bool = True) -> Job:

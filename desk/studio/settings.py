@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import holocine.settings
 from desk.studio.limits import LimitError, Limits
-from desk.studio.models import Model
+from desk.studio.models import EMBEDDED_NAME, Model, find
+from holocine.settings import SETTINGS
 from holocine.storyboard import Storyboard
 
 ATTENTION = ("sparse", "full", "isolated")
@@ -62,6 +65,21 @@ class Settings:
         limits.check_settings(settings.steps, settings.guidance, settings.height, settings.width)
         model.facts.token_grid(settings.height, settings.width)
         return settings
+
+
+def as_made(settings: Settings, defaults: Mapping[str, Any], size: tuple[int, int] | None) -> dict[str, Any]:
+    """What a video is to remember of how it was made, as the command line writes it; see `holocine.settings.as_made`.
+
+    defaults: those of the pipeline; size: (width, height) that the video was enlarged to, None for not at all.
+    """
+    given = {
+        "model": None if settings.model == EMBEDDED_NAME else settings.model,
+        "num_inference_steps": settings.steps,
+        "guidance_scale": settings.guidance,
+        "attention": settings.attention,
+    }
+    chosen = {**dict.fromkeys(SETTINGS), **find(settings.model).settings, **given}
+    return holocine.settings.as_made(chosen, defaults, (settings.height, settings.width), size)
 
 
 def _number(value: Any, name: str) -> float:

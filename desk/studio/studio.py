@@ -7,9 +7,9 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from desk.studio.outputs import Outputs
 from desk.studio.pace import Pace
 from desk.studio.preview import decode_frames, middle_frames, picture_url
 from desk.studio.scoring import Scorer, shown_scores, write_scorecard
-from desk.studio.settings import Settings
+from desk.studio.settings import Settings, as_made
 from holocine.frame_stream import FrameStream, watched
 from holocine.making import Making
 from holocine.storyboard import Storyboard
@@ -52,6 +52,7 @@ class Made:
 
     Frames of a stream are decoded while they are read, once; what that takes is in `timings` when all were.
     latents: float32 (channels, latent frames, latent height, latent width); made_by: the fingerprint of their VAE.
+    defaults: of the pipeline, for what no setting says.
     """
 
     frames: np.ndarray | FrameStream
@@ -59,6 +60,7 @@ class Made:
     timings: dict[str, float]
     latents: np.ndarray | None = None
     made_by: str | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _borrowed_seconds(
@@ -139,6 +141,7 @@ def _denoise(
             raise Stopped("Cancelled.") from None
         made = {"storyboard": output.storyboards[0].asked.to_json(), "timings": dict(output.timings)}
         made |= {"latents": output.latents[0].float().cpu().numpy(), "made_by": output.made_by}
+        made["defaults"] = {name: x for name, x in pipeline.config.items() if name.startswith("default_")}
         events.put({"shape": output.frames[0].shape, **made})
         decoded = iter(output.frames[0])
         while frames := list(islice(decoded, FRAMES_PER_LATENT)):
@@ -360,7 +363,8 @@ def write_files(folder: Path, made: Made, settings: Settings) -> dict[str, Any]:
     making = Making.in_one_go(board.num_shots, settings.seed, made.made_by)
     making = replace(making, latents=keep_latents(latents_path(video), made))
     size = visible_size(made.frames)
-    write_video(video, seen.frames, board.fps, board, asdict(settings), size=size, making=making)
+    how = as_made(settings, made.defaults, size)
+    write_video(video, seen.frames, board.fps, board, how, size=size, making=making)
     return describe(folder, made, asdict(settings), seen)
 
 

@@ -1,5 +1,8 @@
 """Continuations on the command line, with a tiny random model: real MP4s."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +76,14 @@ def test_a_film_goes_on_again_and_again_and_its_shots_can_be_retaken(made, work,
     third = read_video("c.mp4").frames
     assert np.array_equal(third[:29], second[:29]) and np.array_equal(third[37:], second[37:])
     assert not np.array_equal(third[29:37], second[29:37])
+
+
+def test_new_shots_remember_settings_of_their_own_and_the_film_keeps_those_of_its_first(made, work, run):
+    options = ("--steps", "3", "--seed", "3", "--quiet")
+    assert run("continue", made / "scene.mp4", "more.yaml", "-o", "film.mp4", *options)[0] == 0
+    film = read_embedded("film.mp4")
+    assert film.settings == read_embedded(made / "scene.mp4").settings
+    assert [take.settings for take in film.making.takes] == [{}, {}, {}, *[{"num_inference_steps": 3}] * 2]
 
 
 def test_the_model_sees_the_context_and_the_new_shots_only(made, work, run, monkeypatch):
@@ -164,6 +175,34 @@ def test_bad_continuations_are_one_line(made, work, run, change, arguments, mess
     (work / "more.yaml").write_text(change + MORE)
     code, _, err = run("continue", made / "scene.mp4", "more.yaml", *arguments, "-o", "film.mp4")
     assert code == 2 and err.count("\n") == 1 and message in err
+    assert [path.name for path in work.iterdir()] == ["more.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "frames", "context", "message"),
+    [
+        (
+            60,
+            8,
+            "2",
+            r"2 new shots and the 2 of the context have captions of \d+ text tokens, and the model reads 128: take a "
+            "smaller context, or go on with fewer or shorter shots at a time",
+        ),
+        (
+            2,
+            4090,
+            "1",
+            "2 new shots and the 1 of the context have 4,097 frames, and the model has positions for 4,093: go on with "
+            "fewer or shorter shots at a time",
+        ),
+    ],
+)
+def test_more_than_the_model_takes_names_the_limit_and_the_remedy(made, work, run, words, frames, context, message):
+    shots = [{"caption": "She paints. " * words, "num_frames": frames}, {"caption": "She sleeps.", "num_frames": 4}]
+    (work / "more.yaml").write_text(json.dumps({"shots": shots}))
+    options = ("--context", context, "-o", "film.mp4", "--quiet")
+    code, _, err = run("continue", made / "scene.mp4", "more.yaml", *options)
+    assert code == 2 and re.search(f"^holocine: {message}\n$", err, re.MULTILINE)
     assert [path.name for path in work.iterdir()] == ["more.yaml"]
 
 

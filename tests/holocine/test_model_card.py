@@ -39,6 +39,13 @@ def test_single_words_that_were_never_learnt_are_named_with_their_shot():
     )
 
 
+def test_of_some_shots_only_their_own_doubts_are_told():
+    shots = ["Wide shot of a dragon.", "Close-up of [character1] standing still.", "Wide shot of a wizard."]
+    board = Storyboard.from_captions("The setting is a sunny beach. [character1] is a red round puppet.", shots, 65)
+    told = list(describe().card.doubts_of_shots(board, [2, 3]))
+    assert len(told) == 1 and told[0].startswith("shot 3 of 3: the model has never heard of “wizard”")
+
+
 def test_other_sizes_more_characters_and_shorter_shots_are_doubtful():
     caption = " ".join(f"[character{i}] is a red round puppet with no hat." for i in range(1, 5))
     board = Storyboard.from_captions(caption, ["[character1] jumping."] * 7, 65, fps=12)

@@ -102,6 +102,42 @@ def test_a_new_caption_leaves_the_lengths_as_they_were_asked_for():
     assert begun.shots[1].image == "still.png" and begun.asked.shot_seconds == board.shot_seconds
 
 
+def test_a_take_with_settings_of_its_own_remembers_them_and_the_next_begins_from_the_videos(made, work, run):
+    options = ("--steps", "3", "--eta", "0.5", "--negative-prompt", "fog", "--exact")
+    code, _, err = retake(run, made, "--shot", "2", "--seed", "7", *options, "-o", "a.mp4")
+    assert (code, err) == (0, "")
+    before, after = read_embedded(made / "scene.mp4"), read_embedded("a.mp4")
+    assert after.settings == before.settings, "the other shots are as they were made"
+    own = {"num_inference_steps": 3, "eta": 0.5, "negative_prompt": "fog", "keep_every": 1}
+    assert [take.settings for take in after.making.takes] == [{}, own, {}]
+    told = run("show", "a.mp4")[1]
+    assert '# shot 2: take 2, seed 7, num_inference_steps 3, eta 0.5, negative_prompt "fog", keep_every 1\n' in told
+    assert run("retake", "a.mp4", "--shot", "3", "--seed", "8", "-o", "b.mp4", "--quiet")[0] == 0
+    assert [take.settings for take in read_embedded("b.mp4").making.takes] == [{}, own, {}]
+    steps = before.settings["num_inference_steps"]
+    assert read_embedded("b.mp4").settings["num_inference_steps"] == steps != 3
+
+
+def test_making_a_video_anew_says_whose_takes_it_leaves_out_and_replaces_none(made, model_folder, work, run):
+    retake(run, made, "--shot", "2", "-o", "a.mp4")
+    before = (work / "a.mp4").read_bytes()
+    code, _, err = run("generate", "a.mp4", "-o", "b.mp4", "--quiet")
+    assert code == 0 and (
+        "warning: shot 2 of a.mp4 was retaken or added since it was made, and will be made anew here, as all shots "
+        "are: retake makes some anew and keeps the others\n" in err
+    )
+    assert np.array_equal(read_video("b.mp4").frames, read_video(made / "scene.mp4").frames), "it is the first go"
+    for source in ("a.mp4", made / "board.yaml"):
+        code, _, err = run("generate", source, "-o", "a.mp4", "--model", model_folder, "--quiet")
+        assert (code, err) == (
+            2,
+            "holocine: a.mp4 exists, and shot 2 of it, retaken or added since it was made, would be lost: name another "
+            "output, delete it first, or make only some of its shots anew with retake\n",
+        )
+    assert (work / "a.mp4").read_bytes() == before
+    assert "retaken or added" not in run("generate", "b.mp4", "-o", "b.mp4", "--quiet")[2]
+
+
 def test_the_same_seed_and_caption_make_the_same_take(made, work, run):
     for name in ("a.mp4", "b.mp4"):
         retake(run, made, "--shot", "1", "--shot", "2", "--seed", "3", "-o", name)
@@ -161,6 +197,7 @@ def test_a_video_may_take_the_place_of_the_one_it_was_made_of(made, work, run):
         (["--shot", "1", "--shot", "1", "--caption", "x", "--caption", "y"], "a shot is named twice: name each once"),
         (["--shot", "1", "--caption", " "], "shot 1 of 3: caption is empty"),
         (["--shot", "0"], "'0' is not a whole number of 1 or more"),
+        (["--shot", "1", "--takes", "2000000000"], "2000000000 takes are more than are made in one go, which is 100"),
         ([], "the following arguments are required: --shot"),
         (["--shot", "1", "--height", "64"], "unrecognized arguments: --height 64"),
     ],
@@ -170,6 +207,27 @@ def test_bad_retakes_are_one_line(made, work, run, arguments, message):
     assert code == 2 and err.count("\n") == 1
     assert message in err
     assert not list(work.iterdir())
+
+
+def test_a_model_that_keeps_nothing_is_said_to_before_it_is_loaded(made, model_folder, work, run):
+    (work / "other").mkdir()
+    for part in ("transformer", "transformer_2", "vae"):
+        (work / "other" / part).mkdir()
+        config = (model_folder / part / "config.json").read_text()
+        (work / "other" / part / "config.json").write_text(config)
+    index = json.loads((model_folder / "model_index.json").read_text())
+    index |= {"_class_name": "FamilyPipeline", "family": "echoshot"}
+    (work / "other" / "model_index.json").write_text(json.dumps(index))
+    code, _, err = retake(run, made, "--shot", "2", "--model", "other", "-o", "x.mp4")
+    assert (code, err) == (
+        2,
+        "holocine: other is a model of echoshot, which makes whole scenes and keeps no shots of a video: generate the "
+        "scene anew, or name a HoloCine model with --model\n",
+    )
+    Image.new("RGB", (48, 32)).save("still.png")
+    options = ("--model", "other", "--first-frame", "still.png", "-o", "x.mp4")
+    code, _, err = run("generate", made / "board.yaml", *options)
+    assert code == 2 and "--first-frame is a picture to begin from, which echoshot is not given: leave it out" in err
 
 
 def test_the_only_shot_is_not_retaken(made, model_folder, work, run):
@@ -205,7 +263,10 @@ def test_latents_that_are_not_those_of_the_video_are_left_and_it_is_said(made, m
     write_latents(beside, torch.zeros(16, 5, 4, 6), vae)
     assert "holds the latents of another video" in read_source("scene.mp4", vae).notes[0]
     beside.write_text("no latents")
-    assert "cannot be read as the latents of a video" in read_source("scene.mp4", vae).notes[0]
+    assert (
+        "scene.latents.safetensors, 10 bytes, is damaged or cut short: the frames"
+        in read_source("scene.mp4", vae).notes[0]
+    )
     beside.unlink()
     source = read_source("scene.mp4", vae)
     assert "is not there: the frames of the video are encoded instead" in source.notes[0] and source.latents is None
@@ -242,6 +303,7 @@ def test_latents_are_read_as_they_were_written(tmp_path):
         {"takes": [{"n": 1}]},
         [],
         {"takes": [{}] * 3, "vae": 1},
+        {"takes": [{"settings": 3}] * 3},
     ],
 )
 def test_damaged_takes_are_an_error_that_names_the_file(damage):
@@ -250,12 +312,12 @@ def test_damaged_takes_are_an_error_that_names_the_file(damage):
 
 
 def test_what_a_video_remembers_of_its_takes_is_read_as_it_was_written():
-    made = Making.in_one_go(3, 7, "vae").retaken([2], 9).continued(1, None)
-    assert made.takes == (Take(1, 7), Take(2, 9), Take(1, 7), Take(1, None))
+    made = Making.in_one_go(3, 7, "vae").retaken([2], 9, settings={"eta": 0.5, "lora": None}).continued(1, None)
+    assert made.takes == (Take(1, 7), Take(2, 9, {"eta": 0.5, "lora": None}), Take(1, 7), Take(1, None))
     assert Making.from_plain(json.loads(json.dumps(made.to_plain())), 4, "x.mp4") == made
     assert made.sentences() == [
         "shot 1: take 1, seed 7",
-        "shot 2: take 2, seed 9",
+        "shot 2: take 2, seed 9, eta 0.5, no lora",
         "shot 3: take 1, seed 7",
         "shot 4: take 1",
     ]

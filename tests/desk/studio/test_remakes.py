@@ -13,8 +13,10 @@ from desk.studio import remakes
 from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
 from holocine import Storyboard, read_video, write_video
+from holocine.__main__ import main
 from holocine.decoding import VideoError
 from holocine.keeping import KeepError
+from holocine.making import Take
 from holocine.pictures import enclosed
 from holocine.storyboard import StoryboardError
 from holocine.video import read_embedded
@@ -75,6 +77,40 @@ def _limits():
     return Limits.of(find())
 
 
+def test_a_video_remembers_the_same_as_one_of_the_command_line(studio, made, storyboard, tiny_model, tmp_path):
+    by_hand = _by_hand(storyboard, tiny_model, tmp_path)
+    ours, theirs = read_embedded(made), read_embedded(by_hand)
+    assert ours.settings == theirs.settings and ours.storyboard == theirs.storyboard and ours.size == theirs.size
+    assert replace(ours.making, latents=None) == theirs.making
+
+
+def test_what_is_made_of_a_video_keeps_its_settings_and_takes_with_others_remember_theirs(
+    studio, storyboard, tiny_model, tmp_path, limits, finish_from
+):
+    first = remakes.open_video(_by_hand(storyboard, tiny_model, tmp_path, "--eta", "0.5", "--steps", "3"), limits)
+    _, folder = finish_from(first, remakes.retake(first, [2]), 99)
+    again = remakes.open_video(folder / "video.mp4", limits)
+    assert again.settings == first.settings and again.storyboard.seed == first.storyboard.seed == 11
+    own = {"eta": 0.0}  # what this desk knows no field for is as its model has it
+    assert again.making.takes == (Take(1, 11), Take(2, 99, own), Take(1, 11))
+    more = Storyboard.from_captions(storyboard.global_caption, ["A door."], 8)
+    _, folder = finish_from(again, remakes.continuation(again, more, limits), 7)
+    film = remakes.open_video(folder / "video.mp4", limits)
+    assert film.settings == first.settings and film.making.takes[1:] == (Take(2, 99, own), Take(1, 11), Take(1, 7, own))
+    _, folder = finish_from(again, remakes.around_locked(again, storyboard, {1: 1, 2: 2}, {3: 3}), 50)
+    anew = remakes.open_video(folder / "video.mp4", limits)
+    assert anew.storyboard.seed == 50 and anew.settings == first.settings | {"eta": 0.0}
+    assert anew.making.takes == (Take(1, 11, {"eta": 0.5}), Take(2, 99), Take(2, 50))
+
+
+def _by_hand(storyboard, model, folder, *options):
+    """The same scene, made on the command line."""
+    (folder / "board.yaml").write_text(storyboard.to_yaml())
+    command = ("generate", folder / "board.yaml", "-o", folder / "scene.mp4", "--quiet", "--model", model.name)
+    assert main([*map(str, command), *options]) == 0
+    return folder / "scene.mp4"
+
+
 def test_several_takes_lie_side_by_side_until_one_is_used(studio, source, finish, wait):
     job, folder = finish(remakes.retake(source, [3]), 5, 6)
     rows = job.result["takes"]
@@ -110,6 +146,22 @@ def test_takes_that_are_there_when_it_is_cancelled_are_kept(studio, source, wait
     assert job.result["note"] == "Cancelled: 2 of 4 takes are there."
 
 
+def test_takes_that_are_there_when_a_later_one_fails_are_kept(studio, source, wait, monkeypatch):
+    make, calls = remakes._make, []
+
+    def failing_in_the_third(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise InterruptedError("The borrowed GPU was taken back.")
+        return make(*arguments)
+
+    monkeypatch.setattr(remakes, "_make", failing_in_the_third)
+    job = wait(remakes.submit(studio, "me", remakes.retake(source, [1]), remakes.takes(remakes.settings_of(source), 4)))
+    assert job.state == "done" and job.result["note"] == "Take 3 failed: 2 of 4 takes are there."
+    (record,) = [record for record in studio.outputs.of("me") if record.content["kind"] == "takes"]
+    assert sorted(path.name for path in (studio.outputs.files / record.id).iterdir()) == ["take_1", "take_2"]
+
+
 def test_locked_shots_are_kept_when_the_scene_is_made_again(made, source, storyboard, finish):
     words = storyboard.model_copy(update={"shots": [{**dict(shot), "caption": "Anew."} for shot in storyboard.shots]})
     remake = remakes.around_locked(source, words, {1: 1, 3: 3}, {2: 2})
@@ -143,7 +195,14 @@ def test_a_video_is_continued_by_shots_that_see_the_last_two(made, source, limit
         (lambda source, board, _: remakes.around_locked(source, board, {2: 1}, {}), "locked with 5 frames, but has 8"),
         (lambda source, board, _: remakes.around_locked(source, board, {2: 7}, {}), "no shot 7"),
         (lambda source, board, limits: remakes.continuation(source, board, limits, 0), "context is 0"),
-        (lambda source, board, limits: remakes.continuation(source, board, replace(limits, frames=20)), "at most 20"),
+        (
+            lambda source, board, limits: remakes.continuation(source, board, replace(limits, frames=20)),
+            "3 new shots and the 2 of the context have .. frames, and this desk makes at most 20 in one go",
+        ),
+        (
+            lambda source, board, limits: remakes.continuation(source, board, replace(limits, shots=4)),
+            "3 new shots and the 2 of the context have 5 shots, and this desk makes at most 4 in one go",
+        ),
     ],
 )
 def test_what_cannot_be_gone_on_from_is_a_sentence(source, storyboard, limits, remake, says):

@@ -17,7 +17,7 @@ def test_a_storyboard_becomes_a_video_with_all_that_can_be_taken_along(studio, s
     folder = studio.outputs.files / job.id
     video = read_video(folder / "video.mp4")
     assert video.storyboard == storyboard and len(video.frames) == 17
-    assert read_settings(folder / "video.mp4")["seed"] == 11
+    assert video.storyboard.seed == 11 and read_settings(folder / "video.mp4")["num_inference_steps"] == 2
     lengths = [len(read_video(folder / shot["video"]).frames) for shot in job.result["shots"]]
     assert lengths == [5, 8, 4]
     assert Image.open(folder / "contact_sheet.png").width > 1000

@@ -74,7 +74,7 @@ def test_copies_for_a_blind_comparison_are_the_same_pictures_without_how_they_we
         own = studio.outputs.files / record.id / made["folder"] / "video.mp4"
         copy = studio.outputs.files / version["video"]["path"]
         assert np.array_equal(read_video(copy).frames, read_video(own).frames)
-        assert read_settings(own)["steps"] == 2 and b"x264" in own.read_bytes()
+        assert read_settings(own)["num_inference_steps"] == 2 and b"x264" in own.read_bytes()
         assert not read_settings(copy) and b"x264" not in copy.read_bytes() and b"attention" not in copy.read_bytes()
         assert copy.stat().st_mtime == 0 and copy.parent.name not in [v["folder"] for v in record.content["versions"]]
 
