@@ -5,9 +5,9 @@ self-attention alone at growing numbers of shots of two lengths, against the sha
 scoring a video costs, and saves by its one pass; what a run over a suite costs beyond its videos, and gains by a
 second worker; and what a report of 10,000 videos takes. Three more run only when they are asked for, and write
 what they find as Markdown and JSON: `--part cpu`, attention, blocks, steps, decoding, whole videos and the README's
-command on a CPU; `--part stream`, the main memory of decoding and writing videos of 65 to 1,921 frames; and `--part gpu`, the
-layers and steps of the 14B transformer at full size on a GPU, with random weights, in a stated time. All other times
-are wall-clock seconds on the machine it runs on; set `OMP_WAIT_POLICY=passive` where other programs run.
+command on a CPU; `--part stream`, the main memory of decoding and writing videos of 65 to 1,921 frames; and
+`--part gpu`, the layers and steps of the 14B transformer at full size on a GPU, with random weights, in a stated time.
+All other times are wall-clock seconds on the machine it runs on; set `OMP_WAIT_POLICY=passive` where others run.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ FEWER = Sizes(40, 128, 13_824, 4096, 40, 3, 4, (81, 241, 961))
 class Extent:
     """How much is measured. scopes: of transformers; counted: frames of the step whose arithmetic is counted twice;
     decoded: frames; videos: made end to end; profiled: frames; full_size: for arithmetic alone; options: of the command
-    as a process of its own, which runs `processes` times.
+    as a process of its own. repeats: of that and of the video of the usual size.
     """
 
     scopes: tuple[Scope, ...]
@@ -55,7 +55,7 @@ class Extent:
     profiled: int
     full_size: Sizes
     options: tuple[str, ...] = ()
-    processes: int = 3
+    repeats: int = 3
 
 
 EXTENTS = {
@@ -91,7 +91,7 @@ EXTENTS = {
         profiled=17,
         full_size=SIZES["14B"],
         options=("--steps", "1"),
-        processes=1,
+        repeats=1,
     ),
 }
 
@@ -114,22 +114,24 @@ def measure_all(
     start = time.monotonic() if start is None else start
     machine = {"command": " ".join(["python -m benchmarks.speed", *map(unplaced, command)]), **processor()}
     machine |= {key: value for key, value in place.describe().items() if value != "absent"}
-    ledger = Ledger(out, "cpu", seconds, machine, start, place.tidy, say, title="Speed on a CPU", text=_text())
+    ledger = Ledger(out, "cpu", seconds, machine, start, say=say, title="Speed on a CPU", text=_text())
     sizes = extent.scopes[0].sizes
     ledger.measure("the machine", "before", load)
     rate = ledger.measure("the machine", "matrix product", partial(matrix_rate, place, sizes.matrix))
     rate = rate and rate["TFLOP/s"] * 1e12
     ledger.measure("the machine", "copy", partial(copy_rate, place, sizes.copied // place.dtype.itemsize))
-    readme_command(ledger, [*extent.options, *(["--model", model] if model else [])], extent.processes)
+    readme_command(ledger, [*extent.options, *(["--model", model] if model else [])], extent.repeats)
     videos = Videos(ledger, rate, model)
-    videos.end_to_end(extent.videos)
+    videos.end_to_end(extent.videos, extent.repeats)
     videos.decode(extent.decoded)
     videos.profile(extent.profiled, PICTURE)
     del videos
+    place.tidy()
     layers = [Layers(scope, place, ledger, rate) for scope in extent.scopes]
     layers[0].counted(extent.counted)
     for one in layers:
         one.measure()
+        place.tidy()
     at_full_size(ledger, Model(extent.full_size, place, ledger, layers[0].attention), 21, (1, 2, 3, 5, 8, 13))
     ledger.measure("the machine", "matrix product, after all this", partial(matrix_rate, place, sizes.matrix))
     ledger.measure("the machine", "after", load)

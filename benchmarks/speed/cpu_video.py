@@ -32,7 +32,7 @@ from holocine.video import visible_size
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples/beach.yaml"
 TARGET_VIDEO, TARGET_PROCESS = 3.0, 7.0
-REPEATS, PROFILED_SHOTS = 3, 3
+PROFILED_SHOTS = 3
 LIBRARIES = ("torch", "diffusers", "transformers", "scipy", "peft", "holocine")
 IN_FULL, README, IMPORTS = "end to end", "the README's command, a process of its own", "importing, in that process"
 
@@ -115,12 +115,12 @@ class Videos:
         for frames in lengths:
             self.ledger.measure("decode", f"{frames} frames", partial(run, frames))
 
-    def end_to_end(self, videos: Sequence[Made]) -> None:
+    def end_to_end(self, videos: Sequence[Made], repeats: int) -> None:
         """A loaded model's videos, from the text to the file: the README's size several times, then others once."""
         board = puppet_storyboard()
         name = f"{board.num_frames} frames, {board.num_shots} shots"
         self.ledger.measure(IN_FULL, f"{name}, the first after loading", partial(self._video, board))
-        runs = [self._made_again(f"{name}, run {number}", board) for number in range(1, REPEATS + 1)]
+        runs = [self._made_again(f"{name}, run {number}", board) for number in range(1, repeats + 1)]
 
         def median() -> Values:
             return {"s": statistics.median(values["s"] for values in runs), "target s": TARGET_VIDEO}
@@ -199,7 +199,7 @@ class Process:
         return cls(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * unit, said)
 
 
-def readme_command(ledger: Ledger, options: Sequence[str] = (), repeats: int = REPEATS) -> None:
+def readme_command(ledger: Ledger, options: Sequence[str], repeats: int) -> None:
     """`python -m holocine generate examples/beach.yaml -o beach.mp4`, several times, then what of it is importing."""
 
     def command(folder: str, *flags: str) -> list[str]:
@@ -209,8 +209,8 @@ def readme_command(ledger: Ledger, options: Sequence[str] = (), repeats: int = R
     def once() -> Values:
         with tempfile.TemporaryDirectory() as folder:
             done = Process.run(command(folder))
-        steps = {f"{name} s": float(s) for name, s in re.findall(r"[(,] ?(\w+) ([\d.]+) s(?=[,)])", done.said[0])}
-        return {"s": done.seconds, "computing s": done.computing, **steps, "peak MiB": done.peak / MEBI}
+        parts = {f"{name} s": seconds for name, seconds in part_seconds(done.said[0]).items()}
+        return {"s": done.seconds, "computing s": done.computing, **parts, "peak MiB": done.peak / MEBI}
 
     runs = [ledger.measure(README, f"run {number}", once) for number in range(1, repeats + 1)]
 
@@ -228,6 +228,11 @@ def readme_command(ledger: Ledger, options: Sequence[str] = (), repeats: int = R
 
     ledger.compute(README, "the median", median)
     ledger.measure_together(IMPORTS, ["all"], imports)
+
+
+def part_seconds(said: str) -> dict[str, float]:
+    """Seconds of each part of making a video, from what `generate` says at its end."""
+    return {name: float(seconds) for name, seconds in re.findall(r"(text|denoise|decode) ([\d.]+) s\b", said)}
 
 
 def import_seconds(said: str) -> dict[str, float]:
