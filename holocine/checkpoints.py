@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from holocine.cost import TransformerShape
 from holocine.errors import CheckpointError, first_line
 from holocine.finding import find_model
+from holocine.lazy import defer
 
 if TYPE_CHECKING:
     import torch
@@ -171,6 +172,8 @@ def load_pipeline(
 
     Raises `CheckpointError` if the weights are not there or do not fit, or if an option needs a GPU that is not there.
     """
+    defer("scipy.stats")  # a tenth of all importing; diffusers does it for noise schedules that no model here has
+
     import torch
 
     from holocine.lora import load_loras

@@ -1,10 +1,12 @@
-"""Packages whose names are imported when they are first used, so that importing the package loads nothing heavy."""
+"""What is imported when it is first used: names of our own packages, and modules that libraries import unasked."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 
@@ -19,3 +21,37 @@ def lazily(package: str, module_of: Mapping[str, str]) -> tuple[Callable[[str], 
         return names[name]
 
     return get, lambda: sorted({*names, *module_of})
+
+
+def defer(name: str) -> None:
+    """Let a module be loaded when something of it is first asked for, wherever it is imported from now on.
+
+    Nothing happens if it is loaded already, or not there.
+    """
+    parent, _, child = name.rpartition(".")
+    if name in sys.modules:
+        return
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:  # not even its package is there
+        return
+    if spec is None:
+        return
+    module = sys.modules[name] = _Deferred(name)
+    module.__spec__ = spec
+    if parent:
+        setattr(sys.modules[parent], child, module)
+
+
+class _Deferred(ModuleType):
+    """Stands for a module until it is loaded."""
+
+    def __getattr__(self, attribute: str) -> Any:
+        # Who looks through all modules asks for such names, as `inspect` does; who imports from this one for these two.
+        if attribute.startswith("__") and attribute not in ("__path__", "__all__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {attribute!r} before it is loaded")
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        module = import_module(self.__name__)
+        vars(self).update((name, value) for name, value in vars(module).items() if not name.startswith("__"))
+        return getattr(module, attribute)

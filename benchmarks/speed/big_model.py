@@ -135,8 +135,8 @@ class Model:
             self._one_layer = self.build(1)
         return self._one_layer
 
-    def layout(self, frames: int) -> ShotLayout:
-        return self.sizes.layout(MAIN_SHOTS, frames)
+    def layout(self, frames: int, shots: int = MAIN_SHOTS) -> ShotLayout:
+        return self.sizes.layout(shots, frames)
 
     def settings(self, mode: str) -> AttentionSettings:
         """Full attention has one call for all tokens, which is what a loop over its one group makes."""
@@ -198,15 +198,29 @@ class Model:
             temb = self.place.normal(1, 6, self.sizes.dim)
         return BlockInput((hidden, words, temb, rotary), plan)
 
+    def block_run(
+        self, layout: ShotLayout, mode: str, prepare: Callable[[Any], Callable[..., Any]] = _as_it_is
+    ) -> Callable[[], Any]:
+        """One block over the shots of a layout, ready to be called again and again."""
+        block, given = prepare(self.one_layer.blocks[0]), self.input(layout, mode)
+
+        def run() -> None:
+            with self.one_layer._attention_context.using(given.plan), self.context(mode):
+                block(*given.arguments)
+
+        return run
+
+    def block_cost(self, layout: ShotLayout, mode: str) -> int:
+        """Operations of one block."""
+        return self.cost(layout, mode, 2) - self.cost(layout, mode, 1)
+
     def block_values(self, frames: int, mode: str, prepare: Callable[[Any], Callable[..., Any]] = _as_it_is) -> Values:
         """One block: how long, at which rate, in how much memory."""
-        layout, block = self.layout(frames), prepare(self.one_layer.blocks[0])
-        given = self.input(layout, mode)
+        layout = self.layout(frames)
+        run = self.block_run(layout, mode, prepare)
         self.place.reset_peak()
-        with self.one_layer._attention_context.using(given.plan), self.context(mode):
-            seconds = self.place.seconds(partial(block, *given.arguments))
-        operations = self.cost(layout, mode, 2) - self.cost(layout, mode, 1)
-        return {"ms": seconds * 1e3, **self.rated(seconds, operations), **self.place.peak()}
+        seconds = self.place.seconds(run)
+        return {"ms": seconds * 1e3, **self.rated(seconds, self.block_cost(layout, mode)), **self.place.peak()}
 
     def block(self) -> None:
         """One block with each attention at each length, then one transformer of one layer, and what a block does."""
@@ -230,17 +244,19 @@ class Model:
         seconds = self.place.seconds(self.forward(self.one_layer, layout))
         return {"ms": seconds * 1e3}
 
-    def forward(self, model: HoloCineTransformer3DModel, layout: ShotLayout) -> Callable[..., torch.Tensor]:
+    def forward(
+        self, model: HoloCineTransformer3DModel, layout: ShotLayout, mode: str = "sparse"
+    ) -> Callable[..., torch.Tensor]:
         """One pass as the pipeline makes it; called with latents and a timestep, both of which may be left out."""
         text, noise = text_rows(self.sizes, self.place), self.latents(layout)
         attention = {
             "layouts": [layout],
             "windows": [self.sizes.windows(layout.num_shots)],
-            "settings": self.settings("sparse"),
+            "settings": self.settings(mode),
         }
 
         def run(latents: torch.Tensor = noise, timestep: float = 999.0) -> torch.Tensor:
-            with self.context("sparse"), model.cache_context("cond"):
+            with self.context(mode), model.cache_context("cond"):
                 return model(
                     hidden_states=latents.to(self.place.dtype),
                     timestep=torch.full((1,), timestep, device=self.place.device),

@@ -9,7 +9,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,7 +46,8 @@ class Ledger:
     """Rows in the order they were measured.
 
     out: folder for NAME.json and NAME.md, which exist after every row; budget: seconds, from `start` on, after which
-    no row begins and the one that runs is broken off. tidy: called after every row, to free memory.
+    no row begins and the one that runs is broken off. tidy: called after every row, to free memory. title, text: what
+    the Markdown begins with. notes: lines of Markdown below a section's table, by section.
     """
 
     out: Path
@@ -57,6 +58,9 @@ class Ledger:
     tidy: Callable[[], None] = lambda: None
     say: Callable[[str], None] = lambda line: None
     rows: list[Row] = field(default_factory=list)
+    title: str = "Speed of the large model"
+    text: str = ""
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def left(self) -> float:
@@ -68,16 +72,30 @@ class Ledger:
 
         needs: seconds it is expected to take; a row that has less than that left is skipped.
         """
+        found = self.measure_together(section, [name], lambda: {name: run()}, needs)
+        return found and found[name]
+
+    def measure_together(
+        self, section: str, names: Sequence[str], run: Callable[[], Mapping[str, Values]], needs: float = 0.0
+    ) -> Mapping[str, Values] | None:
+        """Add rows that are measured in one go, as those are that take turns; else as `measure` does.
+
+        names: of the rows, should `run`, which returns the values of each, not come so far. What all of them took is
+        divided among them.
+        """
         left, before = self.left, time.monotonic()
-        if left <= needs or left <= 0:
-            reason = f"skipped: {max(left, 0):.0f} s left, about {needs:.0f} s needed"
-            return self._add(Row(section, name, None, reason))
-        try:
-            with _broken_off_after(left):
-                values, reason = run(), None
-        except (Exception, OutOfTime) as error:
-            values, reason = None, _in_one_line(error)
-        return self._add(Row(section, name, values, reason, seconds=round(time.monotonic() - before, 3)))
+        found, reason = None, f"skipped: {max(left, 0):.0f} s left, about {needs:.0f} s needed"
+        if left > max(needs, 0):
+            try:
+                with _broken_off_after(left):
+                    found, reason = run(), None
+            except (Exception, OutOfTime) as error:
+                reason = _in_one_line(error)
+        names = list(found or names)
+        seconds = round((time.monotonic() - before) / len(names), 3)
+        for name in names:
+            self._add(Row(section, name, found and found[name], reason, seconds=seconds))
+        return found
 
     def compute(self, section: str, name: str, run: Callable[[], Values]) -> None:
         """Add a row that follows from others; what it needs and does not find (KeyError, TypeError) is its reason."""
@@ -114,7 +132,8 @@ class Ledger:
 
     def markdown(self) -> str:
         """All rows as one table a section."""
-        lines = ["# Speed of the large model", "", *(f"- {key}: {value}" for key, value in self.machine.items())]
+        lines = [f"# {self.title}", "", *([self.text, ""] if self.text else [])]
+        lines += [f"- {key}: {value}" for key, value in self.machine.items()]
         for section in dict.fromkeys(row.section for row in self.rows):
             rows = [row for row in self.rows if row.section == section]
             columns = list(dict.fromkeys(key for row in rows for key in row.values or {}))
@@ -123,6 +142,7 @@ class Ledger:
                 name = f"{row.name} (computed)" if row.computed else row.name
                 name += f": {_cell(row.reason)}" if row.values is None else ""
                 lines.append(_cells([name, *(_cell((row.values or {}).get(key)) for key in columns)]))
+            lines += ["", self.notes[section]] if section in self.notes else []
         return "\n".join(lines)
 
     def table(self) -> str:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,6 +35,7 @@ WAYS = ("stream", "at once")
 FPS, SHOTS = 12, 8  # as many shots at every length: a contact sheet grows with them, by a row each
 TARGET_GROWTH = 1.1  # most memory at the longest video over that at the shortest
 MEBI = 2**20
+STATUS = Path("/proc/self/status")  # Linux alone has it
 LOOK = 0.005  # seconds between two looks at the memory
 
 
@@ -74,8 +75,8 @@ def measure(way: str, frames: int, model: str | None = None) -> StreamCost:
     with tempfile.TemporaryDirectory() as folder:
         first = storyboard(9)
         _write(Path(folder), first, _decode(way, pipeline, latents[:, :, :3], first))
-        before, began = _held(), time.perf_counter()
-        with _Most() as most:
+        before, began = held(), time.perf_counter()
+        with MostHeld() as most:
             path = _write(Path(folder), board, _decode(way, pipeline, latents, board))
         seconds = time.perf_counter() - began
         return StreamCost(way, frames, before, most.bytes - before, round(seconds, 2), path.stat().st_size)
@@ -108,13 +109,13 @@ def storyboard(frames: int) -> Storyboard:
     return Storyboard.from_captions("A stage.", ["A puppet walks."] * (len(cuts) + 1), frames, cuts, fps=FPS)
 
 
-def _held() -> int:
+def held() -> int:
     """Bytes of main memory that are this process's own; pages of mapped files come and go with what others need."""
-    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) * 1024
+    return int(STATUS.read_text().split("RssAnon:")[1].split()[0]) * 1024
 
 
-class _Most:
-    """The most that `_held` says inside the block, in `bytes`."""
+class MostHeld:
+    """The most that `held` says inside the block, in `bytes`."""
 
     def __init__(self) -> None:
         self.bytes, self._over = 0, threading.Event()
@@ -122,17 +123,26 @@ class _Most:
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK):
-            self.bytes = max(self.bytes, _held())
+            self.bytes = max(self.bytes, held())
 
     def __enter__(self) -> Self:
-        self.bytes = _held()
+        self.bytes = held()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        self.bytes = max(self.bytes, _held())
+        self.bytes = max(self.bytes, held())
+
+
+def with_peak(run: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+    """What a call returns, and the most memory, in MiB, that the process held meanwhile; none where nobody counts."""
+    if not STATUS.exists():
+        return run(), {}
+    with MostHeld() as most:
+        result = run()
+    return result, {"peak MiB": most.bytes / MEBI}
 
 
 def measure_streaming(

@@ -22,7 +22,7 @@ _COLUMNS = 3  # of the curves
 _DPI = 110
 
 
-def _figure(width: float, height: float):
+def empty_figure(width: float, height: float):
     """An empty matplotlib figure (inches) that belongs to no window."""
     from matplotlib import rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,7 +35,8 @@ def _figure(width: float, height: float):
     return figure
 
 
-def _save(figure, path: Path) -> None:
+def save_figure(figure, path: Path) -> None:
+    """Write a figure as PNG."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, bbox_inches="tight", facecolor=_PAPER)
 
@@ -56,7 +57,7 @@ def draw_damage(path: Path, scene: Scene, damages: Sequence[Damage] = DAMAGES) -
     chosen = [i for shot in shots for i in (shot.start + len(shot) // 4, shot.stop - 2)]
     height, width = frames.shape[1:3]
     gap = 2
-    figure = _figure(13, 13 * len(rows) * (height + gap) / (len(chosen) * (width + gap)) * 0.8)
+    figure = empty_figure(13, 13 * len(rows) * (height + gap) / (len(chosen) * (width + gap)) * 0.8)
     axes = figure.add_axes((0.2, 0, 0.8, 1))
     sheet = np.full((len(rows) * (height + gap), len(chosen) * (width + gap), 3), 255, np.uint8)
     for row, (_, video) in enumerate(rows):
@@ -69,7 +70,7 @@ def draw_damage(path: Path, scene: Scene, damages: Sequence[Damage] = DAMAGES) -
     for cut in range(1, len(shots)):
         axes.axvline(2 * cut * (width + gap) - gap / 2 - 0.5, color=_INK, lw=1)
     axes.set_axis_off()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_matrix(path: Path, found: Sequence[Reaction]) -> None:
@@ -86,7 +87,7 @@ def draw_matrix(path: Path, found: Sequence[Reaction]) -> None:
         for j, damage in enumerate(damages):
             if (name, damage.name) in cells:
                 values[i, j] = cells[name, damage.name].auc[-1].value
-    figure = _figure(2.6 + 0.46 * len(damages), 1.6 + 0.27 * len(names))
+    figure = empty_figure(2.6 + 0.46 * len(damages), 1.6 + 0.27 * len(names))
     axes = figure.add_axes((0, 0, 1, 1))
     image = axes.imshow(values, cmap="RdBu_r", vmin=0, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
@@ -111,14 +112,14 @@ def draw_matrix(path: Path, found: Sequence[Reaction]) -> None:
     bar.set_label("how likely a damaged video scores worse (AUC)")
     axes.set_xlabel("framed: the metric is for this damage    dot: it should ignore the damage, but reacts", labelpad=8)
     axes.xaxis.set_label_position("bottom")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_curves(path: Path, found: Sequence[Reaction]) -> None:
     """For every damage, AUC over strength of the metrics that are for it, with intervals."""
     damages = [d for d in DAMAGES if any(r.damage == d.name and r.wanted for r in found)]
     rows = -(-len(damages) // _COLUMNS)
-    figure = _figure(4.9 * _COLUMNS, 2.7 * rows)
+    figure = empty_figure(4.9 * _COLUMNS, 2.7 * rows)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False)
     figure.subplots_adjust(hspace=0.55, wspace=1.15)
     for axes in grid.flat[len(damages) :]:
@@ -139,4 +140,4 @@ def draw_curves(path: Path, found: Sequence[Reaction]) -> None:
         axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
     for row in grid:
         row[0].set_ylabel("AUC")
-    _save(figure, path)
+    save_figure(figure, path)

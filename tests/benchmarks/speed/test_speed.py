@@ -5,6 +5,7 @@ import pytest
 from benchmarks.reporting.results import load_run
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import reporting as speed_report
+from benchmarks.speed import video
 from eval.metrics import all_metrics
 
 
@@ -21,16 +22,16 @@ def test_attention_costs_say_how_much_of_the_saving_is_real():
 
 def test_a_video_is_timed_from_text_to_file(make_pipeline, tmp_path, storyboard):
     make_pipeline().save_pretrained(tmp_path)
-    cost = speed.measure_video(str(tmp_path), storyboard)
+    cost = video.measure_video(str(tmp_path), storyboard)
     assert min(cost.text, cost.denoise, cost.decode, cost.write, cost.load) > 0
     assert cost.text + cost.denoise + cost.decode <= cost.total
     assert cost.memory > 2**27
-    table = speed.video_table(cost)
+    table = video.video_table(cost)
     assert re.search(r"transformer +\d+\.\d\d s +\d+\.\d%", table) and "GiB" in table
 
 
 def test_the_benchmarks_storyboard_is_65_frames_in_3_shots():
-    storyboard = speed.puppet_storyboard()
+    storyboard = video.puppet_storyboard()
     assert (storyboard.num_frames, storyboard.cuts, storyboard.fps) == (65, (21, 45), 12)
     assert storyboard.warnings == ()
 
