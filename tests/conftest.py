@@ -30,16 +30,19 @@ settings.load_profile("unhurried")
 LONGEST = (
     "desk/test_browser_drafts.py",
     "holocine/puppet/training/test_training.py",
-    "benchmarks/running/test_run_faults.py",
-    "desk/test_browser_making.py",
     "desk/test_browser_looks.py",
-    "desk/tabs/test_versions.py",
-    "holocine/test_sharing.py",
-    "benchmarks/speed/test_big_model.py",
-    "desk/service/test_service.py",
+    "desk/test_browser_making.py",
+    "desk/test_browser_retakes.py",
+    "benchmarks/running/test_run_faults.py",
+    "holocine/test_memory.py",
     "desk/test_browser_tabs.py",
+    "benchmarks/running/test_ray.py",
+    "desk/studio/test_gpu.py",
+    "desk/test_browser_stays.py",
+    "holocine/test_sharing.py",
+    "desk/service/test_service.py",
+    "desk/tabs/test_versions.py",
     "eval/test_batch.py",
-    "eval/test_main.py",
 )
 
 TEXT_DIM = 32

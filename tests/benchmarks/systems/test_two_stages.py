@@ -30,7 +30,7 @@ SHOTS = (0.5, 0.25, 0.5)  # seconds: 8, 4 and 8 frames of Wan's
 
 
 def board(shots=SHOTS, **fields) -> Storyboard:
-    captions = ("Here is [character1].", "Her hand.", "The studio at night.")
+    captions = ("Medium shot of [character1].", "Close-up of her hand.", "Wide shot of the studio at night.")
     return Storyboard(
         fps=12,
         seed=3,
@@ -180,9 +180,9 @@ def test_any_text_to_image_model_draws_first_frames_that_wan_sets_in_motion(kind
     assert video.how == {"align": "seconds"}
     drawn = calls[StableDiffusionPipeline if kind == "sd" else FluxPipeline]
     assert [call["prompt"] for call in drawn] == [
-        "Here is a young painter. A young painter. A bright studio.",
-        "Her hand. A young painter. A bright studio.",
-        "The studio at night. A young painter. A bright studio.",
+        "Medium shot of a young painter. A young painter. A bright studio.",
+        "Close-up of her hand. A young painter. A bright studio.",
+        "Wide shot of the studio at night. A young painter. A bright studio.",
     ]
     assert {(call["height"], call["width"], call["num_inference_steps"]) for call in drawn} == {(32, 48, 2)}
     assert not any("guidance_scale" in call for call in drawn), "that is a matter of the model that moves pictures"

@@ -22,7 +22,7 @@ from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.stage import EXPOSURES, exposure
-from holocine.puppet.training import data, fused, latents, preparation, reader
+from holocine.puppet.training import batches, data, fused, latents, preparation, reader
 from holocine.puppet.training.assemble import BOUNDARY, FEW_STEPS, STEPS, assemble
 from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
 from holocine.puppet.training.data import render_shard, shard_lengths
@@ -51,10 +51,12 @@ from tests.programs import server
 
 SHARD = 0
 SCENES, STILLS_SCENES = 4, 16  # of a shard, in these tests
-SMALL = (
+SMALL = (  # shards, and the batches of a step
     (data, "SHARD_SCENES", SCENES),
     (latents, "SHARD_SCENES", SCENES),
     (data, "STILLS_SCENES", STILLS_SCENES),
+    (batches, "_SCENE_TOKENS", 900),
+    (batches, "_STILLS", 8),
 )
 
 TRAIN = "--scene-shards 1 --still-shards 1 --vae 0.02 --decoder 0.02 --text 0.02 --judge 0.02 --transformer 0.02"
@@ -63,7 +65,7 @@ TRAIN += " --distillation 0.02"
 
 @pytest.fixture(scope="module")
 def small_shards() -> Iterator[None]:
-    """Shards of few scenes, also in processes that prepare them."""
+    """Shards and batches of few scenes, also in processes that prepare them."""
 
     def process(target: Callable, args: tuple, daemon: bool) -> BaseProcess:
         return server.Process(target=with_small_shards, args=(target, *args), daemon=daemon)
