@@ -1,6 +1,11 @@
 """Tiny random models of the real classes, so that every test runs the real pipeline in well under a second."""
 
+import gc
+import os
 from collections.abc import Callable
+
+# Tests run side by side: a thread each, as do the programs that they start. Read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
@@ -20,6 +25,25 @@ from holocine import HoloCinePipeline, HoloCineTransformer3DModel, Storyboard
 # Property tests are judged by what they find, not by how busy the machine is.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+# Files that take longest, begun first, so that at the end no worker waits long for another.
+LONGEST = (
+    "desk/test_browser_drafts.py",
+    "holocine/puppet/training/test_training.py",
+    "desk/test_browser_looks.py",
+    "desk/test_browser_making.py",
+    "desk/test_browser_retakes.py",
+    "benchmarks/running/test_run_faults.py",
+    "holocine/test_memory.py",
+    "desk/test_browser_tabs.py",
+    "benchmarks/running/test_ray.py",
+    "desk/studio/test_gpu.py",
+    "desk/test_browser_stays.py",
+    "holocine/test_sharing.py",
+    "desk/service/test_service.py",
+    "desk/tabs/test_versions.py",
+    "eval/test_batch.py",
+)
 
 TEXT_DIM = 32
 TEXT_LENGTH = 128
@@ -119,6 +143,21 @@ def build_pipeline(tokenizer, text_encoder, vae, experts: int = 1, **options) ->
     pipeline = HoloCinePipeline(tokenizer=tokenizer, text_encoder=text_encoder, vae=vae, **options)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {path: place for place, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0].removeprefix("tests/"), len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: the garbage collector need not look through a million objects at every turn."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -119,8 +119,10 @@ class MemoryCheck:
 
     def in_use(self) -> int:
         """Bytes of the device's memory that other rows hold."""
+        if not self.place.on_gpu:
+            return 0
         gc.collect()
-        return torch.cuda.memory_allocated(self.place.device) if self.place.on_gpu else 0
+        return torch.cuda.memory_allocated(self.place.device)
 
     def compared(self, predicted: int, before: int, model: torch.nn.Module, run: Callable[[], None]) -> Values:
         """What was predicted and what is in use at most while `run` runs."""

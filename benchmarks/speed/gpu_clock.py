@@ -39,9 +39,9 @@ class Place:
             torch.cuda.synchronize(self.device)
 
     def tidy(self) -> None:
-        """Give memory back that nobody holds."""
-        gc.collect()
+        """Give the GPU's memory back that nobody holds."""
         if self.on_gpu:
+            gc.collect()
             torch.cuda.empty_cache()
 
     def seconds(self, run: Callable[[], Any], repeats: int | None = None) -> float:

@@ -1,23 +1,24 @@
 """A suite of three short scenes of the puppet world, and cheap scoring."""
 
 import json
-import os
-import subprocess
-import sys
+import multiprocessing
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.__main__ import program
+from benchmarks.running import local_engine
 from benchmarks.running.items import LOG, RECORD, SCORECARD, Hashes, Item, Record, RunInfo, land
 from benchmarks.running.scoring import Scoring
 from benchmarks.suites.suite import Entry, Suite, write_suite
 from eval.metrics import all_metrics
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import sample_scene
+from tests.programs import Program, server
 
-ROOT = Path(__file__).parents[2]
 LENGTHS = (5, 4)
 
 
@@ -58,26 +59,24 @@ def command(suite_file):
 
 @pytest.fixture
 def start():
-    """Call with a command line to start `python -m benchmarks` as a process of its own."""
+    """Call with a command line to start `python -m benchmarks` as a process of its own; see `Program`."""
     started = []
 
-    def start(arguments: list[str], **options) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "OMP_WAIT_POLICY": "passive"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
-        started.append(process)
-        return process
+    def start(arguments: list[str], before=None) -> Program:
+        started.append(Program(program, arguments, before))
+        return started[-1]
 
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+
+
+@pytest.fixture
+def ready_workers(monkeypatch):
+    """Workers of this process are forked from one that has imported what they use, and need not do so anew."""
+    processes = SimpleNamespace(get_context=lambda method: server, parent_process=multiprocessing.parent_process)
+    monkeypatch.setattr(local_engine, "multiprocessing", processes)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from desk.studio.models import find
 from desk.studio.outputs import Outputs
 from desk.studio.settings import Settings
 from desk.studio.studio import Studio, holder
+from holocine import Storyboard
 
 
 @pytest.fixture
@@ -24,6 +25,13 @@ def tiny_model(make_pipeline, tmp_path, monkeypatch):
     holder.clear()
     yield find()
     holder.clear()
+
+
+@pytest.fixture
+def storyboard():
+    """Three shots of 5, 8 and 4 frames that ask for no size, so that scoring need not look for faces."""
+    captions = ["[character1] is painting.", "Her hand.", "The studio at night."]
+    return Storyboard.from_captions("[character1] is a young painter.", captions, 17, [5, 13], seed=11)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ QUICK = {"detector": "pyscenedetect"}
 def storyboard():
     return Storyboard.from_captions(
         "A studio. [character1] is a painter.",
-        ["Medium shot of [character1].", "Close-up of a cat.", "Wide shot of [character1]."],
+        ["[character1] at work.", "A cat.", "[character1] at the window."],
         num_frames=33,
         shot_cut_frames=[9, 21],
         fps=12.0,

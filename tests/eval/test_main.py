@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from eval.__main__ import main
+from eval.__main__ import main, program
 from eval.scorecard import Scorecard
 from holocine import Storyboard, write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
 from tests.conftest import command
+from tests.programs import Program, as_a_terminal_starts_it
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--detector", "pyscenedetect")
-PROMPT = "[global caption] Rain. [per shot caption] Wide shot. [shot cut] Close-up. [shot cut] Wide shot."
+PROMPT = "[global caption] Rain. [per shot caption] A street. [shot cut] A door. [shot cut] A street."
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def work(tmp_path, three_shots, monkeypatch):
     monkeypatch.chdir(tmp_path)
     board = Storyboard.from_captions(
         "A studio. [character1] is a painter.",
-        ["Medium shot of [character1].", "Close-up of a cat.", "Wide shot of [character1]."],
+        ["[character1] at work.", "A cat.", "[character1] at the window."],
         num_frames=33,
         shot_cut_frames=[9, 21],
         fps=12.0,
@@ -179,23 +180,15 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(work, run):
     assert "/proc/cuts.json" in refused(run("detect", "missing.mp4", "-o", "/proc/cuts.json"))
 
 
-@pytest.fixture
-def interruptible():
-    """Programs started inside take Ctrl-C; those of a shell's background ignore it, and all that they start."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_an_interrupt_keeps_what_is_finished(work, three_shots, jobs, interruptible):
+def test_an_interrupt_keeps_what_is_finished(work, three_shots, jobs):
     for number in range(30):
         frames = three_shots.copy()
         frames[:, :8, :8] = 8 * number
         write_video(f"take{number}.mp4", frames, 12)
     videos = sorted(map(str, work.glob("take*.mp4")))
-    command = [sys.executable, "-m", "eval", "score", *videos, "--out", str(work / "cards"), "--jobs", jobs, *QUICK]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, process_group=0)
+    words = ["score", *videos, "--out", work / "cards", "--jobs", jobs, *QUICK]
+    process = Program(program, words, as_a_terminal_starts_it)
     deadline = time.monotonic() + 300
     while not list(work.glob("cards/*.json")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)

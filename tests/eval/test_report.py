@@ -64,7 +64,7 @@ ENCODERS = Encoders(clip=Colours(), missing={"dino": "no DINO <here>", "aestheti
 def board(cuts=(9, 21), title="Rain & <b>thunder</b>"):
     return Storyboard.from_captions(
         "A studio. [character1] is a <script>alert('painter')</script>.",
-        ["Medium shot of [character1].", 'Close-up of "a cat" & a dog.', "Wide shot of [character1]."],
+        ["Medium shot of [character1].", 'There is "a cat" & a dog.', "[character1] at the window."],
         num_frames=33,
         shot_cut_frames=list(cuts),
         fps=12.0,
@@ -118,7 +118,7 @@ def test_what_people_wrote_is_shown_as_they_wrote_it(tmp_path, fill):
     fill(tmp_path, "a <i>b", board())
     page = page_of(tmp_path)
     text = page.text.replace(" [character1] ", "[character1]")
-    for written in ("<script>alert('painter')</script>", "Rain & <b>thunder</b>", 'Close-up of "a cat" & a dog.'):
+    for written in ("<script>alert('painter')</script>", "Rain & <b>thunder</b>", 'There is "a cat" & a dog.'):
         assert written in text
     for written in ("a <i>b.mp4", "No DINO <here>", "colours <1> (none & void)"):
         assert written in text

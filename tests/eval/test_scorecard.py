@@ -52,9 +52,9 @@ def storyboard():
     return Storyboard.from_captions(
         "A studio. [character1] is a painter. [character2] is a cat.",
         [
-            "Medium shot of [character1].",
-            "Close-up of [character2].",
-            "Wide shot of [character1]. The camera pans left.",
+            "Medium shot of [character1].",  # faces are looked for in shots of a size, which takes long: in one
+            "[character2] sleeps.",
+            "[character1] looks up. The camera pans left.",
         ],
         num_frames=33,
         shot_cut_frames=[9, 21],
@@ -204,7 +204,7 @@ def test_another_frame_rate_than_the_storyboards_is_said(three_shots, storyboard
 def test_one_frame_one_shot_and_thirteen_shots_are_scored(three_shots, detector):
     one = Storyboard.from_captions("Rain.", ["Wide shot."], num_frames=1)
     assert nothing_but_numbers(score(three_shots[:1], one, encoders=COLOURS, detector=detector)).boundaries == ()
-    captions = [f"Close-up of [character1], number {i}." for i in range(13)]
+    captions = [f"[character1], number {i}." for i in range(13)]
     many = Storyboard.from_captions("[character1] is a cat.", captions, num_frames=53)
     frames = np.repeat(three_shots, 2, axis=0)[:53]
     scored = nothing_but_numbers(score(frames, many, encoders=COLOURS, detector=detector))
@@ -212,7 +212,7 @@ def test_one_frame_one_shot_and_thirteen_shots_are_scored(three_shots, detector)
 
 
 def test_a_storyboard_without_tags_has_no_characters_to_compare(three_shots, detector):
-    plain = Storyboard.from_captions("Rain.", ["Wide shot."] * 3, num_frames=33, shot_cut_frames=[9, 21])
+    plain = Storyboard.from_captions("Rain.", ["A street."] * 3, num_frames=33, shot_cut_frames=[9, 21])
     scored = nothing_but_numbers(score(three_shots, plain, encoders=COLOURS, detector=detector))
     assert scored.metrics["character_consistency"].value is None
     assert scored.metrics["text_shot"].value is not None

@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,10 +12,12 @@ import torch
 from diffusers import UniPCMultistepScheduler
 from safetensors.torch import save
 
+from holocine.__main__ import program
 from holocine.files import check_writable
 from holocine.keeping import Kept, keep_shots
 from holocine.run_state import ResumeError, check_same_run, read_state, run_of, write_state
 from holocine.scheduler import HoloCineScheduler
+from tests.programs import Program
 
 STEPS = 6
 
@@ -126,14 +126,13 @@ def words(board, model_folder):
 
 def killed_when(words, ready):
     """Run the program in a process of its own and kill it, as a lack of memory does, as soon as `ready` says so."""
-    root = str(Path(__file__).parents[2])
-    process = subprocess.Popen([sys.executable, "-m", "holocine", *words], env={**os.environ, "PYTHONPATH": root})
+    process = Program(program, words)
     try:
         while not ready():
             assert process.poll() is None, "it ended before"
             time.sleep(0.005)
     finally:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
 
 

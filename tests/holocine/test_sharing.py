@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.multiprocessing import start_processes
 
 from holocine import AttentionSettings, ShotLayout, TextWindows
+from holocine.__main__ import program
 from holocine.families import find_family
 from holocine.families.planning import Frames, planner
 from holocine.families.text import join
 from holocine.keeping import keep_shots
 from holocine.sharing import Team, Ulysses, even_shares
+from tests.programs import Program
 
 ROOT = Path(__file__).parents[2]
 CLOSE = 1e-5
@@ -179,6 +182,34 @@ def torchrun(size, *words):
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def launched(size, *words, first_late=0.0):
+    """The same by torchrun's launcher with processes that are forks of its own, which are there at once.
+
+    first_late: seconds that the first process is late.
+    """
+    return Program(launch, [size, first_late, *words])
+
+
+def launch():
+    size, first_late, *words = sys.argv[1:]
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=int(size),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        start_method="fork",
+    )
+    elastic_launch(config, one_of_them)(float(first_late), *words)
+
+
+def one_of_them(first_late, *words):
+    time.sleep(first_late * (os.environ["RANK"] == "0"))
+    sys.argv = ["holocine", *words]
+    program()
+
+
 def said_by_us(err):
     """The lines of a program's own; torchrun says more."""
     return [line for line in err.splitlines() if line.startswith("holocine: ")]
@@ -203,39 +234,31 @@ def test_torchrun_makes_one_video_and_the_first_process_writes_and_speaks(words,
     assert sorted(path.name for path in Path().iterdir()) == ["a.mp4", "a.png", "b.mp4", "b.png", "board.yaml"]
 
 
-@pytest.mark.parametrize("lost", ["0", "1"])
+@pytest.mark.parametrize("lost", [0, 1])
 def test_when_one_process_dies_all_end_with_one_line(words, lost):
-    process = torchrun(2, *words, "--steps", "100000", "--checkpoint", "1", "-o", "a.mp4")
+    process = launched(2, *words, "--steps", "100000", "--checkpoint", "1", "-o", "a.mp4")
     state = Path("a.unfinished.safetensors")
     while not state.exists():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.errors
         time.sleep(0.05)
-    os.kill(worker(process.pid, lost), signal.SIGKILL)
+    os.kill(process_of(lost, process.pid), signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode != 0
     (line,) = said_by_us(err)
     assert line.startswith("holocine: one of the 2 processes ended, so all of them do")
-    if lost == "1":
+    if lost == 1:
         assert "the same command with --resume goes on from a.unfinished.safetensors" in line
     assert not Path("a.mp4").exists() and state.exists()
 
 
-def worker(parent, rank):
-    """The process of this rank that torchrun started."""
-    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        variables = Path(f"/proc/{child}/environ").read_bytes().decode().split("\0")
-        if f"RANK={rank}" in variables:
-            return int(child)
-    raise AssertionError(f"no process of rank {rank}")
+def process_of(rank, parent):
+    """The process of this rank, of those that a launcher forked in turn."""
+    return sorted(map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split()))[rank]
 
 
-@pytest.mark.parametrize("slow", [[], ["first"]])
-def test_a_fault_of_the_input_is_one_line_too(words, slow, work, monkeypatch):
-    if slow:  # the first process comes to the fault when the others have been there for two seconds
-        late = "import os, time; time.sleep(2 * (os.environ.get('RANK') == '0'))"
-        (work / "sitecustomize.py").write_text(late)
-        monkeypatch.setenv("PYTHONPATH", str(work))
-    process = torchrun(2, *words, "--split", "guidance", "--guidance", "1", "-o", "a.mp4")
+@pytest.mark.parametrize("first_late", [0, 2])
+def test_a_fault_of_the_input_is_one_line_too(words, first_late):
+    process = launched(2, *words, "--split", "guidance", "--guidance", "1", "-o", "a.mp4", first_late=first_late)
     _, err = process.communicate(timeout=300)
     assert process.returncode != 0
     assert said_by_us(err) == ["holocine: --split guidance: there is no guidance; take --split tokens"]

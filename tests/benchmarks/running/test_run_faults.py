@@ -13,8 +13,12 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.running.items import Item, items_in, read_record
+from tests.programs import as_a_terminal_starts_it
 
 PATIENCE = 120  # seconds, on a machine that does much else
+LITTLE = 8 * 1024  # bytes, less than a video takes
+
+pytestmark = pytest.mark.usefixtures("ready_workers")  # of runs in this process
 
 
 def landed(out) -> int:
@@ -54,19 +58,19 @@ def all_gone(pids: list[int]) -> bool:
     return not any(map(is_alive, pids))
 
 
-def test_a_run_killed_ten_times_ends_with_the_same_results(command, start, tmp_path, scores):
+def test_a_run_killed_six_times_ends_with_the_same_results(command, start, tmp_path, scores):
     rng = random.Random(0)
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     assert main(command("truth,still,shuffled", undisturbed)) == 0
-    for attempt in range(10):
+    for attempt in range(6):
         process = start(command("truth,still,shuffled", killed))
         goal = landed(killed) + rng.choice((0, 1, 1))
         wait_until(lambda goal=goal: landed(killed) >= min(goal, 8) and (killed / "run.json").exists(), process)
         time.sleep(rng.uniform(0, 0.8))
         orphans = children(process) if process.poll() is None else []
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
-        if attempt == 9:
+        if attempt == 5:
             assert all_gone(orphans), "workers end with the process that started them"
     assert main(command("truth,still,shuffled", killed)) == 0
     assert len(scores(undisturbed)) == 9
@@ -78,8 +82,7 @@ def test_a_run_killed_ten_times_ends_with_the_same_results(command, start, tmp_p
 def test_an_interrupt_ends_the_run_and_its_workers_and_keeps_what_has_landed(command, start, tmp_path):
     out = tmp_path / "run"
     many = ("--seeds", "40")  # more than are done before a busy machine lets this test interrupt them
-    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # tests in the background ignore it
-    process = start(command("truth,still", out, "--workers", "2", *many), start_new_session=True, **heeding)
+    process = start(command("truth,still", out, "--workers", "2", *many), as_a_terminal_starts_it)
     wait_until(lambda: landed(out) >= 1, process)
     workers = children(process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
@@ -102,11 +105,13 @@ def test_two_runs_cannot_have_one_folder(command, start, tmp_path, capsys):
     assert main(command("truth", out, "--limit", "1")) == 0, "the lock went with its process"
 
 
+def with_little_room() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LITTLE, LITTLE))
+
+
 def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(command, start, tmp_path, scores):
-    out, limit = tmp_path / "run", 8 * 1024
-    full = start(
-        command("truth,still", out), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit,) * 2)
-    )
+    out = tmp_path / "run"
+    full = start(command("truth,still", out), with_little_room)
     _, errors = full.communicate(timeout=PATIENCE)
     assert full.returncode == 2
     assert "there is no space" in errors and "make room and run the same command again" in errors

@@ -33,7 +33,7 @@ SHOTS = (2.0, 1.5, 2.0)  # seconds
 
 
 def board(shots=SHOTS, fps: float = 15.0) -> Storyboard:
-    captions = ("Medium shot of [character1].", "Close-up of her hand.", "Wide shot of the studio at night.")
+    captions = ("[character1] is painting.", "Her hand.", "The studio at night.")
     return Storyboard(
         global_caption="[character1] is a young painter. A bright studio.",
         fps=fps,
@@ -168,7 +168,7 @@ def test_more_shots_than_echoshot_knows_are_refused_in_one_sentence(folder):
 def test_wan_is_told_all_the_text_no_cut_and_no_more_frames_than_it_was_trained_on():
     told, run, notes = as_wan_runs(board((5.0, 5.0)))
     assert told.num_shots == 1 and (told.num_frames, told.fps) == (81, 16)
-    assert "Close-up of her hand." in told.captions[0] and "This scene contains 2 shots." in told.global_caption
+    assert "Her hand." in told.captions[0] and "This scene contains 2 shots." in told.global_caption
     assert run.num_frames == 81 and run.asked.shot_seconds == (5.0, 5.0)
     assert notes == (
         "Wan is told of no cut: it reads the captions of all shots as one text",

@@ -180,8 +180,8 @@ def test_many_clients_at_once_each_get_their_own(quick_desk, storyboard):
     """The short form of `python -m desk.load`. The first round may take memory: libraries, weights, and the stacks of
     as many threads as there are clients. From then on memory must not grow with the number of videos.
     """
-    clients, memory = 20, []
-    for _ in range(4):
+    clients, memory = 12, []
+    for _ in range(3):
         done = load(quick_desk.url, storyboard, clients, seconds=0)
         assert len(done) == clients and not [asked.error for asked in done if not asked.own]
         memory.append(quick_desk.megabytes)

@@ -1,9 +1,7 @@
 """Borrowed GPUs, with a stand-in for `spaces` that forks and kills as ZeroGPU does; in processes of their own."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from desk.studio.limits import LimitError
 from desk.studio.models import find
 from desk.studio.settings import Settings
 from holocine.storyboard import Storyboard
+from tests.programs import Program
 
 LENT = Path(__file__).parent / "lent"
 SCRIPT = """
@@ -57,12 +56,18 @@ def lend(tmp_path, *steps, **environment):
     """What the script printed, and what `spaces` was asked for."""
     lent = tmp_path / "lent.jsonl"
     lent.touch()
-    paths = os.pathsep.join([str(LENT), str(Path.cwd())])
-    own = {"SPACES_ZERO_GPU": "true", "PYTHONPATH": paths, "LENT": str(lent), "OMP_NUM_THREADS": "1", **environment}
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "outputs"), *map(str, steps)]
-    done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.splitlines(), [json.loads(line) for line in lent.read_text().splitlines()]
+    own = {"SPACES_ZERO_GPU": "true", "LENT": str(lent), **environment}
+    process = Program(borrow, [tmp_path / "outputs", *steps], env=own)
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors[-3000:]
+    return out.splitlines(), [json.loads(line) for line in lent.read_text().splitlines()]
+
+
+def borrow():
+    sys.path.insert(0, str(LENT))
+    for name in [name for name in sys.modules if name.startswith("desk.")]:  # which ask for `spaces` when imported
+        del sys.modules[name]
+    exec(SCRIPT, {})
 
 
 def test_the_model_is_loaded_once_however_many_visitors_borrow(tmp_path):

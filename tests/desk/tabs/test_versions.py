@@ -126,7 +126,7 @@ def test_use_this_one_takes_storyboard_and_settings_to_direct_and_not_while_it_i
     record = versions.vote(studio.outputs, record, VISITOR, "A")
     letter = next(version["letter"] for version in record.content["versions"] if "isolated" in version["name"])
     written, tab, model, *fields = use(record.id, VISITOR, gr.EventData(None, {"letter": letter}))
-    assert written["value"]["shots"][1]["caption"] == "Close-up of her hand." and written["value"]["seed"] == 11
+    assert written["value"]["shots"][1]["caption"] == "Her hand." and written["value"]["seed"] == 11
     assert tab.selected == "direct" and model == record.content["versions"][0]["content"]["settings"]["model"]
     assert fields[:2] == ["isolated", 1] and fields[3:] == [{"seed": 11, "dice": False}, "48 x 32"]
     assert use(record.id, "somebody else’s long secret", gr.EventData(None, {"letter": letter})) == gr.skip()

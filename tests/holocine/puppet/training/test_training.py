@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.stage import EXPOSURES, exposure
-from holocine.puppet.training import fused, reader
+from holocine.puppet.training import batches, data, fused, latents, preparation, reader
 from holocine.puppet.training.assemble import BOUNDARY, FEW_STEPS, STEPS, assemble
 from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
 from holocine.puppet.training.data import render_shard, shard_lengths
@@ -46,16 +47,45 @@ from holocine.puppet.training.vae import (
 )
 from holocine.puppet.world import NUM_STRETCHES, sample_scene
 from holocine.timeline import ShotLayout
+from tests.programs import server
 
 SHARD = 0
-
+SCENES, STILLS_SCENES = 4, 16  # of a shard, in these tests
+SMALL = (  # shards, and the batches of a step
+    (data, "SHARD_SCENES", SCENES),
+    (latents, "SHARD_SCENES", SCENES),
+    (data, "STILLS_SCENES", STILLS_SCENES),
+    (batches, "_SCENE_TOKENS", 900),
+    (batches, "_STILLS", 8),
+)
 
 TRAIN = "--scene-shards 1 --still-shards 1 --vae 0.02 --decoder 0.02 --text 0.02 --judge 0.02 --transformer 0.02"
 TRAIN += " --distillation 0.02"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_shards() -> Iterator[None]:
+    """Shards and batches of few scenes, also in processes that prepare them."""
+
+    def process(target: Callable, args: tuple, daemon: bool) -> BaseProcess:
+        return server.Process(target=with_small_shards, args=(target, *args), daemon=daemon)
+
+    with pytest.MonkeyPatch.context() as patched:
+        for module, name, count in SMALL:
+            patched.setattr(module, name, count)
+        processes = SimpleNamespace(get_context=lambda method: SimpleNamespace(Process=process))
+        patched.setattr(preparation, "multiprocessing", processes)
+        yield
+
+
+def with_small_shards(work: Callable, *arguments: object) -> None:
+    for module, name, count in SMALL:
+        setattr(module, name, count)
+    work(*arguments)
+
+
+@pytest.fixture(scope="module")
+def folder(small_shards: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole recipe by its one command: a shard of everything, each part trained for a second or a step."""
     folder = tmp_path_factory.mktemp("puppet")
     assert main(["train", "--folder", str(folder), "--device", "cpu", "--batch-scale", "1", *TRAIN.split()]) == 0
@@ -72,7 +102,7 @@ def open_bank(folder: Path) -> LatentBank:
 def test_rendered_shards_are_complete_and_are_not_rendered_twice(folder: Path) -> None:
     path = folder / "frames" / f"{SHARD:05d}.npy"
     before = path.stat().st_mtime_ns
-    assert np.load(path, mmap_mode="r").shape == (16, sum(shard_lengths(SHARD)), 64, 112, 3)
+    assert np.load(path, mmap_mode="r").shape == (SCENES, sum(shard_lengths(SHARD)), 64, 112, 3)
     render_shard(folder / "frames", SHARD)
     assert path.stat().st_mtime_ns == before
     assert not list((folder / "frames").glob("*.tmp"))
