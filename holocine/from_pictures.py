@@ -172,8 +172,9 @@ def _open(
     path, remembered, notes = picture, stored.get(picture), []
     data = Path(path).read_bytes() if Path(path).is_file() else None
     if remembered is not None and (data is None or hashlib.sha256(data).hexdigest() != remembered["sha256"]):
+        why = "is gone" if data is None else "is not the picture that the video was made with"
         data = base64.b64decode(remembered["copy"])
-        notes.append(f"{path} is not the picture that the video was made with: its copy in the video was taken")
+        notes.append(f"{path} {why}: its copy in the video was taken")
     if data is None:
         wrong = "is no file" if Path(path).exists() else "does not exist"
         raise PictureError(
