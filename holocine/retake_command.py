@@ -19,14 +19,13 @@ def retake(options: argparse.Namespace) -> None:
     from holocine.video import read_embedded, storyboard_of
 
     embedded = read_embedded(options.video)
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = chosen(given, checked(embedded.settings or {}, options.video))
+    check_keeps_shots(settings["model"], "retake")
     storyboard = storyboard_of(embedded, options.video)
     shots = shots_to_retake(storyboard, options.shot)
     captions = _captions(options.shot, options.caption)
     tell("holocine", (f"warning: {warning}" for warning in with_captions(storyboard, captions).warnings))
-    remembered = checked(embedded.settings or {}, options.video)
-    given = {name: value for name, value in vars(options).items() if value is not None}
-    settings = chosen(given, remembered)
-    check_keeps_shots(settings["model"], "retake")
     outs = take_paths(mp4_path(options.out), options.takes)
     keep_latents = bool(options.keep_latents or (embedded.making and embedded.making.latents))
     check_new(outs, options.force, keep_latents)
