@@ -141,8 +141,12 @@ def _keep_few_heaps() -> None:
 
 if __name__ == "__main__":
     _keep_few_heaps()
+    try:
+        name = find().name
+    except ValueError as error:
+        raise SystemExit(f"app: {error}") from None
     if on_zero_gpu():
-        holder.take(find().name)  # once and here: what borrows a GPU is a fork of this process
+        holder.take(name)  # once and here: what borrows a GPU is a fork of this process
     else:
         threading.Thread(target=import_libraries, daemon=True).start()
     launch(build(), mcp_server=True)

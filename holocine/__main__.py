@@ -81,6 +81,12 @@ def generate(options: argparse.Namespace) -> None:
     storyboard, remembered, pictures = _read_storyboard(options.storyboard, options.fix)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
+    facts = describe(settings["model"])
+    if facts.family is not None:
+        from holocine.families.options import check_options, settings_of_another
+
+        settings = chosen(given, settings_of_another(remembered, settings["model"], facts))
+        check_options(given, settings, facts)
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
     if options.first_frame is not None:
         first, *others = storyboard.shots
@@ -92,16 +98,11 @@ def generate(options: argparse.Namespace) -> None:
     for path in (out, sheet, *([beside] if options.keep_latents else [])):
         if is_first:
             check_writable(path)
-    facts = describe(settings["model"])
     run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
     storyboard = run.with_its_seed(storyboard)
     doubts = facts.doubts(storyboard, settings["height"], settings["width"])
     if doubts and options.strict:
         raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
-    if options.keep_latents and facts.family is not None:
-        raise UsageError(f"--keep-latents is for retakes, which {facts.family} cannot make: leave it out")
-    if options.first_frame is not None and facts.family is not None:
-        raise UsageError(f"--first-frame is a picture to begin from, which {facts.family} is not given: leave it out")
     warnings = (*_warnings(storyboard, facts.family), *doubts, *takes_left_out(options.storyboard), *run.warnings)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     opened = Opened()
@@ -316,7 +317,7 @@ def _warnings(storyboard: Storyboard, family: str | None) -> Sequence[str]:
         return storyboard.as_run().warnings
     from holocine.families import find_family
 
-    return (*storyboard.warnings, *find_family(family).translate(storyboard).notes)
+    return (*storyboard.mistakes, *find_family(family).translate(storyboard).notes)
 
 
 if __name__ == "__main__":

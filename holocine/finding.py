@@ -34,6 +34,8 @@ def find_model(model: str | os.PathLike | None = None) -> Path:
         return EMBEDDED
     name, path = str(model), Path(model).expanduser()
     if path.is_dir():
+        if not (path / _INDEX).is_file() and (inside := list(map(str, _models_in(path)))):
+            raise CheckpointError(f"{path} is a folder of models: name one of them, {', '.join(inside)}")
         return path
     if path.exists():
         raise CheckpointError(

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from holocine.presets import find_presets
-from holocine.program import UsageError
 from holocine.settings import chosen
 
 if TYPE_CHECKING:
@@ -23,19 +22,19 @@ def plan(options: argparse.Namespace, storyboard: Storyboard, remembered: Mappin
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
     facts = find_facts(settings["model"])
-    size = {name: settings[name] for name in ("height", "width")}
     if facts.family is not None:
+        from holocine.families.options import check_options, settings_of_another
         from holocine.families.plan import format_family_plan, make_family_plan
 
-        if settings["attention"] is not None:
-            raise UsageError(f"{facts.family} has no attention to choose: leave it out")
-        if options.preset or options.memory:
-            raise UsageError(f"presets and memory are not known for {facts.family}: leave --preset and --memory out")
+        settings = chosen(given, settings_of_another(remembered, settings["model"], facts))
+        check_options(given, settings, facts)
+        size = {name: settings[name] for name in ("height", "width")}
         _print(made := make_family_plan(storyboard, facts, **size), format_family_plan(made), options.json)
         return
     from holocine.plan import format_plan, make_plan
 
     facts = facts.with_settings(settings)
+    size = {name: settings[name] for name in ("height", "width")}
     made = make_plan(storyboard, facts, **size, attention=settings["attention"])
     gigabytes = next((preset.gigabytes for preset in find_presets(options.preset) if preset.gigabytes), None)
     if gigabytes is None and not options.memory:

@@ -224,6 +224,12 @@ def text_windows(
     return windows
 
 
+def check_length(tokens: int, most: int) -> None:
+    """Raise `PromptTooLong` for more tokens of text than a model reads."""
+    if tokens > most:
+        raise PromptTooLong(f"the text has {tokens} tokens and the model reads {most}: shorten it")
+
+
 def count_tokens(text: str, tokenizer: Any, most: int, name: str) -> int:
     """How many text tokens a text takes; raises PromptTooLong, which calls it `name`, for more than `most`."""
     tokens = len(tokenizer(clean(text), verbose=False)["input_ids"])

@@ -23,15 +23,14 @@ def retake(options: argparse.Namespace) -> None:
     from holocine.video import read_embedded, storyboard_of
 
     embedded = read_embedded(options.video)
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    settings = chosen(given, checked(embedded.settings or {}, options.video))
+    facts = describe(settings["model"])
+    check_keeps(settings["model"], facts)
     storyboard = storyboard_of(embedded, options.video)
     shots = shots_to_retake(storyboard, options.shot)
     captions = _captions(options.shot, options.caption)
-    remembered = checked(embedded.settings or {}, options.video)
-    given = {name: value for name, value in vars(options).items() if value is not None}
-    settings = chosen(given, remembered)
-    facts, worded = describe(settings["model"]), with_captions(storyboard, captions)
-    check_keeps(settings["model"], facts)
-    card = facts.card
+    card, worded = facts.card, with_captions(storyboard, captions)
     doubts = card.doubts_of_shots(worded, captions) if card is not None else ()
     tell("holocine", (f"warning: {warning}" for warning in (*worded.warnings, *doubts)))
     outs = take_paths(mp4_path(options.out), options.takes)

@@ -413,8 +413,14 @@ class Storyboard(_Frozen):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What in the storyboard probably is a mistake, and what `as_run` moved; one sentence each."""
-        return (*self.moved, *_doubts(self))
+        """What in the storyboard probably is a mistake or too much, and what `as_run` moved; one sentence each."""
+        trained = f"{self.num_shots} shots: HoloCine was trained on scenes of at most {MAX_TRAINED_SHOTS}"
+        return (*self.moved, *self.mistakes, *([trained] if self.num_shots > MAX_TRAINED_SHOTS else []))
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """What in the storyboard probably is a mistake, whatever the model; one sentence each."""
+        return tuple(_doubts(self))
 
     def layout(self, height: int, width: int) -> ShotLayout:
         """Return the shots in latent frames and tokens, where a latent frame is `height` x `width` tokens."""
@@ -490,5 +496,3 @@ def _doubts(storyboard: Storyboard) -> Iterable[str]:
     stated = stated_shots(storyboard.global_caption)
     if stated is not None and stated != n:
         yield f"the global caption says that the scene contains {counted(stated, 'shot')}, but there {are(n)} {n}"
-    if n > MAX_TRAINED_SHOTS:
-        yield f"{n} shots: HoloCine was trained on scenes of at most {MAX_TRAINED_SHOTS}"

@@ -55,11 +55,16 @@ def missing(kind: str, model: str | None = None) -> str | None:
     try:
         facts = describe(path)
     except CheckpointError as error:
-        return f"{kind}: {error}; it is got by {COMMANDS[kind].format(out=SHELF / kind)}"
+        get = "" if str(error).endswith("?") else f"; it is got by {COMMANDS[kind].format(out=SHELF / kind)}"
+        return f"{kind}: {error}{get}"
     found = facts.family or facts.pipeline
     if found != (kind if kind in FAMILIES else "WanPipeline"):
         get = COMMANDS[kind].format(out=SHELF / kind)
-        return f"{kind} cannot be run with {path}, which is of {found}: get its own by {get}"
+        own = facts.family or ("wan" if facts.is_wan else "holocine")
+        return (
+            f"{kind} cannot be run with {path}, which is of {found}: get its own by {get}, or name the system "
+            f"{own}@{path}"
+        )
     return None
 
 

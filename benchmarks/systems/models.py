@@ -138,19 +138,26 @@ class Models:
         return self._loaded[kind][1]
 
 
-def _load_image_to_video(name: str, settings: ModelSettings) -> WanImageToVideoPipeline:
-    import torch
-    from diffusers import WanImageToVideoPipeline
+def check_image_to_video(folder: Path) -> None:
+    """Raise `CheckpointError` unless a folder is that of an image-to-video model."""
+    from holocine.errors import CheckpointError
 
-    from holocine.checkpoints import CheckpointError, find_model
-
-    folder = find_model(name)
     index = folder / "model_index.json"
     found = json.loads(index.read_text(encoding="utf-8")).get("_class_name") if index.is_file() else None
     if found != "WanImageToVideoPipeline":
         raise CheckpointError(
             f"{folder} is a {found or 'folder without model_index.json'}, not a WanImageToVideoPipeline"
         )
+
+
+def _load_image_to_video(name: str, settings: ModelSettings) -> WanImageToVideoPipeline:
+    import torch
+    from diffusers import WanImageToVideoPipeline
+
+    from holocine.finding import find_model
+
+    folder = find_model(name)
+    check_image_to_video(folder)
     dtypes = {"default": _dtype(settings), "vae": torch.float32}
     pipeline = _load_whole(WanImageToVideoPipeline, folder, dtypes, "an image-to-video model")
     if settings.vae_tiling:

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.systems import generation, locked, mechanisms, two_stages
 from benchmarks.systems.baselines import BASELINES, SHELF, missing, settings_for
 from benchmarks.systems.generation import Video
-from benchmarks.systems.models import Models, ModelSettings, model_sha256
+from benchmarks.systems.models import Models, ModelSettings, check_image_to_video, model_sha256
 from eval.request import POLICIES
 from holocine.families import NAMES as FAMILIES
 from holocine.families.translation import picture_notes
@@ -315,6 +315,8 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
     else:
         settings = replace(settings, model=model) if model else settings
     make = GENERATED[kind]
+    if path and Path(path).expanduser().is_dir():
+        check_image_to_video(Path(path).expanduser())
     if kind == "keyframe" and two_stages.draws_pictures(settings.model):
         if not path:
             raise UnknownSystem(

@@ -61,6 +61,11 @@ def find(name: str | None = None) -> Model:
         raise ValueError(f"the model {name!r} is not offered here; choose one of {', '.join(names)}")
     name = name or names[0]
     facts = describe(None if name == EMBEDDED_NAME else name)
+    if facts.family is not None:
+        raise ValueError(
+            f"the desk makes videos with HoloCine's and Wan's models, and {name} is one of {facts.family}: take "
+            "`python -m holocine generate`, or name another model in HOLOCINE_MODEL"
+        )
     settings = preset_settings(made_for(environment_presets(), facts.transformer.layers, facts.transformer.width))
     return Model(name, facts.with_settings(settings), settings)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +52,28 @@ class Family:
     height: int = 480
     width: int = 832
     fps: float = 16.0
+
+    def check_call(
+        self,
+        height: int | None,
+        width: int | None,
+        steps: int | None,
+        guidance: float | None,
+        own: tuple[int, int],
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Raise ValueError for options of a call that it does not take; None is its default.
+
+        own: (height, width) of the model. names: what options are called, as the caller has them.
+        """
+        self.check_size((height, width), own)
+        names = names or {}
+        if self.fixed_steps and steps not in (None, self.steps):
+            name = names.get("num_inference_steps", "num_inference_steps")
+            raise ValueError(f"{self.title} takes {self.steps} steps, not {steps}: leave {name} out")
+        if self.fixed_steps and guidance not in (None, 1):
+            name = names.get("guidance_scale", "guidance_scale")
+            raise ValueError(f"{self.title} has no guidance ({name} is {guidance:g}): leave it out")
 
     def check_size(self, size: tuple[int | None, int | None], own: tuple[int, int]) -> None:
         """Raise ValueError for another (height, width) than a model's own; None is that."""

@@ -37,7 +37,7 @@ from holocine.families.translation import Translation, caption_name
 from holocine.frame_stream import FrameStream, joined
 from holocine.pipeline import HoloCineOutput, HoloCinePipeline
 from holocine.pipeline_call import Cancelled, cancellable, check_tensor, timed, with_seed
-from holocine.prompt import PromptTooLong, clean, count_tokens
+from holocine.prompt import clean, count_tokens
 from holocine.sharing import Team
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_frames_of
@@ -186,14 +186,9 @@ class FamilyPipeline(HoloCinePipeline):
         for name, value in others.items():
             if value is not None:
                 raise ValueError(f"{title} has no {name}: leave it out; its options are {', '.join(OPTIONS)}")
-        self.family.check_size((height, width), (self.config.default_height, self.config.default_width))
-        if self.family.fixed_steps:
-            if steps not in (None, self.family.steps):
-                raise ValueError(f"{title} takes {self.family.steps} steps, not {steps}: leave num_inference_steps out")
-            if scale not in (None, 1):
-                raise ValueError(f"{title} has no guidance (guidance_scale is {scale}): leave it out")
-            if negative_prompt is not None:
-                raise ValueError(f"{title} has no guidance and reads no negative prompt: leave negative_prompt out")
+        self.family.check_call(height, width, steps, scale, (self.config.default_height, self.config.default_width))
+        if self.family.fixed_steps and negative_prompt is not None:
+            raise ValueError(f"{title} has no guidance and reads no negative prompt: leave negative_prompt out")
 
     # Text
 
@@ -238,10 +233,7 @@ class FamilyPipeline(HoloCinePipeline):
         height, width = self.config.default_height, self.config.default_width
         frames = Frames.of(translation.latent_lengths, *self._tokens_of_frame(height, width))
         dtype = compute_dtype(captions[0])
-        try:
-            texts = {"cond": join(captions, rules.text_length, rules.padded, dtype)}
-        except ValueError as error:
-            raise PromptTooLong(str(error)) from None
+        texts = {"cond": join(captions, rules.text_length, rules.padded, dtype)}
         if negative is not None:
             texts["uncond"] = join(negative, rules.text_length, rules.padded, dtype)
         total = sum(translation.latent_lengths)

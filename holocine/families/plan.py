@@ -9,7 +9,7 @@ from holocine.checkpoints import ModelFacts, load_tokenizer
 from holocine.families import find_family
 from holocine.families.translation import caption_name
 from holocine.plan import aligned, shortened
-from holocine.prompt import count_tokens
+from holocine.prompt import check_length, count_tokens
 from holocine.storyboard import Storyboard
 
 
@@ -62,6 +62,8 @@ def make_family_plan(
     tokenizer, most = load_tokenizer(facts), facts.max_sequence_length
     names = [caption_name(made, n) for n in range(len(made.captions))]
     counts = [count_tokens(text, tokenizer, most, name) for text, name in zip(made.captions, names, strict=True)]
+    if family.rules.padded == "together":
+        check_length(sum(counts), family.rules.text_length)
     run = made.storyboard
     shots = tuple(
         ShotPlan(
@@ -86,7 +88,7 @@ def make_family_plan(
         shots=shots,
         common_text=None if made.common is None else made.captions[made.common],
         prompt=made.prompt,
-        notes=(*storyboard.warnings, *made.notes),
+        notes=(*storyboard.mistakes, *made.notes),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 
 from holocine.attention_plan import padding_bias, padding_terms
+from holocine.prompt import check_length
 
 PADDING = -1
 
@@ -97,8 +98,8 @@ def join(
 ) -> Text:
     """Join captions (tokens, text dim) without padding into a text that was padded to `length` tokens.
 
-    padded: whether each caption was, or all of them together. dtype: what attention is computed in. Raises ValueError
-    if there are more tokens than that.
+    padded: whether each caption was, or all of them together. dtype: what attention is computed in. Raises
+    `PromptTooLong` if there are more tokens than that.
     """
     groups = [list(captions)] if padded == "together" else [[caption] for caption in captions]
     rows: list[torch.Tensor] = []
@@ -111,9 +112,9 @@ def join(
             owners += [number] * len(caption)
             padding += [0] * len(caption)
             number += 1
-        missing = length - sum(map(len, group))
-        if missing < 0:
-            raise ValueError(f"the text has {length - missing} tokens and the model reads {length}: shorten it")
+        tokens = sum(map(len, group))
+        check_length(tokens, length)
+        missing = length - tokens
         if missing:
             terms = padding_terms(dtype)
             rows.append(group[0].new_zeros(terms, group[0].shape[1]))

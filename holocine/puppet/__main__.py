@@ -8,7 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from holocine.checkpoints import EMBEDDED
+from holocine.finding import EMBEDDED
 
 
 def main(argv: list[str] | None = None) -> int:

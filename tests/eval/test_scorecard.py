@@ -248,6 +248,7 @@ class Broken(Colours):
 
 
 def test_nan_embeddings_never_reach_a_scorecard(three_shots, storyboard, detector, caplog):
+    caplog.set_level(logging.WARNING)
     broken = Encoders(clip=Broken(), dino=Colours(), missing={})
     scored = nothing_but_numbers(score(three_shots, storyboard, encoders=broken, detector=detector))
     for name in ("character_consistency", "background_consistency", "text_shot"):
@@ -259,6 +260,7 @@ def test_nan_embeddings_never_reach_a_scorecard(three_shots, storyboard, detecto
 
 
 def test_a_metric_that_fails_is_none_and_logged(card, three_shots, storyboard, detector, caplog):
+    caplog.set_level(logging.WARNING)
     _, evidence = examine(three_shots, storyboard, encoders=NOTHING, detector=detector)
 
     def metric(measure):

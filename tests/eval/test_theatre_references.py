@@ -31,7 +31,6 @@ def test_the_world_looks_as_it_should_and_another_scene_does_not() -> None:
 
 def test_a_scene_is_made_without_and_with_references() -> None:
     scene, pipeline = measured_scenes(1, num_frames=33)[0], load_pipeline()
-    found = compare_references(
-        lambda *args, **more: pipeline(*args, num_inference_steps=1, **more), scene, 1, load_judge()
-    )
+    pipeline.register_to_config(default_num_inference_steps=1)
+    found = compare_references(pipeline, scene, 1, load_judge())
     assert list(found) == [WITHOUT, WITH] and found[WITHOUT].asked == found[WITH].asked

@@ -47,6 +47,10 @@ def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(shelf):
     assert "`hf download Wan-AI/Wan2.2 --local-dir Wan-AI/Wan2.2`" in refusal("Wan-AI/Wan2.2")
 
 
+def test_a_folder_of_models_is_none(shelf):
+    assert refusal("models") == "models is a folder of models: name one of them, models/cinetrans, models/echoshot"
+
+
 def test_a_system_s_name_is_not_part_of_a_model(shelf):
     assert "a model is the folder alone: models/echoshot" in refusal("holocine@models/echoshot")
 

@@ -46,6 +46,7 @@ def together(size, work, folder):
         torch.set_num_threads(1)
         store = dist.FileStore(str(folder / "store"), size)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+        dist.barrier()  # one that is done at once leaves while others still connect to it
         torch.save(work(Team.of_all), folder / f"{rank}.pt")
         dist.destroy_process_group()
 

@@ -132,9 +132,57 @@ def test_pictures_that_a_model_is_not_given_are_told_of_the_item_and_by_generate
     assert len(read_video(tmp_path / "a.mp4").frames) == len(video.frames)
     first = [*options, "--first-frame", "nowhere.png", "-o", str(tmp_path / "a.mp4")]
     assert holocine_main(["generate", *first]) == 2
-    assert f"--first-frame is a picture to begin from, which {kind} is not given: leave it out" in (
-        capsys.readouterr().err
-    )
+    assert "has no first frame: leave it out (--first-frame nowhere.png)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "says"),
+    [
+        ("echoshot", ["--attention", "sparse"], "EchoShot has no attention: leave it out (--attention sparse)"),
+        ("echoshot", ["--distilled", "a,b"], "EchoShot has no distilled: leave it out (--distilled a,b)"),
+        ("echoshot", ["--preset", "fast"], "EchoShot has no preset: leave it out (--preset)"),
+        ("echoshot", ["--shift", "3"], "EchoShot has no shift: leave it out (--shift 3.0)"),
+        ("echoshot", ["--drop-text-encoder"], "EchoShot has no drop text encoder: leave it out (--drop-text-encoder)"),
+        ("echoshot", ["--height", "480"], "EchoShot was trained at one size: height is 480, but has to be 16"),
+        ("longlive", ["--steps", "8"], "LongLive takes 4 steps, not 8: leave --steps out"),
+        ("longlive", ["--guidance", "3"], "LongLive has no guidance (--guidance is 3): leave it out"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "generate"])
+def test_an_option_that_means_nothing_is_refused_by_its_name_before_anything_is_loaded(
+    command, kind, options, says, folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("holocine.checkpoints.load_pipeline", None)
+    board().save(tmp_path / "a.yaml")
+    out = ["-o", str(tmp_path / "a.mp4")] if command == "generate" else []
+    model = folder(kind)
+    capsys.readouterr()
+    assert holocine_main([command, str(tmp_path / "a.yaml"), "--model", model, *options, *out]) == 2
+    assert capsys.readouterr().err == f"holocine: {says}\n"
+
+
+def test_plan_says_what_is_too_much_text_and_no_limit_of_another_model(folder, tmp_path, capsys):
+    words = "a b c d e f g h i j " * 20
+    shots = [{"caption": words, "num_frames": 16}] * 6
+    Storyboard(global_caption=words, shots=shots).save(tmp_path / "a.yaml")
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("echoshot")]) == 2
+    assert "tokens and the model reads 2048: shorten it" in capsys.readouterr().err
+    Storyboard(global_caption="A street.", shots=[{"caption": "a", "num_frames": 8}] * 14).save(tmp_path / "a.yaml")
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("shotstream")]) == 0
+    assert "HoloCine" not in capsys.readouterr().out
+
+
+def test_a_video_of_another_model_is_made_by_a_family_without_that_model_s_settings(
+    make_pipeline, folder, tmp_path, capsys
+):
+    make_pipeline().save_pretrained(tmp_path / "ours")
+    board((1.0, 1.0)).save(tmp_path / "a.yaml")
+    ours = ["--model", str(tmp_path / "ours"), "--attention", "full", "--eta", "0.5", "--height", "32", "--width", "64"]
+    assert holocine_main(["generate", str(tmp_path / "a.yaml"), *ours, "--quiet", "-o", str(tmp_path / "a.mp4")]) == 0
+    theirs = [str(tmp_path / "a.mp4"), "--model", folder("longlive")]
+    assert holocine_main(["plan", *theirs]) == 0
+    assert holocine_main(["generate", *theirs, "--quiet", "-o", str(tmp_path / "b.mp4")]) == 0
+    assert holocine_main(["generate", str(tmp_path / "b.mp4"), "--quiet", "-o", str(tmp_path / "c.mp4")]) == 0
 
 
 def test_holocine_as_a_system_begins_from_pictures_and_what_does_not_says_so(make_pipeline, tmp_path):
@@ -256,8 +304,12 @@ def test_a_missing_model_is_one_line_with_the_command_that_gets_it(kind, tmp_pat
 def test_another_model_than_a_system_s_own_is_refused(folder):
     with pytest.raises(UnknownSystem, match="cannot be run with .*wan, which is of WanPipeline: get its own by"):
         parse_system(f"echoshot@{folder('wan')}", ModelSettings())
-    with pytest.raises(UnknownSystem, match="wan cannot be run with .*, which is of cinetrans"):
+    with pytest.raises(UnknownSystem, match="wan cannot be run with .*, which is of cinetrans.* system cinetrans@/"):
         parse_system(f"wan@{folder('cinetrans')}", ModelSettings())
+    with pytest.raises(UnknownSystem, match=r"did you mean .*/cinetrans\?$"):
+        parse_system(f"cinetrans@{folder('cinetrans')}s", ModelSettings())
+    with pytest.raises(ValueError, match="wan is a WanPipeline, not a WanImageToVideoPipeline"):
+        parse_system(f"keyframe:{folder('wan')}@{folder('wan')}", ModelSettings())
 
 
 @pytest.mark.parametrize("kind", ["holocine", "retake", "keyframe", "phases"])

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pytest
 
 from desk.studio import models
@@ -15,6 +18,15 @@ def test_several_models_can_be_offered_and_no_other_is_opened(tiny_model, monkey
     assert not models.find(tiny_model.name).theatre
     with pytest.raises(ValueError, match="'/etc' is not offered"):
         models.find("/etc")
+
+
+def test_a_model_of_another_family_is_none_for_a_desk(tiny_model, tmp_path, monkeypatch):
+    folder = shutil.copytree(tiny_model.facts.folder, tmp_path / "theirs")
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"family": "echoshot"}))
+    monkeypatch.setenv("HOLOCINE_MODEL", str(folder))
+    with pytest.raises(ValueError, match="theirs is one of echoshot: take `python -m holocine generate`, or name"):
+        models.find()
 
 
 def test_one_model_is_held_at_a_time(tiny_model, monkeypatch):

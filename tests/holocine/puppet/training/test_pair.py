@@ -5,7 +5,7 @@ import logging
 import torch
 
 from holocine import load_pipeline
-from holocine.checkpoints import EMBEDDED
+from holocine.finding import EMBEDDED
 from holocine.puppet.training.pair import BASE, HIGH, LOW, low_rank_difference, write_pair
 
 QUERY = "blocks.3.attn1.to_q"
