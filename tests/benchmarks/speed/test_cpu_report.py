@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from benchmarks.speed import __main__ as speed
 from benchmarks.speed import cpu_report
 from benchmarks.speed.cpu_layers import Layers, exponent, in_turns
 from benchmarks.speed.cpu_report import EXTENTS, measure_all, unplaced
@@ -85,6 +86,15 @@ def test_a_row_that_finds_no_time_says_so(tmp_path):
     layers.growth("attention")
     assert all(row.reason.startswith(("skipped: 0 s left", "what it follows from")) for row in ledger.rows)
     assert [row.name for row in ledger.rows[:3]] == ["3 s, full", "3 s, 1 shot", "3 s, 5 shots"]
+
+
+def test_the_command_without_time_skips_every_row_and_says_so(model, tmp_path, capsys):
+    options = ["--part", "cpu", "--size", "tiny", "--seconds", "0", "--model", model, "--out", str(tmp_path)]
+    assert speed.main(options) == 0
+    table = capsys.readouterr().out
+    assert "run 1: skipped: 0 s left" in table and "3 s, full: skipped: 0 s left" in table
+    text = (tmp_path / "cpu.md").read_text()
+    assert "--seconds 0 --model" in text and str(tmp_path) not in text and "# Speed on a CPU" in text
 
 
 def test_an_exponent_is_the_power_that_amounts_grow_with():
