@@ -227,7 +227,7 @@ def test_a_model_that_keeps_nothing_is_said_to_before_it_is_loaded(made, model_f
     Image.new("RGB", (48, 32)).save("still.png")
     options = ("--model", "other", "--first-frame", "still.png", "-o", "x.mp4")
     code, _, err = run("generate", made / "board.yaml", *options)
-    assert code == 2 and "--first-frame is a picture to begin from, which echoshot is not given: leave it out" in err
+    assert code == 2 and "EchoShot has no first frame: leave it out (--first-frame still.png)" in err
 
 
 def test_the_only_shot_is_not_retaken(made, model_folder, work, run):
