@@ -162,7 +162,7 @@ def test_an_option_that_means_nothing_is_refused_by_its_name_before_anything_is_
 
 
 def test_plan_says_what_is_too_much_text_and_no_limit_of_another_model(folder, tmp_path, capsys):
-    words = "a b c d e f g h i j " * 20
+    words = "a b c d e f g h i j " * 14
     shots = [{"caption": words, "num_frames": 16}] * 6
     Storyboard(global_caption=words, shots=shots).save(tmp_path / "a.yaml")
     assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("echoshot")]) == 2
