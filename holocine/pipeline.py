@@ -280,7 +280,7 @@ class HoloCinePipeline(WanPipeline):
                     )
             lock = reuse = None
             if kept is not None and not denoised:
-                reuse = reuse_of(layouts, [whole_shots(places) for places in kept], every)
+                reuse = reuse_of(layouts, [whole_shots(places) for places in kept], every, level == "clean")
                 with timed(timings, "encode"):
                     lock = lock_latents(kept, latents_shape, lambda places: encode_pictures(self.vae, places), level)
                     self.maybe_free_model_hooks()

@@ -34,11 +34,14 @@ class SummaryReuse:
 
     kept: shots, from 0, that are kept whole; every: how many steps a summary serves on average, its own included: half
     as many in the noisiest, where what shots look like is decided, and half as many again in the last. 1 is exact.
+    clean: whether the model sees kept shots without noise. What they show then hardly changes with the steps, and each
+    summary serves as many.
     """
 
     layout: ShotLayout
     kept: frozenset[int]
     every: int
+    clean: bool = False
     _shown: dict[tuple[str | None, int], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
     _since: dict[tuple[str | None, int], int] = field(default_factory=dict, repr=False)
 
@@ -77,8 +80,10 @@ class SummaryReuse:
     def _serves(self, index: int, of: int | None) -> int:
         """How many steps the summary of step `index` serves.
 
-        That of the first step serves no other: kept shots are pure noise there and show nothing.
+        That of the first step serves no other, unless they are clean: kept shots are pure noise there and show nothing.
         """
+        if self.clean:
+            return self.every
         if index == 0:
             return 1
         return self.every if of is None else max(1, round(self.every * (0.5 + index / of)))
@@ -116,8 +121,10 @@ class SummaryReuse:
         return reuse
 
 
-def reuse_of(layouts: Sequence[ShotLayout], kept: Sequence[frozenset[int]], every: int) -> SummaryReuse | None:
+def reuse_of(
+    layouts: Sequence[ShotLayout], kept: Sequence[frozenset[int]], every: int, clean: bool = False
+) -> SummaryReuse | None:
     """The reuse for a batch; None where items differ in layout or in what is kept, or nothing is kept whole."""
     if every == 1 or len(set(layouts)) > 1 or len(set(kept)) > 1 or not kept[0]:
         return None
-    return SummaryReuse(layouts[0], kept[0], every)
+    return SummaryReuse(layouts[0], kept[0], every, clean)

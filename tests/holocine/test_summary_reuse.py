@@ -69,6 +69,13 @@ def test_summaries_serve_as_many_steps_as_were_asked_for_in_their_own_branch_and
     assert not run(other, inputs, reuse, settings, 9)[:, :, 0].any()
 
 
+def test_shots_that_are_shown_clean_look_alike_in_all_steps_the_first_included(make_transformer, inputs):
+    model, settings = make_transformer(3), AttentionSettings()
+    reuse = SummaryReuse(LAYOUT, KEPT, every=3, clean=True)
+    whole = [bool(run(model, inputs, reuse, settings, step)[:, :, 0].any()) for step in range(7)]
+    assert whole == [True, False, False, True, False, False, True]
+
+
 def test_full_attention_and_one_step_are_never_reused(make_transformer, inputs):
     model = make_transformer(3)
     for settings, every in ((AttentionSettings("full"), 4), (AttentionSettings(), 1)):

@@ -59,6 +59,7 @@ def assemble(
         default_num_inference_steps=FEW_STEPS if student else STEPS,
         default_guidance_scale=GUIDANCE,
         default_guidance_scale_2=1.0 if student else None,
+        default_keep_every=8,
         default_keep_level="clean",  # shots have a noise level each in training
         default_guidance_below=GUIDANCE_BELOW,
         default_eta=ETA,
