@@ -79,6 +79,10 @@ def generate(options: argparse.Namespace) -> None:
     sheet, beside = out.with_suffix(".png"), latents_path(out)
     check_takes_stay(out)
     storyboard, remembered, pictures = _read_storyboard(options.storyboard, options.fix)
+    is_first = team.rank() == 0
+    for path in (out, sheet, *([beside] if options.keep_latents else [])):
+        if is_first:
+            check_writable(path)
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
     facts = describe(settings["model"])
@@ -94,10 +98,6 @@ def generate(options: argparse.Namespace) -> None:
     if changes:
         storyboard = storyboard.model_copy(update=changes)
     size = output_size(settings["size"])
-    is_first = team.rank() == 0
-    for path in (out, sheet, *([beside] if options.keep_latents else [])):
-        if is_first:
-            check_writable(path)
     run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
     storyboard = run.with_its_seed(storyboard)
     doubts = facts.doubts(storyboard, settings["height"], settings["width"])
