@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _INTRODUCTION = """
 ### Score a video
 Bring any video and see where it cuts, how steady it is, and whether it shows what was asked for. A video that was made
-here has its storyboard inside. For others, paste theirs: YAML, JSON, or HoloCine’s prompt string with its cuts.
+here has its storyboard inside. For others, paste theirs: YAML, JSON, HoloCine’s prompt string, or only its cuts.
 """
 _SAMPLE = "[global caption] … [per shot caption] … [shot cut] …"
 
