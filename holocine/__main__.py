@@ -87,10 +87,9 @@ def generate(options: argparse.Namespace) -> None:
     settings = chosen(given, remembered)
     facts = describe(settings["model"])
     if facts.family is not None:
-        from holocine.families.options import check_options, settings_of_another
+        from holocine.families.options import family_settings
 
-        settings = chosen(given, settings_of_another(remembered, settings["model"], facts))
-        check_options(given, settings, facts)
+        settings = family_settings(given, remembered, settings["model"], facts)
     changes = {name: given[name] for name in ("seed", "negative_prompt", "fps") if name in given}
     if options.first_frame is not None:
         first, *others = storyboard.shots

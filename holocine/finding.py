@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from holocine.errors import CheckpointError, first_line
-from holocine.hub import hub_problem
+from holocine.hub import cached_file, hub_problem
 
 EMBEDDED = Path(__file__).parent / "puppet" / "weights"
 SHELF = Path("models")  # where folders of models lie by custom
@@ -56,7 +56,7 @@ def is_on_hub(name: str) -> bool:
     if not _HUB_ID.fullmatch(name):
         return False
     parent = Path(name).parent
-    return _is_cached(name) or not (parent.is_dir() or parent == SHELF)
+    return cached_file(name, (_INDEX,)) is not None or not (parent.is_dir() or parent == SHELF)
 
 
 def _remedy(name: str, path: Path) -> str:
@@ -87,17 +87,11 @@ def _models_in(folder: Path) -> Iterator[Path]:
         return
 
 
-def _is_cached(name: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(name, _INDEX), str)
-
-
 def _from_hub(name: str) -> Path:
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
-    reason = None if _is_cached(name) else hub_problem()
+    reason = None if cached_file(name, (_INDEX,)) else hub_problem()
     try:
         if reason is None:
             hf_hub_download(name, _INDEX)

@@ -1,7 +1,8 @@
-"""Whether the Hugging Face Hub answers."""
+"""What is here of the Hugging Face Hub, and whether it answers."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Thread
 
 _PATIENCE = 4.0  # seconds in which it has to answer
@@ -32,3 +33,14 @@ def hub_problem() -> str | None:
         return None
     why = f" ({str(problem[0]).splitlines()[0]})" if problem and str(problem[0]) else ""
     return f"{constants.ENDPOINT} cannot be reached{why}"
+
+
+def cached_file(repository: str, names: tuple[str, ...]) -> Path | None:
+    """A file of a Hub repository in the local cache, the first of `names` that is there; asks no server."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in names:
+        found = try_to_load_from_cache(repository, name)
+        if isinstance(found, str):
+            return Path(found)
+    return None

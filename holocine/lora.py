@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holocine.errors import CheckpointError, first_line
-from holocine.hub import hub_problem
+from holocine.hub import cached_file, hub_problem
 
 if TYPE_CHECKING:
     import torch
@@ -135,10 +135,10 @@ def find_lora(text: str, shape: tuple[int, int]) -> Path:
 
 
 def _from_hub(repository: str, name: str) -> Path:
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    reason = None if isinstance(try_to_load_from_cache(repository, name), str) else hub_problem()
+    reason = None if cached_file(repository, (name,)) else hub_problem()
     try:
         if reason is None:
             return Path(hf_hub_download(repository, name))

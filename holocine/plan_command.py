@@ -23,11 +23,10 @@ def plan(options: argparse.Namespace, storyboard: Storyboard, remembered: Mappin
     settings = chosen(given, remembered)
     facts = find_facts(settings["model"])
     if facts.family is not None:
-        from holocine.families.options import check_options, settings_of_another
+        from holocine.families.options import family_settings
         from holocine.families.plan import format_family_plan, make_family_plan
 
-        settings = chosen(given, settings_of_another(remembered, settings["model"], facts))
-        check_options(given, settings, facts)
+        settings = family_settings(given, remembered, settings["model"], facts)
         size = {name: settings[name] for name in ("height", "width")}
         _print(made := make_family_plan(storyboard, facts, **size), format_family_plan(made), options.json)
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.encoders.cache import RememberingEncoder
-from eval.encoders.known import AESTHETIC_CLIP, AESTHETIC_HEAD, KNOWN, cached_file, downloaded, known, recommended
+from eval.encoders.known import AESTHETIC_CLIP, AESTHETIC_HEAD, KNOWN, downloaded, known, recommended
 from eval.encoders.loading import (
     FOLDER,
     PUPPET_FOLDER,
@@ -23,6 +23,7 @@ from eval.encoders.loading import (
 )
 from eval.encoders.theatre import is_of_the_theatre
 from holocine.checkpoints import find_device
+from holocine.hub import cached_file
 from holocine.storyboard import Storyboard
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from holocine.hub import hub_problem
+from holocine.hub import cached_file, hub_problem
 
 _OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 _TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -95,14 +95,3 @@ def check_hub(wanted: str) -> None:
 
 def _not_had(where: str, error: Exception) -> OSError:
     return OSError(f"{where} cannot be downloaded: {str(error).splitlines()[0]}")
-
-
-def cached_file(repository: str, names: tuple[str, ...]) -> Path | None:
-    """A file of a Hub repository in the local cache, the first of `names` that is there; asks no server."""
-    from huggingface_hub import try_to_load_from_cache
-
-    for name in names:
-        found = try_to_load_from_cache(repository, name)
-        if isinstance(found, str):
-            return Path(found)
-    return None

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from eval.boxes import Box, overlap
-from eval.encoders.known import cached_file, check_hub
+from eval.encoders.known import check_hub
 from eval.encoders.loading import EncoderError
 from eval.encoders.texts import split_text
 from eval.footage import MAX_FRAMES, observe, sampled_frames
 from eval.sighting import Candidate
 from holocine.decoding import VideoReader
+from holocine.hub import cached_file
 from holocine.prompt import character_descriptions, character_tags
 from holocine.storyboard import Storyboard
 

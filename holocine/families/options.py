@@ -8,28 +8,32 @@ from typing import Any
 from holocine.checkpoints import ModelFacts
 from holocine.families import find_family
 from holocine.program import UsageError
-from holocine.settings import CALL_SETTINGS
+from holocine.settings import CALL_SETTINGS, chosen
 
 FLAGS = {
     "num_inference_steps": "--steps",
     "guidance_scale": "--guidance",
     "window": "--no-window",
-    "first_frame": "--first-frame",
-    "keep_latents": "--keep-latents",
 }
 _OWN = ("height", "width", "num_inference_steps", "guidance_scale")  # of `CALL_SETTINGS`, what a family has
 _FOREIGN = ("preset", "memory", "keep_latents", "first_frame", "drop_text_encoder", "distilled", "shift")
 
 
-def settings_of_another(remembered: Mapping[str, Any], model: str | None, facts: ModelFacts) -> Mapping[str, Any]:
-    """What a video remembers, as far as it holds for a model: of another one than made it, for a family's nothing."""
-    if facts.family is None or remembered.get("model") == model:
-        return remembered
-    return {name: value for name, value in remembered.items() if name in ("size", "resample")}
+def family_settings(
+    given: Mapping[str, Any], remembered: Mapping[str, Any], model: str | None, facts: ModelFacts
+) -> dict[str, Any]:
+    """Every setting of a run of a family's model, as `chosen` does: of what another model's video remembers nothing.
+
+    given: the command line's. Raises UsageError, naming the option, for what the model does not know.
+    """
+    if remembered.get("model") != model:
+        remembered = {name: value for name, value in remembered.items() if name in ("size", "resample")}
+    settings = chosen(given, remembered)
+    _check(given, settings, facts)
+    return settings
 
 
-def check_options(given: Mapping[str, Any], settings: Mapping[str, Any], facts: ModelFacts) -> None:
-    """Raise UsageError, naming the option, for what a family's model does not know; given: the command line's."""
+def _check(given: Mapping[str, Any], settings: Mapping[str, Any], facts: ModelFacts) -> None:
     family = find_family(facts.family)
     known = (*(name for name in CALL_SETTINGS if name not in _OWN), *_FOREIGN)
     for name in known:

@@ -62,6 +62,12 @@ def latent_frames(frames: float) -> float:
     return (frames + FRAMES_PER_LATENT - 1) / FRAMES_PER_LATENT
 
 
+def notes_of(title: str, storyboard: Storyboard, run: Storyboard, makes: str) -> Iterator[str]:
+    """What a model that begins from no picture leaves out of a storyboard, and what is different about its times."""
+    yield from picture_notes(title, storyboard)
+    yield from timeline_notes(title, run, makes)
+
+
 def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:
     """What a model that begins from no picture leaves out of a storyboard."""
     shots = [str(number) for number, shot in enumerate(storyboard.shots, start=1) if shot.has_pictures]

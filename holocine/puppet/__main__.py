@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from holocine.puppet.training.amounts import Recipe
+    from holocine.puppet.training.pair import RANK
 
     parser = argparse.ArgumentParser(prog="python -m holocine.puppet", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     pair = commands.add_parser("pair", help="write a step-distilled LoRA pair, and the model without distillation")
     pair.add_argument("folder", type=Path, help="to write to")
     pair.add_argument("--model", type=Path, default=EMBEDDED, help="whose low-noise expert is one")
-    pair.add_argument("--rank", type=int, default=64, help="of the LoRA (default: %(default)s)")
+    pair.add_argument("--rank", type=int, default=RANK, help="of the LoRA (default: %(default)s)")
     pair.set_defaults(run=_pair)
     return parser
 

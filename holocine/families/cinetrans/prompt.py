@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import json
 
-from holocine.families.translation import (
-    Translation,
-    frames_at,
-    latent_frames,
-    nearest_lengths,
-    picture_notes,
-    timeline_notes,
-)
+from holocine.families.translation import Translation, frames_at, latent_frames, nearest_lengths, notes_of
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.timeline import FRAMES_PER_LATENT, num_frames_of, num_latent_frames
 from holocine.wording import describe_texts
@@ -38,8 +31,5 @@ def translate(storyboard: Storyboard) -> Translation:
         common=len(texts.shots),
         prompt=json.dumps(captions, ensure_ascii=False),
         latent_lengths=lengths,
-        notes=(
-            *picture_notes("CineTrans", storyboard),
-            *timeline_notes("CineTrans", run, f"{NUM_FRAMES} frames a scene at {FPS:g} frames a second"),
-        ),
+        notes=tuple(notes_of("CineTrans", storyboard, run, f"{NUM_FRAMES} frames a scene at {FPS:g} frames a second")),
     )

@@ -5,14 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from holocine.families.translation import (
-    Translation,
-    frames_at,
-    latent_frames,
-    nearest_lengths,
-    picture_notes,
-    timeline_notes,
-)
+from holocine.families.translation import Translation, frames_at, latent_frames, nearest_lengths, notes_of
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.timeline import FRAMES_PER_LATENT, num_frames_of, num_latent_frames
 from holocine.wording import describe_texts, ended
@@ -82,8 +75,7 @@ def translate(storyboard: Storyboard) -> Translation:
         latent_lengths=lengths,
         notes=(
             "EchoShot has no global caption: it was written after the caption of every shot",
-            *picture_notes("EchoShot", storyboard),
-            *timeline_notes("EchoShot", run, makes),
+            *notes_of("EchoShot", storyboard, run, makes),
         ),
     )
 

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import json
 
-from holocine.families.translation import (
-    Translation,
-    frames_at,
-    latent_frames,
-    nearest_lengths,
-    picture_notes,
-    timeline_notes,
-)
+from holocine.families.translation import Translation, frames_at, latent_frames, nearest_lengths, notes_of
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.timeline import FRAMES_PER_LATENT, num_frames_of
 from holocine.wording import describe_texts, ended
@@ -42,8 +35,7 @@ def translate(storyboard: Storyboard) -> Translation:
     makes = f"at most {most} frames at {FPS:g} frames a second, in blocks of {block}"
     notes = [
         "LongLive has no global caption: it was written after the caption of every shot",
-        *picture_notes("LongLive", storyboard),
-        *timeline_notes("LongLive", run, makes),
+        *notes_of("LongLive", storyboard, run, makes),
     ]
     if storyboard.negative_prompt is not None:
         notes.append("LongLive has no guidance: the negative prompt of the storyboard is not read")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from holocine.families.translation import Translation, frames_at, picture_notes, timeline_notes
+from holocine.families.translation import Translation, frames_at, notes_of
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_latent_frames
 from holocine.wording import describe_texts
@@ -26,10 +26,7 @@ def translate(storyboard: Storyboard) -> Translation:
     run = storyboard.run_on(frames, FPS)
     texts = describe_texts(storyboard)
     content = {"global_caption": texts.scene} | {f"shot{i}": text for i, text in enumerate(texts.shots, start=1)}
-    notes = [
-        *picture_notes("ShotStream", storyboard),
-        *timeline_notes("ShotStream", run, f"at most {FRAMES_PER_SHOT} frames a shot"),
-    ]
+    notes = list(notes_of("ShotStream", storyboard, run, f"at most {FRAMES_PER_SHOT} frames a shot"))
     if storyboard.negative_prompt is not None:
         notes.append("ShotStream has no guidance: the negative prompt of the storyboard is not read")
     if shortened := [number for number, n in enumerate(frames, start=1) if n < FRAMES_PER_SHOT]:

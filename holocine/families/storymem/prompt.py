@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 from math import ceil
 
-from holocine.families.translation import Translation, frames_at, picture_notes, timeline_notes
+from holocine.families.translation import Translation, frames_at, notes_of
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_latent_frames
 from holocine.wording import describe_texts, ended
@@ -33,8 +33,7 @@ def translate(storyboard: Storyboard) -> Translation:
     notes = [
         "StoryMem has no global caption: it was written after the caption of every shot",
         "StoryMem remembers pictures that HPSv3 finds good; that model is not here, so all of them passed",
-        *picture_notes("StoryMem", storyboard),
-        *timeline_notes("StoryMem", run, "whole frames"),
+        *notes_of("StoryMem", storyboard, run, "whole frames"),
     ]
     continued = [f"shot {n} in {len(made)}" for n, made in enumerate(parts, start=1) if len(made) > 1]
     if continued:
