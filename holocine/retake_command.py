@@ -19,7 +19,7 @@ def retake(options: argparse.Namespace) -> None:
     from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.encoding import vae_fingerprint
     from holocine.retaking import open_pictures_of, retake, shots_to_retake, with_captions, write_retake
-    from holocine.source import read_source
+    from holocine.source import open_source, read_source
     from holocine.video import read_embedded, storyboard_of
 
     embedded = read_embedded(options.video)
@@ -36,6 +36,8 @@ def retake(options: argparse.Namespace) -> None:
     outs = take_paths(mp4_path(options.out), options.takes)
     keep_latents = bool(options.keep_latents or (embedded.making and embedded.making.latents))
     check_new(outs, options.force, keep_latents)
+    opened = open_pictures_of(open_source(options.video), shots)
+    tell("holocine", opened.notes)
 
     hide_loading_bars()
     pipeline = load_pipeline(settings["model"], **load_options(settings))
@@ -46,8 +48,6 @@ def retake(options: argparse.Namespace) -> None:
     call |= {"height": source.frames.shape[1], "width": source.frames.shape[2]}
     made = as_made(settings, pipeline.config, source.frames.shape[1:3], source.size)
     made |= of_the_take(options, storyboard.negative_prompt)
-    opened = open_pictures_of(source, shots)
-    tell("holocine", opened.notes)
     try:
         for take, out in enumerate(outs, start=1):
             desc = "denoising" if len(outs) == 1 else f"take {take} of {len(outs)}"
@@ -57,9 +57,12 @@ def retake(options: argparse.Namespace) -> None:
             tell("holocine", write_retake(out, source, shots, output, made, take, keep_latents))
             written.append(out)
             print(f"wrote {out}: {_shots(shots)} taken anew, seed {output.seed} ({took(output.timings)})", flush=True)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:  # SystemExit: SIGTERM
         names = ", ".join(map(str, written))
         done = f"{len(written)} of {len(outs)} takes are there: {names}" if written else "nothing was written"
+        if isinstance(stop, SystemExit):
+            tell("holocine", [f"terminated, {done}"])
+            raise
         raise KeyboardInterrupt(f"interrupted, {done}") from None
 
 

@@ -81,7 +81,7 @@ def retake(
 
 def open_pictures_of(source: Source, shots: Sequence[int]) -> Opened:
     """The pictures that shots (from 1) of a video begin from, and its references, in its size."""
-    return open_pictures(source.storyboard, source.frames.shape[1:3], source.pictures, shots)
+    return open_pictures(source.storyboard, source.size_made[::-1], source.pictures, shots)
 
 
 def write_retake(

@@ -45,11 +45,15 @@ class Source:
         """Keep shots of it, see `holocine.keeping.keep_of_video`."""
         return keep_of_video(self.storyboard, shots, self.latents, self.frames, self.making.vae)
 
-    def as_made(self, picture: np.ndarray) -> np.ndarray:
-        """A picture of the file in the size that the model made it in, before it was enlarged."""
+    @property
+    def size_made(self) -> tuple[int, int]:
+        """(width, height) that the model made the pictures in, before they were enlarged."""
         height, width = self.settings.get("height"), self.settings.get("width")
-        size = (width, height) if isinstance(height, int) and isinstance(width, int) else self.size
-        return _in_size(picture, size, self.settings.get("resample") or "lanczos")
+        return (width, height) if isinstance(height, int) and isinstance(width, int) else self.size
+
+    def as_made(self, picture: np.ndarray) -> np.ndarray:
+        """A picture of the file in the size that the model made it in."""
+        return _in_size(picture, self.size_made, self.settings.get("resample") or "lanczos")
 
     def frames_of_shot(self, shot: int) -> np.ndarray:
         """The frames of one shot (from 1), as `frames` holds those of all; only they are decoded."""

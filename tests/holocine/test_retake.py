@@ -151,21 +151,32 @@ def test_several_takes_are_several_videos_of_following_seeds(made, work, run):
     assert [making.takes[1] for making in makings] == [Take(2, 10), Take(3, 11), Take(4, 12)]
 
 
-def test_takes_that_are_done_are_there_when_a_later_one_is_interrupted(made, work, run, monkeypatch):
+@pytest.mark.parametrize(
+    ("stop", "code", "word"), [(KeyboardInterrupt(), 130, "interrupted"), (SystemExit(143), 143, "terminated")]
+)
+def test_takes_that_are_done_are_there_when_a_later_one_is_interrupted(
+    made, work, run, monkeypatch, capsys, stop, code, word
+):
     from holocine import HoloCinePipeline
 
     call, calls = HoloCinePipeline.__call__, []
 
+    def raising(*_):
+        raise stop
+
     def interrupted_in_the_third(self, *args, **kwargs):
         calls.append(1)
         if len(calls) == 3:
-            kwargs["callback_on_step_end"] = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+            kwargs["callback_on_step_end"] = raising
         return call(self, *args, **kwargs)
 
     monkeypatch.setattr(HoloCinePipeline, "__call__", interrupted_in_the_third)
-    code, out, err = retake(run, made, "--shot", "2", "--takes", "4", "-o", "new.mp4")
-    assert code == 130
-    assert err == "holocine: interrupted, 2 of 4 takes are there: new-1.mp4, new-2.mp4\n"
+    try:
+        got, _, err = retake(run, made, "--shot", "2", "--takes", "4", "-o", "new.mp4")
+    except SystemExit as ended:
+        got, err = ended.code, capsys.readouterr().err
+    assert got == code
+    assert err == f"holocine: {word}, 2 of 4 takes are there: new-1.mp4, new-2.mp4\n"
     assert sorted(path.name for path in work.glob("*.mp4")) == ["new-1.mp4", "new-2.mp4"]
     assert not list(work.glob(".*")), "nothing half done is left"
 
@@ -407,3 +418,15 @@ def test_a_lora_of_the_video_is_used_again(model_folder, made, work, run):
     assert read_embedded("again.mp4").settings["lora"] == ["style.safetensors"]
     (work / "style.safetensors").unlink()
     assert "style.safetensors" in run("retake", "styled.mp4", "--shot", "2", "-o", "x.mp4", "--quiet")[2]
+
+
+def test_a_picture_that_cannot_be_used_is_refused_before_the_model_is_loaded(made, work, run, monkeypatch):
+    Image.new("RGB", (64, 64), "navy").save("still.png")
+    storyboard = with_changes(Storyboard.load(made / "board.yaml").as_run(), {2: {"image": "still.png"}})
+    frames = read_video(made / "scene.mp4").frames
+    embedded = read_embedded(made / "scene.mp4")
+    write_video("drawn.mp4", frames, 12, storyboard, embedded.settings, embedded.size)
+    (work / "still.png").write_text("no picture")
+    monkeypatch.setattr("holocine.checkpoints.load_pipeline", lambda *_, **__: pytest.fail("loaded"))
+    code, _, err = run("retake", "drawn.mp4", "--shot", "2", "-o", "new.mp4")
+    assert code == 2 and "still.png" in err and not (work / "new.mp4").exists()
