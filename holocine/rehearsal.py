@@ -5,9 +5,11 @@ The parts themselves (`take_step`, `make_pictures`) run on any device, so that a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -223,10 +225,16 @@ def denoising_bytes(config: Mapping[str, Any], loading: Loading, size: Size) -> 
 
 def make_pictures(vae: AutoencoderKLWan, frames: int, size: tuple[int, int]) -> None:
     """Decode latents one after the other and make uint8 pictures of them; frames, size: of the latents."""
+    for _ in _pictures_in_turn(vae, frames, size):
+        pass
+
+
+def _pictures_in_turn(vae: AutoencoderKLWan, frames: int, size: tuple[int, int]) -> Iterator[None]:
     latents = torch.zeros(1, vae.config.z_dim, frames, *size, device=_device_of(vae), dtype=vae.dtype)
     for video in decode_in_turn(vae, latents * 2 + 1):
         pixels = (video.clamp(-1, 1).float() + 1) * 127.5
         pixels.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous()
+        yield
 
 
 def decoding_cost(config: Mapping[str, Any], loading: Loading, frames: int, size: tuple[int, int]) -> tuple[int, int]:
@@ -244,19 +252,27 @@ def decoding_cost(config: Mapping[str, Any], loading: Loading, frames: int, size
         )
     )
     tiled = vae.use_tiling and any(side > most for side, most in zip(size, least, strict=True))
-    vae.disable_tiling()
     tile = tuple(map(min, size, least)) if tiled else size
     tiles = prod(-(-side // step) for side, step in zip(size, stride, strict=True)) if tiled else 1
-    operations = [0, 0]
-    for run, shown in enumerate((FRAMES_RUN - 1, FRAMES_RUN)):
-        with _beside_weights(vae, loading) as needed, FlopCounterMode(display=False) as counted:
-            make_pictures(vae, min(frames, shown), tile)
-        operations[run] = counted.get_total_flops()
+    matters = Loading(vae_dtype=loading.vae_dtype, group_offload=loading.group_offload, prefetch=loading.prefetch)
+    needed, operations = _decoding(json.dumps(dict(config)), matters, min(frames, FRAMES_RUN), tile)
     of_frame = 2 ** sum(vae.temperal_downsample) * vae.spatial_compression_ratio**2 * vae.config.out_channels
     pixels = of_frame * vae.dtype.itemsize * (tiles * prod(tile) + 2 * prod(size)) if tiled else 0
     latents = 2 * vae.config.z_dim * vae.dtype.itemsize * (frames * prod(size) - min(frames, FRAMES_RUN) * prod(tile))
-    last = operations[1] - operations[0] or operations[1] // frames
-    return needed.bytes + pixels + latents, last * frames * tiles
+    return needed + pixels + latents, operations * frames * tiles
+
+
+@lru_cache(maxsize=64)
+def _decoding(config: str, loading: Loading, frames: int, size: tuple[int, int]) -> tuple[int, int]:
+    """The bytes that decoding the first latent frames has alive at most, and operations for one that follows.
+
+    config: of the VAE, as JSON. frames, size: of the latents, of one tile.
+    """
+    vae, operations = build_vae(json.loads(config), loading), [0]
+    with _beside_weights(vae, loading) as needed, FlopCounterMode(display=False) as counted:
+        for _ in _pictures_in_turn(vae, frames, size):
+            operations.append(counted.get_total_flops())
+    return needed.bytes, operations[-1] - operations[-2] if frames == FRAMES_RUN else operations[-1] // frames
 
 
 def reading_bytes(config: Mapping[str, Any], loading: Loading, tokens: int) -> int:
