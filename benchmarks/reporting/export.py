@@ -42,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     """Export one system's videos and scores."""
     scripts = read_scripts(options.format, options.scripts, options.language)
     results = load_run(options.run_folder)
-    shown, count = export(results, options.system, options.format, scripts, options.out, options.language or LANGUAGES[0])
+    language = options.language or LANGUAGES[0]
+    shown, count = export(results, options.system, options.format, scripts, options.out, language)
     print(f"{options.out}: {options.system} has videos of {shown} of {counted(count, 'script')}, and {RESULTS}")
     return 0
 

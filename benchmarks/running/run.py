@@ -36,6 +36,7 @@ from benchmarks.running.work import Job, Outcome, Worker, no_space
 from benchmarks.suites.suite import Entry, Suite, content_hash, load_suite, write_suite
 from benchmarks.systems.models import ModelSettings, model_sha256, transformer_sha256
 from benchmarks.systems.systems import System, World
+from holocine.plurals import counted
 from holocine.puppet.world import WORLD_VERSION
 
 logger = logging.getLogger(__name__)
@@ -248,8 +249,9 @@ def _check_changed(out: Path, states: dict[Item, State], changed: str) -> None:
     )
     what = of_videos if videos else of_scores
     raise RunError(
-        f"{what} of {len(videos or stale)} items in {out} has changed since, first of {(videos or stale)[0]}: choose "
-        f"another folder, or --changed rerun to {'make' if videos else 'score'} them again"
+        f"{what} of {counted(len(videos or stale), 'item')} in {out} has changed since, first of "
+        f"{(videos or stale)[0]}: choose another folder, or --changed rerun to {'make' if videos else 'score'} them "
+        "again"
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.suites.checked_json import Value
 from benchmarks.suites.suite import Entry, Suite, SuiteError, is_id
+from holocine.finding import did_you_mean_file
 from holocine.plurals import are, counted, listed
 from holocine.storyboard import Storyboard, StoryboardError
 
@@ -67,7 +68,10 @@ def read_scripts(format: str, source: Path, language: str | None = None) -> tupl
     files = [source] if source.is_file() else sorted(source.glob(pattern))
     if not files:
         if not source.exists():
-            raise SuiteError(f"{source} does not exist: name a script of {format}, or the folder that they lie in")
+            near = did_you_mean_file(source)
+            raise SuiteError(
+                f"{source} does not exist{near}: name a script of {format}, or the folder that they lie in"
+            )
         raise SuiteError(f"{source} holds no script of {format}: it was looked for as {pattern}")
     scripts = []
     for path in files:

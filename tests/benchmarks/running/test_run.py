@@ -5,9 +5,11 @@ import multiprocessing
 import os
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from benchmarks.reporting.results import ResultsError, load_run
 from benchmarks.running.items import Hashes, Item, Record, RunError, RunInfo, items_in, land, locked, read_record
@@ -220,6 +222,21 @@ def test_a_worker_that_is_killed_is_replaced_and_its_item_tried_once_more(plan, 
     if status == "failed":
         assert "the worker died 2 times, at last by signal SIGKILL" in record.error
         assert counts(run(plan("still", retry_failed=True), tmp_path, here)) == (1, 0, 2)
+
+
+class LockOfBars:
+    """A worker that says what a progress bar is locked by."""
+
+    def __init__(self, scratch):
+        pass
+
+    def do(self, job):
+        with tqdm(total=1, disable=True):
+            return type(tqdm.get_lock()).__name__
+
+
+def test_a_progress_bar_in_a_worker_makes_no_semaphore_that_is_left_when_it_is_killed(ready_workers):
+    assert list(run_local([SimpleNamespace(item="a")], LockOfBars)) == ["RLock"]
 
 
 def test_workers_that_cannot_start_end_the_run_with_the_reason(plan, tmp_path):
