@@ -24,6 +24,7 @@ from benchmarks.reporting.results import ItemResult, Results, ResultsError, load
 from benchmarks.suites.interchange import FORMATS, LANGUAGES, Prompt, Script, read_scripts
 from holocine.files import replacing
 from holocine.plurals import counted
+from holocine.program import tell
 from holocine.storyboard import Storyboard
 
 RESULTS = "results.json"
@@ -45,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
     language = options.language or LANGUAGES[0]
     shown, count = export(results, options.system, options.format, scripts, options.out, language)
     print(f"{options.out}: {options.system} has videos of {shown} of {counted(count, 'script')}, and {RESULTS}")
+    if len(results.seeds) > 1:
+        tell("benchmarks", [f"of {len(results.seeds)} repetitions the first was exported"])
     return 0
 
 

@@ -42,7 +42,11 @@ def conclude(summary: Summary, out: Path) -> int:
     kept = f", {summary.kept} {'was' if summary.kept == 1 else 'were'} there" if summary.kept else ""
     print(f"{out}: {counted(summary.done, 'item')} done{kept}, {failed} failed, {duration(summary.seconds)}")
     if failed:
-        print("why is in each item's record.json and log.txt; --retry-failed works on them again")
+        first = summary.first_failed
+        print(
+            f"why is in each item's record.json and log.txt, first of {first} in {first.folder(out)}; "
+            "--retry-failed works on them again"
+        )
     return 1 if failed else 0
 
 

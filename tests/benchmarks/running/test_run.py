@@ -153,17 +153,20 @@ def test_an_item_that_fails_is_recorded_and_the_others_go_on(plan, tmp_path):
     named = {"scene-0": "scene-0.mp4", "scene-1": {"file": "scene-1.mp4", "start": 0.5}, "scene-2": "scene-2.mp4"}
     (videos / "videos.json").write_text(json.dumps(named))
     some = plan(f"mine=folder:{videos},still")
-    assert counts(run(some, out, here)) == (4, 2, 0)
+    first = run(some, out, here)
+    assert counts(first) == (4, 2, 0) and first.first_failed == Item("mine", "scene-1", 0)
     assert (Item("mine", "scene-0", 0).folder(out) / "video.mp4").read_bytes() == (videos / "scene-0.mp4").read_bytes()
     short, damaged = (read_record(out, Item("mine", id, 0)) for id in ("scene-1", "scene-2"))
     assert short.status == damaged.status == "failed"
     assert "no shot of the storyboard has a frame: the scene was to begin after 0.5 s" in short.error
-    assert "is not a video that can be read" in damaged.error and "\n" not in damaged.error
+    assert damaged.error.startswith(f"{videos / 'scene-2.mp4'} is not a video that can be read")
+    assert "\n" not in damaged.error
     assert "Traceback" in (damaged.item.folder(out) / "log.txt").read_text()
     assert not (damaged.item.folder(out) / "scorecard.json").exists()
 
     again = run(some, out, here)
     assert counts(again) == (0, 0, 6) and again.kept_failed == 2
+    assert again.first_failed == Item("mine", "scene-1", 0)
     assert counts(run(replace(some, retry_failed=True), out, here)) == (0, 2, 4)
     write_video(videos / "scene-1.mp4", np.zeros((9, 64, 112, 3), np.uint8), 12)
     assert counts(run(some, out, here)) == (1, 0, 5), "a failed item whose video has changed is new"

@@ -144,6 +144,7 @@ def test_a_run_tells_what_it_does_and_fails_when_items_do(command, tmp_path, cap
     assert lines[0].startswith("[1/2") and "ETA" in lines[0] and " still scene-0 seed 0: " in lines[0]
     assert "mine scene-0 seed 0: failed: " in lines[1] and "no video for storyboard scene-0" in lines[1]
     assert f"{out}: 1 item done, 1 failed" in captured.out and "--retry-failed" in captured.out
+    assert f"first of mine scene-0 seed 0 in {out / 'items' / 'mine' / 'scene-0' / '0'}" in captured.out
     assert main(command("still", out, "--limit", "1")) == 0
     assert "0 items done, 1 was there, 0 failed" in capsys.readouterr().out
 
