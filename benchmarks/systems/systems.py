@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from benchmarks.systems import generation, locked, mechanisms, two_stages
-from benchmarks.systems.baselines import BASELINES, SHELF, missing, refused_options, settings_for
+from benchmarks.systems.baselines import BASELINES, SHELF, TWO_STAGES, missing, refused_options, settings_for
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, check_image_to_video, model_sha256
 from eval.request import POLICIES
@@ -296,7 +296,10 @@ def unread_options(systems: Sequence[System], settings: ModelSettings) -> tuple[
     Raises `UnknownSystem`, naming the option, for one that none of the systems takes.
     """
     with_models = [system for system in systems if system.settings is not None]
-    refused = {one.name: refused_options(one.kind, one.settings.model, settings) for one in with_models}
+    refused = {}
+    for one in with_models:
+        kind = TWO_STAGES if one.make is two_stages.from_pictures else one.kind
+        refused[one.name] = refused_options(kind, one.settings.model, settings)
     notes = []
     for name in settings.sampling:
         reasons = {system: sentences[name] for system, sentences in refused.items() if name in sentences}
@@ -304,7 +307,7 @@ def unread_options(systems: Sequence[System], settings: ModelSettings) -> tuple[
             alone = f"none of the systems runs a model: leave {flag(name)} out"
             raise UnknownSystem(next(iter(reasons.values()), alone))
         for system, why in reasons.items():
-            reason = "" if "is run without" in why else f" ({why.rpartition(': ')[0]})"
+            reason = "" if "run without" in why else f" ({why.rpartition(': ')[0]})"
             notes.append(f"{system} is run without {flag(name)}{reason}")
     return tuple(notes)
 
