@@ -34,6 +34,7 @@ from benchmarks.suites.suite import Suite
 from benchmarks.systems.models import ModelSettings, folder_sha256, transformer_sha256
 from holocine.attention import AttentionSettings
 from holocine.files import replacing
+from holocine.plurals import are, counted
 
 logger = logging.getLogger(__name__)
 
@@ -254,7 +255,7 @@ def _table(results: Results, summary: Summary) -> Table:
     notes = [
         "More is better in every column. Ours: value ± standard error over storyboards; best in bold, runner-up "
         f"underlined. † differs from sparse + summary at {100 * LEVEL:.0f} % (paired bootstrap, Holm).",
-        *(f"{failed} videos failed and are left out." for _ in range(bool(failed))),
+        *(f"{counted(failed, 'video')} failed and {are(failed)} left out." for _ in range(bool(failed))),
         *(f"No {what}: {reason}." for what, reason in _absent(results, summary)),
     ]
     return Table("ablations", "Table 2", tuple(head), tuple(rows), " ".join(notes))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmarks.options import add_engine, add_scoring, chosen_engine, chosen_scoring, scale, shard, share
 from benchmarks.running.progress import ProgressLine, conclude
-from holocine.program import whole_number
+from holocine.plurals import counted
+from holocine.program import tell, whole_number
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +50,16 @@ def run(options: argparse.Namespace) -> int:
     from benchmarks.running.run import Plan, run
     from benchmarks.suites.suite import load_suite
     from benchmarks.systems.models import SAMPLING, ModelSettings
-    from benchmarks.systems.systems import parse_systems
+    from benchmarks.systems.systems import parse_systems, unread_options
 
     names = (*SAMPLING, "model", "dtype", "device", "vae_tiling", "model_cpu_offload")
     settings = ModelSettings(**{name: getattr(options, name) for name in names})
     specs = [spec.strip() for spec in options.systems.split(",") if spec.strip()]
+    systems = parse_systems(specs, settings)
+    notes = unread_options(systems, settings)
     plan = Plan(
         suite=load_suite(options.suite),
-        systems=parse_systems(specs, settings),
+        systems=systems,
         specs=specs,
         settings=settings,
         scoring=chosen_scoring(options),
@@ -66,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
         retry_failed=options.retry_failed,
         changed=options.changed,
     )
+    tell("benchmarks", notes)
     with ProgressLine() as line:
         summary = run(plan, options.out, chosen_engine(options), line.show)
     return conclude(summary, options.out)
@@ -96,5 +100,5 @@ def merge(options: argparse.Namespace) -> int:
     from benchmarks.running.merge import merge
 
     count = merge(options.out, options.parts)
-    print(f"{options.out}: {count} items came from {len(options.parts)} parts")
+    print(f"{options.out}: {counted(count, 'item')} came from {counted(len(options.parts), 'part')}")
     return 0

@@ -188,8 +188,11 @@ def show(options: argparse.Namespace) -> None:
         content = {"storyboard": json.loads(storyboard.to_json()), "settings": settings}
         print(json.dumps(content | ({"making": making.to_plain()} if making else {}), ensure_ascii=False))
         return
+    enlarged = settings.get("size") not in (None, "native")
+    whose = {"height": "made", "width": "made", "size": "of the picture, which was enlarged"} if enlarged else {}
     for name, value in settings.items():
-        print(f"# {name}: {json.dumps(value, ensure_ascii=False)}")
+        said = f" ({whose[name]})" if name in whose else ""
+        print(f"# {name}: {json.dumps(value, ensure_ascii=False)}{said}")
     for sentence in (*moved, *(making.sentences() if making else ())):
         print(f"# {sentence}")
     print(storyboard.to_yaml(), end="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,6 +17,7 @@ SHELF = Path("models")  # where folders of models lie by custom
 HUB_SIZES = {"Wan-AI/Wan2.2-T2V-A14B-Diffusers": "about 126 GB"}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _INDEX = "model_index.json"
+_ALIKE = 0.7  # of 1, how much of a mistyped name has to be right
 
 
 def find_model(model: str | os.PathLike | None = None) -> Path:
@@ -73,10 +74,34 @@ def _remedy(name: str, path: Path) -> str:
     return f"there is no such folder here; there is {others}" if others else "there is no such folder here"
 
 
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """` (did you mean …?)` for the closest of some names, "" if none is close."""
+    return _asked(_closest(name, names))
+
+
+def did_you_mean_file(path: Path) -> str:
+    """The same for files and folders beside a path that does not exist; "" if it does."""
+    try:
+        there = {other.name: str(other) for other in path.parent.iterdir()}
+    except OSError:
+        return ""
+    return "" if path.name in there else _asked(there[name] for name in _closest(path.name, there))
+
+
+def _asked(near: Iterable[str]) -> str:
+    return f" (did you mean {said}?)" if (said := " or ".join(near)) else ""
+
+
+def _closest(name: str, names: Iterable[str]) -> list[str]:
+    """At most three names like this one, whatever their case, the most alike first."""
+    by_lower = {other.lower(): other for other in names}
+    return [by_lower[one] for one in get_close_matches(name.lower(), by_lower, n=3, cutoff=_ALIKE)]
+
+
 def _near(path: Path) -> list[str]:
     """Models with a name like that of `path`, in its folder and on the shelf."""
     there = {str(found): found.name.lower() for parent in (path.parent, SHELF) for found in _models_in(parent)}
-    names = get_close_matches(path.name.lower(), there.values(), n=3, cutoff=0.7)
+    names = get_close_matches(path.name.lower(), there.values(), n=3, cutoff=_ALIKE)
     return [found for found, name in there.items() if name in names][:3]
 
 
@@ -105,7 +130,7 @@ def _from_hub(name: str) -> Path:
         reason = first_line(error)
     except (HfHubHTTPError, OSError, ValueError) as error:
         reason = first_line(error)
-    near = f" (did you mean {' or '.join(found)}?)" if (found := _near(Path(name))) else ""
+    near = _asked(_near(Path(name)))
     raise CheckpointError(
         f"{name!r} is no folder here, and the hub did not give it ({reason}): check the name{near}, or where there is "
         f"a network run `hf download {name} --local-dir FOLDER` ({HUB_SIZES.get(name, 'size unknown')}) "

@@ -159,7 +159,7 @@ def transformer_config(file: TensorFile, attention_head_dim: int) -> dict:
     if dim % attention_head_dim:
         raise CheckpointError(
             f"{file.path} is {dim} wide, which attention heads of {attention_head_dim} do not divide: "
-            "give another attention head dim"
+            "give their width with --attention-head-dim"
         )
     return {
         "patch_size": tuple(patch_size),

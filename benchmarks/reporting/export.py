@@ -14,15 +14,17 @@ import argparse
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.reporting.results import ItemResult, Results, ResultsError, load_run
-from benchmarks.suites.interchange import FORMATS, Script, read_scripts
+from benchmarks.suites.interchange import FORMATS, LANGUAGES, Prompt, Script, read_scripts
 from holocine.files import replacing
+from holocine.plurals import counted
+from holocine.program import tell
 from holocine.storyboard import Storyboard
 
 RESULTS = "results.json"
@@ -34,24 +36,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", required=True, choices=tuple(FORMATS), help="the benchmark")
     parser.add_argument("--scripts", required=True, type=Path, metavar="SOURCE", help="where its suite came from")
     parser.add_argument("--out", required=True, type=Path, metavar="OUT", help="folder to make")
-    parser.add_argument("--language", choices=("en", "ch"), default="en", help="of ViStoryBench (en)")
+    parser.add_argument("--language", choices=LANGUAGES, help="of ViStoryBench (en)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Export one system's videos and scores."""
     scripts = read_scripts(options.format, options.scripts, options.language)
     results = load_run(options.run_folder)
-    count = export(results, options.system, options.format, scripts, options.out, options.language)
-    print(f"{options.out}: {count} stories of {options.system}, and {RESULTS}")
+    language = options.language or LANGUAGES[0]
+    shown, count = export(results, options.system, options.format, scripts, options.out, language)
+    print(f"{options.out}: {options.system} has videos of {shown} of {counted(count, 'script')}, and {RESULTS}")
+    if len(results.seeds) > 1:
+        tell("benchmarks", [f"of {len(results.seeds)} repetitions the first was exported"])
     return 0
 
 
 def export(
     results: Results, system: str, format: str, scripts: tuple[Script, ...], out: Path, language: str = "en"
-) -> int:
-    """Write the videos of a system's first repetition and its scores to the new folder `out`; return how many stories.
+) -> tuple[int, int]:
+    """Write the videos of a system's first repetition and its scores to the new folder `out`.
 
-    Raises `ResultsError` for a system or stories that are not there.
+    Returns of how many stories there are videos, and of how many scores. Raises `ResultsError` for a system or stories
+    that are not there.
     """
     if system not in results.systems:
         raise ResultsError(f"{results.run} has no system {system!r}; it has {', '.join(results.systems)}")
@@ -62,6 +68,8 @@ def export(
     unknown = [item.storyboard_id for item in items if item.storyboard_id not in by_id]
     if unknown:
         raise ResultsError(f"storyboard {unknown[0]} is no script in the source: name what the suite was imported from")
+    for item in items:
+        _check_same(item.storyboard_id, by_id[item.storyboard_id], results)
     with replacing(out) as folder:
         folder.mkdir(parents=True)
         root = folder / _root(format, system, language)
@@ -70,7 +78,7 @@ def export(
                 _write_story(root / item.storyboard_id, item, by_id[item.storyboard_id], results, format)
         content = scores(items, system, format, results)
         (folder / RESULTS).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    return len(items)
+    return sum(item.video is not None for item in items), len(items)
 
 
 def scores(items: list[ItemResult], system: str, format: str, results: Results) -> dict[str, Any]:
@@ -97,6 +105,26 @@ def scores(items: list[ItemResult], system: str, format: str, results: Results) 
         "stories_with_a_value": counts,
         "stories": stories,
     }
+
+
+def _check_same(story: str, script: Script, results: Results) -> None:
+    """Raise `ResultsError` for a script that has other shots than the suite's storyboard."""
+    there, asked = len(_shots(script)), results.suite[story].storyboard.num_shots
+    if there != asked:
+        raise ResultsError(
+            f"{story} has {counted(there, 'shot')} in the source and {asked} in the suite: name what it was "
+            "imported from"
+        )
+
+
+def _shots(script: Script) -> list[list[Prompt]]:
+    """The prompts of each shot."""
+    shots: list[list[Prompt]] = []
+    for prompt in script.prompts:
+        if prompt.cut or not shots:
+            shots.append([])
+        shots[-1].append(prompt)
+    return shots
 
 
 def _root(format: str, system: str, language: str) -> Path:
@@ -134,9 +162,7 @@ def parts(
         bounds = [0, *made.cuts, num_frames]
     else:
         bounds = [0, *(min(num_frames, round(end * fps)) for end in accumulate(asked.shot_seconds))]
-    number = accumulate(int(prompt.cut) for prompt in script.prompts)
-    shots = [list(group) for _, group in groupby(zip(number, script.prompts, strict=True), key=lambda pair: pair[0])]
-    for (start, stop), shot in zip(pairwise(bounds), shots, strict=True):
+    for (start, stop), shot in zip(pairwise(bounds), _shots(script), strict=True):
         edges = np.linspace(start, stop, len(shot) + 1).round().astype(int)
-        for (_, prompt), (first, last) in zip(shot, pairwise(edges.tolist()), strict=True):
+        for prompt, (first, last) in zip(shot, pairwise(edges.tolist()), strict=True):
             yield prompt.name, range(first, last)

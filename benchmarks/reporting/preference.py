@@ -26,6 +26,7 @@ from benchmarks.reporting.tables import Table, Text
 from benchmarks.reporting.votes import Pair, VotesError, add_vote, make_pairs, read_choices
 from benchmarks.running.items import existing
 from holocine.files import replacing
+from holocine.plurals import counted
 from holocine.program import whole_number
 
 _ASSETS = Path(__file__).with_name("assets")
@@ -191,7 +192,7 @@ def run(options: argparse.Namespace) -> int:
         systems = options.systems.split(",") if options.systems else None
         pairs = make_pairs(results, systems, options.pairs, options.seed)
         export_page(results, options.out, pairs)
-        print(f"{options.out / 'index.html'}: {len(pairs)} pairs; the key stays in {key_file(folder)}")
+        print(f"{options.out / 'index.html'}: {counted(len(pairs), 'pair')}; the key stays in {key_file(folder)}")
     elif options.action == "import":
         existing(folder)
         for file in options.files:

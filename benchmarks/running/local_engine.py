@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from benchmarks.running.gpus import VISIBLE
 from benchmarks.running.items import Item, RunError
 from benchmarks.running.work import Job, Outcome, Worker, lost
@@ -152,6 +154,8 @@ def _serve(connection: Connection, make_worker: Callable[[Path | None], Worker],
     """A worker process: take jobs until the parent closes the pipe or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Workers are killed in the end; the semaphore that progress bars share with other processes would be left behind.
+    tqdm.set_lock(threading.RLock())
     try:
         worker = make_worker(scratch)
     except Exception as error:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.running.run import Progress, Summary
+from holocine.plurals import counted
 
 
 class ProgressLine:
@@ -38,10 +39,14 @@ class ProgressLine:
 def conclude(summary: Summary, out: Path) -> int:
     """Say how it ended; exit code 1 if items have failed."""
     failed = summary.failed + summary.kept_failed
-    kept = f", {summary.kept} were there" if summary.kept else ""
-    print(f"{out}: {summary.done} items done{kept}, {failed} failed, {duration(summary.seconds)}")
+    kept = f", {summary.kept} {'was' if summary.kept == 1 else 'were'} there" if summary.kept else ""
+    print(f"{out}: {counted(summary.done, 'item')} done{kept}, {failed} failed, {duration(summary.seconds)}")
     if failed:
-        print("why is in each item's record.json and log.txt; --retry-failed works on them again")
+        first = summary.first_failed
+        print(
+            f"why is in each item's record.json and log.txt, first of {first} in {first.folder(out)}; "
+            "--retry-failed works on them again"
+        )
     return 1 if failed else 0
 
 

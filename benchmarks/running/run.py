@@ -36,6 +36,7 @@ from benchmarks.running.work import Job, Outcome, Worker, no_space
 from benchmarks.suites.suite import Entry, Suite, content_hash, load_suite, write_suite
 from benchmarks.systems.models import ModelSettings, model_sha256, transformer_sha256
 from benchmarks.systems.systems import System, World
+from holocine.plurals import counted
 from holocine.puppet.world import WORLD_VERSION
 
 logger = logging.getLogger(__name__)
@@ -126,13 +127,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Summary:
-    """How a run ended: items done now, failed now, and kept from before (failed ones among them)."""
+    """How a run ended: items done now, failed now, and kept from before (failed ones among them).
+
+    first_failed: the first item that has failed, now or before.
+    """
 
     done: int
     failed: int
     kept: int
     kept_failed: int
     seconds: float
+    first_failed: Item | None = None
 
 
 def run(
@@ -157,8 +162,10 @@ def run(
         _begin(out, before, info, plan)
         due = [job for job in jobs if _is_due(states[job.item], plan.retry_failed)]
         kept = [item for item, its in states.items() if not _is_due(its, plan.retry_failed)]
-        done, failed, seconds = _work(out, due, plan.scoring, engine, progress)
-    return Summary(done, failed, len(kept), sum(states[item] == "failed" for item in kept), seconds)
+        clock, seconds = _work(out, due, plan.scoring, engine, progress)
+    kept_failed = [item for item in kept if states[item] == "failed"]
+    first = next(iter((*kept_failed, *clock.failures)), None)
+    return Summary(clock.done, len(clock.failures), len(kept), len(kept_failed), seconds, first)
 
 
 def rescore(out: Path, scoring: Scoring, engine: Engine, progress=lambda progress: None) -> Summary:
@@ -181,8 +188,8 @@ def rescore(out: Path, scoring: Scoring, engine: Engine, progress=lambda progres
             else:
                 jobs.append(job)
         replace(info, metrics=metric_ids(), scoring=scoring.plain()).worked_on_by(code_version()).save(out)
-        done, failed, seconds = _work(out, jobs, scoring, engine, progress)
-    return Summary(done, failed, kept, 0, seconds)
+        clock, seconds = _work(out, jobs, scoring, engine, progress)
+    return Summary(clock.done, len(clock.failures), kept, 0, seconds, next(iter(clock.failures), None))
 
 
 def state(out: Path, job: Job) -> State:
@@ -248,8 +255,9 @@ def _check_changed(out: Path, states: dict[Item, State], changed: str) -> None:
     )
     what = of_videos if videos else of_scores
     raise RunError(
-        f"{what} of {len(videos or stale)} items in {out} has changed since, first of {(videos or stale)[0]}: choose "
-        f"another folder, or --changed rerun to {'make' if videos else 'score'} them again"
+        f"{what} of {counted(len(videos or stale), 'item')} in {out} has changed since, first of "
+        f"{(videos or stale)[0]}: choose another folder, or --changed rerun to {'make' if videos else 'score'} them "
+        "again"
     )
 
 
@@ -276,8 +284,8 @@ def _begin(out: Path, before: RunInfo | None, info: RunInfo, plan: Plan) -> None
 
 def _work(
     out: Path, due: list[Job], scoring: Scoring, engine: Engine, progress: Callable[[Progress], None]
-) -> tuple[int, int, float]:
-    """Hand jobs to the engine and land what comes back; returns items done and failed, and seconds."""
+) -> tuple[_Clock, float]:
+    """Hand jobs to the engine and land what comes back; returns what was counted, and seconds."""
     clock = _Clock(due)
     current: dict[Item, None] = {}
 
@@ -298,7 +306,7 @@ def _work(
             clock.ended(outcome)
             progress(clock.progress(current, outcome.record))
     sweep(out)
-    return clock.done, clock.failed, time.monotonic() - clock.start
+    return clock, time.monotonic() - clock.start
 
 
 def _with_kept(out: Path, job: Job) -> Job:
@@ -319,7 +327,8 @@ class _Clock:
         for job in jobs:
             self.left[job.item.system] = self.left.get(job.item.system, 0) + 1
         self.total = sum(self.left.values())
-        self.done = self.failed = 0
+        self.done = 0
+        self.failures: list[Item] = []
         self.spent: dict[str, list[float]] = {}
         self.start = time.monotonic()
 
@@ -330,10 +339,10 @@ class _Clock:
         if record.status == "done":
             self.done += 1
         else:
-            self.failed += 1
+            self.failures.append(record.item)
 
     def progress(self, current: Iterable[Item], last: Record | None) -> Progress:
-        return Progress(self.done, self.failed, self.total, self._eta(), tuple(current), last)
+        return Progress(self.done, len(self.failures), self.total, self._eta(), tuple(current), last)
 
     def _eta(self) -> float | None:
         ended = [seconds for spent in self.spent.values() for seconds in spent]

@@ -101,10 +101,12 @@ class Worker:
         return Outcome(record, files, time.perf_counter() - start, stop)
 
     def _work(self, job: Job, path: Path, seconds: dict[str, float], files: dict[str, bytes], notes: list[str]) -> None:
+        named = VIDEO
         if VIDEO not in job.kept:
             with _timed(seconds, "generate"):
                 made = job.system.generate(job.entry, job.item.seed, self.models)
             files[VIDEO] = _as_file(made, path, job)
+            named = str(made) if isinstance(made, Path) else VIDEO
             how = job.system.how(job.entry.id, job.item.seed) if isinstance(made, Path) else made.how
             notes += () if isinstance(made, Path) else made.notes
             if how:
@@ -116,7 +118,10 @@ class Worker:
             self.scorer = self.scoring.load()
         with _timed(seconds, "score"):
             how = json.loads(files.get(REQUEST, b"{}"))
-            files[SCORECARD] = self.scorer(path, job.entry.storyboard, **how).encode()
+            try:
+                files[SCORECARD] = self.scorer(path, job.entry.storyboard, **how).encode()
+            except ValueError as error:  # which names the copy that is scored
+                raise ValueError(str(error).replace(str(path), named)) from error
 
 
 def lost(job: Job, reason: str) -> Outcome:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.suites.interchange import FORMATS, read_scripts, to_suite
+from benchmarks.suites.interchange import FORMATS, LANGUAGES, notes_of, read_scripts, to_suite
 from benchmarks.suites.suite import FOLDER, WORLDS, Suite, is_id, load_suite, suite_names, write_suite
 from holocine.files import check_writable
 from holocine.plurals import counted
@@ -41,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     other.add_argument("-o", "--out", type=_suite_file, required=True, help="the suite, a .jsonl file")
     other.add_argument("--seconds", type=_seconds, default=5.0, help="how long every prompt lasts (5)")
     other.add_argument("--fps", type=_rate, default=16.0, help="frames a second (16)")
-    other.add_argument("--language", choices=("en", "ch"), default="en", help="of ViStoryBench (en)")
+    other.add_argument("--language", choices=LANGUAGES, help="of ViStoryBench (en)")
+    other.add_argument("--force", action="store_true", help="replace a suite that exists")
     other.set_defaults(run=_import)
     for world in WORLDS:
         build = commands.add_parser(f"build-{world}", help=f"write the suite of the {world} world again from its seed")
@@ -71,10 +72,15 @@ def _import(options: argparse.Namespace) -> None:
     if round(options.seconds * options.fps) < 1:
         raise UsageError(f"--seconds {options.seconds:g} is less than a frame at --fps {options.fps:g}: raise one")
     check_writable(options.out)
+    if options.out.exists() and not options.force:
+        raise UsageError(f"{options.out} exists: name another suite, or add --force to replace it")
     scripts = read_scripts(options.format, options.source, options.language)
     suite = to_suite(options.format, scripts, options.out.stem, options.fps, options.seconds)
     write_suite(options.out, suite)
     _describe(suite)
+    for script, entry in zip(scripts, suite.entries, strict=True):
+        for note in notes_of(script, entry.storyboard):
+            print(f"  {entry.id}: {note}")
 
 
 def _build(options: argparse.Namespace) -> None:

@@ -42,6 +42,8 @@ class Value:
     def __getitem__(self, key: str) -> Value:
         """What lies under a key of an object; raises SuiteError if it is not there."""
         found = self.get(key)
+        if found is None and key in self.object():
+            self.fail(f"{key!r} is null in {self._place}", "give it a value")
         if found is None:
             self.fail(f"{key!r} is missing in {self._place}", "add it")
         return found

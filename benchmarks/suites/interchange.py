@@ -2,7 +2,8 @@
 
 Read are the scripts' own files, which stay where they are: nothing of them comes with this program. Characters become
 tags, introduced in the global caption and named in the captions; a prompt that continues the one before without a cut
-becomes part of its shot. These scripts say nothing of time, so every prompt lasts as long as the caller says.
+becomes part of its shot. These scripts say nothing of time, so every prompt lasts as long as the caller says. What a
+script leaves open is told in its notes.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from benchmarks.suites.checked_json import Value
 from benchmarks.suites.suite import Entry, Suite, SuiteError, is_id
+from holocine.finding import did_you_mean_file
+from holocine.plurals import are, counted, listed
 from holocine.storyboard import Storyboard, StoryboardError
 
 SIZE = (832, 480)
@@ -33,7 +37,9 @@ class Prompt:
 class Script:
     """A story: characters by name with a description, what else is said of the whole, and the prompts in order.
 
-    cast: of each prompt the characters that are to be seen in it. file: that it was read from.
+    cast: of each prompt the characters that are to be seen in it. file: that it was read from. names: of other things
+    that are described, which stay as they are even where a character's name is part of them. notes: what the script
+    leaves open, a sentence each.
     """
 
     id: str
@@ -43,22 +49,45 @@ class Script:
     prompts: tuple[Prompt, ...]
     cast: tuple[tuple[str, ...], ...]
     file: Path | None = None
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def read_scripts(format: str, source: Path, language: str = "en") -> tuple[Script, ...]:
+def read_scripts(format: str, source: Path, language: str | None = None) -> tuple[Script, ...]:
     """Every script in a file or below a folder. Raises SuiteError, naming the file, for what is none of that format.
 
-    language: of ViStoryBench, "en" or "ch".
+    language: of a format that has several, one of LANGUAGES; None is English. It is refused for the others.
     """
     if format not in FORMATS:
         raise SuiteError(f"the format {format!r} is unknown; choose one of {', '.join(FORMATS)}")
+    if language is not None and format not in BILINGUAL:
+        raise SuiteError(
+            f"--language {language} is for {listed(BILINGUAL)}, scripts of {format} are in one language: leave it out"
+        )
     pattern, read = FORMATS[format]
     files = [source] if source.is_file() else sorted(source.glob(pattern))
     if not files:
         if not source.exists():
-            raise SuiteError(f"{source} does not exist: name a script of {format}, or the folder that they lie in")
+            near = did_you_mean_file(source)
+            raise SuiteError(
+                f"{source} does not exist{near}: name a script of {format}, or the folder that they lie in"
+            )
         raise SuiteError(f"{source} holds no script of {format}: it was looked for as {pattern}")
-    return tuple(replace(read(Value.read(path, format, _id(path)), language), file=path) for path in files)
+    scripts = []
+    for path in files:
+        content = Value.read(path, format, _id(path))
+        _check_format(content)
+        scripts.append(replace(read(content, language or LANGUAGES[0]), file=path))
+    return tuple(scripts)
+
+
+def _check_format(content: Value) -> None:
+    """Fail for a script that has the keys of another format."""
+    keys = content.object()
+    found = next(((name, key) for name, known in _SIGNS.items() for key in known if key in keys), None)
+    if found and found[0] != content.format:
+        name, key = found
+        content.fail(f"with {key!r} it looks like one of {name}", f"name that format ({name}) in place of this one")
 
 
 def _id(path: Path) -> str:
@@ -68,13 +97,14 @@ def _id(path: Path) -> str:
 def to_storyboard(script: Script, fps: float, seconds: float) -> Storyboard:
     """A script as a storyboard in which every prompt lasts `seconds`. Raises StoryboardError."""
     tags = {name: f"[character{number}]" for number, name in enumerate(script.characters, start=1)}
+    spoken = {name: name for name in script.names} | tags
     told = [f"{tags[name]}: {_sentence(description)}" for name, description in script.characters.items() if description]
     unknown = [f"{tags[name]} is {name}." for name, description in script.characters.items() if not description]
-    scene = " ".join((*told, *unknown, _tagged(script.scene, tags)))
+    scene = " ".join((*told, *unknown, _tagged(script.scene, spoken)))
     captions: list[str] = []
     lengths: list[float] = []
     for prompt, cast in zip(script.prompts, script.cast, strict=True):
-        text = _tagged(prompt.text, tags)
+        text = _tagged(prompt.text, spoken)
         absent = [tags[name] for name in cast if name in tags and tags[name] not in text]
         if absent:
             text = f"{_sentence(text)} With {', '.join(absent)}."
@@ -86,13 +116,27 @@ def to_storyboard(script: Script, fps: float, seconds: float) -> Storyboard:
             lengths[-1] += seconds
     return Storyboard(
         title=script.title,
-        global_caption=scene.strip() or f"A story in {len(captions)} shots.",
+        global_caption=scene.strip() or _invented(len(captions)),
         fps=fps,
         shots=[
             {"caption": caption, "num_frames": round(fps * length)}
             for caption, length in zip(captions, lengths, strict=True)
         ],
     )
+
+
+def notes_of(script: Script, storyboard: Storyboard) -> tuple[str, ...]:
+    """What a script leaves open, a sentence each, and what its storyboard has in its place."""
+    notes = list(script.notes)
+    if nameless := [name for name, description in script.characters.items() if not description.strip()]:
+        notes.append(f"{listed(nameless)} {are(len(nameless))} not described: the global caption has the name alone")
+    if storyboard.global_caption == _invented(storyboard.num_shots):
+        notes.append(f"nothing is said of the whole: its global caption is {storyboard.global_caption!r}")
+    return tuple(notes)
+
+
+def _invented(shots: int) -> str:
+    return f"A story in {counted(shots, 'shot')}."
 
 
 def to_suite(format: str, scripts: Sequence[Script], name: str, fps: float = 16.0, seconds: float = 5.0) -> Suite:
@@ -117,7 +161,7 @@ def to_suite(format: str, scripts: Sequence[Script], name: str, fps: float = 16.
         tags = (f"benchmark:{format}", f"shots:{storyboard.num_shots}", f"characters:{len(script.characters)}")
         entries.append(Entry(script.id, storyboard, tags))
     lengths = tuple(sorted({entry.storyboard.num_frames for entry in entries}))
-    description = f"{len(entries)} scripts of {format}, {seconds:g} s a prompt"
+    description = f"{counted(len(entries), 'script')} of {format}, {seconds:g} s a prompt"
     return Suite(name, 1, fps, lengths, SIZE, tuple(entries), description)
 
 
@@ -128,7 +172,8 @@ def _st_bench(content: Value, language: str) -> Script:
     """ST-Bench (StoryMem, arXiv 2512.19539): scenes of prompts, each with or without a cut before it."""
     title, overview = content.get("story_name"), content["story_overview"].text()
     prompts = tuple(_scene_prompts(content, "video_prompts"))
-    return Script(content.story, title and title.text(), overview, {}, prompts, ((),) * len(prompts))
+    notes = tuple(_gaps(content["scenes"].items(), "scene_num"))
+    return Script(content.story, title and title.text(), overview, {}, prompts, ((),) * len(prompts), notes=notes)
 
 
 def _entitybench(content: Value, language: str) -> Script:
@@ -145,6 +190,13 @@ def _entitybench(content: Value, language: str) -> Script:
     cast = tuple(scheduled(key, "characters") for key in keys)
     places = _once(name for key in keys for name in scheduled(key, "places"))
     told = (f"{name}: {_sentence(described[name])}" for name in places if described.get(name))
+    entities = {name for key in keys for kind in ("characters", "places", "objects") for name in scheduled(key, kind)}
+    notes = [
+        ("entity_schedule has no {}: who is to be seen there is not known", [k for k in keys if k not in schedule]),
+        ("there is no prompt for {} of entity_schedule", [key for key in schedule if key not in keys]),
+        ("{} of entity_schedule has no description", [name for name in places if not described.get(name)]),
+        ("{} of entity_descriptions is in no schedule: the name stays", [n for n in described if n not in entities]),
+    ]
     return Script(
         content.story,
         None,
@@ -152,16 +204,16 @@ def _entitybench(content: Value, language: str) -> Script:
         {name: described.get(name, "") for name in _once(name for names in cast for name in names)},
         prompts,
         cast,
+        names=tuple(described),
+        notes=(
+            *_gaps(content["scenes"].items(), "scene_num"),
+            *(note.format(listed(of)) for note, of in notes if of),
+        ),
     )
 
 
 def _scene_prompts(content: Value, key: str) -> Iterator[Prompt]:
-    numbers: set[int] = set()
-    for index, scene in enumerate(content["scenes"].items(), start=1):
-        number = named.number() if (named := scene.get("scene_num")) else index
-        if number in numbers:
-            scene.fail(f"{scene.where} of story {content.story} has scene_num {number} again", "number scenes apart")
-        numbers.add(number)
+    for number, scene in _in_order(content["scenes"].items(), "scene_num"):
         texts, cuts = scene[key].items(), scene["cut"].items()
         if len(texts) != len(cuts):
             scene.fail(
@@ -172,22 +224,47 @@ def _scene_prompts(content: Value, key: str) -> Iterator[Prompt]:
             yield Prompt(_said(text), f"{number:03d}_{shot:03d}", cut.flag())
 
 
+def _in_order(items: Sequence[Value], key: str) -> list[tuple[int, Value]]:
+    """Items with their numbers, from the first to the last; of a list without numbers their places, from 1.
+
+    Fails for a number that is there twice, and for an item without one.
+    """
+    if not any(item.get(key) for item in items):
+        return list(enumerate(items, start=1))
+    numbered: dict[int, Value] = {}
+    for item in items:
+        number = item[key].number()
+        if number in numbered:
+            item.fail(f"{item.where} of story {item.story} has {key} {number} again", f"number with {key} apart")
+        numbered[number] = item
+    return sorted(numbered.items(), key=lambda pair: pair[0])
+
+
+def _gaps(items: Sequence[Value], key: str) -> Iterator[str]:
+    """A sentence for each number that is missing between two others."""
+    for (before, _), (after, _) in pairwise(_in_order(items, key)):
+        if after > before + 1:
+            yield f"{key} {after} follows {before}: what was between them is missing"
+
+
 def _vistorybench(content: Value, language: str) -> Script:
     """ViStoryBench (arXiv 2505.24862): shots with setting, camera, what is seen and who, in two languages."""
-    characters = {}
+    characters, notes = {}, list(_gaps(content["Shots"].items(), "index"))
     for key, one in content["Characters"].entries() if content.get("Characters") else ():
-        characters[_text(one, f"name_{language}") or key] = _text(one, f"prompt_{language}")
+        if not (name := _text(one, f"name_{language}")):
+            notes.append(f"Characters.{key} has no name_{language}: it is called {key}")
+        characters[name or key] = _text(one, f"prompt_{language}")
     prompts, cast = [], []
-    for index, shot in enumerate(content["Shots"].items()):
+    for index, (_, shot) in enumerate(_in_order(content["Shots"].items(), "index")):
         seen = [
-            _text(shot[key], language)
+            shot[key][language].text()
             for key in ("Shot Perspective Design", "Static Shot Description", "Setting Description")
         ]
         prompts.append(Prompt(" ".join(_sentence(text) for text in seen if text), f"shot_{index:02d}"))
         cast.append(tuple(name.text() for name in shot["Characters Appearing"][language].items()))
     # Somebody who appears and is not described is a character all the same.
     characters |= {name: "" for name in _once(name for names in cast for name in names) if name not in characters}
-    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast))
+    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast), notes=tuple(notes))
 
 
 def _msvbench(content: Value, language: str) -> Script:
@@ -213,7 +290,8 @@ def _msvbench(content: Value, language: str) -> Script:
             seen = clip.get("characters")
             cast.append(tuple(names[_known(who, names, "characters")] for who in seen.items()) if seen else ())
     characters = {person["name"].text(): described(person) for person in people}
-    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast))
+    others = tuple(name for place in places.values() if (name := _text(place, "name")))
+    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast), names=others)
 
 
 def _known(reference: Value, there: Mapping[str, Any], key: str) -> str:
@@ -248,14 +326,35 @@ FORMATS: dict[str, tuple[str, Reader]] = {
     "vistorybench": ("*/story.json", _vistorybench),
     "msvbench": ("*.json", _msvbench),
 }
+LANGUAGES = ("en", "ch")
+BILINGUAL = ("vistorybench",)
+# Keys by which a script is known, looked for in this order: EntityBench's scripts have those of ST-Bench as well.
+_SIGNS = {
+    "entitybench": ("entity_schedule", "entity_descriptions"),
+    "vistorybench": ("Shots",),
+    "msvbench": ("script",),
+    "st-bench": ("scenes",),
+}
+
+
+# Languages without spaces end no word: a name may stand right beside their signs.
+_UNSPACED = "\u2e80-\U0003ffff"
+_LETTER = rf"[^\W{_UNSPACED}]"
+_BEFORE = rf"(?<!{_LETTER})(?<!{_LETTER}[-'’])"
+_ENDING = rf"(?:s|d|m|ll|re|ve)(?!{_LETTER})"
+_AFTER = rf"(?!-?{_LETTER})(?!['’](?!{_ENDING}){_LETTER})"
 
 
 def _tagged(text: str, tags: Mapping[str, str]) -> str:
-    """Text with names replaced by tags, the longest first, and never within a word."""
-    for name in sorted(tags, key=len, reverse=True):
-        edge = r"\w" if name.isascii() else r"(?!)"
-        text = re.sub(rf"(?<!{edge}){re.escape(name)}(?!{edge})", tags[name], text)
-    return text
+    """Text with whole names replaced by tags, the longest first: Ana is no part of Anaïs, Ana-Maria or O'Ana.
+
+    An apostrophe with the ending of a possessive or of a verb ("Ana's", "Ana'll") does not belong to the name.
+    """
+    names = sorted((name for name in tags if name.strip()), key=len, reverse=True)
+    if not names:
+        return text
+    found = re.compile(f"{_BEFORE}(?:{'|'.join(map(re.escape, names))}){_AFTER}")
+    return found.sub(lambda match: tags[match[0]], text)
 
 
 def _sentence(text: str) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from holocine.files import replacing
+from holocine.finding import did_you_mean, did_you_mean_file
 from holocine.prompt import character_tags
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.storyboard_files import parse_json
@@ -171,7 +172,7 @@ def suite_path(suite: str | Path) -> Path:
         return Path(suite)
     if text not in suite_names():
         raise SuiteError(
-            f"there is no suite {text!r}; there are {', '.join(suite_names())}, "
+            f"there is no suite {text!r}{did_you_mean(text, suite_names())}; there are {', '.join(suite_names())}, "
             "and a suite of your own is given by the path of its .jsonl file"
         )
     return FOLDER / f"{text}.jsonl"
@@ -209,7 +210,7 @@ def _parse(path: Path, verify: bool) -> Suite:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise SuiteError(f"{path}: cannot be read: {error.strerror}") from None
+        raise SuiteError(f"{path}: cannot be read: {error.strerror}{did_you_mean_file(path)}") from None
     except UnicodeDecodeError as error:
         raise SuiteError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     numbered = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]

@@ -42,6 +42,26 @@ def settings_for(kind: str, model: str, settings: ModelSettings) -> ModelSetting
     return settings
 
 
+# By systems of diffusers' own pipelines, what they are called and the options of sampling that those do not have.
+TWO_STAGES = "two stages"
+_WITHOUT = {
+    "wan": ("Wan is", ("height", "width", "eta", "guidance_below")),
+    TWO_STAGES: ("pictures and their shots are", ("eta", "guidance_below")),
+}
+
+
+def refused_options(kind: str, model: str | None, settings: ModelSettings) -> dict[str, str]:
+    """By name, why a system does not take an option of sampling, in a sentence that ends with the remedy."""
+    from holocine.checkpoints import describe
+    from holocine.families.options import flag, refused
+
+    given = settings.sampling
+    if kind in FAMILIES:
+        return refused(given, describe(model))
+    title, foreign = _WITHOUT.get(kind, ("", ()))
+    return {n: f"{title} run without {flag(n)}: leave it out ({given[n]})" for n in foreign if n in given}
+
+
 def missing(kind: str, model: str | None = None) -> str | None:
     """Why a system cannot be run, in one line with the command that gets its weights; None if its model is here.
 

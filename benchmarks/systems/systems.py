@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from benchmarks.systems import generation, locked, mechanisms, two_stages
-from benchmarks.systems.baselines import BASELINES, SHELF, missing, settings_for
+from benchmarks.systems.baselines import BASELINES, SHELF, TWO_STAGES, missing, refused_options, settings_for
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, check_image_to_video, model_sha256
 from eval.request import POLICIES
 from holocine.families import NAMES as FAMILIES
+from holocine.families.options import flag
 from holocine.families.translation import picture_notes
+from holocine.finding import did_you_mean, did_you_mean_file
 from holocine.from_pictures import without_pictures
 from holocine.puppet.world import WORLD_VERSION
 
@@ -288,6 +290,28 @@ def parse_systems(specs: Sequence[str], settings: ModelSettings) -> tuple[System
     return systems
 
 
+def unread_options(systems: Sequence[System], settings: ModelSettings) -> tuple[str, ...]:
+    """What systems are run without of the options of sampling that were given, as others of them take these.
+
+    Raises `UnknownSystem`, naming the option, for one that none of the systems takes.
+    """
+    with_models = [system for system in systems if system.settings is not None]
+    refused = {}
+    for one in with_models:
+        kind = TWO_STAGES if one.make is two_stages.from_pictures else one.kind
+        refused[one.name] = refused_options(kind, one.settings.model, settings)
+    notes = []
+    for name in settings.sampling:
+        reasons = {system: sentences[name] for system, sentences in refused.items() if name in sentences}
+        if len(reasons) == len(with_models):
+            alone = f"none of the systems runs a model: leave {flag(name)} out"
+            raise UnknownSystem(next(iter(reasons.values()), alone))
+        for system, why in reasons.items():
+            reason = "" if "run without" in why else f" ({why.rpartition(': ')[0]})"
+            notes.append(f"{system} is run without {flag(name)}{reason}")
+    return tuple(notes)
+
+
 def parse_system(spec: str, settings: ModelSettings) -> System:
     """The system of one specification; `settings` are for its model, unless it names one of its own."""
     match = _SPEC.fullmatch(spec.strip())
@@ -295,7 +319,8 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
         raise UnknownSystem(f"the system {spec!r} does not read [NAME=]SYSTEM[:PATH][@MODEL]")
     name, kind, path, model = match["name"], match["kind"], match["path"], match["model"]
     if kind not in (*GENERATED, *WORLDS, "folder"):
-        raise UnknownSystem(f"the system {kind!r} is unknown; choose from {', '.join(KINDS)}")
+        near = did_you_mean(kind, (*GENERATED, *WORLDS, "folder"))
+        raise UnknownSystem(f"the system {kind!r} is unknown{near}; choose from {', '.join(KINDS)}")
     if path and kind not in ("folder", "keyframe"):
         raise UnknownSystem(f"the system {spec!r} names a path, but only folder:PATH and keyframe:MODEL take one")
     if model and kind not in GENERATED:
@@ -341,7 +366,10 @@ def _check_own(kind: str, model: str) -> None:
 
 def _folder(name: str, path: str | None) -> Folder:
     if not path or not Path(path).exists():
-        raise UnknownSystem(f"the system folder:{path or ''} needs a folder of videos, or a mapping file, that exists")
+        near = did_you_mean_file(Path(path)) if path else ""
+        raise UnknownSystem(
+            f"the system folder:{path or ''} needs a folder of videos, or a mapping file, that exists{near}"
+        )
     folder = Folder(name, path)
     if Path(path).is_file():
         _read_mapping(Path(path))

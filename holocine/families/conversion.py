@@ -75,7 +75,7 @@ def convert_family(
         published = open_tensors(weights, _INSIDE[family]).renamed(lambda name: name.removeprefix(prefix))
         transformer_file = _with_base(published, base, known) if family in _LORAS else published
         if base is not None and family not in _LORAS:
-            raise CheckpointError(f"{published.path} holds a whole transformer: leave base out")
+            raise CheckpointError(f"{published.path} holds a whole transformer: leave --base out")
         with torch.device("meta"):
             transformer = HoloCineTransformer3DModel(**transformer_config(transformer_file, attention_head_dim))
         parts = [
@@ -119,7 +119,7 @@ def _with_base(lora: TensorFile, base: str | os.PathLike | None, family: Family)
     if base is None:
         raise CheckpointError(
             f"{lora.path} holds a LoRA: give the transformer that it is for, diffusion_pytorch_model.safetensors "
-            f"of {family.origin.base}, as base"
+            f"of {family.origin.base}, with --base"
         )
     transformer = open_tensors(base)
     made = merged(transformer, lora)

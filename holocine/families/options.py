@@ -34,16 +34,33 @@ def family_settings(
 
 
 def _check(given: Mapping[str, Any], settings: Mapping[str, Any], facts: ModelFacts) -> None:
-    family = find_family(facts.family)
-    known = (*(name for name in CALL_SETTINGS if name not in _OWN), *_FOREIGN)
-    for name in known:
-        value = given.get(name) or settings.get(name)
-        if value or (name == "window" and settings[name] is False):
-            flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
+    own = {name: given[name] for name in (*_FOREIGN, "negative_prompt") if given.get(name)}
+    for sentence in refused(settings | own, facts).values():
+        raise UsageError(sentence)
+
+
+def refused(settings: Mapping[str, Any], facts: ModelFacts) -> dict[str, str]:
+    """By name, why a family's model does not take an option, in a sentence that ends with the remedy."""
+    family, found = find_family(facts.family), {}
+    for name in (*(name for name in CALL_SETTINGS if name not in _OWN), *_FOREIGN):
+        value = settings.get(name)
+        if value or (name == "window" and value is False):
             shown = "" if isinstance(value, bool | list) else f" {value}"
-            raise UsageError(f"{family.title} has no {name.replace('_', ' ')}: leave it out ({flag}{shown})")
-    own = facts.height, facts.width
-    try:
-        family.check_call(*(settings[name] for name in _OWN), own, FLAGS)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+            found[name] = f"{family.title} has no {name.replace('_', ' ')}: leave it out ({flag(name)}{shown})"
+    if family.fixed_steps and settings.get("negative_prompt"):
+        text = settings["negative_prompt"]
+        found["negative_prompt"] = (
+            f"{family.title} has no guidance and reads no negative prompt: leave it out (--negative-prompt {text!r})"
+        )
+    for name in _OWN:
+        alone = (settings.get(name) if name == one else None for one in _OWN)
+        try:
+            family.check_call(*alone, (facts.height, facts.width), FLAGS)
+        except ValueError as error:
+            found[name] = str(error)
+    return found
+
+
+def flag(name: str) -> str:
+    """What an option is called on a command line."""
+    return FLAGS.get(name, f"--{name.replace('_', '-')}")

@@ -80,14 +80,14 @@ def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:
 def timeline_notes(title: str, run: Storyboard, makes: str) -> Iterator[str]:
     """What is different about the times of shots from those that were asked for; makes: what the model can do.
 
-    Differences of less than a frame are none.
+    A whole video of a frame more or less is as long, and a cut that is moved by half a frame was between two frames.
     """
     frame, seconds = 1 / run.fps, sum(run.asked.shot_seconds)
     if abs(run.seconds - seconds) > frame:
         yield f"{title} makes {makes}: the video lasts {run.seconds:.2f} s where {seconds:.2f} s were asked for"
     asked = tuple(accumulate(run.asked.shot_seconds))[:-1]
     begun = tuple(cut / run.fps for cut in run.cuts)
-    if any(abs(one - other) > frame for one, other in zip(asked, begun, strict=True)):
+    if any(abs(one - other) > frame / 2 + 1e-9 for one, other in zip(asked, begun, strict=True)):
         listed = (", ".join(f"{time:.2f}" for time in times) for times in (begun, asked))
         there, wanted = listed
         yield f"{title} cuts after {there} s where {wanted} s were asked for"

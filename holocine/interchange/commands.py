@@ -8,6 +8,7 @@ from pathlib import Path
 
 from holocine.files import check_writable
 from holocine.interchange.endings import FORMATS, PICTURES
+from holocine.plurals import counted
 from holocine.program import UsageError, tell
 
 
@@ -67,7 +68,8 @@ def import_(options: argparse.Namespace) -> None:
         raise UsageError(f"{source} ends in none of {', '.join(FORMATS)}, .yaml, .yml, .json, .txt, .mp4")
     tell("holocine", (f"{source}: {note}" for note in notes))
     storyboard.save(out)
-    print(f"wrote {out}: {storyboard.num_shots} shots, {storyboard.num_frames} frames, {storyboard.seconds:.1f} s")
+    shots, frames = counted(storyboard.num_shots, "shot"), counted(storyboard.num_frames, "frame")
+    print(f"wrote {out}: {shots}, {frames}, {storyboard.seconds:.1f} s")
 
 
 def _files(names: Sequence[str], endings: Sequence[str]) -> list[Path]:

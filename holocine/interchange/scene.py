@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from holocine.interchange.timebase import Timebase
+from holocine.plurals import counted
 from holocine.storyboard import Shot, Storyboard, StoryboardError
 from holocine.storyboard_input import DEFAULT_FPS, DEFAULT_NUM_FRAMES
 
@@ -198,7 +199,8 @@ def _timed(shots: Sequence[Found], fps: float, notes: list[str]) -> list[Any]:
     lengths = [end - start for start, end in zip((0, *ends), ends, strict=False)]
     kept = [Shot(caption=s.caption, num_frames=n) for s, n in zip(shots, lengths, strict=True) if n > 0]
     if len(kept) < len(shots):
-        notes.append(f"shorter than a frame at {fps:g} frames a second and left out: {len(shots) - len(kept)} shots")
+        left_out = counted(len(shots) - len(kept), "shot")
+        notes.append(f"shorter than a frame at {fps:g} frames a second and left out: {left_out}")
     if not kept:
         raise StoryboardError("no shot in it lasts a frame")
     return kept

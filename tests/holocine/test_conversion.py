@@ -534,9 +534,9 @@ def test_storymem_files_that_are_of_something_else_are_refused(make_family_files
 def test_a_lora_without_its_base_and_a_base_without_a_lora_are_refused(make_family_files, tmp_path):
     files = make_family_files("cinetrans")
     base = files.pop("base")
-    with pytest.raises(CheckpointError, match=r"holds a LoRA: give .* of Wan-AI/Wan2.1-T2V-1.3B, as base"):
+    with pytest.raises(CheckpointError, match=r"holds a LoRA: give .* of Wan-AI/Wan2.1-T2V-1.3B, with --base"):
         convert_family("cinetrans", **files, out=tmp_path / "out", attention_head_dim=20)
-    with pytest.raises(CheckpointError, match="whole transformer: leave base out"):
+    with pytest.raises(CheckpointError, match="whole transformer: leave --base out"):
         convert_family("echoshot", **make_family_files("echoshot"), base=base, out=tmp_path / "out")
     with pytest.raises(CheckpointError, match=r"is not a LoRA for .*: blocks\.\d+\..* is \(96, 96\) there"):
         other = make_family_files("echoshot")["weights"]

@@ -186,6 +186,7 @@ def test_show_prints_a_storyboard_that_can_be_used_again(work, run, model):
     code, out, _ = run("show", "a.mp4")
     assert code == 0
     assert "# num_inference_steps: 2" in out
+    assert "# height: 32 (made)" in out and '# size: "672x448" (of the picture, which was enlarged)' in out
     assert Storyboard.from_yaml(out) == Storyboard.from_yaml(BOARD)
     shown = json.loads(run("show", "a.mp4", "--json")[1])
     assert Storyboard.from_json(json.dumps(shown["storyboard"])) == Storyboard.from_yaml(BOARD)

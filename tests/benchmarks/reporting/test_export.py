@@ -59,7 +59,7 @@ def test_vistorybench_gets_the_middle_frame_of_every_shot(run):
     shot = {key: {"en": "A lamp"} for key in ("Setting Description", "Static Shot Description", "Plot Correspondence")}
     shot |= {"index": 1, "Characters Appearing": {"en": []}, "Shot Perspective Design": {"en": "Wide shot"}}
     (run / "stories" / "lamp").mkdir(parents=True)
-    (run / "stories" / "lamp" / "story.json").write_text(json.dumps({"Shots": [shot, shot]}))
+    (run / "stories" / "lamp" / "story.json").write_text(json.dumps({"Shots": [shot, shot | {"index": 2}]}))
     command = ["export", str(run / "run"), "--system", "mine", "--format", "vistorybench"]
     assert main([*command, "--scripts", str(run / "stories"), "--out", str(run / "out")]) == 0
     [story] = (run / "out" / "outputs" / "mine" / "base" / "en").glob("*/shots/lamp")
@@ -74,6 +74,17 @@ def test_a_system_or_scripts_that_are_not_there_are_said(run, capsys):
     (run / "scripts" / "lamp.json").rename(run / "scripts" / "other.json")
     assert main([*command, "--system", "mine", "--out", str(run / "out")]) == 2
     assert "storyboard lamp is no script in the source" in capsys.readouterr().err
+    assert not (run / "out").exists()
+
+
+def test_scripts_with_other_shots_than_the_suite_and_a_language_that_is_not_theirs_are_said(run, capsys):
+    scripts = run / "scripts" / "lamp.json"
+    command = ["export", str(run / "run"), "--system", "mine", "--format", "st-bench", "--scripts", str(scripts)]
+    assert main([*command, "--out", str(run / "out"), "--language", "ch"]) == 2
+    assert "--language ch is for vistorybench" in capsys.readouterr().err
+    scripts.write_text(json.dumps({**STORY, "scenes": STORY["scenes"][:1]}))
+    assert main([*command, "--out", str(run / "out")]) == 2
+    assert "lamp has 1 shot in the source and 2 in the suite: name what it was imported from" in capsys.readouterr().err
     assert not (run / "out").exists()
 
 

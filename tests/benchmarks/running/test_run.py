@@ -5,9 +5,11 @@ import multiprocessing
 import os
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from benchmarks.reporting.results import ResultsError, load_run
 from benchmarks.running.items import Hashes, Item, Record, RunError, RunInfo, items_in, land, locked, read_record
@@ -151,17 +153,20 @@ def test_an_item_that_fails_is_recorded_and_the_others_go_on(plan, tmp_path):
     named = {"scene-0": "scene-0.mp4", "scene-1": {"file": "scene-1.mp4", "start": 0.5}, "scene-2": "scene-2.mp4"}
     (videos / "videos.json").write_text(json.dumps(named))
     some = plan(f"mine=folder:{videos},still")
-    assert counts(run(some, out, here)) == (4, 2, 0)
+    first = run(some, out, here)
+    assert counts(first) == (4, 2, 0) and first.first_failed == Item("mine", "scene-1", 0)
     assert (Item("mine", "scene-0", 0).folder(out) / "video.mp4").read_bytes() == (videos / "scene-0.mp4").read_bytes()
     short, damaged = (read_record(out, Item("mine", id, 0)) for id in ("scene-1", "scene-2"))
     assert short.status == damaged.status == "failed"
     assert "no shot of the storyboard has a frame: the scene was to begin after 0.5 s" in short.error
-    assert "is not a video that can be read" in damaged.error and "\n" not in damaged.error
+    assert damaged.error.startswith(f"{videos / 'scene-2.mp4'} is not a video that can be read")
+    assert "\n" not in damaged.error
     assert "Traceback" in (damaged.item.folder(out) / "log.txt").read_text()
     assert not (damaged.item.folder(out) / "scorecard.json").exists()
 
     again = run(some, out, here)
     assert counts(again) == (0, 0, 6) and again.kept_failed == 2
+    assert again.first_failed == Item("mine", "scene-1", 0)
     assert counts(run(replace(some, retry_failed=True), out, here)) == (0, 2, 4)
     write_video(videos / "scene-1.mp4", np.zeros((9, 64, 112, 3), np.uint8), 12)
     assert counts(run(some, out, here)) == (1, 0, 5), "a failed item whose video has changed is new"
@@ -220,6 +225,21 @@ def test_a_worker_that_is_killed_is_replaced_and_its_item_tried_once_more(plan, 
     if status == "failed":
         assert "the worker died 2 times, at last by signal SIGKILL" in record.error
         assert counts(run(plan("still", retry_failed=True), tmp_path, here)) == (1, 0, 2)
+
+
+class LockOfBars:
+    """A worker that says what a progress bar is locked by."""
+
+    def __init__(self, scratch):
+        pass
+
+    def do(self, job):
+        with tqdm(total=1, disable=True):
+            return type(tqdm.get_lock()).__name__
+
+
+def test_a_progress_bar_in_a_worker_makes_no_semaphore_that_is_left_when_it_is_killed(ready_workers):
+    assert list(run_local([SimpleNamespace(item="a")], LockOfBars)) == ["RLock"]
 
 
 def test_workers_that_cannot_start_end_the_run_with_the_reason(plan, tmp_path):

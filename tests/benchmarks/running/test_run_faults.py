@@ -143,9 +143,10 @@ def test_a_run_tells_what_it_does_and_fails_when_items_do(command, tmp_path, cap
     lines = captured.err.splitlines()
     assert lines[0].startswith("[1/2") and "ETA" in lines[0] and " still scene-0 seed 0: " in lines[0]
     assert "mine scene-0 seed 0: failed: " in lines[1] and "no video for storyboard scene-0" in lines[1]
-    assert f"{out}: 1 items done, 1 failed" in captured.out and "--retry-failed" in captured.out
+    assert f"{out}: 1 item done, 1 failed" in captured.out and "--retry-failed" in captured.out
+    assert f"first of mine scene-0 seed 0 in {out / 'items' / 'mine' / 'scene-0' / '0'}" in captured.out
     assert main(command("still", out, "--limit", "1")) == 0
-    assert "0 items done, 1 were there, 0 failed" in capsys.readouterr().out
+    assert "0 items done, 1 was there, 0 failed" in capsys.readouterr().out
 
 
 def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
@@ -159,10 +160,13 @@ def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"--systems": "holosine"}, "the system 'holosine' is unknown; choose from holocine, holocine-full, isolated"),
+        ({"--systems": "holosine"}, "the system 'holosine' is unknown (did you mean holocine?); choose from holocine"),
         ({"--systems": ""}, "no system was named"),
-        ({"--suite": "puppets"}, "there is no suite 'puppets'; there are cinema, puppet"),
+        ({"--suite": "puppets"}, "there is no suite 'puppets' (did you mean puppet?); there are cinema, puppet"),
         ({"--suite": "none.jsonl"}, "none.jsonl: cannot be read"),
+        ({"--suite": "HERE/baad.jsonl"}, "No such file or directory (did you mean HERE/bad.jsonl?)"),
+        ({"--systems": "folder:HERE/fil"}, "or a mapping file, that exists (did you mean HERE/file?)"),
+        ({"--systems": "truth", "--steps": "2"}, "none of the systems runs a model: leave --steps out"),
         ({"--suite": "BAD"}, "bad.jsonl, line 3: scene-1: shot 1 of 2: num_frames"),
         ({"--encoders": "clip"}, "clip' is no encoder"),
         ({"--detector": "eyes"}, "invalid choice: 'eyes'"),
@@ -185,6 +189,7 @@ def test_what_cannot_be_run_is_one_line_that_says_why(command, suite_file, tmp_p
     arguments = command("still", tmp_path / "run", "--limit", "1")
     for name, value in changes.items():
         value = value.replace("BAD", str(tmp_path / "bad.jsonl")).replace("FILE", str(tmp_path / "file"))
+        value = value.replace("HERE", str(tmp_path))
         if name in arguments:
             arguments[arguments.index(name) + 1] = value
         else:
@@ -192,7 +197,7 @@ def test_what_cannot_be_run_is_one_line_that_says_why(command, suite_file, tmp_p
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("benchmarks: ") and error.count("\n") == 1
-    assert message in error
+    assert message.replace("HERE", str(tmp_path)) in error
     assert not (tmp_path / "run" / "run.json").exists()
 
 

@@ -160,6 +160,76 @@ def test_msvbench_names_characters_by_number_and_places_by_scene(write):
     assert [prompt.name for prompt in script.prompts] == ["01", "02"]
 
 
+def captions_of(content, write, format="entitybench"):
+    [script] = read_scripts(format, write(content))
+    return to_storyboard(script, fps=16, seconds=5).captions
+
+
+@pytest.mark.parametrize(
+    ("said", "caption"),
+    [
+        ("Ana waits for Ana-Maria.", "[character1] waits for Ana-Maria."),
+        ("Ana’s hat, Ana's coat: Ana'll go.", "[character1]’s hat, [character1]'s coat: [character1]'ll go."),
+        ("O'Ana, D’Ana, Ana-Lou and Ana'el are not 'Ana'.", "O'Ana, D’Ana, Ana-Lou and Ana'el are not '[character1]'."),
+        ("At Ana's House Ana waits.", "At Ana's House [character1] waits."),
+        ("Ana character1 Ana", "[character1] character1 [character1]"),
+    ],
+)
+def test_a_name_is_replaced_as_a_whole_and_every_described_name_counts(write, said, caption):
+    content = changed(ENTITYBENCH, ["entity_schedule", "1:1", "characters"], ["Ana"])
+    content["entity_descriptions"]["Location 1"]["name"] = "Ana's House"
+    assert captions_of(changed(content, ["scenes", 0, "action_descriptions", 0], said), write)[0] == caption
+
+
+def test_a_latin_name_is_found_among_signs_and_no_accent_ends_one(write):
+    shot = VISTORYBENCH["Shots"][0] | {"Static Shot Description": {"en": "Foxé sees Zoé坐在Fox旁"}}
+    content = {"Characters": {"Fox": {"prompt_en": "A fox"}, "Zoé": {"prompt_en": "A girl"}}, "Shots": [shot]}
+    assert "Foxé sees [character2]坐在[character1]旁" in captions_of(content, write, "vistorybench")[0]
+
+
+def test_shots_and_scenes_come_in_the_order_of_their_numbers(write):
+    assert captions_of({**VISTORYBENCH, "Shots": VISTORYBENCH["Shots"][::-1]}, write, "vistorybench") == (
+        captions_of(VISTORYBENCH, write, "vistorybench")
+    )
+    turned = {**ST_BENCH, "scenes": ST_BENCH["scenes"][::-1]}
+    assert captions_of(turned, write, "st-bench") == captions_of(ST_BENCH, write, "st-bench")
+
+
+@pytest.mark.parametrize(
+    ("format", "place", "value", "says"),
+    [
+        ("st-bench", ["story_overview"], "", "nothing is said of the whole: its global caption is 'A story in 2 sh"),
+        ("st-bench", ["scenes", 1, "scene_num"], 4, "scene_num 4 follows 1: what was between them is missing"),
+        ("vistorybench", ["Shots", 1, "index"], 3, "index 3 follows 1: what was between them is missing"),
+        ("vistorybench", ["Shots", 1, "Characters Appearing", "en"], ["Wolf"], "Wolf is not described: the global"),
+        ("vistorybench", ["Characters", "Fox", "name_en"], ..., "Characters.Fox has no name_en: it is called Fox"),
+        ("entitybench", ["entity_schedule", "1:2"], ..., "entity_schedule has no 1:2: who is to be seen there is not"),
+        ("entitybench", ["entity_schedule", "9:1"], {}, "there is no prompt for 9:1 of entity_schedule"),
+        ("entitybench", ["entity_schedule", "1:1", "characters"], ["Ana"], "Ana-Maria of entity_descriptions is in no"),
+        ("entitybench", ["entity_descriptions", "Location 1"], ..., "The Pier of entity_schedule has no description"),
+        ("entitybench", ["entity_descriptions", "Character 1", "description"], " ", "Ana is not described: the gl"),
+        ("msvbench", ["characters", 0], {"id": 1, "name": "Ivo"}, "Ivo is not described: the global caption has"),
+    ],
+)
+def test_what_a_script_leaves_open_is_told(write, tmp_path, capsys, format, place, value, says):
+    command = ["import", format, "-o", str(tmp_path / "s.jsonl"), "--force"]
+    assert main([*command, str(write(SCRIPTS[format]))]) == 0
+    assert "  a: " not in capsys.readouterr().out
+    assert main([*command, str(write(changed(SCRIPTS[format], place, value)))]) == 0
+    assert f"  a: {says}" in capsys.readouterr().out
+
+
+def test_a_suite_that_exists_is_replaced_with_force_alone(write, tmp_path, capsys):
+    command = ["import", "st-bench", str(write(ST_BENCH)), "-o", str(tmp_path / "s.jsonl")]
+    assert main(command) == 0
+    assert "  1 script of st-bench, 5 s a prompt" in capsys.readouterr().out
+    before = (tmp_path / "s.jsonl").read_bytes()
+    assert main([*command, "--fps", "24"]) == 2
+    assert "s.jsonl exists: name another suite, or add --force to replace it" in capsys.readouterr().err
+    assert (tmp_path / "s.jsonl").read_bytes() == before
+    assert main([*command, "--fps", "24", "--force"]) == 0 and load_suite(tmp_path / "s.jsonl").fps == 24
+
+
 def test_scripts_become_a_suite_that_can_be_run(write, tmp_path, capsys):
     write(ENTITYBENCH, "scripts/one.json")
     write({**ENTITYBENCH, "scenes": [{**ENTITYBENCH["scenes"][0], "cut": [True, False]}]}, "scripts/two.json")
@@ -176,7 +246,10 @@ def test_scripts_become_a_suite_that_can_be_run(write, tmp_path, capsys):
     ("format", "content", "says"),
     [
         ("st-bench", {"scenes": []}, "is no script of st-bench: 'story_overview' is missing"),
-        ("entitybench", ST_BENCH, "is no script of entitybench: 'entity_schedule' is missing"),
+        ("entitybench", ST_BENCH, "is no script of entitybench: with 'scenes' it looks like one of st-bench; name"),
+        ("st-bench", ENTITYBENCH, "is no script of st-bench: with 'entity_schedule' it looks like one of entitybench"),
+        ("msvbench", VISTORYBENCH, "is no script of msvbench: with 'Shots' it looks like one of vistorybench"),
+        ("entitybench", {"entity_descriptions": {}}, "is no script of entitybench: 'entity_schedule' is missing"),
         ("vistorybench", {"Shots": [{}]}, "is no script of vistorybench: 'Shot Perspective Design' is missing"),
         ("msvbench", [], "is no script of msvbench"),
     ],
@@ -229,6 +302,9 @@ def changed(content, place, value=...):
         ),
         ("st-bench", ["scenes", 0, "cut", 1], "no", 'scenes[0].cut[1] of story a is "no"; it has to be true or false'),
         ("st-bench", ["scenes", 1, "scene_num"], 1, "scenes[1] of story a has scene_num 1 again; number"),
+        ("st-bench", ["scenes", 1, "scene_num"], ..., "'scene_num' is missing in scenes[1] of story a; add it"),
+        ("vistorybench", ["Shots", 1, "index"], 1, "Shots[1] of story a has index 1 again; number with index apart"),
+        ("vistorybench", ["Shots", 0, "Setting Description", "en"], ..., "'en' is missing in Shots[0].Setting Descr"),
         ("st-bench", ["scenes", 0, "scene_num"], "one", 'scene_num of story a is "one"; it has to be a whole number'),
         ("st-bench", ["scenes", 0, "video_prompts", 0], " ", "video_prompts[0] of story a is empty; say what"),
         ("entitybench", ["entity_schedule"], [], "entity_schedule of story a is []; it has to be an object"),
@@ -254,7 +330,8 @@ def changed(content, place, value=...):
             ["7"],
             "characters[0] of story a is '7', which is not in",
         ),
-        ("msvbench", ["characters", 0, "id"], None, "'id' is missing in characters[0] of story a; add it"),
+        ("msvbench", ["characters", 0, "id"], None, "'id' is null in characters[0] of story a; give it a value"),
+        ("msvbench", ["characters", 0, "id"], ..., "'id' is missing in characters[0] of story a; add it"),
         ("msvbench", ["script", 0, "clips", 1, "description"], 5, "clips[1].description of story a is 5; it has to be"),
     ],
 )
@@ -289,7 +366,7 @@ ANYTHING = st.sampled_from(
 def test_a_script_with_anything_anywhere_is_a_suite_or_one_sentence(tmp_path, format, capsys, data):
     place = data.draw(st.sampled_from([p for p in places(SCRIPTS[format]) if p]))
     (tmp_path / "a.json").write_text(json.dumps(changed(SCRIPTS[format], place, data.draw(ANYTHING))))
-    code = main(["import", format, str(tmp_path / "a.json"), "-o", str(tmp_path / "s.jsonl")])
+    code = main(["import", format, str(tmp_path / "a.json"), "-o", str(tmp_path / "s.jsonl"), "--force"])
     said = capsys.readouterr().err
     if code == 0:
         assert len(load_suite(tmp_path / "s.jsonl")) == 1 and not said
@@ -319,6 +396,7 @@ def test_a_file_whose_name_is_no_id_is_said(write, tmp_path, capsys):
         (["--seconds", "0"], "argument --seconds: '0' is not a number of seconds above 0"),
         (["--seconds", "five"], "argument --seconds: 'five' is not a number of seconds"),
         (["--seconds", "0.01"], "--seconds 0.01 is less than a frame at --fps 16"),
+        (["--language", "ch"], "--language ch is for vistorybench, scripts of st-bench are in one language: leave it"),
         (["--language", "de"], "argument --language: invalid choice: 'de'"),
         (["-o", "suite.json"], "argument -o/--out: 'suite.json' names no suite"),
         (["-o", "nowhere/suite.jsonl"], "nowhere/suite.jsonl: the folder for it does not exist, create it first"),

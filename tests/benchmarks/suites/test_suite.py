@@ -125,7 +125,7 @@ def test_an_unknown_suite_and_an_unknown_storyboard_are_answered_with_what_there
     tmp_path: Path, puppet, capsys
 ) -> None:
     with pytest.raises(
-        SuiteError, match=r"there is no suite 'pupet'; there are cinema, puppet, and a suite of your own"
+        SuiteError, match=r"there is no suite 'pupet' \(did you mean puppet\?\); there are cinema, puppet"
     ):
         load_suite("pupet")
     with pytest.raises(SuiteError, match=r"gone\.jsonl: cannot be read: No such file"):

@@ -17,7 +17,7 @@ from benchmarks.systems import baselines
 from benchmarks.systems.baselines import COMMANDS
 from benchmarks.systems.catalogue import listed
 from benchmarks.systems.models import Models, ModelSettings
-from benchmarks.systems.systems import UnknownSystem, parse_system
+from benchmarks.systems.systems import UnknownSystem, parse_system, parse_systems, unread_options
 from holocine import Storyboard, load_pipeline, read_video
 from holocine.__main__ import main as holocine_main
 from holocine.checkpoints import describe
@@ -159,6 +159,49 @@ def test_an_option_that_means_nothing_is_refused_by_its_name_before_anything_is_
     capsys.readouterr()
     assert holocine_main([command, str(tmp_path / "a.yaml"), "--model", model, *options, *out]) == 2
     assert capsys.readouterr().err == f"holocine: {says}\n"
+
+
+@pytest.mark.parametrize("kind", ["longlive", "shotstream"])
+def test_a_negative_prompt_that_is_not_read_is_refused_by_its_option(kind, folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("holocine.checkpoints.load_pipeline", None)
+    board().save(tmp_path / "a.yaml")
+    command = ["generate", str(tmp_path / "a.yaml"), "--model", folder(kind), "-o", str(tmp_path / "a.mp4")]
+    capsys.readouterr()
+    assert holocine_main([*command, "--negative-prompt", "blurry"]) == 2
+    said = f"{find_family(kind).title} has no guidance and reads no negative prompt: leave it out"
+    assert capsys.readouterr().err == f"holocine: {said} (--negative-prompt 'blurry')\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "says"),
+    [
+        ("shotstream", ["--steps", "8"], "ShotStream takes 4 steps, not 8: leave --steps out"),
+        ("longlive", ["--guidance", "3"], "LongLive has no guidance (--guidance is 3): leave it out"),
+        ("echoshot", ["--eta", "0.5"], "EchoShot has no eta: leave it out (--eta 0.5)"),
+        ("cinetrans", ["--guidance-below", "0.5"], "CineTrans has no guidance below: leave it out (--guidance-"),
+        ("storymem", ["--height", "480"], "StoryMem was trained at one size: height is 480, but has to be 16"),
+        ("wan", ["--width", "64"], "Wan is run without --width: leave it out (64)"),
+        ("still", ["--guidance", "3"], "none of the systems runs a model: leave --guidance out"),
+    ],
+)
+def test_a_run_refuses_what_none_of_its_systems_takes_as_generate_does(kind, options, says, folder, tmp_path, capsys):
+    write_suite(tmp_path / "s.jsonl", Suite("s", 1, 15.0, (82,), (832, 480), (Entry("a", board()),)))
+    spec = kind if kind == "still" else f"{kind}@{folder(kind)}"
+    capsys.readouterr()
+    command = ["run", "--suite", str(tmp_path / "s.jsonl"), "--systems", spec, "--out", str(tmp_path / "run")]
+    assert main([*command, *options]) == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_what_another_system_of_the_run_takes_is_told(folder):
+    settings = ModelSettings(num_inference_steps=8, eta=0.5, height=16)
+    specs = ("holocine", f"shotstream@{folder('shotstream')}", f"wan@{folder('wan')}", "still")
+    assert unread_options(parse_systems(specs, settings), settings) == (
+        "shotstream is run without --steps (ShotStream takes 4 steps, not 8)",
+        "shotstream is run without --eta (ShotStream has no eta)",
+        "wan is run without --eta",
+        "wan is run without --height",
+    )
 
 
 def test_plan_says_what_is_too_much_text_and_no_limit_of_another_model(folder, tmp_path, capsys):

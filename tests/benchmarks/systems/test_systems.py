@@ -389,10 +389,11 @@ def test_systems_have_names_paths_and_models_of_their_own(videos):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("holosine", f"the system 'holosine' is unknown; choose from {', '.join(KINDS)}"),
+        ("holosine", f"the system 'holosine' is unknown (did you mean holocine?); choose from {', '.join(KINDS)}"),
         ("truth@weights", "names a model, but truth runs none"),
         ("isolated:path", "only folder:PATH and keyframe:MODEL take one"),
         ("folder", "needs a folder of videos"),
+        ("echosht@weights", "the system 'echosht' is unknown (did you mean echoshot?); choose from holocine, "),
         ("folder:not/there", "folder:not/there needs a folder of videos, or a mapping file, that exists"),
         ("../up=truth", "the name '../up' of a system may have"),
         ("=truth", "the name '' of a system may have"),

@@ -23,7 +23,7 @@ from benchmarks.__main__ import main
 from benchmarks.running.items import REQUEST, Item, read_record
 from benchmarks.suites.suite import Entry, Suite, write_suite
 from benchmarks.systems.models import Models, ModelSettings
-from benchmarks.systems.systems import UnknownSystem, parse_system
+from benchmarks.systems.systems import UnknownSystem, parse_system, parse_systems, unread_options
 from holocine import Storyboard
 
 SHOTS = (0.5, 0.25, 0.5)  # seconds: 8, 4 and 8 frames of Wan's
@@ -219,6 +219,13 @@ def test_a_text_to_image_model_alone_makes_no_video(drawer):
         parse_system(f"keyframe@{drawer('sd')}", SETTINGS)
     with pytest.raises(UnknownSystem, match="name an image-to-video model as well"):
         parse_system("keyframe", ModelSettings(drawer("sd")))
+
+
+def test_an_option_that_neither_stage_has_is_refused(drawer, animator):
+    settings = ModelSettings(num_inference_steps=2, eta=0.5)
+    systems = parse_systems([f"keyframe:{animator}@{drawer('sd')}"], settings)
+    with pytest.raises(UnknownSystem, match=r"pictures and their shots are run without --eta: leave it out \(0.5\)"):
+        unread_options(systems, settings)
 
 
 def test_a_run_keeps_and_scores_it_in_time(drawer, animator, tmp_path):

@@ -72,6 +72,13 @@ def test_cinetrans_reads_the_scene_last_and_cuts_on_frames_4t_plus_1():
     assert json.loads(made.prompt) == list(made.captions)
 
 
+@pytest.mark.parametrize(("frames", "told"), [(40, True), (40.4, True), (40.5, False), (41, False), (41.6, True)])
+def test_a_cut_that_is_moved_by_more_than_half_a_frame_is_told(frames, told):
+    made = cinetrans(board(frames / 16, (81 - frames) / 16, fps=160.0))
+    assert made.storyboard.cuts == (41,)
+    assert ("cuts after 2.56 s where" in notes(made)) is told
+
+
 def test_cinetrans_shortens_a_long_scene_evenly_and_says_so():
     made = cinetrans(board(10.0, 5.0, 5.0))
     assert made.storyboard.num_frames == 81 and made.latent_lengths == (11, 5, 5)
