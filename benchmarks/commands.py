@@ -50,15 +50,16 @@ def run(options: argparse.Namespace) -> int:
     from benchmarks.running.run import Plan, run
     from benchmarks.suites.suite import load_suite
     from benchmarks.systems.models import SAMPLING, ModelSettings
-    from benchmarks.systems.systems import parse_systems, unread_options
+    from benchmarks.systems.systems import parse_systems, unknown_videos, unread_options
 
     names = (*SAMPLING, "model", "dtype", "device", "vae_tiling", "model_cpu_offload")
     settings = ModelSettings(**{name: getattr(options, name) for name in names})
     specs = [spec.strip() for spec in options.systems.split(",") if spec.strip()]
     systems = parse_systems(specs, settings)
-    notes = unread_options(systems, settings)
+    suite = load_suite(options.suite)
+    notes = [*unread_options(systems, settings), *unknown_videos(systems, suite)]
     plan = Plan(
-        suite=load_suite(options.suite),
+        suite=suite,
         systems=systems,
         specs=specs,
         settings=settings,

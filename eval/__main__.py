@@ -10,6 +10,7 @@ import argparse
 import json
 import logging
 import math
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -61,8 +62,6 @@ def score(options: argparse.Namespace) -> int:
         boxes=options.boxes,
         out=options.out,
     )
-    if options.cuts is not None and options.storyboard is not None:
-        raise UsageError("--cuts does not go with --storyboard, which has cuts of its own: leave one of them out")
     if options.download:
         _download()
     check(asked)
@@ -71,7 +70,7 @@ def score(options: argparse.Namespace) -> int:
     videos = _all_videos(options.videos)
     jobs = min(options.jobs, len(videos))
     cards, failed, kept, done = [], 0, 0, {}
-    with _Bar(videos, jobs, options.quiet) as bar:
+    with _Bar(videos, jobs, options.quiet, goes_on=bool(options.out or options.table)) as bar:
         try:
             with closing(score_all(videos, asked, jobs, bar.follow)) as outcomes:
                 for outcome in outcomes:
@@ -106,6 +105,7 @@ def detect(options: argparse.Namespace) -> int:
 
     videos = _all_videos(options.videos)
     many = len(videos) > 1
+    options.format = _cut_list_format(options.format, options.out)
     files = _cut_list_files(videos, options)
     if options.format == "edl" and many and options.out is None:
         raise UsageError("an EDL is of one video: give --out DIR for several")
@@ -148,6 +148,17 @@ def detect(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _cut_list_format(given: str | None, out: str | None) -> str:
+    """The format that was asked for, or else the one that the name of the file tells."""
+    from eval.cut_list import FORMATS
+
+    ending = Path(out or "").suffix.lower().lstrip(".")
+    told = ending if ending in FORMATS and not Path(out).is_dir() else None
+    if given is not None and told not in (None, given):
+        raise UsageError(f"{out} ends in .{told}, but --format is {given}: name another file, or leave --format out")
+    return given or told or "json"
+
+
 def _cut_list_files(videos: Sequence[str], options: argparse.Namespace) -> list[Path]:
     """A file for each video, none where they are printed; makes the folder. One video may have a file of any name."""
     if options.out is None:
@@ -158,7 +169,9 @@ def _cut_list_files(videos: Sequence[str], options: argparse.Namespace) -> list[
     if out.is_file():
         raise UsageError(f"{out} is a file, but the shots of {len(videos)} videos need a folder: name a new one")
     out.mkdir(parents=True, exist_ok=True)
-    names = [f"{Path(video).stem}.{options.format}" for video in videos]
+    stems = [Path(video).stem for video in videos]
+    wholes = [stem if stems.count(stem) == 1 else Path(video).name for stem, video in zip(stems, videos, strict=True)]
+    names = [f"{name}.{options.format}" for name in wholes]
     for name, alike in ((name, [v for v, n in zip(videos, names, strict=True) if n == name]) for name in names):
         if len(alike) > 1:
             raise UsageError(f"{' and '.join(alike)} would both be written to {out / name}: detect one at a time")
@@ -220,9 +233,11 @@ def _download() -> None:
 class _Bar:
     """Progress on stderr: the videos that are finished, or the frames of a single one; silent where nobody looks."""
 
-    def __init__(self, videos: Sequence[str], jobs: int, quiet: bool) -> None:
+    def __init__(self, videos: Sequence[str], jobs: int, quiet: bool, goes_on: bool = False) -> None:
+        """goes_on: whether there is something to do when nobody reads what is printed any more."""
         from tqdm import tqdm
 
+        self._goes_on = goes_on
         self._many = len(videos) > 1
         unit = "video" if self._many else "frame"
         self._bar = tqdm(total=len(videos) if self._many else None, unit=unit, disable=quiet or None, leave=self._many)
@@ -244,7 +259,13 @@ class _Bar:
             self._bar.update()
 
     def write(self, text: str, file=None) -> None:
-        self._bar.write(text, file=file or sys.stdout)
+        try:
+            self._bar.write(text, file=file or sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            if not self._goes_on:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _named(video: str, error: str) -> str:
@@ -386,7 +407,9 @@ def _add_detect(commands) -> None:
 
     command = _add_command(commands, "detect", detect, "find the shots of videos")
     command.add_argument("videos", nargs="+", metavar="VIDEO|DIR", help="files, or folders with all videos in them")
-    command.add_argument("--format", choices=FORMATS, default="json", help="default: json, a line each for several")
+    command.add_argument(
+        "--format", choices=FORMATS, help="default: as --out ends, or else json, a line each for several"
+    )
     command.add_argument(
         "--timeline-rate",
         choices=TIMELINE_RATES,
@@ -416,9 +439,11 @@ def _count(text: str) -> int:
 
 
 def _cuts(text: str) -> tuple[int, ...]:
-    words = text.replace(",", " ").split()
+    words = [word for part in text.split(",") for word in part.split() or [""]]
     if not words or not all(word.isdecimal() for word in words):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of frame numbers such as 17,33")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of frame numbers such as 17,33; a cut at 1.5 s of 24 frames a second is 36"
+        )
     return tuple(map(int, words))
 
 

@@ -19,7 +19,7 @@ from eval.boxes import Boxes, read_boxes
 from eval.encoders import Encoders, load_encoders
 from eval.encoders.finders import Finder, load_finder, names_finder
 from eval.footage import fingerprint
-from eval.gathering import Cancelled, own_request, prompt_request, request_of, storyboard_of
+from eval.gathering import Cancelled, cut_request, own_request, prompt_request, request_of, storyboard_of
 from eval.metrics import all_metrics
 from eval.request import Request
 from eval.scorecard import (
@@ -35,7 +35,7 @@ from eval.shots import DETECTORS, ShotDetector, load_detector
 from eval.stills import save_stills
 from holocine.files import check_writable
 from holocine.prompt import parse_prompt
-from holocine.storyboard import StoryboardError
+from holocine.storyboard import Storyboard, StoryboardError
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def check(options: Options) -> None:
     not exist, a folder that cannot be written. Makes the folder.
     """
     if options.storyboard is not None and not Path(options.storyboard).is_dir():
-        storyboard_of("", options.storyboard)
+        find_cuts(options.storyboard, options.cuts)
     if names_finder(options.boxes):
         load_finder(options.boxes, None, options.device)
     else:
@@ -203,15 +203,26 @@ def find_request(video: str, options: Options) -> Request | None:
     how: dict[str, Any] = {"policy": options.align, "start": options.start}
     if options.prompt is not None:
         return prompt_request(options.prompt, options.cuts, video, options.fps, **how)
-    if options.cuts is not None:
-        return own_request(options.cuts, video, options.fps, **how)
-    if options.storyboard is not None and Path(options.storyboard).is_dir():
-        files = [Path(options.storyboard) / f"{Path(video).stem}{suffix}" for suffix in _STORYBOARD_FILES]
+    given = options.storyboard
+    if given is not None and Path(given).is_dir():
+        files = [Path(given) / f"{Path(video).stem}{suffix}" for suffix in _STORYBOARD_FILES]
         found = next((file for file in files if file.is_file()), None)
         if found is None:
-            raise StoryboardError(f"{options.storyboard} has no storyboard for {video}: {files[0].name} is missing")
-        return request_of(video, found, **how)
-    return request_of(video, options.storyboard, **how)
+            raise StoryboardError(f"{given} has no storyboard for {video}: {files[0].name} is missing")
+        given = found
+    if options.cuts is None:
+        return request_of(video, given, **how)
+    if given is None:
+        return own_request(options.cuts, video, options.fps, **how)
+    return cut_request(find_cuts(given, options.cuts), options.cuts, video, options.fps, **how)
+
+
+def find_cuts(path: str | Path, cuts: Sequence[int] | None) -> Storyboard:
+    """The storyboard in a file. Raises `StoryboardError` if other cuts are given beside its own."""
+    storyboard = storyboard_of("", path)
+    if cuts is not None and storyboard.timed:
+        raise StoryboardError(f"{path} has cuts of its own, so --cuts does not go with it: leave one of them out")
+    return storyboard
 
 
 def card_name(video: str, sha256: str) -> str:

@@ -85,7 +85,8 @@ def request_of(
 ) -> Request | None:
     """What a video is to be scored against, from all that `storyboard_of` takes; `how`: fields of `Request`.
 
-    Raises `StoryboardError` for a start or a policy without a storyboard, which is what they are of, or `VideoError`.
+    Where a storyboard does not say when its shots begin, a video that was made of it does. Raises `StoryboardError` for
+    a start or a policy without a storyboard, which is what they are of, or `VideoError`.
     """
     if isinstance(asked, Request):
         return asked
@@ -95,7 +96,16 @@ def request_of(
             "nobody said what the video was to show, so there is nothing to align or to begin later: give a storyboard "
             "or cuts, or leave alignment and start as they are"
         )
+    if storyboard is not None and not storyboard.timed:
+        storyboard = _as_made(source, storyboard)
     return storyboard and Request.of(storyboard, **how)
+
+
+def _as_made(source: Source, storyboard: Storyboard) -> Storyboard:
+    """The storyboard in the video if it has the same captions, or else the one that was given."""
+    own = storyboard_of(source)
+    words = [(board.global_caption, board.captions) for board in (own, storyboard) if board is not None]
+    return own if own is not None and words[0] == words[1] else storyboard
 
 
 def prompt_request(
@@ -107,7 +117,7 @@ def prompt_request(
     """
     global_caption, captions = parse_prompt(prompt)
     # Lengths are needed to make a storyboard; nobody looks at them.
-    shots = [Shot(caption=caption, num_frames=1) for caption in captions]
+    shots = [{"caption": caption, "num_frames": 1} for caption in captions]
     storyboard = Storyboard(global_caption=global_caption, shots=shots)
     if cuts is None and len(captions) > 1:
         return Request(storyboard, timed=False, **how)

@@ -54,14 +54,15 @@ class Request:
     def of(cls, storyboard: Storyboard, **how) -> Request:
         """The request that a storyboard is; of one that was moved to be run, the one that was asked.
 
-        Raises StoryboardError for anything else than a storyboard.
+        Of a storyboard without lengths or cuts it is not timed, unless `how` says so: even shots are what a model makes
+        of it, not what was asked for. Raises StoryboardError for anything else than a storyboard.
         """
         if not isinstance(storyboard, Storyboard):
             raise StoryboardError(
                 f"a request is made of a Storyboard, not of {storyboard!r}: read a file with Storyboard.load, or parse "
                 "a prompt with eval.gathering.prompt_request"
             )
-        return cls(storyboard.asked, fps=storyboard.fps, **how)
+        return cls(storyboard.asked, fps=storyboard.fps, **{"timed": storyboard.timed, **how})
 
     @property
     def written(self) -> Storyboard | None:

@@ -59,14 +59,13 @@ def write_table(path: str | os.PathLike, outcomes: Sequence[Outcome]) -> None:
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
-    row: dict[str, Any] = {"video": outcome.video, "error": outcome.error}
+    row: dict[str, Any] = {"video": outcome.video, "error": outcome.error, "name": Path(outcome.video).name}
     return row if outcome.scorecard is None else row | _of_card(outcome.scorecard)
 
 
 def _of_card(card: Scorecard) -> dict[str, Any]:
     video = card.video
     row = {
-        "name": video.name,
         "sha256": video.sha256,
         "frames": video.num_frames,
         "fps": video.fps,

@@ -256,7 +256,7 @@ def examine(
         similarity=shot_similarity(evidence),
         notes=(
             *evidence.footage.notes,
-            *(asked.notes + asked.storyboard.warnings if asked else ()),
+            *(asked.notes + asked.storyboard.mistakes if asked else ()),
             *_doubts_about_the_world(evidence),
         ),
         seconds={stage: round(seconds, 4) for stage, seconds in stopwatch.seconds.items()},

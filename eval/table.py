@@ -14,6 +14,10 @@ from holocine.plurals import counted
 
 _ARROWS = {"higher": "↑", "lower": "↓", "none": " "}
 _WIDTH, _MAX_CUTS = 110, 16
+_TOGETHER = (
+    "A value is of all cuts, shots, pairs or frames of these videos together, so that a video with more of them counts "
+    "for more (SCA is one value a video); ± s.e. is over the videos."
+)
 
 
 def number(value: float | None) -> str:
@@ -63,7 +67,7 @@ def format_combined(combined: Mapping[str, Combined], names: Sequence[str]) -> s
         last = ", ".join(filter(None, [metric.unit if row.value is not None else "", *missing]))
         trust = _trust(metric, row, limits)
         rows.append((metric.id, _ARROWS[metric.direction], number(row.value), error, videos, covered, trust, last))
-    lines = [counted(len(names), "video"), "", *_aligned(rows, (2, 3, 4, 5))]
+    lines = [counted(len(names), "video"), "", *_aligned(rows, (2, 3, 4, 5)), "", *_wrapped(_TOGETHER, "")]
     if reasons:
         lines += ["", "Without a value, in how many videos and why:", *_footnotes(reasons)]
     return "\n".join(lines + _trust_lines(limits))

@@ -55,6 +55,8 @@ class VideoReader:
     def __init__(self, path: str | os.PathLike, fps: float | None = None) -> None:
         self.path = Path(path)
         self.notes: list[str] = []
+        if str(path).lower().startswith(("http:", "https:")):
+            raise VideoError(f"{path} is a web address: get the video from there, and give the file")
         if not self.path.is_file():
             raise VideoError(f"{path} is not a file" if self.path.exists() else f"{path} does not exist")
         try:
@@ -156,7 +158,8 @@ class VideoReader:
         """Raise `VideoError` if frames are missing that the container declares: some cuts end decoding quietly."""
         if clock.count < (self.num_frames or 0):
             raise VideoError(
-                f"{self.path} is damaged or cut short: it holds {clock.count} of its {self.num_frames} frames"
+                f"{self.path} is damaged or cut short: it holds {clock.count} of its {self.num_frames} frames; get it "
+                f"again, or keep what is there with `ffmpeg -i {self.path} -c copy WHOLE{Path(self.path).suffix}`"
             )
         # Other containers say nothing of frames but how long they last, of their longest stream.
         if self.num_frames is None and len(self._container.streams) == 1 and self._container.duration:

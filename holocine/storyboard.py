@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -48,6 +48,7 @@ from holocine.storyboard_input import (
     described,
     errors_name,
     is_enclosed,
+    says_when,
     with_defaults,
 )
 from holocine.timeline import ShotLayout, check_cuts, snap
@@ -170,6 +171,7 @@ class Storyboard(_Frozen):
     )
 
     _asked: tuple[Shot, ...] | None = PrivateAttr(None)  # of a storyboard that `as_run` made
+    _timed: bool = PrivateAttr(True)
 
     @field_validator("global_caption")
     @classmethod
@@ -195,9 +197,13 @@ class Storyboard(_Frozen):
     def _complete(cls, data: Any, handler: Any) -> Storyboard:
         if isinstance(data, cls):
             return data
+        if isinstance(data, Mapping) and isinstance(data.get("shots"), Iterator):
+            data = {**data, "shots": list(data["shots"])}  # looked at twice
         fields = canonical(data, tuple(cls.model_fields))
         try:
-            return handler(fields)
+            storyboard = handler(fields)
+            storyboard._timed = len(fields["shots"]) == 1 or says_when(data)
+            return storyboard
         except ValidationError as error:
             raise ValueError(_sentence(error, len(fields["shots"]))) from None
 
@@ -212,7 +218,7 @@ class Storyboard(_Frozen):
         """Return a storyboard with the fields in `update` changed, validated like any other."""
         copy = super().model_copy(update=update, deep=deep)
         if not {"shots", "num_frames", "cuts", "shot_cut_frames"} & set(update or ()):
-            copy._asked = self._asked
+            copy._asked, copy._timed = self._asked, self._timed
         return copy
 
     def with_stated_shots(self) -> Self:
@@ -343,7 +349,16 @@ class Storyboard(_Frozen):
     @property
     def asked(self) -> Storyboard:
         """The storyboard as it was asked for, of one that `as_run` or `run_on` made; any other is itself."""
-        return self if self._asked is None else self.model_copy(update={"shots": self._asked})
+        if self._asked is None:
+            return self
+        asked = self.model_copy(update={"shots": self._asked})
+        asked._timed = self._timed
+        return asked
+
+    @property
+    def timed(self) -> bool:
+        """Whether somebody said when the shots begin. Else they are even, on frames that a model can cut at."""
+        return self._timed
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -450,7 +465,7 @@ def _with_paths(data: Any, seen: Callable[[str], str]) -> Any:
 
 def _checked(caption: str) -> str:
     if not clean(caption):
-        raise ValueError("is empty")
+        raise ValueError("is empty: say what is to be seen")
     if holds_tag(caption):
         raise ValueError(
             "holds [global caption], [per shot caption] or [shot cut], which separate captions in a prompt string; "

@@ -86,6 +86,19 @@ def canonical(data: Any, field_names: Sequence[str]) -> dict[str, Any]:
     return fields
 
 
+def says_when(data: Any) -> bool:
+    """Whether the data of a storyboard say when its shots begin, by lengths or by cuts."""
+    if not isinstance(data, Mapping):
+        return True
+    if any(data.get(key) is not None for key in ("cuts", "shot_cut_frames")):
+        return True
+    shots = data.get("shots")
+    if shots is None:
+        return False
+    lengths = ("num_frames", "seconds")
+    return any(dict(s).get(key) is not None for s in shots if isinstance(s, Mapping | BaseModel) for key in lengths)
+
+
 def with_defaults(data: Any, defaults: Mapping[str, Any]) -> Any:
     """The data of a storyboard with `defaults` for fields that it does not have; a prompt has its global caption."""
     if not isinstance(data, Mapping):

@@ -77,7 +77,8 @@ def _request(
 
     if cuts is not None:
         return cut_request(storyboard, cuts, video, fps, start=start, policy=align)
-    return Request.of(storyboard, start=start, policy=align)
+    # Shots without lengths are even in a suite: all systems are told so.
+    return Request.of(storyboard, timed=True, start=start, policy=align)
 
 
 def _definition(scoring: Scoring, storyboard: Storyboard) -> dict[str, Any]:

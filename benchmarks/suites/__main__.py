@@ -60,7 +60,10 @@ def _check(options: argparse.Namespace) -> None:
     suite = load_suite(options.suite)
     _describe(suite)
     for entry in suite.entries:
-        for warning in entry.storyboard.warnings:
+        board = entry.storyboard
+        cuts = ", ".join(map(str, board.cuts))
+        even = f"its shots have no lengths, so all systems are asked for even ones, cut at {cuts}"
+        for warning in (*([] if board.timed else [even]), *board.warnings):
             print(f"  {entry.id}: {warning}")
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,7 +30,7 @@ from holocine.from_pictures import without_pictures
 from holocine.puppet.world import WORLD_VERSION
 
 if TYPE_CHECKING:
-    from benchmarks.suites.suite import Entry
+    from benchmarks.suites.suite import Entry, Suite
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 MAPPING = "videos.json"
@@ -180,6 +180,17 @@ class Folder:
         named = self._named(storyboard_id, seed)
         return {key: value for key, value in named.items() if key != "file"} if named else {}
 
+    def unknown(self, ids: Collection[str]) -> str | None:
+        """What to say of a mapping that names storyboards which are not among `ids`; None where there is nothing."""
+        names = [name for name in _read_mapping(self._mapping) if name not in ids] if self._mapping.is_file() else []
+        if not names:
+            return None
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return (
+            f"{self._mapping} names {', '.join(map(repr, names[:3]))}{more}, not in the suite: what it says of "
+            f"{'it' if len(names) == 1 else 'them'} is left out{did_you_mean(names[0], ids)}"
+        )
+
     @property
     def _mapping(self) -> Path:
         root = Path(self.path)
@@ -231,7 +242,10 @@ def _read_mapping(path: Path) -> dict[str, list[dict[str, Any]]]:
 def _video(path: Path, id: str, value: Any) -> dict[str, Any]:
     value = {"file": value} if isinstance(value, str) else value
     if not isinstance(value, dict) or not isinstance(value.get("file"), str):
-        raise UnknownSystem(f'{path} has to map storyboard ids to files: {{"ID": "file.mp4", …}}')
+        raise UnknownSystem(
+            f"{path}, {id}: {value!r} names no file; storyboard ids are mapped to a file's name or to "
+            '{"file": "NAME.mp4", …}'
+        )
     for key, of in value.items():
         if key not in _HOW:
             raise UnknownSystem(f"{path}, {id}: {key!r} is not known; a video has {', '.join(_HOW)}")
@@ -310,6 +324,12 @@ def unread_options(systems: Sequence[System], settings: ModelSettings) -> tuple[
             reason = "" if "run without" in why else f" ({why.rpartition(': ')[0]})"
             notes.append(f"{system} is run without {flag(name)}{reason}")
     return tuple(notes)
+
+
+def unknown_videos(systems: Sequence[System], suite: Suite) -> tuple[str, ...]:
+    """What mappings of finished videos name that is not in the suite, a sentence each."""
+    found = (system.unknown(suite.ids) for system in systems if isinstance(system, Folder))
+    return tuple(filter(None, found))
 
 
 def parse_system(spec: str, settings: ModelSettings) -> System:

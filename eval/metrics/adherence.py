@@ -18,7 +18,7 @@ _UNSEEN = "no frame of a requested shot was embedded"
 
 
 def _why_not(evidence: Evidence) -> str | None:
-    for name in ("asked", "clip", "text"):
+    for name in ("asked", "text", "clip"):
         if getattr(evidence, name) is None:
             return evidence.why(name)
     return None

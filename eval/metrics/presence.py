@@ -10,6 +10,7 @@ from functools import partial
 
 from eval.evidence import Evidence
 from eval.metric import Measured, Metric
+from eval.request import UNWORDED
 from holocine.prompt import character_tags
 
 SOURCE = "ours, after the presence gate of EntityBench"
@@ -22,6 +23,8 @@ def _asked(evidence: Evidence) -> list[tuple[str, ...]]:
 def _why_not(evidence: Evidence) -> str | None:
     if evidence.asked is None:
         return evidence.why("asked")
+    if not evidence.asked.request.worded:
+        return UNWORDED
     if not any(_asked(evidence)):
         return "no shot caption names a character by its tag, such as [character1]"
     if evidence.sightings is None:

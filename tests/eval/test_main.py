@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eval.__main__ import main, program
+from eval.request import UNWORDED
 from eval.scorecard import Scorecard
 from holocine import Storyboard, write_video
 from holocine.puppet.captions import to_storyboard
@@ -119,6 +120,26 @@ def test_cuts_alone_are_scored_and_nothing_is_made_up_of_texts(work, run):
     assert own.asked.cuts == (9, 20) and own.metrics["cut_f1_0"].value == 0.5
 
 
+def test_what_is_missing_because_nobody_wrote_texts_says_so(work, run):
+    card = Scorecard.from_json(run("score", "bare.mp4", "--json", "--cuts", "9,21", *QUICK)[1])
+    for name in ("text_video", "text_shot", "character_presence"):
+        assert card.metrics[name].reason == UNWORDED, name
+
+
+def test_cuts_that_are_no_frame_numbers_and_captions_that_are_empty_are_named(work, run):
+    for cuts in ("24,,48", "1.5,3", "x"):
+        assert "is not a list of frame numbers" in refused(run("score", "bare.mp4", "--cuts", cuts))
+    empty = "[global caption] A. [per shot caption] b [shot cut]  [shot cut] x"
+    assert "shot 2 of 3" in refused(run("score", "bare.mp4", "--prompt", empty, *QUICK), 1)
+
+
+def test_the_table_is_written_when_nobody_reads_what_is_printed(work):
+    command = [sys.executable, "-m", "eval", "score", work / "a.mp4", work / "b.mp4", *QUICK, "--table", work / "t.csv"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.close()
+    assert len((work / "t.csv").read_text().splitlines()) == 3
+
+
 def test_alignment_and_start_without_anything_that_was_asked_for_are_refused(work, run):
     for how in (("--start", "9"), ("--align", "share")):
         code, _, err = run("score", "bare.mp4", *how, *QUICK)
@@ -141,7 +162,7 @@ def test_bad_usage_is_one_line_and_exit_code_2(work, run):
         ((), "COMMAND"),
         (("guess",), "guess"),
         (("score",), "VIDEO"),
-        (("score", "a.mp4", "--cuts", "9", "--storyboard", "board.yaml"), "--cuts does not go with --storyboard"),
+        (("score", "a.mp4", "--cuts", "9", "--storyboard", "board.yaml"), "has cuts of its own, so --cuts does not go with it"),
         (("score", "a.mp4", "--prompt", PROMPT, "--cuts", "x"), "'x' is not a list of frame numbers"),
         (("score", "a.mp4", "--prompt", PROMPT, "--storyboard", "board.yaml"), "not allowed with"),
         (("score", "a.mp4", "--jobs", "0"), "'0' is not a whole number"),
@@ -210,8 +231,17 @@ def test_detect_prints_the_cuts_in_three_formats(work, run):
     assert out.splitlines()[1].startswith("1,0,9,0.0,0.75") and len(out.splitlines()) == 4
     code, out, _ = run("detect", "a.mp4", "--format", "edl", "-o", "cuts.edl", *QUICK)
     assert code == 0 and out == "" and "00:00:00:18" in Path("cuts.edl").read_text()
+    code, out, _ = run("detect", "a.mp4", "-o", "again.edl", *QUICK)
+    assert code == 0 and Path("again.edl").read_text().splitlines()[1:] == Path("cuts.edl").read_text().splitlines()[1:]
+    assert "ends in .edl, but --format is csv" in refused(run("detect", "a.mp4", "-o", "x.edl", "--format", "csv"))
     code, out, _ = run("detect", "a.mp4", "--format", "edl", "--timeline-rate", "48", *QUICK)
     assert code == 0 and "00:00:00:36" in out and "TIMELINE RATE: 48" in out
+
+
+def test_videos_of_one_stem_are_detected_into_one_folder(work, run):
+    Path("a.avi").write_bytes(Path("a.mp4").read_bytes())
+    assert run("detect", "a.mp4", "a.avi", "b.mp4", "-o", "cuts", *QUICK)[0] == 0
+    assert sorted(path.name for path in work.glob("cuts/*")) == ["a.avi.json", "a.mp4.json", "b.json"]
 
 
 def test_detect_of_many_videos_prints_a_line_or_rows_each(work, run):

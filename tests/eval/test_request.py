@@ -1,5 +1,6 @@
 """What was asked stays as it was asked: requests on videos of any rate and length."""
 
+import json
 from fractions import Fraction
 
 import av
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 
 from eval import load_encoders, score
+from eval.batch import Options, find_request
 from eval.encoders import Encoders
-from eval.gathering import cut_request, prompt_request
+from eval.gathering import cut_request, prompt_request, request_of
 from eval.request import UNTIMED, Request, place
 from eval.shots import load_detector
 from eval.table import format_scorecard
@@ -128,6 +130,23 @@ def test_a_prompt_without_cuts_asks_for_a_number_of_shots_and_for_no_frame(tmp_p
     assert more.metrics["shot_count_error"].value == 2
     assert [len(shot) for shot in more.shots] == [30, 30, 36, 0, 0]
     assert any("5 shots were asked for and 3 are there" in note for note in more.notes)
+
+
+def test_shots_without_lengths_are_asked_for_nowhere_unless_cuts_or_the_video_say_where(tmp_path, detector):
+    write_video(tmp_path / "bare.mp4", hard_cuts(96, (24, 48, 72)), 24)
+    even = Storyboard.from_captions("A garden.", ["A rabbit.", "A man.", "A woman.", "Eyes."], 96, fps=24)
+    even_file = tmp_path / "even.json"
+    even_file.write_text(json.dumps({"global_caption": "A garden.", "fps": 24, "shots": list(even.captions)}))
+    for asked in (even, even_file):
+        card = score(tmp_path / "bare.mp4", request_of(tmp_path / "bare.mp4", asked), detector=detector)
+        assert (card.metrics["cut_f1_0"].value, card.metrics["cut_f1_0"].reason) == (None, UNTIMED)
+        assert card.metrics["shot_count_error"].value == 0
+    found = find_request(str(tmp_path / "bare.mp4"), Options(storyboard=str(even_file), cuts=(24, 48, 72)))
+    assert score(tmp_path / "bare.mp4", found, detector=detector).metrics["cut_f1_0"].value == 1
+    timed = Storyboard.from_captions(even.global_caption, even.captions, 96, [24, 48, 72], fps=24)
+    write_video(tmp_path / "made.mp4", hard_cuts(96, (24, 48, 72)), 24, timed)
+    card = score(tmp_path / "made.mp4", request_of(tmp_path / "made.mp4", even_file), detector=detector)
+    assert card.asked.cuts == (24, 48, 72), "a video that was made of it says where"
 
 
 def test_a_frame_is_where_it_is_shown_when_the_rate_varies(tmp_path, detector):

@@ -340,7 +340,7 @@ def test_a_mapping_names_the_files_instead(videos):
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}', '{"a": [1]}'])
 def test_a_mapping_that_is_none_is_said_at_once(videos, content):
     (videos / "map.json").write_text(content)
-    with pytest.raises(UnknownSystem, match="map.json (is not JSON|has to map storyboard ids to files)"):
+    with pytest.raises(UnknownSystem, match="map.json(, a: .* names no file| is not JSON| has to map storyboard ids to files)"):
         parse_system(f"folder:{videos / 'map.json'}", ModelSettings())
 
 
@@ -409,3 +409,12 @@ def test_a_system_that_does_not_exist_is_said(spec, message):
 def test_two_systems_cannot_have_one_name():
     with pytest.raises(UnknownSystem, match="two systems are called 'truth': give one another name, as in NAME=truth"):
         parse_systems(["truth", "truth"], ModelSettings())
+
+
+def test_a_mapping_that_names_storyboards_of_no_suite_is_told(tmp_path):
+    (tmp_path / "videos.json").write_text(json.dumps({"fiv": {"file": "five.mp4", "start": 0.5}, "two": "2.mp4"}))
+    system = parse_system(f"x=folder:{tmp_path}", ModelSettings())
+    assert system.unknown(("five", "two")) == (
+        f"{tmp_path / 'videos.json'} names 'fiv', not in the suite: what it says of it is left out (did you mean five?)"
+    )
+    assert system.unknown(("fiv", "two")) is None
