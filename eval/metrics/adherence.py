@@ -12,13 +12,16 @@ import numpy as np
 
 from eval.evidence import Evidence
 from eval.metric import Measured, Metric, Parts
+from eval.request import UNWORDED
 
 SOURCE = "HoloCine (arXiv 2510.20822), section 4.2, with CLIP for ViCLIP"
 _UNSEEN = "no frame of a requested shot was embedded"
 
 
 def _why_not(evidence: Evidence) -> str | None:
-    for name in ("asked", "text", "clip"):
+    if evidence.asked is not None and not evidence.asked.request.worded:
+        return UNWORDED
+    for name in ("asked", "clip", "text"):
         if getattr(evidence, name) is None:
             return evidence.why(name)
     return None

@@ -340,7 +340,7 @@ def test_a_mapping_names_the_files_instead(videos):
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}', '{"a": [1]}'])
 def test_a_mapping_that_is_none_is_said_at_once(videos, content):
     (videos / "map.json").write_text(content)
-    with pytest.raises(UnknownSystem, match="map.json(, a: .* names no file| is not JSON| has to map storyboard ids to files)"):
+    with pytest.raises(UnknownSystem, match="map.json(, a: .* names no file| is not JSON| has to map)"):
         parse_system(f"folder:{videos / 'map.json'}", ModelSettings())
 
 
