@@ -19,7 +19,15 @@ from eval.boxes import Boxes, read_boxes
 from eval.encoders import Encoders, load_encoders
 from eval.encoders.finders import Finder, load_finder, names_finder
 from eval.footage import fingerprint
-from eval.gathering import Cancelled, cut_request, own_request, prompt_request, request_of, storyboard_of
+from eval.gathering import (
+    Cancelled,
+    check_cuts_go_with,
+    cut_request,
+    own_request,
+    prompt_request,
+    request_of,
+    storyboard_of,
+)
 from eval.metrics import all_metrics
 from eval.request import Request
 from eval.scorecard import (
@@ -35,7 +43,7 @@ from eval.shots import DETECTORS, ShotDetector, load_detector
 from eval.stills import save_stills
 from holocine.files import check_writable
 from holocine.prompt import parse_prompt
-from holocine.storyboard import Storyboard, StoryboardError
+from holocine.storyboard import StoryboardError
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +189,9 @@ def check(options: Options) -> None:
     not exist, a folder that cannot be written. Makes the folder.
     """
     if options.storyboard is not None and not Path(options.storyboard).is_dir():
-        find_cuts(options.storyboard, options.cuts)
+        storyboard = storyboard_of("", options.storyboard)
+        if options.cuts is not None:
+            check_cuts_go_with(storyboard, options.storyboard)
     if names_finder(options.boxes):
         load_finder(options.boxes, None, options.device)
     else:
@@ -214,15 +224,8 @@ def find_request(video: str, options: Options) -> Request | None:
         return request_of(video, given, **how)
     if given is None:
         return own_request(options.cuts, video, options.fps, **how)
-    return cut_request(find_cuts(given, options.cuts), options.cuts, video, options.fps, **how)
-
-
-def find_cuts(path: str | Path, cuts: Sequence[int] | None) -> Storyboard:
-    """The storyboard in a file. Raises `StoryboardError` if other cuts are given beside its own."""
-    storyboard = storyboard_of("", path)
-    if cuts is not None and storyboard.timed:
-        raise StoryboardError(f"{path} has cuts of its own, so --cuts does not go with it: leave one of them out")
-    return storyboard
+    storyboard = check_cuts_go_with(storyboard_of(video, given), str(given))
+    return cut_request(storyboard, options.cuts, video, options.fps, **how)
 
 
 def card_name(video: str, sha256: str) -> str:

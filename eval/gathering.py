@@ -124,6 +124,13 @@ def prompt_request(
     return cut_request(storyboard, cuts or (), source, fps, **how)
 
 
+def check_cuts_go_with(storyboard: Storyboard, called: str) -> Storyboard:
+    """The storyboard that cuts are given beside; raises `StoryboardError`, calling it so, if it has its own."""
+    if storyboard.timed:
+        raise StoryboardError(f"{called} has cuts of its own: leave out these or those that are given beside it")
+    return storyboard
+
+
 def own_request(cuts: Sequence[int], source: Source, fps: float | None = None, **how: Any) -> Request:
     """The request that cuts at frames of one video are, with the texts inside that video, or if it has none without.
 

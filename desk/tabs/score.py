@@ -95,8 +95,7 @@ def read_request(
 
     Raises StoryboardError, VideoError or LimitError in one sentence.
     """
-    from eval.gathering import own_request, prompt_request, request_of
-    from eval.request import Request
+    from eval.gathering import check_cuts_go_with, cut_request, own_request, prompt_request, request_of
 
     text, how = str(text or "").strip(), {"policy": align, "start": float(start or 0)}
     words = str(cuts or "").replace(",", " ").split()
@@ -110,7 +109,9 @@ def read_request(
     limits.check_text(text)
     if not ascii_tags(text).lower().startswith("[global caption]"):
         board = Storyboard.from_json(text) if text.startswith("{") else Storyboard.from_yaml(text)
-        return Request.of(board, **how)
+        if frames:
+            return cut_request(check_cuts_go_with(board, "the storyboard"), frames, upload, **how)
+        return request_of(upload, board, **how)
     return prompt_request(text, frames or None, upload, **how)
 
 

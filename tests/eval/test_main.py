@@ -162,7 +162,7 @@ def test_bad_usage_is_one_line_and_exit_code_2(work, run):
         ((), "COMMAND"),
         (("guess",), "guess"),
         (("score",), "VIDEO"),
-        (("score", "a.mp4", "--cuts", "9", "--storyboard", "board.yaml"), "has cuts of its own, so --cuts"),
+        (("score", "a.mp4", "--cuts", "9", "--storyboard", "board.yaml"), "board.yaml has cuts of its own"),
         (("score", "a.mp4", "--prompt", PROMPT, "--cuts", "x"), "'x' is not a list of frame numbers"),
         (("score", "a.mp4", "--prompt", PROMPT, "--storyboard", "board.yaml"), "not allowed with"),
         (("score", "a.mp4", "--jobs", "0"), "'0' is not a whole number"),

@@ -108,6 +108,11 @@ def test_a_prompt_is_cut_where_the_visitor_says_and_nowhere_if_nothing_is_said(s
     assert read_request(storyboard.to_yaml(), "", video, limits, "share").policy == "share"
     assert read_request(prompt, "15", video, limits, start=0.5).start == 0.5
     assert read_request(storyboard.to_yaml(), "", video, limits, start=0.5).start == 0.5
+    with pytest.raises(StoryboardError, match="the storyboard has cuts of its own"):
+        read_request(storyboard.to_yaml(), "10", video, limits)
+    even = "global_caption: A.\nshots: [One., Two.]"
+    assert not read_request(even, "", video, limits).timed
+    assert read_request(even, "10", video, limits).storyboard.cuts == (10,)
     with pytest.raises(StoryboardError, match="start is -1.0"):
         read_request(storyboard.to_yaml(), "", video, limits, start=-1)
     with pytest.raises(StoryboardError, match="the cuts are 'x'"):
