@@ -213,7 +213,7 @@ def _notes(asked: Asked, num_frames: int, fps: float, duration: float) -> Iterat
         )
     for number, shot in enumerate(asked.shot_ranges, start=1):
         there = max(0, min(shot.stop, num_frames) - shot.start)
-        if there < len(shot):
+        if there < len(shot) and not (asked.policy != "frames" and there == len(shot) - 1):  # rounded
             yield f"shot {number} of {asked.num_shots}: {there} of its {counted(len(shot), 'frame')} {are(there)} there"
     if asked.policy == "share":
         as_long = math.isclose(asked.scale, 1, rel_tol=_SAME_RATE)

@@ -90,7 +90,9 @@ def check_cuts(cuts: Sequence[int], num_frames: int) -> None:
     for shot, cut in enumerate(cuts, start=2):
         where = f"shot {shot} of {num_shots}: cut at frame {cut}"
         if cut <= 0:
-            raise ValueError(f"{where} is not after the first frame of the video (frame 0)")
+            raise ValueError(
+                f"{where} is not after the first frame of the video (frame 0), where shot 1 begins: leave it out"
+            )
         if cut <= previous:
             raise ValueError(f"{where} is not after the previous cut (frame {previous})")
         if cut >= num_frames:

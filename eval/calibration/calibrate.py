@@ -174,7 +174,9 @@ def collect(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `python -m eval calibrate`."""
     parser.add_argument(
-        "--scenes", type=int, help=f"how many scenes to damage (default: {NUM_SCENES}; {FOOTAGE_SCENES} of footage)"
+        "--scenes",
+        type=int,
+        help=f"how many scenes to damage (default: {NUM_SCENES}; of footage {FOOTAGE_SCENES}, at least {LEAST_SCENES})",
     )
     parser.add_argument("--jobs", type=int, default=1, help="videos that are scored at a time (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the page, its numbers and pictures")
