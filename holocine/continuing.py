@@ -214,7 +214,7 @@ def write_continuation(
         pictures = {**(source.pictures or {}), **(pictures or {})}
         comment = to_comment(film, source.settings, source.size, making, pictures)
         splice(unseen, [stored, *parts], film.fps, source.size, comment, source.settings.get("resample") or "lanczos")
-        contact_sheet(thumbnails, new, sheet)
+        contact_sheet(thumbnails, new, sheet, after=source.storyboard)
 
 
 def latents_joined(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:

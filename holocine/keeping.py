@@ -7,7 +7,7 @@ them on a layout, and `holocine.locking` holds them in place while the others ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,8 @@ def keep_of_video(
     made_by: str | None = None,
 ) -> list[Kept]:
     """Keep shots of a video of `storyboard` (as run): its latents (channels, latent frames, …), its frames, or both."""
+    if isinstance(shots, str) or not isinstance(shots, Mapping | Iterable):
+        raise KeepError(f"the shots to keep are {shots!r}, but have to be a list of numbers from 1, such as [1, 3]")
     pairs = shots.items() if isinstance(shots, Mapping) else [(shot, shot) for shot in shots]
     layout, kept = storyboard.layout(1, 1), []
     for shot, origin in pairs:
@@ -225,6 +227,9 @@ def check_fits(places: Sequence[Placed], latent_shape: Sequence[int], size: tupl
             )
 
 
+_KEEP = "it has to be what keep_shots(output, [1, 3]) returns, a list of it for each storyboard, or None"
+
+
 def kept_of_each(
     keep: Kept | Sequence[Kept] | Sequence[Sequence[Kept] | None] | None, count: int
 ) -> list[Sequence[Kept]] | None:
@@ -233,9 +238,13 @@ def kept_of_each(
         return None
     if isinstance(keep, Kept):
         keep = [keep]
+    if isinstance(keep, str) or not isinstance(keep, Iterable):
+        raise KeepError(f"keep is {keep!r}: {_KEEP}")
     keep = list(keep)
     if not keep:
         raise KeepError("nothing is kept: leave keep out, or say which shots to keep")
+    if any(not isinstance(given, Kept | Sequence | None) or isinstance(given, str) for given in keep):
+        raise KeepError(f"keep is {keep!r}: {_KEEP}")
     if all(isinstance(given, Kept) for given in keep):
         if count > 1:
             raise KeepError(f"keep is one list for {count} storyboards; give a list of lists, one for each")

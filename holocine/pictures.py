@@ -72,7 +72,7 @@ def decode_picture(data: bytes, name: str, size: tuple[int, int]) -> tuple[np.nd
                 notes.append(f"{name} is animated: its first picture was taken")
             upright = ImageOps.exif_transpose(picture)
             if upright.size != picture.size or picture.getexif().get(0x0112, 1) != 1:
-                notes.append(f"{name} is stored turned: it was taken upright")
+                notes.append(f"{name} is stored turned: it was turned upright")
             flat = _in_8_bits(upright, name, notes)
     except Image.DecompressionBombError as error:  # it says how many pixels there are
         raise PictureError(_too_large(name, int(re.search(r"\d+", str(error))[0]))) from None

@@ -296,12 +296,15 @@ class Thumbnails:
 
 
 def contact_sheet(
-    frames: np.ndarray | Thumbnails, storyboard: Storyboard, path: str | os.PathLike | None = None
+    frames: np.ndarray | Thumbnails,
+    storyboard: Storyboard,
+    path: str | os.PathLike | None = None,
+    after: Storyboard | None = None,
 ) -> Image:
     """One picture of a whole video: a row for each shot with its caption, times and up to six evenly spaced frames.
 
     `frames` is (T, H, W, 3) uint8 with T equal to the storyboard's, or what was taken out of such frames. With `path`
-    the picture is also written there as PNG.
+    the picture is also written there as PNG. after: what comes before in the film, from which shots and frames count on.
     """
     from PIL import Image
 
@@ -332,7 +335,9 @@ def contact_sheet(
         top += 22
     top = _MARGIN + head_height
     rows = zip(storyboard.shot_ranges, captions, thumbnails.of_shots, strict=True)
-    for number, (shot, lines, indices) in enumerate(rows, start=1):
+    shots_before, frames_before = (after.num_shots, after.num_frames) if after is not None else (0, 0)
+    for number, (within, lines, indices) in enumerate(rows, start=shots_before + 1):
+        shot = range(within.start + frames_before, within.stop + frames_before)
         start, stop = shot.start / storyboard.fps, shot.stop / storyboard.fps
         label = f"Shot {number}   {start:.1f} to {stop:.1f} s   frames {shot.start} to {shot.stop - 1}"
         sheet[top - 10, _MARGIN:-_MARGIN] = _RULE
@@ -348,7 +353,7 @@ def contact_sheet(
         for column, index in enumerate(indices):
             left = _MARGIN + column * (thumbnail[0] + _GAP)
             sheet[top : top + thumbnail[1], left : left + thumbnail[0]] = thumbnails.pictures[index]
-            write(sheet, str(index), left, top + thumbnail[1] + 3, _NUMBER_SIZE, _FAINT)
+            write(sheet, str(index + frames_before), left, top + thumbnail[1] + 3, _NUMBER_SIZE, _FAINT)
         top += thumbnail[1] + 44
     picture = Image.fromarray(sheet)
     if path is not None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from holocine import Cancelled, KeepError, Kept, Storyboard, keep_picture, keep_shots
 from holocine.encoding import encode_frames, vae_fingerprint
-from holocine.keeping import frames_of, keep_of_video, placed
+from holocine.keeping import frames_of, keep_of_video, kept_of_each, placed
 
 SPANS = (slice(0, 2), slice(2, 4), slice(4, 5))  # the latent frames of the storyboard's shots
 FRAMES = (slice(0, 5), slice(5, 13), slice(13, 17))
@@ -270,3 +270,15 @@ def test_an_output_of_images_keeps_its_latents(pipeline, storyboard):
     assert kept[0].frames is None and placed(kept, storyboard)[0].shown == range(0)
     again = pipeline(storyboard, seed=5, keep=kept)
     assert torch.equal(again.latents[:, :, SPANS[0]], images.latents[:, :, SPANS[0]])
+
+
+@pytest.mark.parametrize("keep", ["x", 2, [1, 3]])
+def test_what_is_no_list_of_kept_things_is_told_how_to_get_one(keep):
+    with pytest.raises(KeepError, match=r"keep_shots\(output, \[1, 3\]\)"):
+        kept_of_each(keep, 1)
+
+
+@pytest.mark.parametrize("shots", ["12", 2])
+def test_shots_that_are_no_list_of_numbers_are_named(shots):
+    with pytest.raises(KeepError, match="have to be a list of numbers from 1"):
+        keep_of_video(Storyboard.from_captions("A.", ["b", "c"], 17, [9]), shots)

@@ -45,7 +45,7 @@ def test_what_is_stored_turned_is_taken_upright(work):
     exif[0x0112] = 6
     Image.fromarray(np.rot90(gradient())).save("a.jpg", exif=exif, quality=95)
     picture, notes = read_picture("a.jpg", SIZE)
-    assert notes == ["a.jpg is stored turned: it was taken upright"]
+    assert notes == ["a.jpg is stored turned: it was turned upright"]
     expected = np.asarray(Image.fromarray(gradient()).resize((48, 32)))
     assert np.abs(picture.astype(int) - expected).mean() < 12
 

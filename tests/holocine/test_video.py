@@ -208,3 +208,14 @@ def test_long_captions_fit_into_the_contact_sheet():
 def test_the_contact_sheet_wants_the_storyboards_frames(storyboard, frames):
     with pytest.raises(VideoError, match="storyboard has 25 frames, but the video has 24"):
         contact_sheet(frames[:-1], storyboard)
+
+
+def test_the_contact_sheet_of_shots_that_go_on_counts_from_the_film():
+    film = Storyboard.from_captions("Rain.", ["Wide shot.", "Close-up."], num_frames=9, shot_cut_frames=[5])
+    new = Storyboard.from_captions("Rain.", ["Close-up."], num_frames=4, fps=film.fps)
+    frames = np.zeros((9, 64, 112, 3), np.uint8)
+    before = film.model_copy(update={"shots": film.shots[:1]})
+    whole, last = np.asarray(contact_sheet(frames, film)), np.asarray(contact_sheet(frames[5:], new, after=before))
+    rows = last.shape[0] * 2 // 3  # below the head, its shot alone
+    assert np.array_equal(last[-rows:], whole[-rows:])
+    assert not np.array_equal(np.asarray(contact_sheet(frames[5:], new))[-rows:], whole[-rows:])
