@@ -72,7 +72,8 @@ def check_writable(path: str | os.PathLike) -> None:
     try:
         tempfile.TemporaryFile(dir=path.parent, prefix=f".{path.name}.").close()
     except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from None
+        why = f"cannot be written there ({error.strerror}), name a file in another folder"
+        raise type(error)(error.errno, why, str(path)) from None
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         if left.is_file() and _is_dead(left.name.split(".")[-2]):
             left.unlink(missing_ok=True)

@@ -304,7 +304,7 @@ def contact_sheet(
     """One picture of a whole video: a row for each shot with its caption, times and up to six evenly spaced frames.
 
     `frames` is (T, H, W, 3) uint8 with T equal to the storyboard's, or what was taken out of such frames. With `path`
-    the picture is also written there as PNG. after: what comes before in the film, from which shots and frames count on.
+    the picture is also written there as PNG. after: what comes before in the film; shots and frames count on from it.
     """
     from PIL import Image
 
