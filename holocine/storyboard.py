@@ -316,7 +316,11 @@ class Storyboard(_Frozen):
         """
         num_frames, cuts = snap(self.num_frames), tuple(map(snap, self.cuts))
         if (num_frames, cuts) == (self.num_frames, self.cuts):
-            return self
+            if self.timed:
+                return self
+            run = self.model_copy()
+            run._timed = True  # a model is told so
+            return run
         try:
             check_cuts(cuts, num_frames)
         except ValueError as error:

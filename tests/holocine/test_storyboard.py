@@ -104,6 +104,14 @@ def test_any_shots_of_five_frames_or_more_are_kept_and_run_on_a_valid_timeline_n
     assert run.asked == storyboard and run.as_run() == run
 
 
+def test_only_lengths_or_cuts_say_when_shots_begin_and_a_run_does():
+    even = Storyboard.from_captions("A.", ["b", "c"], num_frames=17)
+    assert not even.timed and not even.model_copy(update={"seed": 3}).timed
+    assert not Storyboard.from_prompt("[global caption] A. [per shot caption] b [shot cut] c", num_frames=17).timed
+    assert even.as_run() == even and even.as_run().timed and even.as_run().asked.timed
+    assert Storyboard.from_captions("A.", ["b", "c"], 17, [9]).timed and Storyboard.from_yaml(even.to_yaml()).timed
+
+
 def test_captions_alone_are_spread_evenly_over_241_frames_at_15_fps():
     storyboard = board(shots=["a"] * 5)
     assert (storyboard.num_frames, storyboard.fps, storyboard.cuts) == (241, 15, (49, 97, 145, 193))
