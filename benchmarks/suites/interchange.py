@@ -9,7 +9,7 @@ script leaves open is told in its notes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -179,7 +179,8 @@ def _st_bench(content: Value, language: str) -> Script:
 def _entitybench(content: Value, language: str) -> Script:
     """EntityBench (arXiv 2605.15199): ST-Bench's shape, with characters, places and objects of every prompt."""
     schedule = dict(content["entity_schedule"].entries())
-    described = {one["name"].text(): _text(one, "description") for _, one in content["entity_descriptions"].entries()}
+    entries = [(one["name"].text(), one) for _, one in content["entity_descriptions"].entries()]
+    described = {name: _text(one, "description") for name, one in entries}
     prompts = tuple(_scene_prompts(content, "action_descriptions"))
     keys = [f"{int(scene)}:{int(number)}" for scene, number in (prompt.name.split("_") for prompt in prompts)]
 
@@ -191,11 +192,13 @@ def _entitybench(content: Value, language: str) -> Script:
     places = _once(name for key in keys for name in scheduled(key, "places"))
     told = (f"{name}: {_sentence(described[name])}" for name in places if described.get(name))
     entities = {name for key in keys for kind in ("characters", "places", "objects") for name in scheduled(key, kind)}
+    objects = _once(name for key in keys for name in scheduled(key, "objects"))
     notes = [
         ("entity_schedule has no {}: who is to be seen there is not known", [k for k in keys if k not in schedule]),
         ("there is no prompt for {} of entity_schedule", [key for key in schedule if key not in keys]),
         ("{} of entity_schedule has no description", [name for name in places if not described.get(name)]),
         ("{} of entity_descriptions is in no schedule: the name stays", [n for n in described if n not in entities]),
+        ("objects are told by their names alone, without descriptions: {}", [n for n in objects if described.get(n)]),
     ]
     return Script(
         content.story,
@@ -207,6 +210,7 @@ def _entitybench(content: Value, language: str) -> Script:
         names=tuple(described),
         notes=(
             *_gaps(content["scenes"].items(), "scene_num"),
+            *_again(entries),
             *(note.format(listed(of)) for note, of in notes if of),
         ),
     )
@@ -240,6 +244,15 @@ def _in_order(items: Sequence[Value], key: str) -> list[tuple[int, Value]]:
     return sorted(numbered.items(), key=lambda pair: pair[0])
 
 
+def _again(named: Iterable[tuple[str, Value]]) -> Iterator[str]:
+    """A sentence for each name that several things have."""
+    places: dict[str, str] = {}
+    for name, one in named:
+        if name in places:
+            yield f"{one.where} is called {name} as {places[name]} is: they are one, and the last description is taken"
+        places[name] = one.where
+
+
 def _gaps(items: Sequence[Value], key: str) -> Iterator[str]:
     """A sentence for each number that is missing between two others."""
     for (before, _), (after, _) in pairwise(_in_order(items, key)):
@@ -250,7 +263,9 @@ def _gaps(items: Sequence[Value], key: str) -> Iterator[str]:
 def _vistorybench(content: Value, language: str) -> Script:
     """ViStoryBench (arXiv 2505.24862): shots with setting, camera, what is seen and who, in two languages."""
     characters, notes = {}, list(_gaps(content["Shots"].items(), "index"))
-    for key, one in content["Characters"].entries() if content.get("Characters") else ():
+    people = list(content["Characters"].entries()) if content.get("Characters") else []
+    notes += _again((name, one) for _, one in people if (name := _text(one, f"name_{language}")))
+    for key, one in people:
         if not (name := _text(one, f"name_{language}")):
             notes.append(f"Characters.{key} has no name_{language}: it is called {key}")
         characters[name or key] = _text(one, f"prompt_{language}")
@@ -274,9 +289,9 @@ def _msvbench(content: Value, language: str) -> Script:
         return next((text for key in ("description", "prompt", "short") if (text := _text(one, key))), "")
 
     people = content["characters"].items()
-    names = {person["id"].name(): person["name"].text() for person in people}
+    names = {id: person["name"].text() for id, person in _by_id(people).items()}
     environments = content.get("environments")
-    places = {place["id"].name(): place for place in environments.items()} if environments else {}
+    places = _by_id(environments.items()) if environments else {}
     prompts, cast = [], []
     for scene in content["script"].items():
         where = ""
@@ -291,7 +306,18 @@ def _msvbench(content: Value, language: str) -> Script:
             cast.append(tuple(names[_known(who, names, "characters")] for who in seen.items()) if seen else ())
     characters = {person["name"].text(): described(person) for person in people}
     others = tuple(name for place in places.values() if (name := _text(place, "name")))
-    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast), names=others)
+    notes = tuple(_again((person["name"].text(), person) for person in people))
+    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast), names=others, notes=notes)
+
+
+def _by_id(things: Sequence[Value]) -> dict[str, Value]:
+    """Things by the ids that clips refer to; fails for an id that is there twice."""
+    found: dict[str, Value] = {}
+    for one in things:
+        if (id := one["id"].name()) in found:
+            one.fail(f"{one.where} of story {one.story} has id {id}, as {found[id].where} has", "give each its own")
+        found[id] = one
+    return found
 
 
 def _known(reference: Value, there: Mapping[str, Any], key: str) -> str:

@@ -406,3 +406,23 @@ def test_a_mistake_in_an_option_names_the_option(write, tmp_path, capsys, option
     assert main(["import", "st-bench", str(write(ST_BENCH)), "-o", str(tmp_path / "s.jsonl"), *options]) == 2
     said = capsys.readouterr().err
     assert says in said and said.count("\n") == 1
+
+
+def test_things_of_one_name_or_id_are_told_or_refused_never_merged_in_silence(write):
+    twice = json.loads(json.dumps(ENTITYBENCH))
+    twice["entity_descriptions"]["Character 3"] = {"name": "Ana", "description": "A child."}
+    twice["entity_descriptions"]["Object 1"] = {"name": "the rope", "description": "A rope of hemp."}
+    (script,) = read_scripts("entitybench", write(twice))
+    assert any("Character 3 is called Ana as entity_descriptions.Character 1 is" in note for note in script.notes)
+    assert any("objects are told by their names alone" in note and "the rope" in note for note in script.notes)
+    foxes = json.loads(json.dumps(VISTORYBENCH))
+    foxes["Characters"]["Other"] = {**foxes["Characters"]["Fox"], "name_ch": "狼"}
+    source = write(foxes)
+    assert any("is called Fox as" in note for note in read_scripts("vistorybench", source)[0].notes)
+    assert not any("is called" in note for note in read_scripts("vistorybench", source, "ch")[0].notes)
+    people = json.loads(json.dumps(MSVBENCH))
+    people["characters"].append({"id": 2, "name": "Ivo", "description": "a boy"})
+    assert any("is called Ivo as" in note for note in read_scripts("msvbench", write(people))[0].notes)
+    people["characters"][1] |= {"id": 1, "name": "Zed"}
+    with pytest.raises(SuiteError, match=r"characters\[1\] of story .* has id 1, as characters\[0\] has"):
+        read_scripts("msvbench", write(people))
