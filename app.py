@@ -28,6 +28,7 @@ from desk.service import service
 from desk.service.bodies import BodyLimit
 from desk.service.metadata import Metadata, shared_video
 from desk.service.sending import Sending
+from desk.service.styles import Styles, style_links
 from desk.studio.jobs import JobQueue
 from desk.studio.limits import Limits
 from desk.studio.models import Model, find, import_libraries
@@ -113,12 +114,14 @@ def launch(demo: gr.Blocks, **options):
             "middleware": [
                 Middleware(BodyLimit, upload_bytes=limits.upload_bytes),
                 Middleware(Sending),
+                Middleware(Styles),
                 Middleware(
                     Metadata,
                     title=TITLE,
                     description=DESCRIPTION,
                     picture=PREVIEW,
                     find=partial(shared_video, demo.studio.outputs),
+                    head=style_links(),
                 ),
             ]
         },

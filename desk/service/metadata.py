@@ -22,7 +22,7 @@ from desk.studio.outputs import Outputs
 from holocine.plurals import counted
 
 _FOREIGN = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*/>\s*')
-_HEAD = b'<meta charset="utf-8" />'
+_HEAD, _HEAD_END = b'<meta charset="utf-8" />', b"</head>"
 PICTURE_PATH = "/preview.png"
 _SHARED_PATH = re.compile(r"/shared/([\w-]+)\.(mp4|png)")
 _LONGEST = 200  # characters of a description; what shows links cuts longer ones
@@ -65,7 +65,7 @@ class Metadata:
     """ASGI middleware: the page's metadata, its picture under `PICTURE_PATH`, and files of shared videos.
 
     picture: a PNG file; where it is missing the page names none. find: a video by the id in its link, None if there is
-    none of that id.
+    none of that id. head: HTML, what the page's head is to end with.
     """
 
     def __init__(
@@ -75,8 +75,9 @@ class Metadata:
         description: str,
         picture: Path | None = None,
         find: Callable[[str], Video | None] = lambda identifier: None,
+        head: str = "",
     ) -> None:
-        self.app, self.title, self.description, self.find = app, title, description, find
+        self.app, self.title, self.description, self.find, self.head = app, title, description, find, head
         self.picture = picture if picture is not None and picture.is_file() else None
 
     async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
@@ -131,6 +132,7 @@ class Metadata:
         lines += [f'<meta property="{name}" content="{escape(str(text))}" />' for name, text in told.items()]
         lines += [f'<meta name="{name}" content="{escape(text)}" />' for name, text in named.items()]
         page = _FOREIGN.sub(b"", page).replace(_HEAD, _HEAD + "".join(lines).encode(), 1)
+        page = page.replace(_HEAD_END, self.head.encode() + _HEAD_END, 1)
         if video:  # Gradio's script writes its title over that of the page
             page = page.replace(_in_script("title", self.title), _in_script("title", title), 1)
         return page
