@@ -3,7 +3,8 @@
 The models are loaded once, in the main process, where `spaces` keeps what is put on the GPU packed until a call borrows
 one; the call then runs in a fork of that process. What a visitor may borrow at most is read from HOLOCINE_GPU_SECONDS:
 asking for more is refused by ZeroGPU as an illegal duration, so a request that needs more is refused here, before it
-waits, with what would fit.
+waits, with what would fit. `spaces` lends half of an H200 ("large"), or a whole one ("xlarge"), whose seconds count
+twice: HOLOCINE_GPU_SIZE chooses.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,8 +21,22 @@ logger = logging.getLogger(__name__)
 
 VARIABLE = "HOLOCINE_GPU_SECONDS"
 USUAL = 60  # seconds that visitors without an account may borrow at a time
+SIZE_VARIABLE = "HOLOCINE_GPU_SIZE"
 _LEAST = 10
-FLOAT8_ABOVE = 60 * 10**9  # bytes of weights that do not fit a borrowed GPU of 70 GB beside what is computed
+
+
+@dataclass(frozen=True)
+class Size:
+    """A GPU that can be borrowed: the bytes of weights that fit beside what is computed, and its share of an H100's
+    132 multiprocessors.
+    """
+
+    weights: int
+    share: float
+
+
+# An H200 has 141 GB and, as the whole of it, 132 multiprocessors; half of it 70 GB and 60 of them.
+SIZES = {"large": Size(60 * 10**9, 60 / 132), "xlarge": Size(125 * 10**9, 1.0)}
 
 
 def on_zero_gpu() -> bool:
@@ -40,9 +56,17 @@ def most_seconds() -> int | None:
     return USUAL
 
 
+def size() -> str:
+    """Which GPU is borrowed: a name of `SIZES`."""
+    name = os.environ.get(SIZE_VARIABLE, "").strip().lower()
+    if name and name not in SIZES:
+        logger.warning("%s is %r, but has to be large or xlarge: large is taken", SIZE_VARIABLE, name)
+    return name if name in SIZES else "large"
+
+
 def load_options(weights: int) -> dict[str, Any]:
-    """How to load a model whose files have `weights` bytes; large ones are kept in float8 on a borrowed GPU."""
-    return {"layerwise_casting": True} if on_zero_gpu() and weights > FLOAT8_ABOVE else {}
+    """How to load a model whose files have `weights` bytes; those that do not fit a borrowed GPU are kept in float8."""
+    return {"layerwise_casting": True} if on_zero_gpu() and weights > SIZES[size()].weights else {}
 
 
 def borrowed(duration: Callable[..., float]) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Iterator[Any]]]:
@@ -60,6 +84,6 @@ def borrowed(duration: Callable[..., float]) -> Callable[[Callable[..., Iterator
         def seconds(*args: Any, **kwargs: Any) -> int:
             return max(_LEAST, min(most_seconds() or USUAL, math.ceil(duration(*args, **kwargs))))
 
-        return spaces.GPU(duration=seconds)(function)
+        return spaces.GPU(duration=seconds, size=size())(function)
 
     return decorate

@@ -6,7 +6,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from desk.studio.gpu import SIZES, size
 from desk.studio.limits import LimitError
+from holocine.cost import HOPPER_RATE
 from holocine.plan import Plan, make_plan
 from holocine.storyboard import Storyboard
 
@@ -14,22 +16,27 @@ if TYPE_CHECKING:
     from desk.studio.settings import Settings
     from holocine.checkpoints import ModelFacts
 
-_MOVE_SECONDS, _DECODE_SECONDS = 10, 30  # of weights to the GPU; of 241 frames of 480 x 832
+_MOVE_SECONDS, _DECODE_SECONDS = 10, 30  # of weights to the GPU; of 241 frames of 480 x 832 on an H100
 _FEW_STEPS = 8  # fewer are no remedy
 
 
 def expected_seconds(storyboard: Storyboard, settings: Settings, facts: ModelFacts) -> float:
-    """How long a GPU is needed: the arithmetic of denoising at an H100's rate, and what moving the weights to it and
-    decoding take, roughly.
+    """How long a borrowed GPU is needed: the arithmetic of denoising at its share of an H100's rate, and roughly what
+    moving the weights to it and decoding take.
     """
     plan = make_plan(
         storyboard, facts, settings.height, settings.width, settings.attention, settings.steps, settings.guidance
     )
-    return _other_seconds(plan) + plan.cost.seconds()
+    return _other_seconds(plan) + plan.cost.seconds(_rate())
+
+
+def _rate() -> float:
+    return HOPPER_RATE * SIZES[size()].share
 
 
 def _other_seconds(plan: Plan) -> float:
-    return _MOVE_SECONDS + _DECODE_SECONDS * plan.num_frames * plan.height * plan.width / (241 * 480 * 832)
+    decoding = _DECODE_SECONDS * plan.num_frames * plan.height * plan.width / (241 * 480 * 832)
+    return _MOVE_SECONDS + decoding / SIZES[size()].share
 
 
 def check_time(storyboard: Storyboard, settings: Settings, facts: ModelFacts, seconds: float) -> None:
@@ -54,7 +61,7 @@ def _most_steps(storyboard: Storyboard, settings: Settings, facts: ModelFacts, s
     left = seconds - _other_seconds(plan)
     guided = {steps: facts.guided_steps(steps, settings.guidance) for steps in range(1, settings.steps)}
     costs = {steps: replace(plan.cost, steps=steps, guided=count) for steps, count in guided.items()}
-    return max((steps for steps, cost in costs.items() if cost.seconds() <= left), default=0)
+    return max((steps for steps, cost in costs.items() if cost.seconds(_rate()) <= left), default=0)
 
 
 def _most_frames(storyboard: Storyboard, settings: Settings, facts: ModelFacts, seconds: float) -> int:

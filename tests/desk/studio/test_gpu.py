@@ -71,8 +71,8 @@ def borrow():
 
 
 def test_the_model_is_loaded_once_however_many_visitors_borrow(tmp_path):
-    said, lent = lend(tmp_path, 2, 3, LENT_SECONDS="240")  # a busy machine is slow
-    assert said == ["done ", "done ", "loads 1"]
+    said, lent = lend(tmp_path, 2, 3, LENT_SECONDS="240", HOLOCINE_GPU_SIZE="xlarge")  # a busy machine is slow
+    assert said == ["done ", "done ", "loads 1"] and {one["size"] for one in lent} == {"xlarge"}
     assert all(10 <= one["seconds"] <= gpu.USUAL and isinstance(one["seconds"], int) for one in lent)
 
 
@@ -114,12 +114,17 @@ def test_a_call_never_asks_for_more_than_may_be_borrowed(zero_gpu, monkeypatch, 
     monkeypatch.delitem(sys.modules, "spaces", raising=False)
 
 
-def test_weights_that_do_not_fit_a_borrowed_gpu_are_kept_in_float8(zero_gpu):
+def test_weights_that_do_not_fit_a_borrowed_gpu_are_kept_in_float8(zero_gpu, monkeypatch, caplog):
     assert gpu.load_options(68 * 10**9) == {"layerwise_casting": True}
     assert gpu.load_options(20 * 10**9) == {}
+    monkeypatch.setenv(gpu.SIZE_VARIABLE, "XLARGE")
+    assert gpu.load_options(68 * 10**9) == {}
+    assert gpu.load_options(140 * 10**9) == {"layerwise_casting": True}
+    monkeypatch.setenv(gpu.SIZE_VARIABLE, "huge")
+    assert gpu.size() == "large" and "has to be large or xlarge" in caplog.text
 
 
-def test_a_video_that_would_not_finish_is_refused_with_what_would_fit():
+def test_a_video_that_would_not_finish_is_refused_with_what_would_fit(monkeypatch):
     board = Storyboard.load("examples/cinema/clockmaker.yaml")
     from holocine.cost import TransformerShape
 
@@ -132,11 +137,13 @@ def test_a_video_that_would_not_finish_is_refused_with_what_would_fit():
     assert int(re.search(r"about (\d+) frames in 8 steps would fit", str(refused.value))[1]) < 241
     check_time(board, Settings(**asked), facts, 2000)
     with pytest.raises(LimitError, match=r": \d+ steps would fit") as refused:
-        check_time(board, Settings(**asked), facts, 300)
+        check_time(board, Settings(**asked), facts, 600)
     steps = int(re.search(r"(\d+) steps would fit", str(refused.value))[1])
-    check_time(board, Settings(**asked | {"steps": steps}), facts, 300)
+    check_time(board, Settings(**asked | {"steps": steps}), facts, 600)
     with pytest.raises(LimitError):
-        check_time(board, Settings(**asked | {"steps": steps + 1}), facts, 300)
+        check_time(board, Settings(**asked | {"steps": steps + 1}), facts, 600)
+    monkeypatch.setenv(gpu.SIZE_VARIABLE, "xlarge")  # a whole GPU takes less than half the time
+    check_time(board, Settings(**asked | {"steps": 2 * steps}), facts, 600)
 
 
 def test_the_real_spaces_takes_what_it_is_given():
