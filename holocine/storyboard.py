@@ -170,7 +170,8 @@ class Storyboard(_Frozen):
         "shows them.",
     )
 
-    _asked: tuple[Shot, ...] | None = PrivateAttr(None)  # of a storyboard that `as_run` made
+    _asked: tuple[Shot, ...] | None = PrivateAttr(None)  # of a storyboard that `as_run` or `run_on` made
+    _grid: str | None = PrivateAttr(None)  # where the model of `run_on` cuts
     _timed: bool = PrivateAttr(True)
 
     @field_validator("global_caption")
@@ -218,7 +219,7 @@ class Storyboard(_Frozen):
         """Return a storyboard with the fields in `update` changed, validated like any other."""
         copy = super().model_copy(update=update, deep=deep)
         if not {"shots", "num_frames", "cuts", "shot_cut_frames"} & set(update or ()):
-            copy._asked, copy._timed = self._asked, self._timed
+            copy._asked, copy._timed, copy._grid = self._asked, self._timed, self._grid
         return copy
 
     def with_stated_shots(self) -> Self:
@@ -334,11 +335,11 @@ class Storyboard(_Frozen):
         run._asked = self.shots
         return run
 
-    def run_on(self, lengths: Sequence[int], fps: float | None = None) -> Storyboard:
+    def run_on(self, lengths: Sequence[int], fps: float | None = None, grid: str | None = None) -> Storyboard:
         """The storyboard on the frames that some model makes of it: `lengths` for its shots, at `fps` (None: its own).
 
-        `asked` of it is this one; at another rate every shot of that has the seconds that it has here. Raises
-        StoryboardError if a shot is shorter than a frame at that rate.
+        grid: where that model cuts, in words, which `moved` says. `asked` of it is this one; at another rate every shot
+        of that has the seconds that it has here. Raises StoryboardError if a shot is shorter than a frame at that rate.
         """
         asked = self
         if fps is not None and fps != self.fps:
@@ -347,7 +348,7 @@ class Storyboard(_Frozen):
         shots = tuple(Shot(caption=s.caption, num_frames=n) for s, n in zip(self.shots, lengths, strict=True))
         run = asked.model_copy(update={"shots": shots})
         if run.shots != asked.shots:
-            run._asked = asked.shots
+            run._asked, run._grid = asked.shots, grid
         return run
 
     @property
@@ -365,11 +366,18 @@ class Storyboard(_Frozen):
         return self._timed
 
     @property
+    def grid(self) -> str | None:
+        """Where the model cuts whose frames `run_on` put the storyboard on, in words; None if that was not said."""
+        return self._grid
+
+    @property
     def moved(self) -> tuple[str, ...]:
         """What `as_run` or `run_on` moved, a sentence each; of more than three cuts one sentence."""
         asked, changes = self.asked, []
 
         def why(old: int, new: int) -> str:
+            if self.grid is not None:
+                return self.grid
             return "the nearest 4t + 1" if new == snap(old) else "what the model can make"
 
         pairs = enumerate(zip(asked.cuts, self.cuts, strict=True), start=2)

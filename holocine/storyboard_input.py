@@ -78,9 +78,9 @@ def canonical(data: Any, field_names: Sequence[str]) -> dict[str, Any]:
     for made, shot in zip(fields["shots"], data.get("shots") or (), strict=False):
         given = dict(shot) if isinstance(shot, Mapping | BaseModel) else {}
         made.update({key: given[key] for key in PICTURE_KEYS if given.get(key) is not None})
-    for shot, length in zip(fields["shots"], lengths or (), strict=False):
-        if length.seconds is not None:
-            shot["seconds"] = length.seconds
+    if lengths and any(length.fractional for length in lengths):  # cuts are rounded, so shots of whole frames change, too
+        for shot, length in zip(fields["shots"], lengths, strict=True):
+            shot["seconds"] = length.frames / data.get("fps", DEFAULT_FPS) if length.seconds is None else length.seconds
     if isinstance(fields.get("global_caption"), str):
         fields["global_caption"] = tidy_global_caption(fields["global_caption"], len(captions))
     return fields
@@ -113,10 +113,14 @@ class _Made(dict):
 
 
 class _Length(NamedTuple):
-    """Of a shot: in frames, not rounded where it was given in seconds, and those seconds."""
+    """Of a shot: in frames, not rounded where it was given in seconds that are no whole frames, and those seconds."""
 
     frames: float
     seconds: float | None = None
+
+    @property
+    def fractional(self) -> bool:
+        return self.frames != round(self.frames)
 
 
 def _from_string(data: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -172,7 +176,7 @@ def _caption_and_length(shot: Any, position: int, num_shots: int, fps: Any) -> t
         seconds = _number(shot["seconds"], f"{where}: seconds")
         frames = seconds * _number(fps, "fps")
         if abs(frames - round(frames)) < _WHOLE:  # frames say it as well
-            return shot["caption"], _Length(round(frames))
+            frames = round(frames)
         return shot["caption"], _Length(frames, seconds)
     if shot.get("num_frames") is not None:
         return shot["caption"], _Length(_whole(shot["num_frames"], f"{where}: num_frames", least=1))

@@ -230,6 +230,8 @@ def to_comment(
         content["pictures"] = pictures
     if storyboard is not None and storyboard.moved:
         content["as_run"] = json.loads(storyboard.to_json())
+        if storyboard.grid is not None:
+            content["grid"] = storyboard.grid
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
 
 
@@ -247,7 +249,9 @@ def embedded_in(reader: VideoReader) -> Embedded:
         if storyboard and content.get("as_run"):
             run = Storyboard.from_json(json.dumps(content["as_run"]))
             same_scene = (storyboard.captions, storyboard.fps) == (run.captions, run.fps)
-            storyboard = storyboard.run_on([shot.num_frames for shot in run.shots]) if same_scene else run
+            lengths, grid = [shot.num_frames for shot in run.shots], content.get("grid")
+            grid = grid if isinstance(grid, str) else None
+            storyboard = storyboard.run_on(lengths, grid=grid) if same_scene else run
     except StoryboardError as error:
         raise VideoError(f"the storyboard embedded in {path} is damaged: {error}") from None
     if not isinstance(settings, dict | None):

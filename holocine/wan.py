@@ -48,10 +48,10 @@ def as_wan_runs(storyboard: Storyboard, limits: Limits = WAN) -> tuple[Storyboar
     ends = frames_at(storyboard, limits.fps)
     total = min(limits.frames, snap(round(ends[-1])))
     scale = min(1.0, total / ends[-1])
-    run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), limits.fps)
+    makes = f"at most {limits.frames} frames at {limits.fps:g} frames a second"
+    run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), limits.fps, f"Wan makes {makes}")
     one = as_one_shot(storyboard)
     told = one.model_copy(update={"fps": limits.fps, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})
-    makes = f"at most {limits.frames} frames at {limits.fps:g} frames a second"
     notes = [note for note in timeline_notes("Wan", run, makes) if " makes " in note]
     if storyboard.num_shots > 1:
         notes.insert(0, "Wan is told of no cut: it reads the captions of all shots as one text")

@@ -172,6 +172,15 @@ def test_seconds_are_counted_at_the_storyboards_own_fps():
     assert board(fps=30, shots=shots).cuts == (60,)
 
 
+def test_shots_of_whole_frames_between_fractional_ones_keep_their_seconds():
+    shots = [{"caption": "a", "seconds": 2.0625}, {"caption": "b", "seconds": 1.875}, {"caption": "c", "num_frames": 51}]
+    storyboard = board(fps=24, shots=shots)
+    assert [shot.num_frames for shot in storyboard.shots] == [50, 44, 52]  # 49.5, 45 and 51, with rounded cuts
+    assert storyboard.shot_seconds == (2.0625, 1.875, 2.125)
+    assert Storyboard.from_yaml(storyboard.to_yaml()) == storyboard
+    assert storyboard.model_copy(update={"fps": 16}).shot_seconds == (2.0625, 1.875, 2.125)
+
+
 def test_seconds_that_no_whole_number_of_frames_says_are_kept():
     storyboard = board(fps=12, shots=[{"caption": "a", "seconds": 1.3}, {"caption": "b", "seconds": 2}])
     assert storyboard.cuts == (16,) and storyboard.shot_seconds == (1.3, 2)

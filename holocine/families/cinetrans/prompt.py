@@ -22,7 +22,8 @@ def translate(storyboard: Storyboard) -> Translation:
         lengths = nearest_lengths([latent_frames(scale * end) for end in ends], total)
     except ValueError as error:
         raise StoryboardError(f"CineTrans makes {NUM_FRAMES} frames: {error}") from None
-    run = storyboard.run_on([num_frames_of(lengths[0]), *(FRAMES_PER_LATENT * length for length in lengths[1:])], FPS)
+    grid = f"CineTrans makes {NUM_FRAMES} frames and cuts at {FRAMES_PER_LATENT}t + 1"
+    run = storyboard.run_on([num_frames_of(lengths[0]), *(FRAMES_PER_LATENT * n for n in lengths[1:])], FPS, grid)
     texts = describe_texts(storyboard)
     captions = (*texts.shots, texts.scene)
     return Translation(

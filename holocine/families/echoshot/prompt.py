@@ -57,7 +57,8 @@ def translate(storyboard: Storyboard) -> Translation:
         )
     lengths = _latent_lengths(frames_at(storyboard, FPS))
     frames = [decoded_frames(length) for length in lengths]
-    run = storyboard.run_on(frames, FPS)
+    grid = f"EchoShot makes shots of {FRAMES_PER_LATENT}t - {FRAMES_PER_LATENT - 1} frames"
+    run = storyboard.run_on(frames, FPS, grid)
     texts = describe_texts(storyboard)
     captions = tuple(f"{ended(shot)} {texts.scene}" for shot in texts.shots)
     least, most = (num_latent_frames(count) for count in (MIN_FRAMES, MAX_FRAMES))

@@ -28,10 +28,11 @@ def translate(storyboard: Storyboard) -> Translation:
             f"and this storyboard has {storyboard.num_shots} shots"
         ) from None
     lengths = tuple(FRAMES_PER_BLOCK * n for n in blocks)
-    run = storyboard.run_on([num_frames_of(lengths[0]), *(FRAMES_PER_LATENT * n for n in lengths[1:])], FPS)
+    most, block = num_frames_of(MOST_BLOCKS * FRAMES_PER_BLOCK), FRAMES_PER_BLOCK * FRAMES_PER_LATENT
+    grid = f"LongLive cuts and ends at frames {block}n - {FRAMES_PER_LATENT - 1}"
+    run = storyboard.run_on([num_frames_of(lengths[0]), *(FRAMES_PER_LATENT * n for n in lengths[1:])], FPS, grid)
     texts = describe_texts(storyboard)
     captions = [f"{ended(shot)} {texts.scene}" for shot in texts.shots]
-    most, block = num_frames_of(MOST_BLOCKS * FRAMES_PER_BLOCK), FRAMES_PER_BLOCK * FRAMES_PER_LATENT
     makes = f"at most {most} frames at {FPS:g} frames a second, in blocks of {block}"
     notes = [
         "LongLive has no global caption: it was written after the caption of every shot",

@@ -23,7 +23,7 @@ def translate(storyboard: Storyboard) -> Translation:
     """What ShotStream makes of a storyboard: 81 frames a shot, of which those beyond what was asked are cut off."""
     bounds = [round(end) for end in (0.0, *frames_at(storyboard, FPS))]
     frames = [min(max(1, b - a), FRAMES_PER_SHOT) for a, b in pairwise(bounds)]
-    run = storyboard.run_on(frames, FPS)
+    run = storyboard.run_on(frames, FPS, f"ShotStream makes at most {FRAMES_PER_SHOT} frames a shot")
     texts = describe_texts(storyboard)
     content = {"global_caption": texts.scene} | {f"shot{i}": text for i, text in enumerate(texts.shots, start=1)}
     notes = list(notes_of("ShotStream", storyboard, run, f"at most {FRAMES_PER_SHOT} frames a shot"))

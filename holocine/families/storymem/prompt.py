@@ -26,7 +26,7 @@ def translate(storyboard: Storyboard) -> Translation:
     """What StoryMem makes of a storyboard: each shot opens with a cut, a long one continues without."""
     bounds = [round(end) for end in (0.0, *frames_at(storyboard, FPS))]
     frames = [max(1, b - a) for a, b in pairwise(bounds)]
-    run = storyboard.run_on(frames, FPS)
+    run = storyboard.run_on(frames, FPS, "StoryMem makes whole frames")
     texts = describe_texts(storyboard)
     captions = tuple(f"{ended(shot)} {texts.scene}" for shot in texts.shots)
     parts = [parts_of(n) for n in frames]

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from holocine.families.echoshot.prompt import decoded_frames
 from holocine.families.longlive.prompt import caption_of_each_block
 from holocine.families.storymem.prompt import parts_of
 from holocine.families.translation import caption_name, nearest_lengths
+from holocine.video import read_storyboard, write_video
 
 echoshot, cinetrans, shotstream, longlive, storymem = (find_family(name).translate for name in NAMES)
 
@@ -202,3 +204,26 @@ def test_pictures_that_no_family_is_given_are_told(name):
 def test_a_shot_of_one_frame_is_one_for_every_family(name):
     made = find_family(name).translate(Storyboard(**PICTURED))
     assert made.storyboard.num_shots == 3 and made.storyboard.asked.shot_seconds[1] == 1 / 16
+
+
+def test_what_was_asked_in_frames_of_another_rate_is_told_in_its_own_seconds():
+    asked = board(33 / 16, 30 / 16, 34 / 16)
+    made = longlive(asked)
+    assert made.storyboard.asked.shot_seconds == asked.shot_seconds
+    assert "cuts after 2.54, 3.88 s where 2.06, 3.94 s were asked for" in notes(made)
+
+
+@pytest.mark.parametrize(
+    ("translate", "grid"),
+    [
+        (echoshot, "EchoShot makes shots of 4t - 3 frames"),
+        (cinetrans, "CineTrans makes 81 frames and cuts at 4t + 1"),
+        (longlive, "LongLive cuts and ends at frames 32n - 3"),
+        (shotstream, "ShotStream makes at most 81 frames a shot"),
+    ],
+)
+def test_what_a_family_moved_is_told_by_its_own_rule_also_from_inside_the_video(translate, grid, tmp_path):
+    made = translate(board(35 / 16, 6.0)).storyboard
+    write_video(tmp_path / "a.mp4", np.zeros((made.num_frames, 32, 32, 3), np.uint8), made.fps, made)
+    for moved in (made.moved, read_storyboard(tmp_path / "a.mp4").moved):
+        assert moved and all(sentence.endswith(f"({grid})") for sentence in moved)
