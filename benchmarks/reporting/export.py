@@ -15,19 +15,22 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import accumulate, pairwise
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.reporting.results import ItemResult, Results, ResultsError, load_run
-from benchmarks.suites.interchange import FORMATS, LANGUAGES, Prompt, Script, read_scripts
+from benchmarks.suites.interchange import FORMATS, LANGUAGES, Prompt, Script, read_scripts, to_storyboard
 from holocine.files import replacing
+from holocine.plan import shortened
 from holocine.plurals import counted
 from holocine.program import tell
 from holocine.storyboard import Storyboard
 
 RESULTS = "results.json"
+_LED = 20  # characters that are shown before the one that differs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,13 +111,40 @@ def scores(items: list[ItemResult], system: str, format: str, results: Results) 
 
 
 def _check_same(story: str, script: Script, results: Results) -> None:
-    """Raise `ResultsError` for a script that has other shots than the suite's storyboard."""
-    there, asked = len(_shots(script)), results.suite[story].storyboard.num_shots
-    if there != asked:
+    """Raise `ResultsError` for a script that says otherwise than the storyboard that was made of it."""
+    differs = next(_differences(script, results.suite[story].storyboard), None)
+    if differs is not None:
         raise ResultsError(
-            f"{story} has {counted(there, 'shot')} in the source and {asked} in the suite: name what it was "
-            "imported from"
+            f"{script.file}: is not what story {story} of {results.run} was imported from: {differs}; name those "
+            "scripts and their --language, or import these with `python -m benchmarks.suites import` and run them"
         )
+
+
+def _differences(script: Script, asked: Storyboard) -> Iterator[str]:
+    """What a script says otherwise than the storyboard that was asked for."""
+    if not script.prompts:
+        yield "it has no prompts"
+        return
+    of_prompt = asked.num_frames / len(script.prompts)
+    there = to_storyboard(script, asked.fps, of_prompt / asked.fps)
+    if there.num_shots != asked.num_shots:
+        yield f"it has {counted(there.num_shots, 'shot')}, the run {asked.num_shots}"
+    names = ["what is said of the whole", *(f"shot {number}" for number in range(1, there.num_shots + 1))]
+    texts = zip(names, (there.global_caption, *there.captions), (asked.global_caption, *asked.captions), strict=False)
+    for name, new, old in texts:
+        if new != old:
+            is_, was = (shortened(_from_difference(*pair)) for pair in ((new, old), (old, new)))
+            yield f"{name} is {is_!r}, in the run {was!r}"
+    counts = map(len, _shots(script))
+    for number, (shot, prompts) in enumerate(zip(asked.shots, counts, strict=False), start=1):
+        if abs(shot.num_frames - prompts * of_prompt) > (prompts + 1) / 2:  # lengths of shots were rounded
+            yield f"shot {number} is of {counted(prompts, 'prompt')}, in the run of another number"
+
+
+def _from_difference(text: str, other: str) -> str:
+    """The text, without most of what it begins with as the other does."""
+    same = len(commonprefix((text, other)))
+    return text if same <= _LED else f"…{text[same - _LED :]}"
 
 
 def _shots(script: Script) -> list[list[Prompt]]:
