@@ -276,11 +276,23 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         distilled_below=1.0 if (below := index.get("default_distilled_below")) is None else below,
         num_experts=2 if (index.get("transformer_2") or [None])[0] else 1,
         max_latent_frames=transformer.get("rope_max_seq_len", 1024),
-        family=index.get("family"),
+        family=_family_of(folder, index),
         pipeline=str(index.get("_class_name")),
         expand_timesteps=bool(index.get("expand_timesteps")),
         card=card,
     )
+
+
+def _family_of(folder: Path, index: Mapping[str, Any]) -> str | None:
+    """The family that a model says it is of; raises `CheckpointError` for one that is not known."""
+    from holocine.families import NAMES
+
+    if (family := index.get("family")) not in (None, *NAMES):
+        known = ", ".join(NAMES)
+        raise CheckpointError(
+            f"{folder / 'model_index.json'}: the family {family!r} is unknown; it is one of {known}: convert it again"
+        )
+    return family
 
 
 def _stock_size(index: Mapping[str, Any]) -> tuple[int, int]:

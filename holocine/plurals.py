@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def counted(count: int, thing: str) -> str:
@@ -14,6 +14,11 @@ def listed(things: Iterable[str]) -> str:
     """a; a and b; a, b and c."""
     *most, last = things
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def few(things: Sequence[str], most: int = 6) -> str:
+    """a, b, c; of more than `most` the first three and how many more there are."""
+    return ", ".join(things) if len(things) <= most else f"{', '.join(things[:3])} and {len(things) - 3} more"
 
 
 def are(count: int) -> str:

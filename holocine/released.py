@@ -54,7 +54,8 @@ def open_tensors(path: str | os.PathLike, inside: Iterable[str] = ()) -> TensorF
     except CheckpointError:
         raise
     except Exception as error:  # of a file that is none of the kind, readers raise nearly every kind
-        raise CheckpointError(f"{path} is damaged or cut short, download it again ({first_line(error)})") from None
+        reason = "" if isinstance(error, KeyError) else f" ({first_line(error)})"  # a bare key says nothing
+        raise CheckpointError(f"{path} is damaged or cut short, download it again{reason}") from None
 
 
 def open_folder(path: str | os.PathLike) -> TensorFile:

@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from holocine.files import replacing
-from holocine.plurals import are, counted
+from holocine.plurals import are, counted, few
 from holocine.prompt import (
     character_tags,
     clean,
@@ -383,7 +383,7 @@ class Storyboard(_Frozen):
         pairs = enumerate(zip(asked.cuts, self.cuts, strict=True), start=2)
         cuts = [(shot, old, new) for shot, (old, new) in pairs if old != new]
         if len(cuts) > _MOVED_SINGLY:
-            _, before, after = (", ".join(map(str, frames)) for frames in zip(*cuts, strict=True))
+            _, before, after = (few([*map(str, frames)]) for frames in zip(*cuts, strict=True))
             reasons = ", ".join(dict.fromkeys(why(old, new) for _, old, new in cuts))
             changes.append(f"{len(cuts)} cuts at frames {before} were moved to frames {after} ({reasons})")
         else:

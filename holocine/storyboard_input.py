@@ -78,7 +78,7 @@ def canonical(data: Any, field_names: Sequence[str]) -> dict[str, Any]:
     for made, shot in zip(fields["shots"], data.get("shots") or (), strict=False):
         given = dict(shot) if isinstance(shot, Mapping | BaseModel) else {}
         made.update({key: given[key] for key in PICTURE_KEYS if given.get(key) is not None})
-    if lengths and any(length.fractional for length in lengths):  # cuts are rounded, so shots of whole frames change, too
+    if lengths and any(length.fractional for length in lengths):  # cuts are rounded: all shots' lengths change
         for shot, length in zip(fields["shots"], lengths, strict=True):
             shot["seconds"] = length.frames / data.get("fps", DEFAULT_FPS) if length.seconds is None else length.seconds
     if isinstance(fields.get("global_caption"), str):

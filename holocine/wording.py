@@ -10,6 +10,10 @@ from holocine.storyboard import Storyboard
 
 _COUNT = re.compile(r"\s*This scene contains \d+ shots?\.")
 _NAMED = re.compile(r"(?:[\s,(–—-]|\b(?:named|called))+\Z")
+# Full stops and the like, also of Chinese, Japanese, Hindi, Arabic, Urdu, Armenian, Amharic, Khmer and Burmese.
+_STOPS = tuple(".!?;…。．！？；｡।॥؟؛۔։።៖។။")
+_CLOSING = "”’」』"  # may stand behind them
+_FULL_WIDTH = re.compile("[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 class Texts(NamedTuple):
@@ -60,5 +64,7 @@ def _introduced(text: str, tag: str, description: str) -> str:
 
 
 def ended(text: str) -> str:
-    """The text with a full stop where nothing else ends it."""
-    return text if text.endswith((".", "!", "?", ";")) else f"{text}."
+    """The text with a full stop, of its own script, where nothing else ends it."""
+    if text.rstrip(_CLOSING).endswith(_STOPS):
+        return text
+    return f"{text}。" if _FULL_WIDTH.search(text.rstrip(_CLOSING)[-1:]) else f"{text}."

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 
-from benchmarks.running.items import SCORECARD, VIDEO, Item, items_in
+from benchmarks.running.items import SCORECARD, VIDEO, Item, RunInfo, items_in
 from benchmarks.suites.suite import load_suite
 from benchmarks.systems.systems import Folder
 from holocine.decoding import VideoError, VideoReader
@@ -243,27 +243,41 @@ def _fit(frame: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def find_panel(source: str, run: Path | None, storyboard_id: str | None, seed: int) -> Panel:
-    """The video that a word on the command line means: a file, a folder of videos, or a system of a run.
+    """The video that a word on the command line means: a system of the run, else a file or a folder of videos.
 
     Raises `CompareError` that says what was looked for.
     """
     path = Path(source)
-    if path.is_file():
+    of_run = run is not None and source in _systems(run)
+    if path.is_file() and not of_run:
         return Panel(path.stem, path)
+    if storyboard_id is None and of_run:
+        raise CompareError(f"{source} is a system of {run}: name the storyboard whose video is meant with --storyboard")
     if storyboard_id is None:
         raise CompareError(f"{source} is no video file: name the storyboard whose video is meant with --storyboard")
-    if run is not None:
+    if of_run:
         folder = Item(source, storyboard_id, seed).folder(run)
         if (folder / VIDEO).is_file():
             return Panel(source, folder / VIDEO, _found_cuts(folder / SCORECARD))
-    if path.is_dir():
+    elif path.is_dir():
         folder = path / storyboard_id / str(seed)
         if (folder / VIDEO).is_file():
             return Panel(path.name, folder / VIDEO, _found_cuts(folder / SCORECARD))
-        return Panel(path.name, Folder(path.name, source).find(storyboard_id, seed))
+        try:
+            return Panel(path.name, Folder(path.name, source).find(storyboard_id, seed))
+        except ValueError as error:
+            if run is None:
+                raise
+            raise CompareError(f"{source} is no system of {run} ({_has(run)}), and as a folder {error}") from None
     if run is None:
         raise CompareError(f"{source} is no file and no folder; if it is a system of a run, name the run with --run")
     raise CompareError(f"the run {run} has no video of {source}, storyboard {storyboard_id}, seed {seed}: {_has(run)}")
+
+
+def _systems(run: Path) -> set[str]:
+    """The names of the systems of a run, also of those without a video."""
+    info = RunInfo.load(run)
+    return {item.system for item in items_in(run)} | set(info.systems if info else ())
 
 
 def _has(run: Path) -> str:

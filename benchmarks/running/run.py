@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.running.changes import score_changes, video_changes
 from benchmarks.running.code import code_version
 from benchmarks.running.items import (
     LOG,
@@ -158,7 +159,8 @@ def run(
         _check_suite(out, before, info, plan.changed)
         jobs = list(plan.jobs())
         states = {job.item: state(out, job) for job in jobs}
-        _check_changed(out, states, plan.changed)
+        if plan.changed == "refuse":
+            _check_changed(out, before, info, plan, jobs, states)
         _begin(out, before, info, plan)
         due = [job for job in jobs if _is_due(states[job.item], plan.retry_failed)]
         kept = [item for item, its in states.items() if not _is_due(its, plan.retry_failed)]
@@ -244,20 +246,24 @@ def _check_suite(out: Path, before: RunInfo | None, info: RunInfo, changed: str)
         )
 
 
-def _check_changed(out: Path, states: dict[Item, State], changed: str) -> None:
-    stale = [item for item, its in states.items() if its in ("changed", "metrics changed")]
-    if not stale or changed == "rerun":
+def _check_changed(
+    out: Path, before: RunInfo | None, info: RunInfo, plan: Plan, jobs: Sequence[Job], states: dict[Item, State]
+) -> None:
+    """Raise `RunError`, naming what has changed, if there are results of other settings."""
+    stale = [job for job in jobs if states[job.item] in ("changed", "metrics changed")]
+    if not stale:
         return
-    videos = [item for item in stale if states[item] == "changed"]
-    of_videos, of_scores = (
-        "the model, the system, the puppet world or the storyboard",
-        "the metrics, the encoders or the detector",
-    )
-    what = of_videos if videos else of_scores
+    videos = [job for job in stale if states[job.item] == "changed"]
+    first = (videos or stale)[0]
+    if videos:
+        found = video_changes(before, info, plan.settings, first, read_record(out, first.item).hashes)
+        unknown = "the model, the system, the puppet world or the storyboard has changed"
+    else:
+        found, unknown = score_changes(before, info), "the metrics, the encoders or the detector have changed"
     raise RunError(
-        f"{what} of {counted(len(videos or stale), 'item')} in {out} has changed since, first of "
-        f"{(videos or stale)[0]}: choose another folder, or --changed rerun to {'make' if videos else 'score'} them "
-        "again"
+        f"{out} has {counted(len(videos or stale), 'item')} made otherwise, first {first.item}: "
+        f"{', '.join(found) or unknown}; choose another folder, or --changed rerun to "
+        f"{'make' if videos else 'score'} them again"
     )
 
 

@@ -20,6 +20,7 @@ from benchmarks.suites.suite import Entry, Suite, SuiteError, is_id
 from holocine.finding import did_you_mean_file
 from holocine.plurals import are, counted, listed
 from holocine.storyboard import Storyboard, StoryboardError
+from holocine.wording import ended
 
 SIZE = (832, 480)
 
@@ -65,7 +66,7 @@ def read_scripts(format: str, source: Path, language: str | None = None) -> tupl
             f"--language {language} is for {listed(BILINGUAL)}, scripts of {format} are in one language: leave it out"
         )
     pattern, read = FORMATS[format]
-    files = [source] if source.is_file() else sorted(source.glob(pattern))
+    files = [source] if source.is_file() else sorted(source.glob(pattern), key=_counting)
     if not files:
         if not source.exists():
             near = did_you_mean_file(source)
@@ -79,6 +80,11 @@ def read_scripts(format: str, source: Path, language: str | None = None) -> tupl
         _check_format(content)
         scripts.append(replace(read(content, language or LANGUAGES[0]), file=path))
     return tuple(scripts)
+
+
+def _counting(path: Path) -> list[str | int]:
+    """What paths are sorted by, so that 2.json comes before 10.json."""
+    return [int(part) if number % 2 else part for number, part in enumerate(re.split("([0-9]+)", str(path)))]
 
 
 def _check_format(content: Value) -> None:
@@ -293,12 +299,12 @@ def _msvbench(content: Value, language: str) -> Script:
     environments = content.get("environments")
     places = _by_id(environments.items()) if environments else {}
     prompts, cast = [], []
-    for scene in content["script"].items():
+    for scene in _numbered(content["script"].items(), "scene"):
         where = ""
         if named := scene.get("environment"):
             place = places[_known(named, places, "environments")]
             where = described(place) or _text(place, "name")
-        for clip in scene["clips"].items():
+        for clip in _numbered(scene["clips"].items(), "id"):
             camera = ", ".join(text for key in ("shot_distance", "camera_angle") if (text := _text(clip, key)))
             texts = (camera, _said(clip["description"]), where)
             prompts.append(Prompt(" ".join(_sentence(text) for text in texts if text), f"{len(prompts) + 1:02d}"))
@@ -308,6 +314,14 @@ def _msvbench(content: Value, language: str) -> Script:
     others = tuple(name for place in places.values() if (name := _text(place, "name")))
     notes = tuple(_again((person["name"].text(), person) for person in people))
     return Script(content.story, None, "", characters, tuple(prompts), tuple(cast), names=others, notes=notes)
+
+
+def _numbered(items: Sequence[Value], key: str) -> list[Value]:
+    """Items by the last number in what they are called: scene_2 before scene_10; as listed where one has none."""
+    found = [re.findall("[0-9]+", named.name()) if (named := item.get(key)) else [] for item in items]
+    if not all(found):
+        return list(items)
+    return [item for _, item in sorted(zip(found, items, strict=True), key=lambda pair: int(pair[0][-1]))]
 
 
 def _by_id(things: Sequence[Value]) -> dict[str, Value]:
@@ -384,8 +398,7 @@ def _tagged(text: str, tags: Mapping[str, str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    text = text.strip()
-    return text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."
+    return ended(text.strip())
 
 
 def _once(names) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PUPPET = "puppet"
 NONE = "none"
+_GETS_ONE = "`python -m eval encoders --download` gets one"
 ENVIRONMENT = "HOLOCINE_ENCODERS"  # CLIP[,DINO] that "auto" takes for what is not of the theatre, for a Space
 
 
@@ -175,8 +176,8 @@ def _named(role: str) -> str | None:
 def _ask() -> str:
     first = recommended("clip")
     return (
-        f"--download gets one, or --encoders {first.spec} by name ({first.megabytes} MB, {first.licence}); a folder "
-        f"with one does, too, and {ENVIRONMENT} names one for a Space"
+        f"{_GETS_ONE}, or --encoders {first.spec} by name ({first.megabytes} MB, {first.licence}); a folder with one "
+        f"does, too, and {ENVIRONMENT} names one for a Space"
     )
 
 
@@ -194,7 +195,7 @@ def _choose_dino(
         return load_timm(here.spec, device), None
     first = recommended("dino")
     return None, (
-        f"no DINO model is on this machine; --download gets one, or --dino {first.spec} by name "
+        f"no DINO model is on this machine; {_GETS_ONE}, or --dino {first.spec} by name "
         f"({first.megabytes} MB, {first.licence})"
     )
 

@@ -69,10 +69,10 @@ def convert_family(
     if family not in _INSIDE:
         raise CheckpointError(f"{known.title} is made of more files: take holocine.families.{family}.conversion")
     check_new(out)
-    tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
     with _of(known):
         prefix = _PREFIX.get(family, "")
         published = open_tensors(weights, _INSIDE[family]).renamed(lambda name: name.removeprefix(prefix))
+        tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
         transformer_file = _with_base(published, base, known) if family in _LORAS else published
         if base is not None and family not in _LORAS:
             raise CheckpointError(f"{published.path} holds a whole transformer: leave --base out")

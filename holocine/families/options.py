@@ -15,6 +15,7 @@ FLAGS = {
     "guidance_scale": "--guidance",
     "window": "--no-window",
 }
+_CALLED = {"attention": "choice of attention"}
 _OWN = ("height", "width", "num_inference_steps", "guidance_scale")  # of `CALL_SETTINGS`, what a family has
 _FOREIGN = ("preset", "memory", "keep_latents", "first_frame", "drop_text_encoder", "distilled", "shift")
 
@@ -46,7 +47,8 @@ def refused(settings: Mapping[str, Any], facts: ModelFacts) -> dict[str, str]:
         value = settings.get(name)
         if value or (name == "window" and value is False):
             shown = "" if isinstance(value, bool | list) else f" {value}"
-            found[name] = f"{family.title} has no {name.replace('_', ' ')}: leave it out ({flag(name)}{shown})"
+            called = _CALLED.get(name, name.replace("_", " "))
+            found[name] = f"{family.title} has no {called}: leave it out ({flag(name)}{shown})"
     if family.fixed_steps and settings.get("negative_prompt"):
         text = settings["negative_prompt"]
         found["negative_prompt"] = (

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from holocine.plurals import few
 from holocine.storyboard import Storyboard
 from holocine.timeline import FRAMES_PER_LATENT
 
@@ -71,7 +72,7 @@ def notes_of(title: str, storyboard: Storyboard, run: Storyboard, makes: str) ->
 def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:
     """What a model that begins from no picture leaves out of a storyboard."""
     shots = [str(number) for number, shot in enumerate(storyboard.shots, start=1) if shot.has_pictures]
-    of = [f"shot{'s'[: len(shots) > 1]} {', '.join(shots)}"] if shots else []
+    of = [f"shot{'s'[: len(shots) > 1]} {few(shots)}"] if shots else []
     of += [f"[{character}]" for character in storyboard.references or {}]
     if of:
         yield f"{title} is not given pictures or clips: those of {' and '.join(of)} were not used"
@@ -88,6 +89,6 @@ def timeline_notes(title: str, run: Storyboard, makes: str) -> Iterator[str]:
     asked = tuple(accumulate(run.asked.shot_seconds))[:-1]
     begun = tuple(cut / run.fps for cut in run.cuts)
     if any(abs(one - other) > frame / 2 + 1e-9 for one, other in zip(asked, begun, strict=True)):
-        listed = (", ".join(f"{time:.2f}" for time in times) for times in (begun, asked))
+        listed = (few([f"{time:.2f}" for time in times]) for times in (begun, asked))
         there, wanted = listed
         yield f"{title} cuts after {there} s where {wanted} s were asked for"

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from eval.__main__ import _parser
 from eval.encoders import EncoderError, Encoders, describe_texts, is_of_the_theatre, list_encoders, load_encoders
 from eval.encoders import split_text as split
 from eval.encoders.cache import RememberingEncoder
@@ -188,6 +189,10 @@ def test_a_real_video_without_a_real_clip_has_no_encoder_and_one_sentence_says_h
         assert encoders.clip is None and encoders.dino is None and encoders.aesthetic is None
         assert "ViT-B-32:laion2b_s34b_b79k" in encoders.missing["clip"] and "605 MB" in encoders.missing["clip"]
         assert "vit_base_patch16_224.dino" in encoders.missing["dino"]
+        for role in ("clip", "dino"):  # wherever that is read, the command is there
+            told = encoders.missing[role].partition("`")[2].partition("`")[0]
+            assert told == "python -m eval encoders --download"
+            assert _parser().parse_args(told.split()[3:]).download
         assert "ViT-L-14:openai" in encoders.missing["aesthetic"]
 
 

@@ -173,7 +173,8 @@ def test_seconds_are_counted_at_the_storyboards_own_fps():
 
 
 def test_shots_of_whole_frames_between_fractional_ones_keep_their_seconds():
-    shots = [{"caption": "a", "seconds": 2.0625}, {"caption": "b", "seconds": 1.875}, {"caption": "c", "num_frames": 51}]
+    timed = [{"caption": "a", "seconds": 2.0625}, {"caption": "b", "seconds": 1.875}]
+    shots = [*timed, {"caption": "c", "num_frames": 51}]
     storyboard = board(fps=24, shots=shots)
     assert [shot.num_frames for shot in storyboard.shots] == [50, 44, 52]  # 49.5, 45 and 51, with rounded cuts
     assert storyboard.shot_seconds == (2.0625, 1.875, 2.125)

@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 
 from holocine.families.translation import Translation, frames_at, notes_of
+from holocine.plurals import few
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_latent_frames
 from holocine.wording import describe_texts
@@ -30,7 +31,7 @@ def translate(storyboard: Storyboard) -> Translation:
     if storyboard.negative_prompt is not None:
         notes.append("ShotStream has no guidance: the negative prompt of the storyboard is not read")
     if shortened := [number for number, n in enumerate(frames, start=1) if n < FRAMES_PER_SHOT]:
-        which = ", ".join(map(str, shortened))
+        which = few([*map(str, shortened)])
         notes.append(
             f"ShotStream makes {FRAMES_PER_SHOT} frames a shot: the last ones of shot{'s'[: len(shortened) > 1]} "
             f"{which}, beyond what was asked for, were cut off"

@@ -64,6 +64,9 @@ def convert_storymem(
     """
     out = Path(out)
     check_new(out)
+    for name, folder in (("weights", weights), ("base", base), ("opening", opening), ("image-encoder", image_encoder)):
+        if not Path(folder).is_dir():
+            raise CheckpointError(f"--{name} {folder} is no folder: give the one that StoryMem's card names")
     tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
     loras = [scaled_lora(open_tensors(Path(weights) / name)) for name in _FILES]
     bases = [open_folder(Path(base) / name) for name in _FOLDERS]

@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import ceil
 
 from holocine.families.translation import Translation, frames_at, notes_of
+from holocine.plurals import few
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_latent_frames
 from holocine.wording import describe_texts, ended
@@ -38,12 +39,12 @@ def translate(storyboard: Storyboard) -> Translation:
     continued = [f"shot {n} in {len(made)}" for n, made in enumerate(parts, start=1) if len(made) > 1]
     if continued:
         notes.append(
-            f"StoryMem makes {FRAMES_PER_PART} frames at once: {', '.join(continued)} parts, each from the last "
+            f"StoryMem makes {FRAMES_PER_PART} frames at once: {few(continued)} parts, each from the last "
             f"{CARRIED} frames of the one before"
         )
     shortened = [number for number, (n, made) in enumerate(zip(frames, parts, strict=True), start=1) if n < sum(made)]
     if shortened:
-        which = f"shot{'s'[: len(shortened) > 1]} {', '.join(map(str, shortened))}"
+        which = f"shot{'s'[: len(shortened) > 1]} {few([*map(str, shortened)])}"
         notes.append(
             f"StoryMem makes {FRAMES_PER_PART} frames a part: the last ones of {which}, beyond what was asked for, "
             "were cut off"

@@ -154,6 +154,27 @@ def test_the_command_finds_systems_of_a_run_folders_and_files(tmp_path: Path, mo
     assert find_panel("kling/scene-0.mp4", None, None, 0).title == "scene-0"
 
 
+def test_a_system_of_the_run_comes_before_a_folder_or_file_of_its_name(tmp_path: Path, monkeypatch) -> None:
+    for system in ("one", "two"):
+        folder = tmp_path / "run" / "items" / system / "scene-0" / "0"
+        folder.mkdir(parents=True)
+        film(folder / "video.mp4", (RED, 2))
+    (tmp_path / "one").mkdir()  # without a video, as a folder of code
+    film(tmp_path / "one" / "scene-1.mp4", (RED, 2))
+    film(tmp_path / "two.mp4", (RED, 2)).rename(tmp_path / "two")
+    (tmp_path / "three").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = Path("run")
+    assert find_panel("one", run, "scene-0", 0).path == run / "items/one/scene-0/0/video.mp4"
+    assert find_panel("two", run, "scene-0", 0).path == run / "items/two/scene-0/0/video.mp4"
+    with pytest.raises(CompareError, match="the run run has no video of one, storyboard scene-1"):
+        find_panel("one", run, "scene-1", 0)
+    with pytest.raises(CompareError, match="two is a system of run: name the storyboard .* --storyboard"):
+        find_panel("two", run, None, 0)
+    with pytest.raises(CompareError, match=r"three is no system of run \(its systems are one.* as a folder three"):
+        find_panel("three", run, "scene-0", 0)
+
+
 def test_what_cannot_be_compared_is_said_in_a_sentence(tmp_path: Path, capsys) -> None:
     path = film(tmp_path / "a.mp4", (RED, 2))
     with pytest.raises(CompareError, match="at least two videos can be compared, not one"):

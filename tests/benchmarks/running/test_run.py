@@ -109,10 +109,13 @@ def test_a_models_videos_carry_its_hash_and_its_settings(plan, make_pipeline, tm
 
     make_pipeline(experts=2).save_pretrained(tmp_path / "other")
     other = replace(settings, model=str(tmp_path / "other"))
-    with pytest.raises(RunError, match="the model, .* or the storyboard of 2 items in .*run has changed"):
+    with pytest.raises(RunError, match=r"run has 2 items made otherwise, .*: --model was .*/model, now .*/other;"):
         run(plan("holocine,isolated", other, suite=suite), out, here)
-    with pytest.raises(RunError, match="of 2 items"):
-        run(plan("holocine,isolated", replace(settings, num_inference_steps=2), suite=suite), out, here)
+    with pytest.raises(RunError, match="2 items .*: --steps was 1, now 2, --guidance was not given, now 3"):
+        changed = replace(settings, num_inference_steps=2, guidance_scale=3.0)
+        run(plan("holocine,isolated", changed, suite=suite), out, here)
+    with pytest.raises(RunError, match=f"the system isolated was isolated, now isolated=holocine@{tmp_path / 'other'}"):
+        run(plan(f"isolated=holocine@{tmp_path / 'other'}", settings, suite=suite), out, here)
     assert counts(run(plan("holocine,isolated", other, suite=suite, changed="rerun"), out, here)) == (2, 0, 0)
     assert {item: read_record(out, item).hashes.model for item in first} != {i: h.model for i, h in first.items()}
 
@@ -295,7 +298,7 @@ def test_changed_metrics_are_refused_or_videos_are_scored_again_and_not_made(pla
     item = Item("still", "scene-0", 0)
     before, video = read_record(tmp_path, item), (item.folder(tmp_path) / "video.mp4").read_bytes()
     transnet = replace(plan("still").scoring, detector="transnetv2")
-    with pytest.raises(RunError, match="the metrics, the encoders or the detector of 3 items .* to score them again"):
+    with pytest.raises(RunError, match="3 items .*: --detector was pyscenedetect, now transnetv2; .* score them"):
         run(plan("still", scoring=transnet), tmp_path, here)
     monkeypatch.setattr("benchmarks.systems.systems.World.generate", None)
     assert counts(run(plan("still", scoring=transnet, changed="rerun"), tmp_path, here)) == (3, 0, 0)
@@ -313,7 +316,7 @@ def test_videos_of_the_puppet_world_as_it_was_are_refused_or_made_again(plan, tm
     assert RunInfo.load(tmp_path).world == 1
     monkeypatch.setattr("benchmarks.systems.systems.WORLD_VERSION", 2)
     monkeypatch.setattr("benchmarks.running.run.WORLD_VERSION", 2)
-    with pytest.raises(RunError, match="the puppet world or the storyboard of 6 items .* --changed rerun"):
+    with pytest.raises(RunError, match="6 items .*: the puppet world was of version 1, now 2; .* --changed rerun"):
         run(plan(), tmp_path, here)
     assert counts(run(plan(limit=2, changed="rerun"), tmp_path, here)) == (4, 0, 0)
     assert RunInfo.load(tmp_path).world == 2

@@ -146,7 +146,7 @@ def test_vistorybench_is_read_in_either_language(write, tmp_path):
     assert board.captions == ("Wide shot. [character1] sits by a tree. A forest.", "Close-up. Water. A river.")
     assert board.global_caption == "[character1]: A red fox."
     [script] = read_scripts("vistorybench", tmp_path, language="ch")
-    assert to_storyboard(script, 16, 5).captions[0] == "远景. [character1]坐在树旁. 森林."
+    assert to_storyboard(script, 16, 5).captions[0] == "远景。 [character1]坐在树旁。 森林。"
 
 
 def test_msvbench_names_characters_by_number_and_places_by_scene(write):
@@ -158,6 +158,21 @@ def test_msvbench_names_characters_by_number_and_places_by_scene(write):
     )
     assert board.global_caption == "[character1]: a tall baker in white."
     assert [prompt.name for prompt in script.prompts] == ["01", "02"]
+
+
+def test_msvbench_scenes_and_clips_and_files_come_in_the_order_of_their_numbers(write):
+    script = MSVBENCH["script"][0]
+    scenes = [{**script, "scene": f"scene_{n}", "clips": script["clips"][::-1]} for n in (10, 2)]
+    scenes[0]["clips"] = [{"id": 3, "description": "The end."}]
+    file = write({**MSVBENCH, "script": scenes}, "10.json")
+    write(MSVBENCH, "2.json")
+    first, second = read_scripts("msvbench", file.parent)
+    assert (first.id, second.id) == ("2", "10")
+    assert [p.text.split(". ")[0] for p in second.prompts] == [
+        "Close-Up, Eye Level Shot",
+        "Bread in an oven",
+        "The end",
+    ]
 
 
 def captions_of(content, write, format="entitybench"):

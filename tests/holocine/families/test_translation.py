@@ -227,3 +227,21 @@ def test_what_a_family_moved_is_told_by_its_own_rule_also_from_inside_the_video(
     write_video(tmp_path / "a.mp4", np.zeros((made.num_frames, 32, 32, 3), np.uint8), made.fps, made)
     for moved in (made.moved, read_storyboard(tmp_path / "a.mp4").moved):
         assert moved and all(sentence.endswith(f"({grid})") for sentence in moved)
+
+
+@pytest.mark.parametrize(
+    ("caption", "end"),
+    [("一个人走在街上。", "街上。"), ("一个人走在街上", "街上。"), ("他说：「走吧。」", "吧。」"), ("एक आदमी।", "।"), ("A man", "man.")],
+)
+def test_a_caption_ends_in_a_full_stop_of_its_own_script(caption, end):
+    scene = Storyboard(global_caption="A street.", fps=16, shots=[{"caption": caption, "num_frames": 48}] * 2)
+    assert echoshot(scene).captions[0].endswith(f"{end} A street.")
+
+
+def test_of_many_shots_the_first_few_are_named():
+    scene = board(*[10 / 16] * 25)
+    assert "the last ones of shots 1, 2, 3 and 22 more, beyond what" in notes(shotstream(scene))
+    assert "the last ones of shots 1, 2, 3 and 22 more, beyond what" in notes(storymem(scene))
+    assert "cuts after 1.29, 2.62, 3.96 and 7 more s" not in notes(longlive(board(*[0.7] * 11)))
+    moved = Storyboard(global_caption="A.", fps=16, shots=[{"caption": "B.", "num_frames": 10}] * 25).as_run().moved
+    assert "cuts at frames 10, 20, 30 and 21 more were moved to frames 9, 21, 29 and 21 more" in moved[0]

@@ -1,0 +1,80 @@
+"""What is otherwise than when a run's results were made, in words: options, systems and models, old and new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.running.items import Hashes, RunInfo
+from benchmarks.running.work import Job
+from benchmarks.suites.suite import content_hash
+from benchmarks.systems.models import ModelSettings
+from benchmarks.systems.systems import UnknownSystem, parse_system
+from holocine.families.options import flag
+
+
+def video_changes(
+    before: RunInfo | None, now: RunInfo, settings: ModelSettings, job: Job, made: Hashes
+) -> Iterator[str]:
+    """What the video of an item depends on and is otherwise now, a few words each.
+
+    made: the hashes of its record. Options are told where those that run.json has are known to be its own.
+    """
+    if made.storyboard != job.hashes.storyboard:
+        yield "its storyboard has changed"
+    if before is None:
+        return
+    name = job.item.system
+    old, new = before.systems.get(name), now.systems.get(name)
+    if made.system != job.hashes.system and old is not None and before.model:
+        options = {key: value for key, value in before.model.items() if key in settings.definition()}
+        if _is_of(old, replace(settings, **options), job, made):
+            told = settings.definition()
+            yield from _differences(options, {key: told[key] for key in options})
+    if old != new:
+        yield f"the system {name} was {old}, now {new}"
+    elif made.model != job.hashes.model and before.model.get("name") != now.model.get("name"):
+        yield f"--model was {before.model.get('name')}, now {now.model.get('name')}"
+    elif made.model != job.hashes.model:
+        yield f"the weights of {name} have changed"
+    if before.world != now.world and None not in (before.world, now.world):
+        yield f"the puppet world was of version {before.world}, now {now.world}"
+
+
+def score_changes(before: RunInfo | None, now: RunInfo) -> Iterator[str]:
+    """What scores depend on and is otherwise now, a few words each."""
+    if before is None:
+        return
+    yield from _differences(before.scoring, now.scoring)
+    new, gone = (tuple(one for one in a if one not in b) for a, b in _both_ways(now.metrics, before.metrics))
+    if new or gone:
+        yield f"metrics were {_shown(gone)}, now {_shown(new)}"
+
+
+def _is_of(spec: str, settings: ModelSettings, job: Job, made: Hashes) -> bool:
+    """Whether a result was made by a system of these settings."""
+    try:
+        system = parse_system(spec, settings)
+    except UnknownSystem:  # its model is not here any more
+        return False
+    return content_hash(system.definition(job.entry, job.item.seed)) == made.system
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for name in old:
+        if old[name] != new.get(name):
+            yield f"{flag(name)} was {_said(old[name])}, now {_said(new.get(name))}"
+
+
+def _said(value: Any) -> str:
+    return "not given" if value is None else str(value)
+
+
+def _both_ways(a: Sequence[str], b: Sequence[str]) -> tuple[tuple[Sequence[str], Sequence[str]], ...]:
+    return (a, b), (b, a)
+
+
+def _shown(metrics: Sequence[str]) -> str:
+    more = f" and {len(metrics) - 3} more" if len(metrics) > 3 else ""
+    return (", ".join(metrics[:3]) or "without these") + more
