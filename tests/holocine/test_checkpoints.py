@@ -165,6 +165,11 @@ def test_a_pipeline_of_another_kind_is_named(folder):
     assert "is a StableDiffusionXLPipeline, but a HoloCine or Wan" in refusal(folder)
 
 
+def test_an_unknown_family_is_said_with_its_file(folder):
+    edit_json(folder / "model_index.json", family="echoshoot")
+    assert f"{folder / 'model_index.json'}: the family 'echoshoot' is unknown; it is one of echoshot," in refusal(folder)
+
+
 def test_a_folder_of_released_files_points_to_convert(tmp_path):
     (tmp_path / "full_high_noise.safetensors").touch()
     assert "python -m holocine convert" in refusal(tmp_path)

@@ -284,6 +284,21 @@ def test_only_the_first_of_many_missing_tensors_are_listed(released, tmp_path):
     assert len(str(caught.value)) < 400
 
 
+def test_a_damaged_pickle_is_said_without_the_number_that_the_reader_stumbled_over(tmp_path):
+    (tmp_path / "a.pth").write_bytes(b"\x80\x02hi")
+    with pytest.raises(CheckpointError, match=r"a\.pth is damaged or cut short, download it again$"):
+        open_tensors(tmp_path / "a.pth")
+
+
+def test_weights_that_are_not_there_are_said_before_a_tokenizer_that_is_not(tmp_path):
+    gone = tmp_path / "gone"
+    files = (gone, tmp_path / "vae.pth", tmp_path / "text.pth", tmp_path / "out")
+    with pytest.raises(CheckpointError, match="EchoShot: .*gone does not exist"):
+        convert_family("echoshot", *files)
+    with pytest.raises(CheckpointError, match="--weights .*gone is no folder"):
+        convert_storymem(*files, base=gone, opening=gone, image_encoder=gone)
+
+
 @pytest.mark.parametrize("argument", ["high", "vae", "text_encoder"])
 def test_truncated_files_are_refused(released, tmp_path, argument):
     content = released[argument].read_bytes()
