@@ -15,7 +15,7 @@ FLAGS = {
     "guidance_scale": "--guidance",
     "window": "--no-window",
 }
-_CALLED = {"attention": "choice of attention"}
+_CALLED = {"attention": "other attention"}
 _OWN = ("height", "width", "num_inference_steps", "guidance_scale")  # of `CALL_SETTINGS`, what a family has
 _FOREIGN = ("preset", "memory", "keep_latents", "first_frame", "drop_text_encoder", "distilled", "shift")
 

@@ -167,7 +167,8 @@ def test_a_pipeline_of_another_kind_is_named(folder):
 
 def test_an_unknown_family_is_said_with_its_file(folder):
     edit_json(folder / "model_index.json", family="echoshoot")
-    assert f"{folder / 'model_index.json'}: the family 'echoshoot' is unknown; it is one of echoshot," in refusal(folder)
+    said = refusal(folder)
+    assert f"{folder / 'model_index.json'}: the family 'echoshoot' is unknown; it is one of echoshot," in said
 
 
 def test_a_folder_of_released_files_points_to_convert(tmp_path):

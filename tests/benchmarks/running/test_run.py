@@ -331,8 +331,10 @@ def test_a_raised_metric_version_is_noticed(plan, tmp_path, monkeypatch):
 
     run(plan("still"), tmp_path, here)
     monkeypatch.setattr(scoring, "_DEFINITIONS", {})
-    monkeypatch.setattr(scoring, "metric_ids", lambda: ("sca/2",))
-    with pytest.raises(RunError, match="the metrics, the encoders or the detector of 3 items"):
+    raised = tuple("sca/2" if metric == "sca/1" else metric for metric in scoring.metric_ids())
+    for module in ("scoring", "run"):
+        monkeypatch.setattr(f"benchmarks.running.{module}.metric_ids", lambda: raised)
+    with pytest.raises(RunError, match="3 items made otherwise, .*: metrics were sca/1, now sca/2;"):
         run(plan("still"), tmp_path, here)
 
 

@@ -138,7 +138,7 @@ def test_pictures_that_a_model_is_not_given_are_told_of_the_item_and_by_generate
 @pytest.mark.parametrize(
     ("kind", "options", "says"),
     [
-        ("echoshot", ["--attention", "sparse"], "EchoShot has no choice of attention: leave it out (--attention sparse)"),
+        ("echoshot", ["--attention", "sparse"], "EchoShot has no other attention: leave it out (--attention sparse)"),
         ("echoshot", ["--distilled", "a,b"], "EchoShot has no distilled: leave it out (--distilled a,b)"),
         ("echoshot", ["--preset", "fast"], "EchoShot has no preset: leave it out (--preset)"),
         ("echoshot", ["--shift", "3"], "EchoShot has no shift: leave it out (--shift 3.0)"),

@@ -231,7 +231,13 @@ def test_what_a_family_moved_is_told_by_its_own_rule_also_from_inside_the_video(
 
 @pytest.mark.parametrize(
     ("caption", "end"),
-    [("一个人走在街上。", "街上。"), ("一个人走在街上", "街上。"), ("他说：「走吧。」", "吧。」"), ("एक आदमी।", "।"), ("A man", "man.")],
+    [
+        ("一个人走在街上。", "街上。"),
+        ("一个人走在街上", "街上。"),
+        ("他说：「走吧。」", "吧。」"),
+        ("एक आदमी।", "।"),
+        ("A man", "man."),
+    ],
 )
 def test_a_caption_ends_in_a_full_stop_of_its_own_script(caption, end):
     scene = Storyboard(global_caption="A street.", fps=16, shots=[{"caption": caption, "num_frames": 48}] * 2)
