@@ -343,7 +343,8 @@ class Storyboard(_Frozen):
         """
         asked = self
         if fps is not None and fps != self.fps:
-            shots = [{"caption": s.caption, "seconds": t} for s, t in zip(self.shots, self.shot_seconds, strict=True)]
+            told = [shot.model_dump(exclude={"num_frames", "seconds"}) for shot in self.shots]  # captions and pictures
+            shots = [{**shot, "seconds": t} for shot, t in zip(told, self.shot_seconds, strict=True)]
             asked = self.model_copy(update={"fps": fps, "shots": shots})
         shots = tuple(Shot(caption=s.caption, num_frames=n) for s, n in zip(self.shots, lengths, strict=True))
         run = asked.model_copy(update={"shots": shots})

@@ -554,3 +554,10 @@ def test_a_wrong_number_of_shots_is_put_right_on_request():
     assert fixed.global_caption == "A pier. This scene contains 6 shots. It rains."
     assert not any("contains" in warning for warning in fixed.warnings)
     assert fixed.shots == board.shots and fixed.with_stated_shots() == fixed
+
+
+def test_what_was_asked_keeps_its_pictures_on_the_frames_of_a_model_of_another_rate():
+    shots = [{"caption": "a", "num_frames": 33, "image": "still.png"}, {"caption": "b", "num_frames": 30}]
+    asked = board(shots=shots).run_on([48, 48], fps=24).asked
+    assert [shot.image for shot in asked.shots] == ["still.png", None]
+    assert [shot.caption for shot in asked.shots] == [shot.caption for shot in board(shots=shots).shots]
