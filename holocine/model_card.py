@@ -21,6 +21,7 @@ CARD = "card.json"
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _BRACKETED = re.compile(r"\[[^\]]*\]")
 _SHOWN_WORDS = 5
+_EMPTY = frozenset({"it", "its", "itself"})  # words that show nothing themselves
 _FOREIGN_SHARE = 0.4  # of unknown words, from which a storyboard is of another world
 
 
@@ -86,8 +87,11 @@ class ModelCard:
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """The words of a caption that the model never saw, each once, as they are written."""
-        found = {word.lower(): word for word in reversed(_words(text)) if word.lower() not in self.words}
-        return tuple(reversed(found.values())) if self.words else ()
+        found = {word.lower(): word for word in reversed(_words(text)) if not self._knows(word)}
+        return tuple(reversed(found.values()))
+
+    def _knows(self, word: str) -> bool:
+        return not self.words or word.lower() in self.words or word.lower() in _EMPTY
 
     def doubts(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> Iterator[Doubt]:
         """What in a storyboard, at a size in pixels if that is known, the model did not learn."""
@@ -125,7 +129,7 @@ class ModelCard:
         """A sentence if the storyboard is of another world than the model's, by the share of words it never saw."""
         text = " ".join((storyboard.global_caption, *storyboard.captions))
         words = _words(text)
-        unknown = [word for word in words if word.lower() not in self.words] if self.words else []
+        unknown = [word for word in words if not self._knows(word)]
         if not words or len(unknown) / len(words) < _FOREIGN_SHARE:
             return None
         return (

@@ -88,6 +88,7 @@ _PARTS = {
         "editor_buttons",
         "editor_history",
         "editor_guide",
+        "editor_texts",
         "editor_dialogs",
         "editor_link",
         "editor_pictures",

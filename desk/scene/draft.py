@@ -17,13 +17,18 @@ from desk.studio.wording import sentence
 from holocine.model_card import Doubt
 from holocine.plan import Plan, make_plan
 from holocine.plurals import counted
-from holocine.prompt import PromptTooLong, ascii_tags, character_descriptions
+from holocine.prompt import PromptTooLong, character_descriptions, holds_tag
 from holocine.storyboard import Storyboard, StoryboardError
-from holocine.storyboard_input import is_enclosed
+from holocine.storyboard_input import DEFAULT_NUM_FRAMES, is_enclosed
 from holocine.timeline import FRAMES_PER_LATENT
 
 Draft = dict[str, Any]
 _FIELDS = ("title", "global_caption", "fps", "seed", "negative_prompt")
+_KEY = re.compile(r"^[\s\"'-]*[a-z_]+[\"']?\s*:", re.MULTILINE)  # of YAML, at the beginning of a line
+
+
+class Prose(StoryboardError):
+    """A text that may say what a scene shows, but is no storyboard."""
 
 
 def from_storyboard(storyboard: Storyboard) -> Draft:
@@ -85,19 +90,24 @@ def link_of(draft: Draft) -> Link:
     return Link(draft.get("made") if isinstance(draft, dict) else None, origins, locked)
 
 
-def parse(text: str, limits: Limits) -> Storyboard:
-    """A storyboard from pasted text: YAML, JSON, or HoloCine's prompt string, whose cuts are then spread evenly.
+def parse(text: str, limits: Limits, frames: int | None = None) -> Storyboard:
+    """A storyboard from pasted text: YAML, JSON, or HoloCine's prompt string, whose cuts are then spread evenly over
+    `frames`, or all that the limits allow.
 
-    Raises StoryboardError or LimitError in one sentence.
+    Raises StoryboardError or LimitError in one sentence; `Prose` for plain words.
     """
     limits.check_text(text)
-    start = ascii_tags(text).lstrip().lower()
-    if start.startswith("[global caption]"):
-        storyboard = Storyboard.from_prompt(text, num_frames=min(limits.frames, 241))
-    elif start.startswith("{"):
+    if text.lstrip().startswith("{"):
         storyboard = Storyboard.from_json(text)
-    else:
+    elif _KEY.search(text) or not text.strip():
         storyboard = Storyboard.from_yaml(text)
+    elif holds_tag(text):
+        storyboard = Storyboard.from_prompt(text, num_frames=min(frames or limits.frames, DEFAULT_NUM_FRAMES))
+    else:
+        raise Prose(
+            "these are plain words, not a storyboard, which has a global_caption and shots: take them as the scene's "
+            "text, and say shot by shot what is seen"
+        )
     limits.check_storyboard(storyboard)
     return storyboard
 
@@ -119,8 +129,8 @@ class Finding:
     """A sentence about the draft.
 
     kind: "error" (no video can be made) or "warning". shot: from 1, or None. fix: fields of the draft that mend it,
-    `lengths` those of its shots in frames, and remedy what that is called. words: (one that the model does not know,
-    the nearest that it knows).
+    `lengths` those of its shots in frames, `shots` in place of all of them, and remedy what that is called. words: (one
+    that the model does not know, the nearest that it knows).
     """
 
     kind: str
@@ -173,7 +183,7 @@ def review(draft: Draft, model: Model, limits: Limits, attention: str | None = N
     try:
         storyboard = to_storyboard(draft, limits)
     except (StoryboardError, LimitError) as error:
-        found = _too_long(draft, limits) or _finding("error", str(error))
+        found = _too_long(draft, limits) or _whole_prompt(draft, limits) or _finding("error", str(error))
         return Review((found,), None, None, characters, stage=staged)
     findings = [_finding("warning", text, _fix(text, storyboard)) for text in storyboard.as_run().warnings]
     plan = None
@@ -209,8 +219,32 @@ def _doubt(doubt: Doubt, storyboard: Storyboard, model: Model) -> Finding:
     if not (doubt.word and model.theatre):
         return found
     text = storyboard.captions[doubt.shot - 1] if doubt.shot else storyboard.global_caption
-    near = [(word, vocabulary.nearest_word(word)) for word in model.facts.card.unknown_words(text)]
-    return replace(found, shot=doubt.shot, words=tuple((word, known) for word, known in near if known))
+    near = {word: vocabulary.nearest_word(word) for word in model.facts.card.unknown_words(text)}
+    hints = vocabulary.hints([word for word, known in near.items() if known is None])
+    told = " ".join((found.text, *map(sentence, hints)))
+    words = tuple((word, known) for word, known in near.items() if known)
+    return replace(found, text=told, shot=doubt.shot, words=words)
+
+
+def _whole_prompt(draft: Draft, limits: Limits) -> Finding | None:
+    """What to say where the field of the scene or of a shot holds a prompt with its tags: how it is divided."""
+    if not isinstance(draft, dict) or not isinstance(draft.get("shots"), list):
+        return None
+    rows = [shot if isinstance(shot, dict) else {} for shot in draft["shots"]]
+    texts = {None: draft.get("global_caption"), **{number: row.get("caption") for number, row in enumerate(rows, 1)}}
+    held = ((shot, text) for shot, text in texts.items() if isinstance(text, str) and holds_tag(text))
+    shot, text = next(held, (None, ""))
+    if not text:
+        return None
+    where = f"the caption of shot {shot}" if shot else "the scene"
+    try:
+        whole = from_storyboard(parse(text, limits).as_run())
+    except (StoryboardError, LimitError):
+        said = f"{where} holds [global caption], [per shot caption] or [shot cut]: take these tags out"
+        return Finding("error", sentence(said), shot)
+    fix = {name: whole[name] for name in ("global_caption", "shots")}
+    said = f"{where} holds a prompt of {counted(len(whole['shots']), 'shot')} with its tags"
+    return Finding("error", sentence(said), shot, fix, "Divide it into scene and shots")
 
 
 def _too_long(draft: Draft, limits: Limits) -> Finding | None:

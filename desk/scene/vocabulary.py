@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import colorsys
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -32,11 +32,12 @@ _TAG = re.compile(r"\[character\d+\]")
 _STAGED = re.compile(r"\[(?P<tag>character\d+)\] is an? (?P<looks>[^.\[]*)\.")
 _PALE = 0.2  # saturation, below which a colour is a grey
 _ALIKE = 0.75  # of letters, from which a word is taken for a slip of another
-_NEAR = {
-    "walking": "running runs strolling strolls marching riding rides driving drives crawling chasing wandering dashing",
-    "jumping": "dancing dances leaping leaps bouncing bounces flying flies skipping",
-    "standing": "sitting sits waiting waits sleeping sleeps resting looking looks watching talking smiling",
-    "puppet": "man woman girl boy child person cat dog robot doll bear bird knight queen king clown figure character",
+_FEW = 4  # letters, below which that says nothing
+_NEAR = {  # by their stems: other forms of these words are meant, too
+    "walking": "run stroll march ride drive crawl chase wander dash sneak go come leave enter follow climb swim ran",
+    "jumping": "dance leap bounce fly skip juggle wave clap play fight spin twirl roll cheer celebrate laugh sing",
+    "standing": "sit wait sleep rest look watch talk speak say smile read eat drink cry think listen kneel lie pose",
+    "puppet": "man woman girl boy child family person cat dog robot doll bear bird knight queen king clown character",
     "round": "circular oval ball spherical",
     "square": "box boxy cube cubic rectangular",
     "triangular": "triangle cone conical pyramid",
@@ -54,6 +55,20 @@ _NEAR = {
     "flower": "rose tulip bouquet",
     "umbrella": "parasol",
 }
+_KINDS = {  # words that nothing of the theatre is near to, by what they ask for
+    "weather": "rain rainy storm stormy wind windy fog foggy cloud cloudy thunder lightning hail weather",
+    "time": "morning noon afternoon evening dusk dawn sunset sunrise midnight day today tonight",
+    "person": "he him his she her hers they them their theirs someone somebody everyone everybody",
+}
+_HAS = {
+    "weather": "the theatre has no weather; its places are {places}",
+    "time": "the theatre has no times of day, but “a city at night”",
+    "person": "say who is meant by a tag, such as [character1]",
+    "manner": "the theatre does not know how something is done; leave it out",
+    "action": "the theatre’s actions are {actions}",
+    None: "nothing of the theatre is near; what it has is listed under “Guide” and “Set the stage”",
+}
+_SHOWN = 5  # words of one kind
 
 
 def choices() -> dict[str, list[str]]:
@@ -110,16 +125,51 @@ def read_caption(caption: str) -> dict[str, Any] | None:
 def nearest_word(word: str) -> str | None:
     """The word of the theatre that is nearest to one that it does not know; None if none is near.
 
-    A colour by its hue; else a word of like meaning from a short list, or of nearly the same
+    A colour by its hue; else another form of a word, one of like meaning from a short list, or of nearly the same
     letters.
     """
-    lower = word.lower()
-    if lower in words.vocabulary():
+    lower, known_words = word.lower(), sorted(words.vocabulary())
+    if lower in known_words:
         return lower
-    by_meaning = {near: known for known, others in _NEAR.items() for near in others.split()}
-    if lower in by_meaning:
-        return by_meaning[lower]
-    return _nearest_colour(lower) or next(iter(get_close_matches(lower, sorted(words.vocabulary()), 1, _ALIKE)), None)
+    if _kind(word) is not None and not lower.endswith("ing"):
+        return None
+    by_stem = {_stem(near): known for known, others in _NEAR.items() for near in others.split()}
+    by_stem |= {_stem(known): known for known in reversed(known_words)}
+    near = by_stem.get(_stem(lower)) or _nearest_colour(lower)
+    if near or len(lower) < _FEW:
+        return near
+    return next(iter(get_close_matches(lower, known_words, 1, _ALIKE)), None)
+
+
+def hints(unknown: Sequence[str]) -> list[str]:
+    """What the theatre has of the kinds that words ask for which nothing in it is near to: a sentence for each kind."""
+    by_kind: dict[str | None, list[str]] = {}
+    for word in unknown:
+        by_kind.setdefault(_kind(word), []).append(f"“{word}”")
+    places = _listed([options[0] for options in words.SETTING_WORDS.values()])
+    return [
+        f"{', '.join(found[:_SHOWN])}: {_HAS[kind].format(places=places, actions=_listed(ACTIONS))}"
+        for kind, found in by_kind.items()
+    ]
+
+
+def _kind(word: str) -> str | None:
+    lower = word.lower()
+    kinds = {_stem(known): kind for kind, others in _KINDS.items() for known in others.split()}
+    if (kind := kinds.get(_stem(lower))) is not None:
+        return kind
+    return "manner" if re.fullmatch(r"\w{3,}ly", lower) else "action" if re.fullmatch(r"\w{3,}ing", lower) else None
+
+
+def _stem(word: str) -> str:
+    """What the forms of an English word have in common, roughly: walk, walks, walking; fly, flies; juggle, juggling."""
+    short = re.sub(r"ies$", "y", word) if len(word) > 4 else word
+    short = re.sub(r"(?<=\w{3})(?:ing|ed|es|s|e)$", "", short)
+    return re.sub(r"([^aeiou])\1$", r"\1", short)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _nearest_colour(name: str) -> str | None:

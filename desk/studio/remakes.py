@@ -209,7 +209,8 @@ def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Sett
         studio.check(remake.scene, one)
     seconds = len(settings) * Limits.of(find(settings[0].model)).job_seconds
     work = _one if len(settings) == 1 else _several
-    return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds)
+    said = {"seed": settings[0].seed} if len(settings) == 1 else {}  # takes to choose from say theirs
+    return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds, **said)
 
 
 def takes(settings: Settings, count: Any) -> list[Settings]:

@@ -197,7 +197,12 @@ class Studio:
         """
         self.check(storyboard, settings)
         limits = Limits.of(find(settings.model))
-        return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings, score), limits.job_seconds)
+        return self.jobs.submit(
+            visitor,
+            lambda job: self._make(job, storyboard, settings, score),
+            limits.job_seconds,
+            seed=settings.seed,
+        )
 
     def check(self, storyboard: Storyboard, settings: Settings) -> None:
         """Make room for a video; raises LimitError for one that names files, or takes a GPU for longer than it may be

@@ -190,7 +190,8 @@ def review_draft(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
-    """A draft from pasted text, with what was changed to make it valid; or an error in a sentence.
+    """A draft from pasted text, with what was changed to make it valid; or an error in a sentence, `prose` if the text
+    is plain words.
 
     The text of a file has its "name", too, by which that of a film tool is known.
     """
@@ -204,8 +205,10 @@ def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
             storyboard, notes = formats.read_text(text, name.suffix, name.stem, usual_fps=usual)
             limits.check_storyboard(storyboard)
         else:
-            storyboard = draft.parse(text, limits)
+            storyboard = draft.parse(text, limits, Limits.of(model).frames)
         run = storyboard.as_run()  # what the editor's timeline, which has a mark every four frames, can show
+    except draft.Prose as error:
+        return {"error": sentence(str(error)), "prose": True}
     except (StoryboardError, LimitError) as error:
         return {"error": sentence(f"the file {error}" if str(error).startswith("is ") else str(error))}
     left = [f"{path[:80]} is not here: drop the picture on its shot or its character" for path in files_named(run)]

@@ -37,7 +37,8 @@ def linked(identifier: str | None, content: dict[str, Any] | None) -> Any:
         for shot, asked in zip(content["shots"], board["shots"], strict=True)
     ]
     scene = {"global_caption": board["global_caption"], "references": board.get("references")}
-    return gr.update(made={"id": identifier, "fps": content["fps"], **scene, "shots": shots})
+    scene |= {"fps": content["fps"], "seed": content["settings"]["seed"], "shots": shots}
+    return gr.update(made={"id": identifier, **scene})
 
 
 async def follow(studio: Studio, job: Job, visitor: str) -> AsyncIterator[tuple]:

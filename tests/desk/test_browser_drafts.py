@@ -1,6 +1,9 @@
 """What visitors write is theirs: kept, taken back, shared; and what they came for is in sight. In a real browser."""
 
+import base64
+import json
 import re
+import zlib
 
 import pytest
 from playwright.sync_api import expect
@@ -57,6 +60,41 @@ def test_a_draft_comes_back_after_a_reload_and_at_the_next_visit_and_is_nobody_e
     assert written(visit())[0] == "Meeting on the beach"
 
 
+TYPING = """async () => {
+  const area = document.querySelector('.editor .about');
+  for (let letter = 0; letter < 15; letter += 1) {
+    area.value += 'x';
+    area.dispatchEvent(new Event('input'));
+    await new Promise((go) => setTimeout(go, 100));
+  }
+  return sessionStorage.getItem('holocine-draft');
+}"""
+
+
+def test_each_tab_keeps_its_own_draft_to_the_last_letter_and_an_old_one_is_still_read(visit):
+    one = visit()
+    two = visit(again=one)
+    for page, words in ((one, "ONE"), (two, "TWO")):
+        title(page).fill(words)
+        title(page).blur()
+    seed(two).fill("22")
+    title(one).press("End")
+    title(one).press_sequentially(" and more")
+    one.reload()
+    until_ready(one)
+    expect(title(one)).to_have_value("ONE and more")
+    assert seed(one).input_value() != "22"
+    assert "xxxxx" in one.evaluate(TYPING), "nothing is kept of what is typed without a rest"
+    expect(title(one)).to_have_value("ONE and more")
+    two.reload()
+    until_ready(two)
+    expect(title(two)).to_have_value("TWO")
+
+    old = {"title": "Old", "global_caption": "A room.", "shots": [{"caption": "A door.", "length": 5}]}
+    one.evaluate("draft => localStorage.setItem('holocine-draft', draft)", json.dumps(old))
+    assert written(visit(again=one)) == ("Old", "A room.", ["A door."])
+
+
 def test_what_came_back_is_what_is_made(visit):
     page = visit()
     open_scene(page)
@@ -88,15 +126,25 @@ def test_one_history_takes_back_words_shots_and_whole_scenes_and_puts_them_back(
     expect(title(page)).not_to_have_value("The lanterns light up")
     steps.append(written(page))
 
-    title(page).focus()
     for before in reversed(steps[:-1]):
         page.keyboard.press("Control+z")
         assert written(page) == before
+        page.evaluate("document.activeElement.blur()")  # the keys are the whole tab's
+    seed(page).fill("5")
+    page.keyboard.press("Control+y")
+    assert written(page) == steps[0], "a field of text elsewhere has its own history"
+    page.locator(".scene-list button").first.focus()
     for after, keys in zip(steps[1:], ("Control+Shift+z", "Control+y", "Control+y", "Control+y"), strict=True):
         page.keyboard.press(keys)
         assert written(page) == after
     expect(page.locator(".editor .redo")).to_be_disabled()
     page.locator(".editor .undo").click()
+    assert written(page) == steps[-2]
+    page.locator(".scene-guide summary").click()
+    for place in ("snow", "room"):
+        page.get_by_label("Setting", exact=True).select_option(place)
+    for _ in range(2):
+        page.keyboard.press("Control+z")
     assert written(page) == steps[-2]
 
 
@@ -133,8 +181,17 @@ def test_the_last_video_stays_when_nothing_comes_of_the_next(visit):
     expect(video).to_have_attribute("src", before)
 
 
+def seed_of_link(page):
+    page.locator(".editor .copy-link").click()
+    expect(page.locator(".editor .copy-link")).to_have_text("Link copied")
+    expect(page.locator(".editor .copy-link")).to_have_text("Copy link")
+    packed = page.evaluate("navigator.clipboard.readText()").partition("#scene=")[2]
+    return json.loads(zlib.decompress(base64.urlsafe_b64decode(packed + "==="), -15))["draft"]["seed"]
+
+
 def test_the_seed_that_is_shown_is_the_seed_that_is_used(visit):
     page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     shown = seed(page).input_value()
     assert shown != "2", "the first video is no copy of the example"
     set_steps(page, 1)
@@ -142,7 +199,10 @@ def test_the_seed_that_is_shown_is_the_seed_that_is_used(visit):
     facts = stage_of(page).locator(".facts")
     expect(facts).to_contain_text(f"Seed {shown}")
     expect(seed(page)).not_to_have_value(shown)
+    assert seed_of_link(page) == int(shown), "a link sends what is seen"
     shown = seed(page).input_value()
+    page.locator(".editor .caption").first.fill("Wide shot of [character1] jumping. The camera is static.")
+    assert seed_of_link(page) == int(shown)
     page.locator(".seed .mode").click()
     generate(page)
     expect(facts).to_contain_text(f"Seed {shown}")
@@ -180,7 +240,15 @@ def test_a_scene_that_is_too_long_says_what_fits_and_is_shortened_by_a_press(vis
     page = visit()
     open_scene(page, LONG_SCENE)
     expect(page.locator(".findings .error")).to_contain_text("at most 129: its 13 shots fit with 129 frames, about 10")
-    page.get_by_role("button", name="Shorten all shots").click()
+    forbids = page.locator(".desk-actions .forbids")
+    expect(forbids).to_contain_text("The scene has 261 frames")
+    expect(page.locator(".seed .time")).to_be_empty()
+    generate = page.locator("#generate")
+    for part in (forbids, generate, seed(page)):
+        expect(part).to_be_in_viewport(ratio=1)
+    assert forbids.bounding_box()["y"] < generate.bounding_box()["y"]
+    forbids.get_by_role("button", name="Shorten all shots").click()
+    expect(forbids).to_have_count(0)
     expect(page.locator(".editor .total")).to_contain_text("129 frames")
     expect(page.locator(".findings .error")).to_have_count(0)
 
@@ -188,7 +256,8 @@ def test_a_scene_that_is_too_long_says_what_fits_and_is_shortened_by_a_press(vis
 def test_a_word_outside_the_theatre_is_exchanged_by_a_press(visit):
     page = visit()
     open_scene(page)
-    page.locator(".editor .caption").first.fill("Wide shot of [character1] dancing. The camera is static.")
+    page.locator(".editor .caption").first.fill("Wide shot of [character1] dancing. It rains. The camera is static.")
+    expect(page.locator(".findings .warning")).to_contain_text("“rains”: the theatre has no weather")
     page.get_by_role("button", name="dancing → jumping").click()
     expect(page.locator(".editor .caption").first).to_have_value(re.compile(r"\[character1\] jumping\."))
     page.locator(".editor .about").fill(

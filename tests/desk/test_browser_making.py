@@ -84,8 +84,11 @@ def test_an_edited_storyboard_becomes_a_video_with_its_cuts(visit, tmp_path):
 def test_cancel_stops_and_the_next_video_is_made(visit):
     page = visit()
     set_steps(page, 50)
+    seed = page.locator(".seed input").input_value()
     page.locator("#generate").click()
-    expect(stage_of(page).locator(".status p")).to_contain_text(re.compile(r"Step \d+ of 50"), timeout=LONG)
+    expect(stage_of(page).locator(".status p")).to_contain_text(
+        re.compile(rf"Step \d+ of 50.*Seed {seed}\."), timeout=LONG
+    )
     expect(stage_of(page).locator(".previews img")).to_have_count(3, timeout=LONG)
     page.locator("#cancel").click()
     expect(stage_of(page)).to_have_attribute("data-state", "cancelled", timeout=LONG)

@@ -4,7 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
-from holocine import Storyboard
+from desk.tabs.examples import VIDEOS
+from holocine import Storyboard, read_storyboard
 from tests.desk.browsing import captions, open_scene, stage_of
 
 
@@ -49,6 +50,69 @@ def test_a_prompt_is_pasted_and_comes_back(visit):
     page.locator(".desk-dialog .paste").fill("shots: 3")
     page.locator(".desk-dialog .use").click()
     expect(page.locator(".desk-dialog .error")).to_contain_text("Shots should be a list")
+
+
+SERVER = re.compile("component_server")  # what the editor asks
+
+
+def test_any_file_and_any_text_is_opened_or_answered_with_what_to_do(visit, tmp_path):
+    page = visit()
+    said, use = page.locator(".desk-dialog .error"), page.locator(".desk-dialog .use")
+
+    def choose(name, content):
+        (tmp_path / name).write_bytes(content)
+        page.locator(".desk-dialog input[type=file]").set_input_files(tmp_path / name)
+
+    video = VIDEOS / "lanterns.mp4"
+    page.locator(".editor .open").click()
+    choose("picture.png", bytes(1000))
+    expect(said).to_contain_text("picture.png is no text: open YAML, JSON")
+    choose("broken.mp4", video.read_bytes()[:500])
+    expect(said).to_contain_text("broken.mp4 has no storyboard inside")
+    choose("large.txt", b"a" * 5_000_000)
+    expect(said).to_contain_text("large.txt has 5.0 MB, but a storyboard has at most 4")
+    choose("mine.mp4", video.read_bytes())
+    expect(page.locator(".desk-dialog .paste")).to_have_value(re.compile('"shots"'))
+    expect(said).to_be_empty()
+    use.click()
+    expect(page.locator(".desk-dialog")).to_have_count(0)
+    assert captions(page) == list(read_storyboard(video).captions)
+
+    page.locator(".editor .open").click()
+    page.locator(".desk-dialog .paste").fill("A young painter stands in a room: it is night.\nShe waits.")
+    page.route(SERVER, lambda route: route.abort())
+    use.click()
+    expect(said).to_have_text("The server does not answer; is it still there?")
+    page.unroute(SERVER)
+    use.click()
+    expect(said).to_contain_text("These are plain words, not a storyboard")
+    page.get_by_role("button", name="Use it as the scene’s text").click()
+    expect(page.locator(".editor .about")).to_have_value(re.compile("^A young painter .*waits.$", re.DOTALL))
+    assert captions(page) == list(read_storyboard(video).captions)
+
+
+def test_a_prompt_in_the_field_of_the_scene_becomes_scene_and_shots(visit):
+    page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    about, before = page.locator(".editor .about"), captions(page)
+    prompt = "[global caption] A room. [per shot caption] Wide shot. [shot cut] Close-up."
+    page.evaluate("text => navigator.clipboard.writeText(text)", prompt)
+    about.focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Control+v")
+    expect(about).to_have_value("A room.")
+    assert captions(page) == ["Wide shot.", "Close-up."]
+    expect(page.locator(".findings")).to_contain_text("The prompt was divided into the scene and 2 shots")
+    expect(page.locator(".editor .total")).to_contain_text("129 frames")
+    page.keyboard.press("Control+z")
+    assert captions(page) == before
+    about.fill(prompt)
+    expect(page.locator(".forbids")).to_contain_text("The scene holds a prompt of 2 shots")
+    page.locator(".forbids").get_by_role("button", name="Divide it into scene and shots").click()
+    expect(about).to_have_value("A room.")
+    assert captions(page) == ["Wide shot.", "Close-up."]
+    page.locator(".editor .about").fill("A room. [shot cut]")
+    expect(page.locator(".forbids")).to_contain_text("take these tags out")
 
 
 def test_surprise_and_guide_write_captions_of_the_theatre(visit):

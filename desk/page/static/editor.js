@@ -4,7 +4,7 @@
 
 const root = element.querySelector('.editor');
 let { theatre, phrases, choices, most_shots: mostShots, most_frames: mostFrames } = props.world;
-const FRAMES = 4, NEW_SHOT = 5, TYPING_PAUSE = 300;
+const FRAMES = 4, NEW_SHOT = 5, TYPING_PAUSE = 300, MOST_PAUSE = 1000;
 
 // The draft
 
@@ -54,7 +54,7 @@ function shownReferences() {
   return named.length ? { references: Object.fromEntries(named) } : {};
 }
 
-let pause = null, typing = null;
+let pause = null, typing = null, typedSince = 0;
 function commit() {
   record(pause && typing);
   clearTimeout(pause);
@@ -67,10 +67,12 @@ function commit() {
   askForReview();
 }
 function typed(area) {
+  if (!pause) typedSince = Date.now();
   clearTimeout(pause);
   typing = area;
-  pause = setTimeout(commit, TYPING_PAUSE);
+  pause = setTimeout(commit, Math.max(0, Math.min(TYPING_PAUSE, typedSince + MOST_PAUSE - Date.now())));
 }
+const commitTyped = () => { if (pause) commit(); };
 // Before a change that is not typed: what was typed until now is a change of its own.
 function settle() {
   if (pause) commit();
@@ -78,12 +80,14 @@ function settle() {
 }
 function replace(value, said = []) {
   settle();
+  const at = place();
   scene = read(value);
   tellSeed(true);
   link();
   notices = said;
   openGuide = null;
   show();
+  goTo(at);
   commit();
 }
 
@@ -91,16 +95,10 @@ const withoutPictures = ({ references, shots, ...others }) => ({ ...others, shot
 
 let asked = 0;
 async function askForReview() {
-  const mine = ++asked;
-  try {
-    const answer = await server.review_draft({ draft: withoutPictures(draft()), model: props.model });
-    if (mine === asked) { review = answer; showReview(); }
-  } catch (error) {
-    if (mine === asked) {
-      review = { valid: false, findings: [{ kind: 'error', text: 'The server does not answer; is it still there?', shot: null }], characters: {}, readings: [] };
-      showReview();
-    }
-  }
+  const mine = ++asked, answer = await ask('review_draft', { draft: withoutPictures(draft()), model: props.model });
+  if (mine !== asked) return;
+  review = answer.error ? { valid: false, findings: [{ kind: 'error', text: answer.error, shot: null }], characters: {}, readings: [] } : answer;
+  showReview();
 }
 
 // Structure: every change to the list of shots goes through `change`
@@ -293,8 +291,16 @@ function showReview() {
   const characters = Object.entries((review && review.characters) || {});
   cast.replaceChildren(...characters.map(([tag, description]) => castMember(tag, description)));
   root.classList.toggle('invalid', Boolean(review) && !review.valid);
+  showForbidden(findings.find((finding) => finding.kind === 'error'));
   showGuides();
   showStageGuide();
+}
+
+// What forbids a video is said beside Generate too, which stays in sight.
+function showForbidden(finding) {
+  const bar = root.closest('#direct-panel')?.querySelector('.desk-actions');
+  bar?.querySelector(':scope > .forbids')?.remove();
+  if (finding) bar?.prepend(node('div', { class: 'desk forbids' }, findingLine(finding)));
 }
 
 function findingLine({ kind, text, shot, fix, remedy, words = [] }) {
@@ -304,8 +310,8 @@ function findingLine({ kind, text, shot, fix, remedy, words = [] }) {
     ...words.map(([word, known]) => offer(`${word} → ${known}`, () => exchange(shot, word, known))));
 }
 
-function putRight({ lengths, ...fields }) {
-  Object.assign(scene, fields);
+function putRight({ lengths, shots, ...fields }) {
+  Object.assign(scene, fields, shots ? { shots: read({ shots }).shots } : {});
   (lengths || []).forEach((frames, index) => { if (scene.shots[index]) scene.shots[index].length = Math.max(1, Math.ceil(frames / FRAMES)); });
 }
 
@@ -326,17 +332,26 @@ function insert(tag) {
 }
 
 async function surprise() {
-  const answer = await server.surprise_me({});
-  replace({ ...answer.draft, seed: null });
+  const answer = await ask('surprise_me', {});
+  if (answer.error) { notices = [answer.error]; showReview(); } else replace({ ...answer.draft, seed: null });
 }
 
-root.addEventListener('keydown', (event) => {
-  if (!(event.ctrlKey || event.metaKey) || event.target.closest('dialog')) return;
-  const act = { Enter: () => { commit(); trigger('submit'); }, z: event.shiftKey ? putBack : takeBack, y: putBack }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+// Keys that work wherever the keyboard is in this tab, but in a field of text elsewhere, which has a history of its own.
+const OWN_HISTORY = 'textarea, [contenteditable], input:not([type=range], [type=checkbox], [type=radio])';
+document.addEventListener('keydown', (event) => {
+  const { target } = event, inside = root.contains(target);
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || !root.offsetParent || document.querySelector('dialog[open]')) return;
+  if (!inside && target.matches(OWN_HISTORY)) return;
+  const submit = inside || target === document.body ? () => { commit(); trigger('submit'); } : null;
+  const act = { Enter: submit, z: event.shiftKey ? putBack : takeBack, y: putBack }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act) return;
   event.preventDefault(); // a field's own undo would know nothing of the rest
   act();
 });
+
+document.addEventListener('visibilitychange', commitTyped);
+window.addEventListener('pagehide', commitTyped);
+root.addEventListener('paste', takePrompt);
 
 new ResizeObserver(() => root.querySelectorAll('textarea.about, textarea.caption').forEach(grow)).observe(root);
 

@@ -13,30 +13,34 @@ function dialog(title, ...content) {
 function openDialog() {
   const text = node('textarea', { class: 'mono paste', rows: 12, 'aria-label': 'Storyboard as text', placeholder: 'YAML, JSON, or [global caption] … [per shot caption] … [shot cut] …' });
   const said = node('p', { class: 'error', role: 'alert' });
+  const tell = (error, ...more) => said.replaceChildren(error, ...more);
   let name = '';  // of the file that the text is from: film tools' files are known by it
   text.addEventListener('paste', () => { name = ''; });
-  const known = ['.yaml', '.yml', '.json', '.txt', ...Object.values(filmForms).map((ending) => '.' + ending)];
+  const known = ['.yaml', '.yml', '.json', '.txt', '.mp4', ...Object.values(filmForms).map((ending) => '.' + ending)];
   const file = node('input', { type: 'file', accept: known.join(), hidden: true, onchange: async () => {
     if (!file.files[0]) return;
-    if (file.files[0].size > 8000000) { said.textContent = 'This file is too large for a storyboard.'; return; }
-    name = file.files[0].name;
-    text.value = await file.files[0].text();
+    const found = await readText(file.files[0]);
     file.value = '';
+    tell(found.error || '');
+    if (found.error) return;
+    text.value = found.text;
+    name = found.name;
   } });
   const use = async () => {
-    const answer = await server.parse_text({ text: text.value, name });
-    if (answer.error) { said.textContent = answer.error; return; }
-    box.close();
-    replace(answer.draft, answer.notices);
+    const answer = await ask('parse_text', { text: text.value, name });
+    if (answer.prose) tell(answer.error, ' ', node('button', { type: 'button', class: 'outlined as-scene', text: 'Use it as the scene’s text', onclick: useAsScene }));
+    else if (answer.error) tell(answer.error);
+    else { box.close(); replace(answer.draft, answer.notices); }
   };
-  const box = dialog('Open a storyboard', node('p', { class: 'hint', text: 'Paste a storyboard as YAML or JSON, or HoloCine’s prompt string, whose cuts are then spread evenly. Files of film tools are opened as well: ' + Object.keys(filmForms).join(', ') + '.' }),
+  const useAsScene = () => { box.close(); change(() => { scene.global_caption = text.value.trim(); }, '.about'); };
+  const box = dialog('Open a storyboard', node('p', { class: 'hint', text: 'Paste a storyboard as YAML or JSON, or HoloCine’s prompt string, whose cuts are then spread evenly. Files of film tools are opened as well: ' + Object.keys(filmForms).join(', ') + '; and MP4s made here, with the storyboard inside them.' }),
     text, said, file, node('div', { class: 'dialog-foot' }, button('From a file', 'open', () => file.click()), node('span', { class: 'spring' }), node('button', { type: 'button', class: 'solid use', text: 'Use this storyboard', onclick: use })));
   text.focus();
 }
 
 async function saveDialog() {
   if (pause) commit();
-  const answer = await server.write_texts({ draft: draft() });
+  const answer = await ask('write_texts', { draft: draft() });
   const said = node('p', { class: 'error', role: 'alert', text: answer.error || '' });
   const text = node('textarea', { class: 'mono', rows: 14, readonly: true, 'aria-label': 'The storyboard as text' });
   const forms = { YAML: ['yaml', 'storyboard.yaml'], JSON: ['json', 'storyboard.json'], 'HoloCine prompt': ['prompt', 'prompt.txt'] };
@@ -56,7 +60,7 @@ async function saveDialog() {
   const pickFilm = async () => {
     const name = films.value;
     if (!name) { pick('YAML'); return; }
-    const film = await server.write_texts({ draft: draft(), form: filmForms[name] });
+    const film = await ask('write_texts', { draft: draft(), form: filmForms[name] });
     if (films.value === name) show(name, film.text || '', film.error || '', film.notices || []);  // else another was chosen since
   };
   const films = node('select', { class: 'films', 'aria-label': 'For film tools', disabled: Boolean(answer.error), onchange: pickFilm },

@@ -69,7 +69,8 @@ function shotGuide(shot, row, index) {
 
 function stageGuide() {
   const body = node('div', { class: 'choices' });
-  return node('details', { class: 'scene-guide' }, node('summary', { text: 'Set the stage with a few choices' }), body);
+  const open = Boolean(root.querySelector('.scene-guide')?.open); // before everything is drawn anew
+  return node('details', { class: 'scene-guide', open }, node('summary', { text: 'Set the stage with a few choices' }), body);
 }
 
 const describe = (tag, { colour, body, hat, prop }) =>

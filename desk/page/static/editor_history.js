@@ -65,7 +65,7 @@ function showHistory() {
 function place() {
   const part = document.activeElement, row = root.contains(part) ? part.closest('.shot') : null;
   if (!root.contains(part)) return null;
-  return { row: row && [...root.querySelectorAll('.shot')].indexOf(row), kind: part.classList[0], from: part.selectionStart, to: part.selectionEnd };
+  return { row: row && [...root.querySelectorAll('.shot')].indexOf(row), kind: part.className.split(' ').at(-1), from: part.selectionStart, to: part.selectionEnd };
 }
 function goTo(at) {
   if (!at || !at.kind) return;
@@ -75,24 +75,21 @@ function goTo(at) {
   if (part && at.from != null && part.setSelectionRange) part.setSelectionRange(at.from, at.to);
 }
 
-// The draft of this browser, with the last steps to it: kept at every change, back after a reload, another visit or a
-// restart of the server
+// The draft of this tab, with the last steps to it: kept at every change, back after a reload or a restart of the
+// server; another visit begins with what was written last in any tab
 
 function keep() {
   if (!touched) return;
   const words = { ...present, references: {}, shots: present.shots.map((shot) => ({ ...shot, image: null })) };
   // With many pictures that is more than a page may keep: what is there now comes before what was, words before pictures.
-  for (const kept of [{ present, past: past.slice(-KEPT_STEPS) }, { present }, { present: words }]) {
-    try { localStorage.setItem(DRAFT_KEY, JSON.stringify(kept)); return; } catch { /* the next, which is smaller */ }
-  }
+  remember(DRAFT_KEY, { present, past: past.slice(-KEPT_STEPS) }, { present }, { present: words });
 }
 function bringBack() {
   present = snapshot();
-  try {
-    const { present: kept, past: before = [] } = JSON.parse(localStorage.getItem(DRAFT_KEY));
-    scene = read({ ...kept, shots: kept.shots.map((shot) => ({ ...shot, num_frames: FRAMES * shot.length })) });
-    past = before;
-  } catch { return; } // there is none
+  const stored = remembered(DRAFT_KEY), kept = stored?.present || stored; // which once was the draft alone
+  if (!kept?.shots?.length || !kept.shots.every((shot) => typeof shot?.caption === 'string')) return;
+  scene = read({ ...kept, shots: kept.shots.map((shot) => ({ ...shot, num_frames: shot.num_frames ?? FRAMES * shot.length })) });
+  past = Array.isArray(stored.past) ? stored.past : [];
   link();
   present = snapshot();
   touched = true;
@@ -107,10 +104,12 @@ function tellSeed(opened) {
   globalThis.holocineSceneSeed = detail; // for the seed's own part, if the page makes it after this one
   document.dispatchEvent(new CustomEvent('holocine-scene-seed', { detail }));
 }
+let diced = false; // whether the next video gets another seed than the last
 function listenToSeed() {
-  document.addEventListener('holocine-seed', ({ detail }) => {
-    if (scene.seed === detail) return;
-    scene.seed = detail;
+  document.addEventListener('holocine-seed', ({ detail: { seed, dice } }) => {
+    diced = dice;
+    if (scene.seed === seed) return;
+    scene.seed = seed;
     commit();
   });
   document.dispatchEvent(new CustomEvent('holocine-seed-asked'));

@@ -24,13 +24,18 @@ function offer() {
   const count = made.shots.length, shots = scene.shots;
   const kept = shots.length >= count && made.shots.every((shot, at) => shots[at].origin === at + 1 && shot.num_frames === framesOf(at)) && made.fps === scene.fps;
   if (!kept) return {};
-  const same = (shot, at) => shot.caption === shots[at].caption && (shot.image || null) === (shots[at].image || null);
-  const changed = made.shots.flatMap((shot, at) => (same(shot, at) || !shots[at].caption.trim() ? [] : [at]));
+  const changed = made.shots.flatMap((shot, at) => (sameShot(shot, at) || !shots[at].caption.trim() ? [] : [at]));
   if (shots.length > count) return changed.length ? {} : { more: shots.length - count };
-  const sameScene = withoutCount(made.global_caption) === withoutCount(scene.global_caption)
-    && JSON.stringify(made.references || {}) === JSON.stringify(scene.references);
-  return sameScene && changed.length && changed.length < count ? { retake: changed } : {};
+  return sameScene() && changed.length && changed.length < count ? { retake: changed } : {};
 }
+
+const sameShot = (shot, at) => shot.caption === scene.shots[at].caption && (shot.image || null) === (scene.shots[at].image || null);
+const sameScene = () => withoutCount(made.global_caption) === withoutCount(scene.global_caption)
+  && JSON.stringify(made.references || {}) === JSON.stringify(scene.references);
+
+// Whether the scene still is the one that the finished video was made of.
+const asMade = () => Boolean(made) && made.fps === scene.fps && made.shots.length === scene.shots.length && sameScene()
+  && made.shots.every((shot, at) => sameShot(shot, at) && shot.num_frames === framesOf(at));
 
 function showLinks() {
   const { retake = [], more = 0 } = offer(), only = retake.length === 1;

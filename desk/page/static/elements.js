@@ -37,6 +37,21 @@ async function copied(text) {
   try { await navigator.clipboard.writeText(text); return true; } catch { return false; }
 }
 
+// What a browser keeps of a page: each tab its own over a reload, another visit what was kept last in any of them.
+// Of `forms`, from the largest down, each store gets the first that it has room for.
+const STORES = ['sessionStorage', 'localStorage'];
+function remember(key, ...forms) {
+  for (const store of STORES) {
+    forms.some((form) => { try { globalThis[store].setItem(key, JSON.stringify(form)); return true; } catch { return false; } });
+  }
+}
+function remembered(key) {
+  for (const store of STORES) {
+    try { const kept = JSON.parse(globalThis[store].getItem(key)); if (kept) return kept; } catch { /* it keeps nothing */ }
+  }
+  return null;
+}
+
 // Brings what somebody asked for into view, if it is on the page and out of sight.
 function bringIntoView(part) {
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;

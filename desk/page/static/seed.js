@@ -21,9 +21,9 @@ function set(seed, dice) {
   const given = seed === '' || seed == null ? draw() : seed;
   props.value = { seed: given, dice };
   mine = JSON.stringify(props.value);
-  try { localStorage.setItem(SEED_KEY, JSON.stringify(props.value)); } catch { /* a browser that keeps nothing */ }
+  remember(SEED_KEY, props.value);
   show();
-  document.dispatchEvent(new CustomEvent('holocine-seed', { detail: typeof given === 'number' ? given : null }));
+  document.dispatchEvent(new CustomEvent('holocine-seed', { detail: { seed: typeof given === 'number' ? given : null, dice } }));
 }
 
 function show() {
@@ -47,7 +47,6 @@ watch('value', () => {
 });
 watch('time', show);
 
-let kept = null;
-try { kept = JSON.parse(localStorage.getItem(SEED_KEY)); } catch { /* as above */ }
+const kept = remembered(SEED_KEY);
 set(kept?.seed ?? null, kept?.dice ?? true);
 if (globalThis.holocineSceneSeed) bring(globalThis.holocineSceneSeed);

@@ -100,7 +100,8 @@ function showStatus(value) {
   const share = value.state === 'running' ? ((progress.take || 1) - 1 + part) / (progress.takes || 1) : 0;
   if (!parts.status.firstChild) parts.status.append(node('i', { class: 'bar' }, node('b')), node('p'));
   parts.status.querySelector('b').style.width = `${100 * share}%`;
-  const text = statusText(value), line = parts.status.querySelector('p');
+  const seed = LIVE.includes(value.state) && progress.seed != null ? ` Seed ${progress.seed}.` : ''; // the field beside Generate has the next
+  const text = statusText(value) + seed, line = parts.status.querySelector('p');
   if (line.textContent !== text) line.textContent = text;
 }
 

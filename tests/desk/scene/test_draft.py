@@ -72,6 +72,26 @@ def test_prompts_json_and_yaml_are_read(text, limits):
     assert draft.parse(text, limits).captions == ("Wide shot.", "Close-up.", "Night.")
 
 
+@pytest.mark.parametrize("text", ["A young pain.", "INT. STUDIO: a young painter.\n\nHe waits.", "one, two"])
+def test_plain_words_are_told_from_storyboards(text, limits):
+    with pytest.raises(draft.Prose, match="plain words, not a storyboard"):
+        draft.parse(text, limits)
+    with pytest.raises(StoryboardError) as broken:
+        draft.parse("shots: [", limits)
+    assert not isinstance(broken.value, draft.Prose)
+
+
+def test_a_prompt_in_a_field_is_an_error_whose_fix_divides_it(tiny_model, limits, storyboard):
+    written = draft.from_storyboard(storyboard) | {"global_caption": PROMPT}
+    (finding,) = draft.review(written, tiny_model, limits).findings
+    assert finding.kind == "error" and finding.shot is None and "holds a prompt of 3 shots" in finding.text
+    assert draft.to_storyboard(written | finding.fix, limits).captions == ("Wide shot.", "Close-up.", "Night.")
+    written = draft.from_storyboard(storyboard)
+    written["shots"][1]["caption"] = "A hand. [shot cut] Night."
+    (finding,) = draft.review(written, tiny_model, limits).findings
+    assert finding.shot == 2 and finding.fix is None and finding.text.endswith("take these tags out.")
+
+
 def test_pasted_text_has_a_limit(limits):
     with pytest.raises(LimitError, match="100,001 characters"):
         draft.parse("x" * 100_001, limits)

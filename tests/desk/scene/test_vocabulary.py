@@ -61,10 +61,19 @@ def test_what_a_scene_does_not_say_is_not_made_up():
 @pytest.mark.parametrize(
     ("word", "near"),
     [("Crimson", "red"), ("navy", "blue"), ("dancing", "jumping"), ("walkin", "walking"), ("cat", "puppet")]
-    + [("squere", "square"), ("red", "red"), ("xylophone", None)],
+    + [("squere", "square"), ("red", "red"), ("xylophone", None), ("juggling", "jumping"), ("hops", "hopping")]
+    + [("walk", "walking"), ("flies", "jumping"), ("raining", None), ("heavily", None), ("sad", None)],
 )
 def test_a_word_outside_the_theatre_has_a_nearest_one_inside(word, near):
     assert vocabulary.nearest_word(word) == near
+
+
+def test_for_words_with_nothing_near_it_is_said_what_the_theatre_has_of_their_kind():
+    weather, manner, action, person = vocabulary.hints(["rains", "windy", "heavily", "exploding", "she"])
+    assert weather.startswith("“rains”, “windy”: the theatre has no weather; its places are a sunny beach, a green")
+    assert manner == "“heavily”: the theatre does not know how something is done; leave it out"
+    assert action.endswith("actions are standing, walking left, walking right and jumping")
+    assert "[character1]" in person
 
 
 def test_every_near_word_leads_into_the_theatre():
