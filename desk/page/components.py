@@ -40,7 +40,7 @@ def stage(value: dict[str, Any]) -> gr.HTML:
 
 def seed() -> gr.HTML:
     """The seed of the next video; its value is {seed, dice}, dice for a new one each time. An update of `time` says how
-    many seconds the video takes, None if that is not known.
+    many seconds the video takes, 0 if that is not known.
     """
     return _component("seed", {"seed": None, "dice": True, "opening": True}, time=None)
 

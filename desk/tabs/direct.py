@@ -289,7 +289,7 @@ def _tell_time(studio: Studio):
             seconds = studio.pace.seconds(storyboard, settings, model.facts)
         except ValueError:
             seconds = None
-        return gr.update(time=seconds)
+        return gr.update(time=seconds or 0)  # None would leave the time of another scene there
 
     return tell
 

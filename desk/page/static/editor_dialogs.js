@@ -28,7 +28,7 @@ function openDialog() {
   } });
   const use = async () => {
     const answer = await ask('parse_text', { text: text.value, name });
-    if (answer.prose) tell(answer.error, ' ', node('button', { type: 'button', class: 'outlined as-scene', text: 'Use it as the scene’s text', onclick: useAsScene }));
+    if (answer.prose) tell(answer.error, node('br'), node('button', { type: 'button', class: 'outlined as-scene', text: 'Use it as the scene’s text', onclick: useAsScene }));
     else if (answer.error) tell(answer.error);
     else { box.close(); replace(answer.draft, answer.notices); }
   };
