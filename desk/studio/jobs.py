@@ -128,12 +128,8 @@ class JobQueue:
         self._closed = False
         self._last_seconds: deque[float] = deque(maxlen=8)
 
-    def submit(
-        self, visitor: str, work: Callable[[Job], Any], most_seconds: float, kind: str = "video", **said: Any
-    ) -> Job:
-        """Queue `work(job)` for a visitor, with what is `said` of it before it begins; raises QueueFull, in one
-        sentence, if there is no room.
-        """
+    def submit(self, visitor: str, work: Callable[[Job], Any], most_seconds: float, kind: str = "video") -> Job:
+        """Queue `work(job)` for a visitor; raises QueueFull, in one sentence, if there is no room."""
         with self._changed:
             if self._closed:
                 raise QueueFull("This desk is closing; please come back in a minute.")
@@ -144,7 +140,7 @@ class JobQueue:
                     f"{len(self._waiting)} scenes are waiting already, which is all that this desk takes; "
                     "please try again in a minute."
                 )
-            job = Job(visitor, work, most_seconds, kind, progress=said)
+            job = Job(visitor, work, most_seconds, kind)
             self._waiting.append(job)
             self._changed.notify_all()
         self._mind_worker()

@@ -209,8 +209,7 @@ def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Sett
         studio.check(remake.scene, one)
     seconds = len(settings) * Limits.of(find(settings[0].model)).job_seconds
     work = _one if len(settings) == 1 else _several
-    said = {"seed": settings[0].seed} if len(settings) == 1 else {}  # takes to choose from say theirs
-    return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds, **said)
+    return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds)
 
 
 def takes(settings: Settings, count: Any) -> list[Settings]:
@@ -223,7 +222,7 @@ def takes(settings: Settings, count: Any) -> list[Settings]:
 def _one(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settings], score: bool) -> dict[str, Any]:
     folder = studio.outputs.new_folder(job.id)
     try:
-        job.say(stage="model", **planned(remake.film))
+        job.say(stage="model", seed=settings[0].seed, **planned(remake.film))
         made, content = _make(studio, job, _with_pictures(remake), settings[0], folder, 1)
     except BaseException:
         studio.outputs.drop(job.id)

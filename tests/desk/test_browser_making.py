@@ -87,7 +87,7 @@ def test_cancel_stops_and_the_next_video_is_made(visit):
     seed = page.locator(".seed input").input_value()
     page.locator("#generate").click()
     expect(stage_of(page).locator(".status p")).to_contain_text(
-        re.compile(rf"Step \d+ of 50.*Seed {seed}\."), timeout=LONG
+        re.compile(rf"Step \d+ of 50.*, seed {seed}\."), timeout=LONG
     )
     expect(stage_of(page).locator(".previews img")).to_have_count(3, timeout=LONG)
     page.locator("#cancel").click()

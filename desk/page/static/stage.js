@@ -85,10 +85,10 @@ function statusText({ state, message, progress = {} }) {
     return left ? `${turn}, about ${duration(left)}.` : `${turn}.`;
   }
   if (state === 'running') {
-    const { stage, step, of, seconds_left: left, take, takes: count } = progress;
+    const { stage, step, of, seconds_left: left, take, takes: count, seed } = progress;
     if (progress.stopping) return 'Stopping after this step.';
     const which = take ? `Take ${take} of ${count}: ` : '', forIt = take ? ' for it' : '';
-    if (stage === 'denoise') return `${which}${take ? 's' : 'S'}tep ${step} of ${of}${left ? `, about ${duration(left)} left${forIt}` : ''}.`;
+    if (stage === 'denoise') return `${which}${take ? 's' : 'S'}tep ${step} of ${of}${left ? `, about ${duration(left)} left${forIt}` : ''}${seed == null ? '' : `, seed ${seed}`}.`;
     return which + { model: 'Loading the model and reading the text.', decode: 'Turning latents into pictures.', files: 'Writing the files.', score: 'Looking at the video: cuts, characters and text.' }[stage] || 'Starting.';
   }
   return message || '';
@@ -100,8 +100,7 @@ function showStatus(value) {
   const share = value.state === 'running' ? ((progress.take || 1) - 1 + part) / (progress.takes || 1) : 0;
   if (!parts.status.firstChild) parts.status.append(node('i', { class: 'bar' }, node('b')), node('p'));
   parts.status.querySelector('b').style.width = `${100 * share}%`;
-  const seed = LIVE.includes(value.state) && progress.seed != null ? ` Seed ${progress.seed}.` : ''; // the field beside Generate has the next
-  const text = statusText(value) + seed, line = parts.status.querySelector('p');
+  const text = statusText(value), line = parts.status.querySelector('p');
   if (line.textContent !== text) line.textContent = text;
 }
 
