@@ -16,17 +16,20 @@ from gradio.data_classes import FileData
 from desk.page.theme import STATIC
 
 
-def editor(value: dict[str, Any], world: dict[str, Any], model: str, functions: list[Callable]) -> gr.HTML:
+def editor(
+    value: dict[str, Any], world: dict[str, Any], model: str, functions: list[Callable], made: dict[str, Any]
+) -> gr.HTML:
     """A storyboard editor; its value is a draft (see `desk.scene.draft`).
 
     world: what the guided picker offers and the limits that the editor keeps by itself. model: the name that the draft
     is reviewed for. Its script calls the functions `review_draft`, `parse_text`, `write_texts` and `surprise_me`.
-    An update of `made` says which finished video its shots may be kept of (see `tabs.own_scenes.linked`).
+    made: the scene and seed of the video that is shown, with its `id` if shots may be kept of it (see
+    `tabs.own_scenes.linked`).
     Events: change, submit for Ctrl+Enter, retake and continue_video for what goes on from that video, and open_link,
     whose data has the `settings` that a link brought.
     """
     value = value | {"opening": True}  # which a page that has a draft of its own passes over
-    return _component("editor", value, server_functions=functions, world=world, model=model, made=None)
+    return _component("editor", value, server_functions=functions, world=world, model=model, made=made)
 
 
 def stage(value: dict[str, Any]) -> gr.HTML:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -57,7 +58,9 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
     with gr.Row(equal_height=False, elem_classes=["desk-columns"]):
         with gr.Column(scale=7, min_width=320):
             world = _world(model, limits)
-            editor = components.editor(draft.from_storyboard(board), world, model.name, _server_functions())
+            editor = components.editor(
+                draft.from_storyboard(board), world, model.name, _server_functions(), _seen(first)
+            )
             with gr.Accordion("Settings", open=False, elem_classes=["desk-settings"]):
                 settings = _settings(model, limits)
             with gr.Row(elem_classes=["desk-actions"]):
@@ -311,6 +314,13 @@ def _example_card(example: Example) -> dict[str, Any]:
 _BLANK = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 7 4'/%3E"
 
 
+def _seen(example: Example | None) -> dict[str, Any]:
+    """The scene and the seed of an example's video, for the editor; no shot can be kept of it."""
+    if example is None or example.content is None:
+        return own_scenes.NO_VIDEO
+    return own_scenes.scene_of(example.content, json.loads(example.storyboard.to_json()))
+
+
 def _choose_example(examples: tuple[Example, ...]):
     known = {example.id: example for example in examples}
 
@@ -319,7 +329,7 @@ def _choose_example(examples: tuple[Example, ...]):
         if example is None:
             return gr.skip(), gr.skip()
         scene = draft.from_storyboard(example.storyboard) | {"seed": None}  # its video is there: the next is another
-        return {**gr.update(made=None), "value": scene}, example.stage_value()
+        return {**gr.update(made=_seen(example)), "value": scene}, example.stage_value()
 
     return choose
 
@@ -330,7 +340,7 @@ def _open_shared(studio: Studio):
         if record is None:
             gr.Warning("This video is no longer kept.")
             return gr.skip()
-        return {**gr.update(made=None), "value": {"shots": [], **record.content["storyboard"]}}
+        return {**gr.update(made=own_scenes.NO_VIDEO), "value": {"shots": [], **record.content["storyboard"]}}
 
     return open_scene
 

@@ -14,6 +14,7 @@ from desk.studio.studio import Studio
 from desk.tabs.visits import watch
 
 KINDS = ("made", "takes")  # of records that the list has
+NO_VIDEO: dict[str, Any] = {}  # for the editor; Gradio sends no None
 
 
 def own(records: list[Record]) -> list[Record]:
@@ -28,17 +29,19 @@ def listed(records: list[Record]) -> dict[str, Any]:
 
 
 def linked(identifier: str | None, content: dict[str, Any] | None) -> Any:
-    """An update of the editor: the video that its shots may be kept of, or None."""
-    if content is None or content["kind"] != "made":
-        return gr.update(made=None)
-    board = content["storyboard"]
+    """An update of the editor: the video that its shots may be kept of, or none."""
+    made = content is not None and content["kind"] == "made"
+    return gr.update(made={"id": identifier, **scene_of(content, content["storyboard"])} if made else NO_VIDEO)
+
+
+def scene_of(content: dict[str, Any], board: dict[str, Any]) -> dict[str, Any]:
+    """What the editor compares its scene with: that of a video, from its storyboard as plain JSON, and its seed."""
     shots = [
         {"caption": shot["caption"], "num_frames": shot["last"] + 1 - shot["first"], "image": asked.get("image")}
         for shot, asked in zip(content["shots"], board["shots"], strict=True)
     ]
     scene = {"global_caption": board["global_caption"], "references": board.get("references")}
-    scene |= {"fps": content["fps"], "seed": content["settings"]["seed"], "shots": shots}
-    return gr.update(made={"id": identifier, **scene})
+    return scene | {"fps": content["fps"], "seed": content["settings"]["seed"], "shots": shots}
 
 
 async def follow(studio: Studio, job: Job, visitor: str) -> AsyncIterator[tuple]:

@@ -200,6 +200,11 @@ def test_the_seed_that_is_shown_is_the_seed_that_is_used(visit):
     expect(facts).to_contain_text(f"Seed {shown}")
     expect(seed(page)).not_to_have_value(shown)
     assert seed_of_link(page) == int(shown), "a link sends what is seen"
+    locks = page.locator(".editor .lock").filter(visible=True)
+    expect(locks).not_to_have_count(0)
+    page.locator(".scene-list button").first.click()
+    expect(locks).to_have_count(0)
+    assert seed_of_link(page) == 2
     shown = seed(page).input_value()
     page.locator(".editor .caption").first.fill("Wide shot of [character1] jumping. The camera is static.")
     assert seed_of_link(page) == int(shown)

@@ -14,7 +14,9 @@ let review = null;
 let notices = [];
 let lastCaption = null;
 let openGuide = null;
-let made = props.made || null; // the finished video that shots may be kept of, see editor_link.js
+let seen, made; // the finished video that is shown, and it again if shots may be kept of it, see editor_link.js
+const see = () => { seen = props.made?.shots ? props.made : null; made = seen?.id ? seen : null; };
+see();
 
 function read(draft) {
   const shots = (draft && draft.shots) || [];
@@ -363,7 +365,7 @@ watch('value', () => {
   askForReview();
 });
 watch('made', () => {
-  made = props.made || null;
+  see();
   link();
   forgetLinks();
   commit();

@@ -30,12 +30,12 @@ function offer() {
 }
 
 const sameShot = (shot, at) => shot.caption === scene.shots[at].caption && (shot.image || null) === (scene.shots[at].image || null);
-const sameScene = () => withoutCount(made.global_caption) === withoutCount(scene.global_caption)
-  && JSON.stringify(made.references || {}) === JSON.stringify(scene.references);
+const sameScene = () => withoutCount(seen.global_caption) === withoutCount(scene.global_caption)
+  && JSON.stringify(seen.references || {}) === JSON.stringify(scene.references);
 
-// Whether the scene still is the one that the finished video was made of.
-const asMade = () => Boolean(made) && made.fps === scene.fps && made.shots.length === scene.shots.length && sameScene()
-  && made.shots.every((shot, at) => sameShot(shot, at) && shot.num_frames === framesOf(at));
+// Whether the scene still is the one that the video was made of.
+const asSeen = () => Boolean(seen) && seen.fps === scene.fps && seen.shots.length === scene.shots.length && sameScene()
+  && seen.shots.every((shot, at) => sameShot(shot, at) && shot.num_frames === framesOf(at));
 
 function showLinks() {
   const { retake = [], more = 0 } = offer(), only = retake.length === 1;

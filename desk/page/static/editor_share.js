@@ -25,7 +25,7 @@ async function copyLink(event) {
   };
   if (pause) commit();
   const { made: video, ...scene } = draft();
-  if (diced && asMade()) scene.seed = made.seed; // what is seen is sent; the seed that is shown is that of the next video
+  if (diced && asSeen()) scene.seed = seen.seed; // what is seen is sent; the seed that is shown is that of the next video
   const pictured = scene.references || scene.shots.some((shot) => shot.image);
   const shots = scene.shots.map(({ caption, num_frames }) => ({ caption, num_frames }));
   const link = `${location.href.split('#')[0]}#scene=${await packed({ draft: { ...scene, shots }, settings })}`;
