@@ -157,7 +157,7 @@ def test_a_surprise_is_a_storyboard_and_a_plan_says_what_it_costs(client, storyb
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"storyboard": "nonsense"}, "mapping"),
+        ({"storyboard": "nonsense"}, "plain words, not a storyboard"),
         ({"storyboard": "BOARD", "steps": 10**6}, "1000000 steps"),
         ({"storyboard": "BOARD", "seed": -3}, "seed is -3"),
         ({"storyboard": "LONG"}, "10,000 characters"),
