@@ -52,12 +52,14 @@ def observe(
     fps: float | None = None,
     watchers: Iterable[Watcher] = (),
     progress: Callable[[int, int | None], None] | None = None,
+    most_pixels: int | None = None,
 ) -> Footage:
     """Go once over a video file, or over frames uint8 (T, H, W, 3), which need `fps`.
 
     `watchers` see every full-size frame; `progress` is called with the frames done and the frames expected (None if
-    unknown), and what it raises ends the pass. `fps` goes before what a file says, its times included. Raises
-    `VideoError` for what is no video or has more than MAX_FRAMES frames.
+    unknown), and what it raises ends the pass. `fps` goes before what a file says, its times included. A file's frames
+    of more than `most_pixels` are scaled down first. Raises `VideoError` for what is no video or has more than
+    MAX_FRAMES frames.
     """
     watchers = tuple(watchers)
     sha256 = fingerprint(source)
@@ -68,12 +70,12 @@ def observe(
         gathered = _watch(_slices(source), watchers, expected, progress)
         gathered.measure_again(_slices(source))
     else:
-        with VideoReader(source, fps) as reader:
+        with VideoReader(source, fps, most_pixels) as reader:
             check_fps(reader.fps, str(source))
             expected = reader.num_frames
             _check_length(expected or 0, str(source))
             gathered = _watch(_stacks(reader, str(source)), watchers, expected, progress)
-            gathered.look_again(str(source))
+            gathered.look_again(str(source), most_pixels)
             fps, size, notes = reader.fps, gathered.size, tuple(reader.notes)
             timing = {"times": reader.times, "duration": reader.duration, "timecode": reader.timecode}
     return Footage(
@@ -176,10 +178,10 @@ class _Gathered:
             self.sharpness[number], self.clipped[number] = _measured(luma, self.region)
         self._stale = 0
 
-    def look_again(self, name: str) -> None:
+    def look_again(self, name: str, most_pixels: int | None) -> None:
         """The same for a file, which is opened once more only if need be."""
         if self._stale:
-            with VideoReader(name) as reader:
+            with VideoReader(name, most_pixels=most_pixels) as reader:
                 self.measure_again(_stacks(reader, name))
 
 

@@ -193,10 +193,12 @@ def gather(
     stopwatch: Stopwatch | None = None,
     finder: Finder | None = None,
     no_finder: str | None = None,
+    most_pixels: int | None = None,
 ) -> Evidence:
     """Go once over the video and let the models of `encoders` and the shot `detector` look at it.
 
-    Characters are in `boxes`, or where `finder` finds them; `no_finder` says why there is neither.
+    Frames of a file of more than `most_pixels` are scaled down first. Characters are in
+    `boxes`, or where `finder` finds them; `no_finder` says why there is neither.
     `progress` is called with the stage, what is done of it and its whole (None if unknown). What a model cannot give is
     None with its reason. Raises `VideoError`, `StoryboardError` if the storyboard cannot be this video's, and
     `Cancelled`.
@@ -218,7 +220,8 @@ def gather(
 
     with stopwatch("frames"):
         given = rate if isinstance(source, np.ndarray) else fps  # a file's own times go with its own rate
-        footage = observe(source, given, [*lookers.values(), *filter(None, (search, faces))], frames_done)
+        watchers = [*lookers.values(), *filter(None, (search, faces))]
+        footage = observe(source, given, watchers, frames_done, most_pixels)
     embedding = sum(looker.seconds for looker in lookers.values())
     found_by = [one for one in (search, faces) if one is not None]
     stopwatch.add("frames", -embedding - sum(one.seconds for one in found_by))

@@ -217,8 +217,11 @@ def examine(
     boxes: str | os.PathLike | Mapping[str, Any] | None = None,
     progress: Callable[[str, int, int | None], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    most_pixels: int | None = None,
 ) -> tuple[Scorecard, Evidence]:
-    """Like `score`, and the evidence that the metrics looked at."""
+    """Like `score`, and the evidence that the metrics looked at; a file's frames of more than `most_pixels`, if that is
+    given, are scaled down while they are read, which a note says.
+    """
     from eval.encoders import load_encoders
     from eval.shots import load_detector
 
@@ -231,7 +234,18 @@ def examine(
         if isinstance(detector, str):
             detector = load_detector(detector)
     evidence = gather(
-        video, request, encoders, detector, fps, found_boxes, progress, cancelled, stopwatch, finder, no_finder
+        video,
+        request,
+        encoders,
+        detector,
+        fps,
+        found_boxes,
+        progress,
+        cancelled,
+        stopwatch,
+        finder,
+        no_finder,
+        most_pixels,
     )
     with stopwatch("metrics"):
         metrics = measure_all(evidence, progress, cancelled)

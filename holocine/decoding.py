@@ -6,12 +6,13 @@ again) is obeyed: stored frames that no player shows are not given.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -38,6 +39,14 @@ class VideoError(ValueError):
     """A file that is not a readable video, or frames that cannot become one. The message is one sentence."""
 
 
+class DamagedVideo(VideoError):
+    """A video that is damaged or cut short. reason: what is wrong with it, without its name and what to do."""
+
+    def __init__(self, path: str | os.PathLike, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{path} is damaged or cut short: {reason}{remedy}")
+        self.reason = reason
+
+
 class VideoReader:
     """An open video file, used as a context manager.
 
@@ -48,13 +57,14 @@ class VideoReader:
     duration, the seconds at which the last one ends; and fps, which by then is the average of these times where they
     are not those of the rate that the container says. At a constant rate, times are i / fps.
 
-    A rate that is given goes before what the file says, its times included. Raises `VideoError` for anything that is
-    no video.
+    A rate that is given goes before what the file says, its times included. Frames of more than `most_pixels` are
+    scaled down to so many while they are read, and a note says so. Raises `VideoError` for anything that is no video.
     """
 
-    def __init__(self, path: str | os.PathLike, fps: float | None = None) -> None:
+    def __init__(self, path: str | os.PathLike, fps: float | None = None, most_pixels: int | None = None) -> None:
         self.path = Path(path)
         self.notes: list[str] = []
+        self._most_pixels = most_pixels
         if str(path).lower().startswith(("http:", "https:")):
             raise VideoError(f"{path} is a web address: get the video from there, and give the file")
         if not self.path.is_file():
@@ -109,7 +119,7 @@ class VideoReader:
                 yield picture
         except av.error.FFmpegError as error:
             if not (clock.count and self._is_transport_stream):
-                raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
+                raise DamagedVideo(self.path, _reason(error)) from None
             self._note(f"the file is damaged after {counted(clock.count, 'frame')}: what follows could not be decoded")
         if clock.count == 0:
             raise VideoError(f"{self.path} has no pictures in it")
@@ -144,11 +154,9 @@ class VideoReader:
                     found += 1
                     yield self._picture(frame, size)
         except av.error.FFmpegError as error:
-            raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
+            raise DamagedVideo(self.path, _reason(error)) from None
         if found < len(span):
-            raise VideoError(
-                f"{self.path} is damaged or cut short: frames {span.start} to {span.stop - 1} are not all there"
-            )
+            raise DamagedVideo(self.path, f"frames {span.start} to {span.stop - 1} are not all there")
 
     @property
     def _is_transport_stream(self) -> bool:
@@ -157,17 +165,17 @@ class VideoReader:
     def _check_whole(self, clock: _Clock) -> None:
         """Raise `VideoError` if frames are missing that the container declares: some cuts end decoding quietly."""
         if clock.count < (self.num_frames or 0):
-            raise VideoError(
-                f"{self.path} is damaged or cut short: it holds {clock.count} of its {self.num_frames} frames; get it "
-                f"again, or keep what is there with `ffmpeg -i {self.path} -c copy WHOLE{Path(self.path).suffix}`"
+            raise DamagedVideo(
+                self.path,
+                f"it holds {clock.count} of its {self.num_frames} frames",
+                f"; get it again, or keep what is there with `ffmpeg -i {self.path} -c copy "
+                f"WHOLE{Path(self.path).suffix}`",
             )
         # Other containers say nothing of frames but how long they last, of their longest stream.
         if self.num_frames is None and len(self._container.streams) == 1 and self._container.duration:
             declared = self._container.duration / av.time_base
             if clock.end < 0.9 * declared and declared - clock.end > 2 * clock.longest:
-                raise VideoError(
-                    f"{self.path} is damaged or cut short: its pictures end after {clock.end:.2f} s of {declared:.2f} s"
-                )
+                raise DamagedVideo(self.path, f"its pictures end after {clock.end:.2f} s of {declared:.2f} s")
 
     def _note_damage(self, count: int, gap: int, damaged: int) -> None:
         """Note what a transport stream shows of being cut off or damaged: it declares neither frames nor a length.
@@ -199,7 +207,7 @@ class VideoReader:
                 if packet.size and not packet.is_discard:
                     clock.tick(packet)
         except av.error.FFmpegError as error:
-            raise VideoError(f"{self.path} is damaged or cut short: {_reason(error)}") from None
+            raise DamagedVideo(self.path, _reason(error)) from None
         clock.put_in_order()
         return self._timing(clock).fps, clock.count
 
@@ -213,14 +221,22 @@ class VideoReader:
         return timing
 
     def _picture(self, frame: av.VideoFrame, size: tuple[int, int] | None) -> np.ndarray:
+        how: dict[str, Any] = {"threads": 1}
+        if self._most_pixels and frame.width * frame.height > self._most_pixels:
+            scale = math.sqrt(self._most_pixels / (frame.width * frame.height))
+            how |= {"width": int(frame.width * scale), "height": int(frame.height * scale), "interpolation": "AREA"}
+            self._note(
+                f"its frames of {frame.width} x {frame.height} pixels were scaled down to {how['width']} x "
+                f"{how['height']} before anything looked at them"
+            )
         if any(component.is_alpha for component in frame.format.components):
-            rgba = frame.to_ndarray(format="rgba", threads=1)
+            rgba = frame.to_ndarray(format="rgba", **how)
             picture, alpha = rgba[..., :3], rgba[..., 3:]
             if (alpha < 255).any():
                 self._note("the video has transparent parts: they are taken as black")
                 picture = (picture.astype(np.uint16) * alpha // 255).astype(np.uint8)
         else:
-            picture = frame.to_ndarray(format="rgb24", threads=1)
+            picture = frame.to_ndarray(format="rgb24", **how)
         height, width = picture.shape[:2]
         if size is not None and 0 <= width - size[0] <= 1 and 0 <= height - size[1] <= 1:
             picture = picture[: size[1], : size[0]]

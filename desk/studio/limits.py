@@ -33,7 +33,7 @@ class Limits:
     picture_characters: int = 700_000  # of a picture that a shot begins from, as a data URL: half a megabyte
     upload_bytes: int = 200 * 2**20
     upload_seconds: float = 120.0
-    upload_pixels: int = 1920 * 1088
+    upload_pixels: int = 7680 * 4320  # of a frame; decoding one takes ten times as many bytes
     waiting: int = 24
     output_bytes: int = 4 * 2**30  # kept on disk for all visitors together; as much again of what they bring
     output_hours: float = 24.0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOOKED_AT_PIXELS = 1920 * 1080  # of a frame; larger ones are scaled down to so many while they are read
 SCORECARD, REPORT, STILLS = "scorecard.json", "report.html", "scorecard.jpg"
 
 
@@ -48,6 +49,7 @@ class Scorer:
             encoders=self._encoders_for(storyboard),
             detector=self._detector,
             cancelled=cancelled,
+            most_pixels=LOOKED_AT_PIXELS,
         )
 
     def _encoders_for(self, storyboard: Storyboard | None) -> Any:

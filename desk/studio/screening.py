@@ -12,7 +12,7 @@ from desk.studio.limits import Limits
 from desk.studio.preview import picture_url
 from desk.studio.studio import Studio
 from desk.studio.uploads import check_upload
-from holocine.decoding import VideoError
+from holocine.decoding import DamagedVideo, VideoError
 from holocine.storyboard import StoryboardError
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ def _examine(studio: Studio, job: Job, upload: Path, file: str, name: str, reque
     except Cancelled:
         studio.outputs.drop(job.id)
         raise Stopped(job.reason) from None
+    except DamagedVideo as error:
+        studio.outputs.drop(job.id)
+        raise VideoError(
+            f"the video is damaged or cut short: {error.reason}; upload the whole file again, or export it anew"
+        ) from None
     except (VideoError, StoryboardError) as error:
         studio.outputs.drop(job.id)
         raise VideoError(str(error).replace(str(video), "the video")) from None

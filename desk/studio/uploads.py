@@ -43,9 +43,14 @@ def check_upload(path: Path, limits: Limits) -> str:
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, VideoError):
             raise
-        raise VideoError("this file is no video that can be read") from None
+        raise VideoError(
+            "this file is no video that can be read; upload the whole file again, or export it anew as MP4"
+        ) from None
     if pixels > limits.upload_pixels:
-        raise LimitError(f"the video has {pixels:,} pixels a frame, but at most {limits.upload_pixels:,} are taken")
+        raise LimitError(
+            f"the video has {pixels:,} pixels a frame, but at most {limits.upload_pixels:,} are taken; "
+            "export it smaller"
+        )
     if known and max(known) > limits.upload_seconds:
         raise LimitError(
             f"the video lasts {max(known):.0f} seconds, but at most {limits.upload_seconds:g} are taken; cut it shorter"

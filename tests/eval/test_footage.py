@@ -494,6 +494,19 @@ def test_files_that_are_no_video_are_refused_in_one_sentence(tmp_path, three_sho
         assert str(tmp_path / name) in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_frames_beyond_a_size_are_scaled_down_before_anything_sees_them(tmp_path, three_shots):
+    write_video(tmp_path / "x.mp4", three_shots, 8, size=(384, 256))
+    seen = []
+    footage = observe(tmp_path / "x.mp4", None, [lambda first, frames: seen.append(frames.shape[1:])], None, 96 * 64)
+    assert footage.size == (96, 64) and set(seen) == {(64, 96, 3)}
+    assert footage.notes == (
+        "its frames of 384 x 256 pixels were scaled down to 96 x 64 before anything looked at them",
+    )
+    assert np.abs(footage.pictures.astype(int) - three_shots).mean() < 6, "the same pictures"
+    as_it_is = observe(tmp_path / "x.mp4", None, (), None, 384 * 256)
+    assert as_it_is.size == (384, 256) and not as_it_is.notes
+
+
 def test_the_cover_of_a_song_is_no_video(tmp_path, write_sound, three_shots):
     with av.open(str(tmp_path / "song.mp3"), "w") as container:
         sound = container.add_stream("mp3", rate=8000)

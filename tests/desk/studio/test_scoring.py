@@ -154,6 +154,30 @@ def test_a_file_of_more_and_more_frames_is_given_up_and_leaves_nothing(studio, t
     assert not list(studio.outputs.files.iterdir())
 
 
+def test_large_frames_are_scaled_down_while_they_are_read_and_the_stage_says_so(
+    studio, scene, tmp_path, wait, limits, monkeypatch
+):
+    monkeypatch.setattr("desk.studio.scoring.LOOKED_AT_PIXELS", 112 * 64)
+    write_video(tmp_path / "x.mp4", scene[0][:20], 12, size=(448, 256))
+    job = wait(screening.submit(studio, "me", tmp_path / "x.mp4", "x.mp4", None, limits))
+    assert job.result["detected"] == [17]
+    assert "Its frames of 448 x 256 pixels were scaled down to 112 x 64" in " ".join(job.result["score_notes"])
+    card = Scorecard.load(studio.outputs.files / job.id / job.result["files"]["scorecard"])
+    assert card.video.size == (112, 64)
+
+
+def test_of_a_video_that_is_cut_short_a_visitor_hears_what_a_visitor_can_do(studio, scene, tmp_path, wait, limits):
+    noise = np.random.default_rng(0).integers(0, 256, (24, 64, 112, 3), np.uint8)
+    write_video(tmp_path / "x.mp4", noise, 12)
+    whole = (tmp_path / "x.mp4").read_bytes()
+    assert whole.index(b"moov") < len(whole) // 2, "its index is there"
+    (tmp_path / "x.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    job = wait(screening.submit(studio, "me", tmp_path / "x.mp4", "x.mp4", None, limits))
+    assert job.state == "failed" and "ffmpeg" not in job.message and str(tmp_path) not in job.message
+    assert "is damaged or cut short" in job.message
+    assert job.message.endswith("upload the whole file again, or export it anew")
+
+
 def test_a_file_that_is_gone_before_its_turn_is_a_sentence_without_a_path(studio, scene, tmp_path):
     job = Job("me", lambda job: None, 600)
     with pytest.raises(ValueError, match="no longer kept") as raised:

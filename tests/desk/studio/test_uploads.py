@@ -68,6 +68,15 @@ def test_a_small_file_that_unpacks_to_a_long_or_large_video_is_refused_by_its_he
         check_upload(video(size=96), LIMITS)
 
 
+def test_frames_of_a_camera_are_taken_and_beyond_8k_refused(tmp_path):
+    usual = Limits(frames=33, pixels=1, steps=1, job_seconds=1)
+    write_video(tmp_path / "4k.mp4", np.zeros((1, 216, 384, 3), np.uint8), 10, size=(3840, 2160))
+    assert check_upload(tmp_path / "4k.mp4", usual) == ".mp4"
+    write_video(tmp_path / "more.mp4", np.zeros((1, 216, 384, 3), np.uint8), 10, size=(8192, 4608))
+    with pytest.raises(LimitError, match=r"37,748,736 pixels a frame, but at most 33,177,600 are taken; export it"):
+        check_upload(tmp_path / "more.mp4", usual)
+
+
 def test_a_large_file_is_refused(tmp_path):
     (tmp_path / "x.mp4").write_bytes(bytes(300_000))
     with pytest.raises(LimitError, match="0 MB"):
