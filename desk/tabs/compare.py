@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from desk.page import components
+from desk.page import components, stage
 from desk.scene import draft
 from desk.studio.jobs import Job
 from desk.studio.limits import Limits
@@ -21,14 +21,14 @@ from desk.studio.outputs import Record
 from desk.studio.settings import ATTENTION, MOST_SEED, Settings
 from desk.studio.studio import Studio
 from desk.studio.wording import sentence
-from desk.tabs import arena, versions
+from desk.tabs import arena, own_scenes, versions
 from desk.tabs.direct import ATTENTION_WORDS, DirectTab, fields_of
 from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known, read_seed, refusal
 from holocine.plurals import counted
 from holocine.storyboard import Storyboard, StoryboardError
 
 _INTRODUCTION = """
-### Compare versions
+## Compare versions
 The scene that is open in Direct, made two to four times. All versions start from the same noise unless you give them
 seeds of their own, so what differs is what you changed.
 """
@@ -86,7 +86,7 @@ def _build_versions(studio: Studio, visitor: gr.BrowserState, direct: DirectTab,
         arrive=arrival(studio, "compare", partial(_watch, studio), partial(_kept, studio)),
     )
     screen.vote(_vote(studio), [current, visitor], screen, **QUIET)
-    taken = [direct.editor, tabs, direct.model, *direct.settings]
+    taken = [direct.editor, tabs, direct.stage, direct.history, direct.model, *direct.settings]
     screen.use(_use(studio), [current, visitor], taken, **QUIET)
 
 
@@ -190,19 +190,21 @@ def _vote(studio: Studio):
 
 
 def _use(studio: Studio):
-    """A listener: takes a version's storyboard and settings to the tab "Direct"."""
+    """A listener: takes a version's video, storyboard and settings to the tab "Direct"."""
 
     def use(identifier: str | None, visitor: str, event: gr.EventData) -> Any:
         record = studio.outputs.find(identifier, known(visitor))
-        made = versions.uncovered(record.content, event._data.get("letter")) if record is not None else None
-        if made is None:
+        own = record and versions.take_over(studio.outputs, record, visitor, event._data.get("letter"))
+        if own is None:
             gr.Warning("This version is no longer kept, or not yet to be seen.")
             return gr.skip()
-        settings = made["settings"]
+        made, settings = own.content, own.content["settings"]
         scene = draft.from_storyboard(Storyboard.model_validate(made["storyboard"])) | {"seed": settings["seed"]}
         return (
-            {**gr.update(made=None), "value": scene},
+            {**own_scenes.linked(own.id, made), "value": scene},
             gr.Tabs(selected="direct"),
+            stage.finished(made, studio.outputs.files / own.id),
+            own_scenes.listed(studio.outputs.of(visitor)),
             settings["model"],
             *fields_of(settings),
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,22 @@ def uncovered(content: dict[str, Any], letter: Any) -> dict[str, Any] | None:
     if content["kind"] != "compared" or (content["blind"] and content["voted"] is None):
         return None
     return next((one["content"] for one in content["versions"] if one["letter"] == letter), None)
+
+
+def take_over(outputs: Outputs, record: Record, visitor: str, letter: Any) -> Record | None:
+    """A version of a finished comparison as a video of the visitor's own, with files of its own; the same one when it
+    is taken over again. None where `uncovered` is.
+    """
+    if (content := uncovered(record.content, letter)) is None:
+        return None
+    taken = record.content.get("taken", {})
+    if (before := outputs.find(taken.get(letter), visitor)) is not None:
+        return before
+    folder = next(one["folder"] for one in record.content["versions"] if one["letter"] == letter)
+    identifier = _unguessable()
+    shutil.copytree(outputs.files / record.id / folder, outputs.new_folder(identifier), dirs_exist_ok=True)
+    outputs.keep(record.id, visitor, {**record.content, "taken": {**taken, letter: identifier}})
+    return outputs.keep(identifier, visitor, content)
 
 
 def _versions(content: dict[str, Any], folder: Path, hidden: bool) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.reporting.bradley_terry import Pick
 from benchmarks.reporting.votes import add_pick, read_choices, read_picks
+from desk.studio import remakes
 from desk.studio.jobs import Job
 from desk.studio.limits import LimitError
 from desk.tabs import bench, compare, versions
@@ -125,11 +126,26 @@ def test_use_this_one_takes_storyboard_and_settings_to_direct_and_not_while_it_i
     assert use(record.id, VISITOR, gr.EventData(None, {"letter": "A"})) == gr.skip() and len(said) == 1
     record = versions.vote(studio.outputs, record, VISITOR, "A")
     letter = next(version["letter"] for version in record.content["versions"] if "isolated" in version["name"])
-    written, tab, model, *fields = use(record.id, VISITOR, gr.EventData(None, {"letter": letter}))
+    written, tab, shown_there, listed, model, *fields = use(record.id, VISITOR, gr.EventData(None, {"letter": letter}))
     assert written["value"]["shots"][1]["caption"] == "Her hand." and written["value"]["seed"] == 11
     assert tab.selected == "direct" and model == record.content["versions"][0]["content"]["settings"]["model"]
     assert fields[:2] == ["isolated", 1] and fields[3:] == [{"seed": 11, "dice": False}, "48 x 32"]
-    assert use(record.id, "somebody else’s long secret", gr.EventData(None, {"letter": letter})) == gr.skip()
+    [own] = [one for one in studio.outputs.of(VISITOR) if one.content["kind"] == "made"]
+    assert shown_there["id"] == own.id == written["made"]["id"] and [one["id"] for one in listed["scenes"]] == [own.id]
+    studio.outputs.drop(record.id)
+    assert len(read_video(studio.outputs.files / own.id / "video.mp4").frames) == 17, "it outlives the comparison"
+
+
+def test_a_version_that_is_used_twice_is_one_video_which_can_be_gone_on_from(studio, compared, limits):
+    record, _ = compared(blind=False)
+    use = compare._use(studio)
+    for _ in range(2):
+        use(record.id, VISITOR, gr.EventData(None, {"letter": "B"}))
+    [own] = [one for one in studio.outputs.of(VISITOR) if one.content["kind"] == "made"]
+    assert own.content["settings"]["attention"] == "full"
+    remake = remakes.retake(remakes.open_video(studio.outputs.files / own.id / "video.mp4", limits), [2])
+    assert remake.kept == {1: 1, 3: 3}
+    assert use(record.id, "somebody else’s long secret", gr.EventData(None, {"letter": "A"})) == gr.skip()
 
 
 def test_votes_on_versions_that_were_never_compared_have_tables_of_their_own(studio):
