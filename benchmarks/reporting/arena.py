@@ -60,14 +60,16 @@ def strength_tables(question: str, judgements: Sequence[Judgement]) -> list[Tabl
         title = f"{QUESTIONS[question].text} {counted(group_votes(group), 'vote')}"
         table = preference_table(group)
         notes = [NOTE, *(["Those of another table were never compared with these."] if len(groups) > 1 else [])]
-        notes += _few_storyboards(judgements)
+        notes += _few_storyboards(judgements, any(one.low is not None for one in group))
         tables.append(Table(f"arena-{question}-{number}", title, table.head, table.rows, " ".join(notes)))
     return tables
 
 
-def _few_storyboards(judgements: Sequence[Judgement]) -> list[str]:
+def _few_storyboards(judgements: Sequence[Judgement], intervals: bool) -> list[str]:
     """That drawing from so few storyboards again and again shows too little of how they differ."""
     found = len({one.storyboard_id for one in judgements})
+    if not intervals:
+        return [f"All of it is on {counted(found, 'storyboard')}: there are too few votes for intervals."]
     if found >= FEW:
         return []
     return [f"All of it is on {counted(found, 'storyboard')}: with fewer than {FEW} these intervals are too narrow."]

@@ -48,6 +48,8 @@ def test_strengths_are_a_table_a_question_with_the_number_of_votes():
     assert list(rows_of(table)) == ["good", "fair", "poor"]
     assert "All of it is on 6 storyboards: with fewer than 10 these intervals are too narrow." in table.note
     assert strength_tables("cuts", []) == []
+    [table] = strength_tables("cuts", votes()[:1])
+    assert "on 1 storyboard: there are too few votes for intervals." in table.note and "narrow" not in table.note
     many = [Judgement("x", f"s{i}", 0, "good", "poor", "first") for i in range(10)]
     assert "too narrow" not in strength_tables("cuts", many)[0].note
 
