@@ -82,6 +82,7 @@ def build(outputs: str | None = None) -> gr.Blocks:
 
 _LINKS = {
     "Paper": "https://arxiv.org/abs/2510.20822",
+    "Code": "https://github.com/yihao-meng/HoloCine",
     "14B weights": "https://huggingface.co/hlwang06/HoloCine",
 }
 

@@ -12,6 +12,7 @@ from desk.studio.limits import Limits
 from desk.studio.preview import picture_url
 from desk.studio.studio import Studio
 from desk.studio.uploads import check_upload
+from desk.studio.wording import sentence
 from holocine.decoding import DamagedVideo, VideoError
 from holocine.storyboard import StoryboardError
 
@@ -100,4 +101,5 @@ def describe(evidence: Evidence, name: str) -> dict[str, Any]:
         "times": varying_times(footage),
         "num_frames": footage.num_frames,
         "aspect": footage.size[0] / footage.size[1],
+        "note": " ".join(map(sentence, footage.notes)),
     }

@@ -37,7 +37,7 @@ VARIABLE = "HOLOCINE_RUNS"
 VOTES = "arena.sqlite"
 LETTERS = {"left": "A", "right": "B"}
 _INTRODUCTION = """
-### Arena
+## Arena
 Two systems made this storyboard of a benchmark’s suite. You do not know which; say which one is better. Your votes,
 with those of all visitors, say how strong each system is, and whether the benchmark’s metrics see what people see.
 """

@@ -23,7 +23,7 @@ from desk.tabs.versions import VOTES
 from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known
 
 _INTRODUCTION = """
-### Which system is better
+## Which system is better
 Each row is a system, each column a metric; click a heading to sort and a row to see what is behind it.
 """
 _PAPER = "The paper’s Table 1"
@@ -34,7 +34,7 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
     choices = _choices(studio, None)
     gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
     source = gr.Radio(choices, value=choices[0][1], label="Results", elem_id="results")
-    table = components.league({})
+    table = components.league({"empty": "The results are being read."})
     reel = components.reel({})
     plots = gr.HTML(apply_default_css=False, elem_classes=["desk"])
     voted = gr.HTML(apply_default_css=False, elem_classes=["desk", "desk-votes"])
@@ -182,4 +182,4 @@ def _votes(studio: Studio) -> str:
     file = studio.outputs.folder / VOTES
     groups = strengths_by_group([*read_choices(file), *read_picks(file)])
     tables = [table_html(preference_table(group)) for group in groups]
-    return f"<h3>What visitors prefer</h3>{''.join(tables)}" if tables else ""
+    return f"<h2>What visitors prefer</h2>{''.join(tables)}" if tables else ""

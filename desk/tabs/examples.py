@@ -60,10 +60,11 @@ def _read(path: Path) -> Example:
     content = planned(video.storyboard)
     for shot, span in zip(content["shots"], video.storyboard.shot_ranges, strict=True):
         shot["picture"] = picture_url(video.frames[span[len(span) // 2]])
+    made = {name: value for name, value in (video.settings or {}).items() if name != "seconds"}  # on another machine
     content |= {
         "aspect": video.frames.shape[2] / video.frames.shape[1],
         "files": {"video": path.name},
-        "settings": video.settings,
+        "settings": made or None,
     }
     scores = path.with_suffix(".json")
     if scores.exists():

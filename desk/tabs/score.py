@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from eval.request import Request
 
 _INTRODUCTION = """
-### Score a video
+## Score a video
 Bring any video and see where it cuts, how steady it is, and whether it shows what was asked for. A video that was made
 here has its storyboard inside. For others, paste theirs: YAML, JSON, HoloCine’s prompt string, or only its cuts.
 """

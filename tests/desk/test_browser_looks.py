@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from desk.first_load import first_load, table
-from tests.desk.browsing import SHIFTS, TABS, stage_of
+from tests.desk.browsing import LONG, SHIFTS, TABS, stage_of
 
 
 def test_on_a_phone_nothing_sticks_out_and_everything_can_be_reached(visit):
@@ -13,6 +13,50 @@ def test_on_a_phone_nothing_sticks_out_and_everything_can_be_reached(visit):
         page.get_by_role("tab", name=name).click()
         expect(page.locator(".tabitem:visible :visible").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        assert not page.evaluate(TOO_SMALL), f"targets under 44 pixels in {name}"
+    page.get_by_role("tab", name="Direct").click()
+    page.get_by_role("button", name="Settings").click()
+    assert not page.evaluate(TOO_SMALL)
+    for width in (390, 720):  # as well as a desktop's window at 200 %
+        page.set_viewport_size({"width": width, "height": 844})
+        for name in ("planned", "detected"):
+            assert stage_of(page).locator(f".lane.{name}").bounding_box()["width"] > width / 2, name
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(page.locator("#generate")).to_be_in_viewport(ratio=1)
+    page.evaluate("scrollTo(0, document.querySelector('.stage .shots').getBoundingClientRect().top + scrollY - 400)")
+    expect(page.locator("#generate")).to_be_in_viewport(ratio=1)
+
+
+# What a finger presses and cannot reach 44 pixels across and down of
+TOO_SMALL = """() => {
+  const short = [];
+  const pressed = '.desk-header a, [role=tab], .editor :is(button, select, summary), .stage :is(.downloads *, .segment)';
+  for (const part of document.querySelectorAll(`${pressed}, .desk-settings > button, fieldset label, .seed button`)) {
+    if (!part.matches('a, button, select, summary, label') || !part.checkVisibility() || !part.offsetWidth) continue;
+    part.scrollIntoView({ block: 'center', behavior: 'instant' });
+    const { x, y, width, height } = part.getBoundingClientRect(), middle = [x + width / 2, y + height / 2];
+    const hit = (dx, dy) => part.contains(document.elementFromPoint(middle[0] + dx, middle[1] + dy));
+    if (!hit(0, 0)) continue;
+    const sides = [[-1, 0], [1, 0], [0, -1], [0, 1]];
+    const [left, right, up, down] = sides.map(([dx, dy]) => { let n = 0; while (n < 44 && hit(dx * (n + 1), dy * (n + 1))) n += 1; return n; });
+    if (left + right + 1 < 43 || up + down + 1 < 43) short.push(`${part.tagName} ${part.className} ${part.textContent.slice(0, 20)} ${left + right + 1}x${up + down + 1}`);
+  }
+  scrollTo(0, 0);
+  return short;
+}"""  # noqa: E501
+
+
+def test_on_a_phone_nothing_moves_when_a_video_is_begun_and_cancelled(visit):
+    page = visit(watch=SHIFTS, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.wait_for_function("document.querySelector('.stage video')?.readyState > 1")
+    place, before = page.locator(".editor .title").bounding_box(), page.evaluate("shifted")
+    page.locator("#generate").tap()
+    expect(stage_of(page).locator(".previews img").first).to_be_visible(timeout=LONG)
+    assert page.locator(".editor .title").bounding_box() == place
+    page.locator("#cancel").tap()
+    expect(stage_of(page)).to_have_attribute("data-state", "cancelled", timeout=LONG)
+    assert page.locator(".editor .title").bounding_box() == place
+    assert page.evaluate("shifted") - before < 0.01
 
 
 @pytest.mark.parametrize("width", [390, 360, 320])

@@ -42,6 +42,9 @@ def test_an_earlier_comparison_stays_and_can_be_used_until_there_is_another(visi
     expect(page.locator(".editor .title")).to_have_value("A short walk")
     page.get_by_role("button", name="Settings").click()
     expect(page.get_by_role("radio", name="Full: everything sees everything")).to_be_checked()
+    expect(stage_of(page).locator("video")).to_have_attribute("aria-label", "A short walk")
+    expect(stage_of(page).locator(".facts")).to_contain_text("Attention full")
+    expect(page.locator("#direct-panel .scene-list").last.locator("button")).to_have_count(1)
 
 
 def test_a_scored_video_and_its_scene_stay_when_nothing_comes_of_the_next(visit, tmp_path):
@@ -64,6 +67,8 @@ def test_a_scored_video_and_its_scene_stay_when_nothing_comes_of_the_next(visit,
     page.locator("#score").click()
     expect(panel.locator(".status p")).to_contain_text("This file is no video", timeout=LONG)
     assert panel.locator("video").get_attribute("src") == earlier
+    expect(panel.locator(".status p")).to_contain_text("What you see is ours.mp4, which was scored before.")
+    expect(panel.locator(".card h2")).to_have_text("How ours.mp4 came out")
     expect(panel.locator(".score summary").first).to_contain_text("1 of 1 came where they were asked for")
     page.locator("#edit-scene").click()
     expect(page.locator(".editor .title")).to_have_value("Rendered")
@@ -82,8 +87,8 @@ def test_results_stay_while_a_small_run_is_made_and_when_one_comes_back_to_the_t
     page.get_by_role("tab", name="Direct").click()
     page.get_by_role("tab", name="Benchmark").click()
     page.wait_for_timeout(2000)  # for an answer that would empty them
-    expect(reel.locator("h3")).to_have_text("Behind truth")
+    expect(reel.locator("h2")).to_have_text("Behind truth")
     expect(league.locator("thead th[aria-sort=descending]")).to_contain_text("SCA")
     page.locator("#benchmark-panel").get_by_role("button", name="Cancel").click()
     expect(page.locator(".run-status")).to_contain_text("Cancelled", timeout=LONG)
-    expect(reel.locator("h3")).to_have_text("Behind truth")
+    expect(reel.locator("h2")).to_have_text("Behind truth")

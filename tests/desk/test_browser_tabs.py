@@ -9,11 +9,31 @@ from holocine.puppet.world import sample_scene
 from tests.desk.browsing import LONG, TABS, captions, open_scene, stage_of, steps_of_versions, until_done
 
 
-def test_tabs_and_their_panels_have_names(visit):
+def test_tabs_and_their_panels_have_names_and_so_has_what_is_in_them(visit):
     page = visit()
+    expect(page.get_by_role("link", name="Code")).to_have_attribute("href", "https://github.com/yihao-meng/HoloCine")
+    expect(stage_of(page).locator(".note")).to_contain_text("An example")
+    assert "Made in" not in stage_of(page).inner_text()
     for name in TABS:
         page.get_by_role("tab", name=name).click()
         expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
+        if name == "Benchmark":
+            expect(page.locator(".league h2")).to_be_visible()
+        levels = page.evaluate(HEADINGS)
+        assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), (name, levels)
+        assert not page.evaluate(UNSAID), name
+
+
+# Levels of the headings that can be seen, in order
+HEADINGS = """[...document.querySelectorAll('h1, h2, h3, h4')].filter((one) => one.checkVisibility())
+  .map((one) => Number(one.tagName[1]))"""
+# Names of what is pressed that leave out words that are on it: who speaks to the page says those.
+UNSAID = """() => {
+  const plain = (text) => text.toLowerCase().replace(/[^a-z0-9. ]+/g, ' ').replace(/\\s+/g, ' ').trim();
+  return [...document.querySelectorAll('button[aria-label]')].filter((one) => one.checkVisibility() && one.innerText)
+    .filter((one) => !plain(one.getAttribute('aria-label')).includes(plain(one.innerText)))
+    .map((one) => one.getAttribute('aria-label'));
+}"""
 
 
 def test_a_foreign_video_is_scored_and_ours_can_be_edited(visit, tmp_path):
@@ -75,7 +95,7 @@ def test_published_results_sort_and_a_small_run_shows_its_videos(visit):
     page = visit()
     page.get_by_role("tab", name="Benchmark").click()
     table = page.locator(".league")
-    expect(table.locator("h3")).to_contain_text("Suite")  # the results that come with the desk
+    expect(table.locator("h2")).to_contain_text("Suite")  # the results that come with the desk
     table.locator("[data-system=truth]").click()
     expect(page.locator(".reel .note")).to_contain_text("of these 100 videos along")
     video = page.locator(".reel video").first
@@ -86,7 +106,7 @@ def test_published_results_sort_and_a_small_run_shows_its_videos(visit):
     page.locator(".reel [data-more]").click()
     expect(scenes).to_have_count(24)
     table.locator("[data-system=single-prompt]").click()
-    expect(page.locator(".reel h3")).to_have_text("Behind single-prompt")
+    expect(page.locator(".reel h2")).to_have_text("Behind single-prompt")
     order = page.get_by_label("Order of the scenes")
     order.select_option("lowest cuts first")
     lowest = float(scenes.first.locator(".scores").inner_text().split()[1])

@@ -81,7 +81,7 @@ function showTable(value) {
   const versions = value.versions || [];
   if (!versions.length || value.hidden || !versions[0].scorecard) { parts.table.replaceChildren(); return; }
   const rows = versions[0].scorecard.map((row, index) => ({ ...row, all: versions.map((version) => (version.scorecard || [])[index] || {}) })).filter((row) => row.all.some((one) => one.measured));
-  const head = node('tr', {}, node('th', {}), ...versions.map((version) => node('th', { scope: 'col', text: version.letter })), node('th', { text: 'Difference' }));
+  const head = node('tr', {}, node('td', {}), ...versions.map((version) => node('th', { scope: 'col', text: version.letter })), node('th', { text: 'Difference' }));
   const body = rows.map((row) => {
     const numbers = row.all.map((one) => one.number).filter((number) => number != null);
     const best = row.direction === 'lower' ? Math.min(...numbers) : Math.max(...numbers);

@@ -229,9 +229,10 @@ function showLengths() {
 }
 
 function cutHandle(cut, at, total) {
-  const frame = frameOf(at[cut]);
+  const frame = frameOf(at[cut]), last = at.length - 1;
+  const room = Math.min(cut > 1 ? at[cut] - at[cut - 1] : total, cut < last - 1 ? at[cut + 1] - at[cut] : total); // to its neighbours
   const handle = node('button', {
-    type: 'button', class: 'cut', role: 'slider', 'data-cut': cut, style: `left:${(100 * at[cut]) / total}%`,
+    type: 'button', class: 'cut', role: 'slider', 'data-cut': cut, style: `left:${(100 * at[cut]) / total}%;--room:${(100 * room) / total}%`,
     'aria-label': `Cut between shot ${cut} and shot ${cut + 1}`, 'aria-valuemin': frameOf(at[cut - 1] + 1),
     'aria-valuemax': frameOf(at[cut + 1] - 1), 'aria-valuenow': frame, 'aria-valuetext': `frame ${frame}, ${seconds(frame)}`,
     title: `Cut at frame ${frame}, ${seconds(frame)}`,

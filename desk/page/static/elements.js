@@ -52,8 +52,10 @@ function remembered(key) {
   return null;
 }
 
+// Whether somebody wants nothing to move by itself.
+const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
 // Brings what somebody asked for into view, if it is on the page and out of sight.
 function bringIntoView(part) {
-  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  if (part.offsetParent) part.scrollIntoView({ block: 'nearest', behavior: calm ? 'auto' : 'smooth' });
+  if (part.offsetParent) part.scrollIntoView({ block: 'nearest', behavior: calm() ? 'auto' : 'smooth' });
 }

@@ -19,7 +19,7 @@ function show() {
     ...row.cells.map((cell) => node('td', { title: cell.hint, class: cell.emphasis }, node('span', { text: cell.text })))));
   const scrolled = root.querySelector('.scroll')?.scrollLeft || 0;
   const scroll = node('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': value.title }, node('table', {}, node('thead', {}, head), node('tbody', {}, ...body)));
-  root.replaceChildren(node('h3', { text: value.title }), value.verdict ? node('p', { class: 'verdict', text: value.verdict }) : '', scroll,
+  root.replaceChildren(node('h2', { text: value.title }), value.verdict ? node('p', { class: 'verdict', text: value.verdict }) : '', scroll,
     node('p', { class: 'note', text: value.note || '' }), systems(rows.filter((row) => row.what)));
   scroll.scrollLeft = scrolled;
 }

@@ -1,10 +1,13 @@
 // What the page does by itself: every tab's panel gets the name of its tab, which Gradio leaves out (a panel is made
-// when its tab is first opened); the address says which tab is open, so that Back and links go to it; and a button that
+// when its tab is first opened), and what takes a file is named by the words on it; the address says which tab is open, so that Back and links go to it; and a button that
 // is pressed and then cannot be pressed hands the keyboard to its neighbour.
 
 () => {
   const FIRST = 'direct';
-  const name = () => document.querySelectorAll('[role=tabpanel][id]:not([aria-labelledby])').forEach((panel) => panel.setAttribute('aria-labelledby', `${panel.id}-button`));
+  const name = () => {
+    document.querySelectorAll('[role=tabpanel][id]:not([aria-labelledby])').forEach((panel) => panel.setAttribute('aria-labelledby', `${panel.id}-button`));
+    document.querySelectorAll('#upload button.upload-container[aria-label]').forEach((button) => button.removeAttribute('aria-label'));
+  };
   new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
   name();
 

@@ -11,7 +11,7 @@ function show() {
   if (!cards.length) { root.replaceChildren(); return; }
   const shown = inOrder(cards).slice(0, open), left = cards.length - shown.length, next = Math.min(AT_ONCE, left);
   root.replaceChildren(
-    node('header', {}, node('h3', { text: `Behind ${system}` }), cards.length > 1 ? orders(cards) : null),
+    node('header', {}, node('h2', { text: `Behind ${system}` }), cards.length > 1 ? orders(cards) : null),
     note ? node('p', { class: 'note', text: note }) : '',
     node('div', { class: 'cards' }, ...shown.map(article)),
     left ? node('p', { class: 'more' }, node('button', { type: 'button', class: 'quiet', 'data-more': true, text: left > next ? `Show ${next} more of ${left}` : `Show the last ${left}`, onclick: more })) : '');

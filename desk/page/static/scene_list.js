@@ -4,7 +4,7 @@ const root = element.querySelector('.scene-list');
 
 function show() {
   const { title, empty, scenes = [] } = props.value || {};
-  const heading = document.createElement('h3');
+  const heading = document.createElement('h2');
   heading.className = 'shelf-title';
   heading.textContent = title;
   const list = document.createElement('div');

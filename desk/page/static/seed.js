@@ -31,7 +31,7 @@ function show() {
   if (document.activeElement !== field) field.value = seed ?? '';
   field.setAttribute('aria-invalid', typeof seed === 'string');
   mode.replaceChildren(icon(dice ? 'dice' : 'locked'), node('span', { text: dice ? 'New each time' : 'Kept' }));
-  mode.setAttribute('aria-label', dice ? 'A new seed each time' : 'This seed is kept');
+  mode.setAttribute('aria-label', dice ? 'New each time: the seed' : 'Kept: this seed');
   mode.setAttribute('aria-pressed', !dice);
   mode.title = dice ? 'Each video gets a seed of its own; press to keep this one' : 'Every video is made with this seed; press for a new one each time';
   time.textContent = props.time ? `about ${duration(props.time)}` : '';

@@ -13,11 +13,14 @@ let unfolded = false; // the scores
 const shownAt = (value, frame) => (value.times ? value.times[Math.min(frame, value.num_frames)] : frame / value.fps);
 const percent = (frame, total) => (100 * frame) / total;
 
+// Scores of another video than the one that could not be scored are not taken for its own.
+const stillShown = ({ state, message }) => (state === 'failed' && last.kind === 'scored' ? `${message} What you see is ${last.name}, which was scored before.` : message);
+
 // What is shown of a value: where nothing can be seen yet, or nothing came of it, the video that was there before.
 function seen(value) {
   if (value.state === 'done') last = value.takes || (value.files && value.files.video) ? value : null;
   const nothing = value.state !== 'done' && !value.files && !(LIVE.includes(value.state) && value.progress?.previews?.length);
-  return last && nothing && value.state !== 'empty' ? { ...last, state: value.state, message: value.message, progress: value.progress } : value;
+  return last && nothing && value.state !== 'empty' ? { ...last, state: value.state, message: stillShown(value), progress: value.progress } : value;
 }
 
 // What was wrong with a scene is not said of the scene that it was changed into.
@@ -33,7 +36,7 @@ function show() {
   showScreen(value);
   showStatus(value);
   const below = last && !value.files && LIVE.includes(value.state) ? last : value; // so that nothing moves meanwhile
-  const layout = JSON.stringify([value.shots, value.detected, canRetake(below), LIVE.includes(value.state), below.id, below.shots, below.num_frames, below.fps, below.files, below.scorecard, below.settings, below.note]);
+  const layout = JSON.stringify([value.shots, value.detected, value.state === 'failed', canRetake(below), LIVE.includes(value.state), below.id, below.shots, below.num_frames, below.fps, below.files, below.scorecard, below.settings, below.note]);
   if (layout !== drawn) {
     drawn = layout;
     showLanes(value);
@@ -55,7 +58,7 @@ function showScreen(value) {
   if (url) {
     if (loaded === url) return;
     loaded = url;
-    video = node('video', { src: url, controls: true, loop: true, muted: true, autoplay: true, playsinline: true, 'aria-label': value.title });
+    video = node('video', { src: url, controls: true, loop: true, muted: true, autoplay: !calm(), preload: 'auto', playsinline: true, 'aria-label': value.title });
     video.muted = true;
     parts.screen.replaceChildren(video);
     follow(value);
@@ -115,9 +118,13 @@ function showLanes(value) {
     type: 'button', class: 'segment', style: `left:${along(shot.first)}%;width:${along(shot.last + 1) - along(shot.first)}%`,
     title: `Shot ${index + 1}: frames ${shot.first} to ${shot.last}`, 'aria-label': `Play shot ${index + 1}, ${shownAt(value, shot.first).toFixed(1)} s`, onclick: () => jump(value, shot.first),
   }, node('b', { text: index + 1 })));
-  const found = (detected || []).map((frame) => {
+  const room = (index) => {
+    const at = detected.map(along), near = [at[index] - at[index - 1], at[index + 1] - at[index]];
+    return Math.min(...near.map((gap) => gap || 100));
+  };
+  const found = (detected || []).map((frame, index) => {
     const near = value.unplanned || value.cuts.some((cut) => Math.abs(cut - frame) <= 2);
-    return node('button', { type: 'button', class: near ? 'found' : 'found stray', style: `left:${along(frame)}%`, title: `Detected cut at frame ${frame}`, 'aria-label': `Detected cut at frame ${frame}`, onclick: () => jump(value, frame) });
+    return node('button', { type: 'button', class: near ? 'found' : 'found stray', style: `left:${along(frame)}%;--room:${room(index)}%`, title: `Detected cut at frame ${frame}`, 'aria-label': `Detected cut at frame ${frame}`, onclick: () => jump(value, frame) });
   });
   parts.lanes.replaceChildren(
     ...(value.unplanned ? [] : [node('span', { class: 'lane-name', text: 'Planned' }), node('div', { class: 'lane planned' }, ...planned)]),
@@ -147,9 +154,10 @@ function follow(value) {
 function showShots(value) {
   const { shots = [] } = value, retakes = canRetake(value);
   const lasts = (shot) => shownAt(value, shot.last + 1) - shownAt(value, shot.first);
+  const about = (shot) => ` ${lasts(shot).toFixed(1)} s${shot.take > 1 ? `, take ${shot.take}` : ''}`;
   const thumb = (shot, index) => node('button', {
-    type: 'button', class: 'thumb', onclick: () => jump(value, shot.first), title: shot.caption, 'aria-label': `Play shot ${index + 1}: ${shot.caption}`,
-  }, node('img', { src: shot.picture, alt: '' }), node('span', {}, node('b', { text: index + 1 }), ` ${lasts(shot).toFixed(1)} s${shot.take > 1 ? `, take ${shot.take}` : ''}`));
+    type: 'button', class: 'thumb', onclick: () => jump(value, shot.first), title: shot.caption, 'aria-label': `Play shot ${index + 1}${about(shot)}: ${shot.caption}`,
+  }, node('img', { src: shot.picture, alt: '' }), node('span', {}, node('b', { text: index + 1 }), about(shot)));
   const again = (index) => node('button', { type: 'button', class: 'outlined retake', text: 'Retake', disabled: LIVE.includes(value.state), 'aria-label': `Retake shot ${index + 1}`, onclick: () => trigger('retake', { id: value.id, shot: index + 1, takes }) });
   parts.shots.replaceChildren(...shots.filter((shot) => shot.picture).map((shot, index) => node('div', {}, thumb(shot, index), retakes ? again(index) : null)));
 }
@@ -179,19 +187,19 @@ function showTakes(value) {
   video = null;
   const use = (take, text, kind, name) => node('button', { type: 'button', class: kind, text, 'aria-label': name ? `Use take ${name}` : text, onclick: () => trigger('use', { id: value.id, take }) });
   const box = ({ take, name, seed, video: file }) => {
-    const shown = node('video', { src: file.url, controls: true, loop: true, muted: true, autoplay: true, playsinline: true, 'aria-label': `Take ${name}` });
+    const shown = node('video', { src: file.url, controls: true, loop: true, muted: true, autoplay: !calm(), preload: 'auto', playsinline: true, 'aria-label': `Take ${name}` });
     shown.muted = true;
     return node('div', { class: 'take' }, shown, node('p', {}, node('b', { text: `Take ${name}` }), ` seed ${seed}`), use(take, 'Use this one', 'outlined first', name));
   };
   const shots = value.retaken, which = `shot${shots.length > 1 ? 's' : ''} ${shots.join(', ')}`;
   parts.screen.replaceChildren(
-    node('div', { class: 'takes-head' }, node('h3', { text: `Which take of ${which}?` }), use(0, 'Keep it as it was', 'outlined')),
+    node('div', { class: 'takes-head' }, node('h2', { text: `Which take of ${which}?` }), use(0, 'Keep it as it was', 'outlined')),
     node('div', { class: 'takes' }, ...value.takes.map(box)));
 }
 
 function showFacts(value) {
   const made = value.settings;
-  const facts = made ? [['Seed', made.seed], ['Steps', made.steps], ['Guidance', made.guidance], ['Attention', made.attention], ['Size', `${made.width} × ${made.height}`], ['Made in', `${made.seconds} s`]] : [];
+  const facts = made ? [['Seed', made.seed], ['Steps', made.steps], ['Guidance', made.guidance], ['Attention', made.attention], ['Size', `${made.width} × ${made.height}`], ['Made in', made.seconds != null ? `${made.seconds} s` : null]] : [];
   (value.shots || []).forEach((shot, index) => { if (shot.take > 1) facts.push([`Shot ${index + 1}`, `take ${shot.take}, seed ${shot.seed}`]); });
   const edit = value.shared ? [node('button', { type: 'button', class: 'outlined', text: 'Edit this scene', onclick: () => trigger('open_scene', { id: value.shared }) })] : [];
   parts.facts.replaceChildren(...(value.note ? [node('p', { class: 'note', text: value.note })] : []), ...edit, ...facts.filter(([, fact]) => fact != null).map(([name, fact]) => node('span', {}, `${name} `, node('b', { text: fact }))));
@@ -239,10 +247,10 @@ function showCard(value) {
     node('p', { text: row.meaning }));
   const lines = rows.filter((row) => row.measured).map(line), absent = rows.filter((row) => !row.measured);
   if (absent.length) lines.push(node('details', { class: 'unmeasured' }, node('summary', { text: `Not measured: ${absent.map((row) => row.name.toLowerCase()).join(', ')}` }), ...absent.map(line)));
-  const notes = (value.score_notes || []).map((text) => node('p', { class: 'score-note', text }));
+  const notes = (value.score_notes || []).filter((text) => !(value.note || '').includes(text)).map((text) => node('p', { class: 'score-note', text }));
   if (!lines.length) { parts.card.replaceChildren(...notes); return; }
   parts.card.replaceChildren(node('details', { class: 'scores', open: unfolded, ontoggle: (event) => { if (event.target.classList.contains('scores')) unfolded = event.target.open; } },
-    node('summary', {}, node('h3', { text: 'How it came out' }), node('p', { text: inOneSentence(rows) })), ...lines, ...notes));
+    node('summary', {}, node('h2', { text: value.kind === 'scored' && value.state === 'failed' ? `How ${value.name} came out` : 'How it came out' }), node('p', { text: inOneSentence(rows) })), ...lines, ...notes));
 }
 
 watch('value', show);

@@ -3,7 +3,7 @@
 // {fps, num_frames, cuts}; `seen` is called with every new frame's number.
 
 function playTogether(videos, box, { fps, num_frames: total, cuts = [] }, seen = () => {}) {
-  let clock = 0, playing = true, last = performance.now(), shown = -1;
+  let clock = 0, playing = !calm(), last = performance.now(), shown = -1;
   const HARD = 4, SOFT = 0.5; // frames: put back, hurried
   const slider = node('input', { type: 'range', min: 0, max: total - 1, step: 1, value: 0, 'aria-label': 'Frame', oninput: () => { playing = false; clock = slider.value / fps; align(); } });
   const button = node('button', { type: 'button', class: 'quiet play', onclick: toggle });

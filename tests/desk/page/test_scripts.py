@@ -85,6 +85,34 @@ def test_nothing_moves_when_a_comparison_is_begun_and_a_blind_one_shows_nothing_
     assert videos(compared) == ["blindA", "blindB"] and compared.locator("[data-use]").count() == 0
 
 
+def test_nothing_plays_by_itself_for_who_wants_no_motion(show):
+    page = show(components.stage({}))
+    made = {**PLAN, "state": "done", "files": {"video": file("one")}}
+    give(page, **made)
+    assert page.locator("video[autoplay]").count() == 1
+    page.emulate_media(reduced_motion="reduce")
+    give(page, **made | {"files": {"video": file("two")}})
+    takes = [{"take": 1, "name": 2, "seed": 1, "video": file("take")}]
+    assert videos(page) == ["two"] and page.locator("video[autoplay]").count() == 0
+    give(page, state="done", id="x", title="A walk", aspect=1.75, note="", retaken=[1], takes=takes)
+    assert videos(page) == ["take"] and page.locator("video[autoplay]").count() == 0
+
+
+def test_a_comparison_waits_for_play_where_no_motion_is_wanted(compared):
+    assert compared.locator(".play").inner_text() == "Pause"
+    compared.emulate_media(reduced_motion="reduce")
+    give(compared, **PLAN, state="done", versions=[version("A", "new"), version("B", "new")])
+    assert compared.locator(".play").inner_text() == "Play"
+
+
+def test_what_is_not_made_yet_stands_in_the_middle(show):
+    page = show(components.comparison({}))
+    give(page, state="empty")
+    box, text = page.locator(".blank").first.bounding_box(), page.locator(".blank span").first.bounding_box()
+    assert abs(box["x"] + box["width"] / 2 - text["x"] - text["width"] / 2) < 2
+    assert abs(box["y"] + box["height"] / 2 - text["y"] - text["height"] / 2) < 2
+
+
 def test_takes_to_choose_from_stay_until_there_is_something_else_to_see(show):
     page = show(components.stage({}))
     takes = [{"take": n, "name": n + 1, "seed": n, "video": file(f"take{n}")} for n in (1, 2)]

@@ -161,7 +161,7 @@ def test_large_frames_are_scaled_down_while_they_are_read_and_the_stage_says_so(
     write_video(tmp_path / "x.mp4", scene[0][:20], 12, size=(448, 256))
     job = wait(screening.submit(studio, "me", tmp_path / "x.mp4", "x.mp4", None, limits))
     assert job.result["detected"] == [17]
-    assert "Its frames of 448 x 256 pixels were scaled down to 112 x 64" in " ".join(job.result["score_notes"])
+    assert "Its frames of 448 x 256 pixels were scaled down to 112 x 64" in job.result["note"]
     card = Scorecard.load(studio.outputs.files / job.id / job.result["files"]["scorecard"])
     assert card.video.size == (112, 64)
 

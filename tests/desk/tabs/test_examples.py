@@ -9,6 +9,7 @@ def test_examples_of_the_embedded_model_are_there_at_once_with_their_storyboards
         assert shown["state"] == "done" and "embedded model" in shown["note"]
         assert len(shown["shots"]) == example.storyboard.num_shots
         assert shown["settings"]["seed"] == example.storyboard.seed
+        assert "seconds" not in shown["settings"], "a time of another machine"
 
 
 def test_examples_are_small():
