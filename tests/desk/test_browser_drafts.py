@@ -142,7 +142,9 @@ def test_one_history_takes_back_words_shots_and_whole_scenes_and_puts_them_back(
     assert written(page) == steps[-2]
     page.locator(".scene-guide summary").click()
     for place in ("snow", "room"):
+        words = page.locator(".editor .about").input_value()
         page.get_by_label("Setting", exact=True).select_option(place)
+        expect(page.locator(".editor .about")).not_to_have_value(words)
     for _ in range(2):
         page.keyboard.press("Control+z")
     assert written(page) == steps[-2]

@@ -132,7 +132,7 @@ def test_opening_the_page_and_writing_do_not_make_it_jump(visit):
 def test_the_first_load_is_less_than_a_megabyte_and_of_the_desk_itself_few_requests(browser, desk):
     fetched = first_load(browser, desk.url)
     assert sum(one.num_bytes for one in fetched) <= 1_000_000, table(fetched)
-    assert len(fetched) <= 75, table(fetched)
+    assert len([one for one in fetched if one.kind == "Gradio's scripts and styles"]) <= 55, table(fetched)
     styles = [one.url for one in fetched if ".css" in one.url]
     assert len(styles) == 3, f"all but Gradio's main one and the theme are joined: {styles}"
     own = [one for one in fetched if one.kind != "Gradio's scripts and styles"]
