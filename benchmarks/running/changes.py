@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,9 @@ from benchmarks.suites.suite import content_hash
 from benchmarks.systems.models import ModelSettings
 from benchmarks.systems.systems import UnknownSystem, parse_system
 from holocine.families.options import flag
+from holocine.plurals import few
+
+_NONE = "without these"
 
 
 def video_changes(
@@ -47,9 +50,10 @@ def score_changes(before: RunInfo | None, now: RunInfo) -> Iterator[str]:
     if before is None:
         return
     yield from _differences(before.scoring, now.scoring)
-    new, gone = (tuple(one for one in a if one not in b) for a, b in _both_ways(now.metrics, before.metrics))
+    new = [metric for metric in now.metrics if metric not in before.metrics]
+    gone = [metric for metric in before.metrics if metric not in now.metrics]
     if new or gone:
-        yield f"metrics were {_shown(gone)}, now {_shown(new)}"
+        yield f"metrics were {few(gone, 3) or _NONE}, now {few(new, 3) or _NONE}"
 
 
 def _is_of(spec: str, settings: ModelSettings, job: Job, made: Hashes) -> bool:
@@ -69,12 +73,3 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
 
 def _said(value: Any) -> str:
     return "not given" if value is None else str(value)
-
-
-def _both_ways(a: Sequence[str], b: Sequence[str]) -> tuple[tuple[Sequence[str], Sequence[str]], ...]:
-    return (a, b), (b, a)
-
-
-def _shown(metrics: Sequence[str]) -> str:
-    more = f" and {len(metrics) - 3} more" if len(metrics) > 3 else ""
-    return (", ".join(metrics[:3]) or "without these") + more
