@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
+from holocine.plurals import listed
 from holocine.puppet import captions as words
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.world import (
@@ -146,9 +147,9 @@ def hints(unknown: Sequence[str]) -> list[str]:
     by_kind: dict[str | None, list[str]] = {}
     for word in unknown:
         by_kind.setdefault(_kind(word), []).append(f"“{word}”")
-    places = _listed([options[0] for options in words.SETTING_WORDS.values()])
+    places = listed([options[0] for options in words.SETTING_WORDS.values()])
     return [
-        f"{', '.join(found[:_SHOWN])}: {_HAS[kind].format(places=places, actions=_listed(ACTIONS))}"
+        f"{', '.join(found[:_SHOWN])}: {_HAS[kind].format(places=places, actions=listed(ACTIONS))}"
         for kind, found in by_kind.items()
     ]
 
@@ -167,9 +168,6 @@ def _stem(word: str) -> str:
     short = re.sub(r"(?<=\w{3})(?:ing|ed|es|s|e)$", "", short)
     return re.sub(r"([^aeiou])\1$", r"\1", short)
 
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _nearest_colour(name: str) -> str | None:

@@ -35,6 +35,11 @@ def style_links() -> str:
     return "".join(links + [f'<link rel="stylesheet" href="./{_ASSETS}/{part}" disabled />' for part in parts])
 
 
+@cache
+def _compressed() -> bytes:
+    return gzip.compress(_joined()[1], 9, mtime=0)
+
+
 class Styles:
     """ASGI middleware that serves the stylesheet of `style_links`."""
 
@@ -47,7 +52,7 @@ class Styles:
             return await self.app(scope, receive, send)
         body, headers = _joined()[1], [(b"content-type", b"text/css; charset=utf-8"), (b"vary", b"Accept-Encoding")]
         if b"gzip" in dict(scope["headers"]).get(b"accept-encoding", b""):
-            body = gzip.compress(body, 9, mtime=0)
+            body = _compressed()
             headers.append((b"content-encoding", b"gzip"))
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
