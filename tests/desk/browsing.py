@@ -89,7 +89,8 @@ def video_frames(page):
     url = stage_of(page).locator(".downloads a", has_text="Video").get_attribute("href")
     with TemporaryDirectory() as folder:
         file = Path(folder) / "video.mp4"
-        file.write_bytes(page.request.get(url).body())
+        # Asked again where the server closes a kept connection at the moment it is used: no fault of either.
+        file.write_bytes(page.request.get(url, max_retries=3).body())
         return read_video(file).frames
 
 
