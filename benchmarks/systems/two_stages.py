@@ -116,5 +116,5 @@ def _unread(pipeline: DiffusionPipeline, prompts: Sequence[str]) -> Iterator[str
         if (count := len(tokenizer(prompt).input_ids)) > most:
             yield (
                 f"{type(pipeline).__name__} reads {most} tokens: the text of shot {number} has {count}, "
-                "the last ones were not read"
+                "the last ones are not read"
             )

@@ -82,7 +82,7 @@ def test_spread_shots_differ_by_at_most_four_frames_wherever_there_is_a_latent_f
     cuts = spread_cuts(num_shots, num_frames)
     lengths = np.diff((0, *cuts, snap(num_frames)))
     assert all(map(is_snapped, cuts)) and len(lengths) == num_shots
-    assert 1 <= lengths.min() and lengths.max() - lengths.min() <= 4
+    assert lengths.min() >= 1 and lengths.max() - lengths.min() <= 4
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_what_the_two_models_do_not_express_is_told(drawer, animator):
         global_caption="A bright studio with a large window that looks out on the sea.", negative_prompt="rain"
     )
     notes = system.generate(Entry("a", long), 0, Models()).notes
-    assert "StableDiffusionPipeline reads 77 tokens: the text of shot 3 has 79, the last ones were not read" in notes
+    assert "StableDiffusionPipeline reads 77 tokens: the text of shot 3 has 79, the last ones are not read" in notes
     assert not any("shot 2 has" in note for note in notes)
     assert "the text-to-image model is not given the negative prompt of the storyboard" in notes
 
