@@ -336,9 +336,10 @@ def test_a_run_scores_in_time_keeps_what_was_told_and_tables_repeat_it(folder, t
     before = record.notes
     assert main(["score", str(run), *options[:4]]) == 0
     assert read_record(run, item).notes == before
-    notes = main_table(summarise(load_run(run))).note
-    assert "What wan cannot express: Wan is told of no cut" in notes and "(2 videos)" in notes
-    assert "What cinetrans cannot express: CineTrans makes 81 frames" in notes
+    told = main_table(summarise(load_run(run))).told
+    assert "wan is told of no cut: it reads the captions of all shots as one text (2 storyboards)" in told
+    [cuts] = [line for line in told if line.startswith("cinetrans cuts after ")]
+    assert cuts.endswith(" were asked for (2 storyboards; here a)")
 
 
 @pytest.mark.parametrize("kind", ["wan", *NAMES])
