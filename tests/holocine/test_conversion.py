@@ -1,8 +1,11 @@
+import io
 import json
 import os
+import pickle
 import re
 import resource
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -284,10 +287,31 @@ def test_only_the_first_of_many_missing_tensors_are_listed(released, tmp_path):
     assert len(str(caught.value)) < 400
 
 
-def test_a_damaged_pickle_is_said_without_the_number_that_the_reader_stumbled_over(tmp_path):
-    (tmp_path / "a.pth").write_bytes(b"\x80\x02hi")
+@pytest.mark.parametrize(
+    "kind", ["a number", "an empty file", "a page", "a pointer", "an archive", "half", "half, old"]
+)
+def test_a_damaged_pickle_is_said_without_what_pytorch_advises(kind, tmp_path):
+    path, whole = tmp_path / "a.pth", io.BytesIO()
+    torch.save({"a": torch.zeros(100, 100)}, whole, _use_new_zipfile_serialization="old" not in kind)
+    content = {
+        "a number": b"\x80\x02hi",
+        "an empty file": b"",
+        "a page": b"<!DOCTYPE html><html>",
+        "a pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 3\n",
+    }.get(kind, whole.getvalue()[: len(whole.getvalue()) // 2])
+    path.write_bytes(content)
+    if kind == "an archive":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x/y", "z")
     with pytest.raises(CheckpointError, match=r"a\.pth is damaged or cut short, download it again$"):
+        open_tensors(path)
+
+
+def test_a_pickle_of_something_else_is_refused_without_a_warning_of_pytorch_s(tmp_path, recwarn):
+    (tmp_path / "a.pth").write_bytes(pickle.dumps({"x": print}, protocol=4))
+    with pytest.raises(CheckpointError, match=r"a\.pth is not a file of tensors only"):
         open_tensors(tmp_path / "a.pth")
+    assert not recwarn
 
 
 def test_weights_that_are_not_there_are_said_before_a_tokenizer_that_is_not(tmp_path):
