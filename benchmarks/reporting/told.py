@@ -11,7 +11,7 @@ from holocine.plurals import counted
 
 _NUMBER = re.compile(r"[\d.,]*\d")
 _ONE = r"(?:(?:shots? )?#(?: in #)?|\[[^\]]*\])"  # a number, a shot, a shot in so many parts, a character
-_MANY = re.compile(rf"{_ONE}(?:(?:, | and ){_ONE})*(?: and # more)?")
+_MANY = re.compile(rf"{_ONE}(?:(?:, | and (?!# more)){_ONE})*(?: and # more)?")
 
 
 def kind_of(note: str) -> str:

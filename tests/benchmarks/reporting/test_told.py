@@ -16,7 +16,7 @@ from holocine import Storyboard
 from holocine.families import NAMES, find_family
 from holocine.wan import as_wan_runs
 
-LENGTHS = ([3.1] * 2, [1.3, 2.1, 2.0], [0.9] * 5, [0.7] * 6, [9.0, 2.3, 7.7], [6.3] * 6)
+LENGTHS = ([3.1] * 2, [1.3, 2.1, 2.0], [0.9] * 5, [0.7] * 6, [9.0, 2.3, 7.7], [6.3] * 6, [0.7] * 9)
 
 
 def board(lengths, pictured: bool, first_referenced: bool) -> Storyboard:
@@ -28,7 +28,8 @@ def board(lengths, pictured: bool, first_referenced: bool) -> Storyboard:
 
 
 def notes_of(name: str) -> list[tuple[str, ...]]:
-    boards = [board(lengths, i % 2 == 0, i % 3 == 0) for i, lengths in enumerate(LENGTHS)]
+    lengths = LENGTHS[:-1] if name == "echoshot" else LENGTHS  # which makes no nine shots
+    boards = [board(one, i % 2 == 0, i % 3 == 0) for i, one in enumerate(lengths)]
     return [as_wan_runs(one)[2] if name == "wan" else find_family(name).translate(one).notes for one in boards]
 
 
