@@ -44,9 +44,14 @@ HELP = {
 }
 
 
+PACKAGES = ("benchmarks", "eval", "holocine")  # whose messages are for those who run a command
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
-    logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING)
+    stderr = logging.StreamHandler()
+    stderr.addFilter(lambda record: record.name.partition(".")[0] in PACKAGES)
+    logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING, handlers=[stderr])
     argv = list(sys.argv[1:] if argv is None else argv)
 
     def work() -> int | None:

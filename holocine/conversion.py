@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 from holocine.checkpoints import SHIFT, CheckpointError, check_shapes, expected_shapes, first_line
 from holocine.files import making_parents, nearest_folder, replacing
 from holocine.pipeline import BOUNDARY_RATIO, HoloCinePipeline
+from holocine.plurals import are, listed
 from holocine.released import (
     TensorFile,
     attention_of,
@@ -44,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 SHARD_BYTES = 5 * 1024**3
 _TOKENIZER = "Wan's folder google/umt5-xxl as --tokenizer"
+_PUBLISHED = re.compile("(full|sparse)_(high|low)_noise")  # names of HoloCine's files
 _TINY = 1000  # tokens that a text encoder knows, of one for tests
 
 
@@ -76,6 +79,8 @@ def convert(
     check_new(out)
     tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
     experts = [open_tensors(high), open_tensors(low)]
+    if "low_noise" in experts[0].path.name and "high_noise" in experts[1].path.name:
+        raise CheckpointError(f"{high} is given as --high and {low} as --low: by their names it is the other way round")
     vae_file, text_file = open_tensors(vae), open_tensors(text_encoder)
 
     configs = [transformer_config(expert, attention_head_dim) for expert in experts]
@@ -102,6 +107,13 @@ def convert(
         **models,
     )
     write_pipeline(out, pipeline, parts, dtype, shard_bytes)
+    if unknown := [str(expert.path) for expert in experts if not _PUBLISHED.search(expert.path.name)]:
+        logger.warning(
+            "%s %s not called full_… or sparse_…_noise, as HoloCine's weights are: by names and shapes of the tensors "
+            "it could be theirs, but Wan's own are the same",
+            listed(unknown),
+            are(len(unknown)),
+        )
     return out
 
 

@@ -150,7 +150,7 @@ def _wan_alone(storyboard: Storyboard, facts: ModelFacts) -> tuple[str, ...]:
     if not facts.is_wan:
         return ()
     notes = as_wan_runs(storyboard, limits_of(facts.expand_timesteps))[2]
-    return tuple(f"as the system `wan` of a benchmark: {note}" for note in notes)
+    return tuple(f"in a benchmark: {note}" for note in notes)
 
 
 def _shots(plan: Plan) -> str:

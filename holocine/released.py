@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,11 @@ def open_tensors(path: str | os.PathLike, inside: Iterable[str] = ()) -> TensorF
         return _open_safetensors(path) if path.suffix == ".safetensors" else _open_pickle(path, tuple(inside))
     except CheckpointError:
         raise
+    except PermissionError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
     except Exception as error:  # of a file that is none of the kind, readers raise nearly every kind
-        reason = "" if isinstance(error, KeyError) else f" ({first_line(error)})"  # a bare key says nothing
+        # What PyTorch says of a file is advice to programmers, and some of it is to let the file run code.
+        reason = f" ({first_line(error)})" if path.suffix == ".safetensors" else ""
         raise CheckpointError(f"{path} is damaged or cut short, download it again{reason}") from None
 
 
@@ -101,8 +105,9 @@ _SAFETENSORS_DTYPES = {
 
 def _open_pickle(path: Path, inside: tuple[str, ...]) -> TensorFile:
     try:
-        # Only what is a zip archive can be read tensor by tensor; files of old are not.
-        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
+        with warnings.catch_warnings(action="ignore"):  # of pickles of other kinds, which are refused
+            # Only what is a zip archive can be read tensor by tensor; files of old are not.
+            tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except pickle.UnpicklingError:
         if not _is_pickle(path):
             raise

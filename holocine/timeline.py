@@ -13,6 +13,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from holocine.plurals import are
+
 FRAMES_PER_LATENT = 4
 
 
@@ -63,20 +65,25 @@ def check_positions(num_frames: int, most: int) -> None:
 
 
 def spread_cuts(num_shots: int, num_frames: int) -> tuple[int, ...]:
-    """Return the cuts that divide `num_frames` frames evenly into `num_shots` shots, each cut snapped to 4t + 1.
+    """Return cuts, all 4t + 1, that divide `num_frames` frames evenly: shots differ by at most 4 frames.
 
-    Raises ValueError if the video is so short that two cuts snap to the same frame.
+    `num_frames` counts as the nearest 4t + 1. Cuts are those nearest to even ones, as HoloCine's code has them, except
+    where shots would then differ by more. Raises ValueError if there are more shots than latent frames.
     """
     if num_shots < 1:
         raise ValueError(f"{num_shots} shots: a video has at least 1 shot")
-    cuts = tuple(snap(round(i * (num_frames / num_shots))) for i in range(1, num_shots))
-    try:
-        check_cuts(cuts, num_frames)
-    except ValueError as error:
+    nearest = tuple(snap(round(i * (num_frames / num_shots))) for i in range(1, num_shots))
+    lengths = [end - start for start, end in pairwise((0, *nearest, snap(num_frames)))]
+    if min(lengths) > 0 and max(lengths) - min(lengths) <= FRAMES_PER_LATENT:
+        return nearest
+    steps = num_latent_frames(snap(num_frames)) - 1
+    if steps < num_shots - 1:
         raise ValueError(
-            f"{num_shots} shots cannot be spread over {num_frames} frames; give more frames or fewer shots ({error})"
-        ) from None
-    return cuts
+            f"{num_shots} shots cannot be spread over {num_frames} frames; give more frames or fewer shots "
+            f"(a shot has at least one latent frame, and there {are(steps + 1)} {steps + 1})"
+        )
+    # Rounded down, the first shot, which has a frame more, is never one of those that have a step more.
+    return tuple(FRAMES_PER_LATENT * (i * steps // num_shots) + 1 for i in range(1, num_shots))
 
 
 def check_cuts(cuts: Sequence[int], num_frames: int) -> None:

@@ -9,7 +9,7 @@ from holocine.families.translation import frames_at, nearest_lengths, timeline_n
 from holocine.plurals import counted
 from holocine.prompt import stated_shots
 from holocine.storyboard import Shot, Storyboard
-from holocine.timeline import snap
+from holocine.timeline import FRAMES_PER_LATENT, snap
 
 # Height and width of stock Wan, and of Wan2.2-TI2V-5B, the one that expands timesteps.
 SIZE, SIZE_5B = (480, 832), (704, 1280)
@@ -46,9 +46,11 @@ def beyond_limits(storyboard: Storyboard, limits: Limits) -> Iterator[str]:
 def as_wan_runs(storyboard: Storyboard, limits: Limits = WAN) -> tuple[Storyboard, Storyboard, tuple[str, ...]]:
     """What Wan is told, the storyboard on the frames that it makes, and what it cannot express."""
     ends = frames_at(storyboard, limits.fps)
-    total = min(limits.frames, snap(round(ends[-1])))
+    wanted = snap(round(ends[-1]))
+    total = min(limits.frames, wanted)
     scale = min(1.0, total / ends[-1])
-    makes = f"at most {limits.frames} frames at {limits.fps:g} frames a second"
+    most = f"at most {limits.frames} frames at {limits.fps:g} frames a second"
+    makes = most if wanted > total else f"{FRAMES_PER_LATENT}t + 1 frames"
     run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), limits.fps, f"Wan makes {makes}")
     one = as_one_shot(storyboard)
     told = one.model_copy(update={"fps": limits.fps, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})

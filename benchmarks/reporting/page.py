@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.reporting.charts import distance_lines, metric_dots, trade_off
 from benchmarks.reporting.results import ResultsError
 from benchmarks.reporting.summary import Summary
-from benchmarks.reporting.tables import Table, Text, all_tables
+from benchmarks.reporting.tables import TOLD, Table, Text, all_tables
 from holocine.plurals import counted
 
 _ASSETS = Path(__file__).with_name("assets")
@@ -91,6 +91,8 @@ def table_html(table: Table | None) -> str:
             rows.append(f'<tr class="line"><td colspan="{len(row)}">{escape(table.lines[number])}</td></tr>')
         rows.append(f"<tr>{''.join(map(_cell, row))}</tr>")
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+    if table.told:
+        note += f'<div class="note">{TOLD}<ul>{"".join(f"<li>{escape(line)}</li>" for line in table.told)}</ul></div>'
     lead = f'<p class="verdict">{escape(table.lead)}</p>' if table.lead else ""
     body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'{lead}<div class="scroll">{body}</div>{note}'

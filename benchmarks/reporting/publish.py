@@ -268,7 +268,7 @@ def front_page_part(summary: Summary, details: str) -> str:
 
     details: where all the rest is.
     """
-    body = markdown(dataclasses.replace(main_table(summary), note="")).split("\n", 2)[2].strip()
+    body = markdown(dataclasses.replace(main_table(summary), note="", told=())).split("\n", 2)[2].strip()
     told = f"[How they were made, all metrics, and what fooled which]({details})"
     return f"{_size(summary.results)}. {body}\n\n{_MARKS} {told}.\n"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from unicodedata import east_asian_width
 
-from benchmarks.reporting.tables import Table, Text
+from benchmarks.reporting.tables import TOLD, Table, Text
 
 _WIDTH = 120
 _PLAIN = {"best": "*", "second": "'", None: ""}
@@ -26,7 +27,9 @@ def markdown(table: Table, level: int = 2) -> str:
         if note:
             lines.append(_row([f"*{_escaped(note)}*", *[""] * (len(table.head) - 1)]))
         lines.append(_row([_markdown_text(text) for text in row]))
-    return "\n".join([*lines, *(["", _escaped(table.note)] if table.note else []), ""])
+    lines += ["", _escaped(table.note)] if table.note else []
+    lines += ["", TOLD, "", *(f"- {_escaped(line)}" for line in table.told)] if table.told else []
+    return "\n".join([*lines, ""])
 
 
 def latex(table: Table) -> str:
@@ -43,8 +46,9 @@ def latex(table: Table) -> str:
                 lines.append(rf"{span}{{\footnotesize\itshape {_latex(note)}}} \\")
         lines.append(" & ".join(map(_latex_text, row)) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
+    told = f" {TOLD} {'; '.join(table.told)}." if table.told else ""
     lines += [
-        rf"\caption{{{_latex(table.title)}. {_latex(table.note)}}}",
+        rf"\caption{{{_latex(table.title)}. {_latex(table.note + told)}}}",
         rf"\label{{tab:{table.name}}}",
         r"\end{table}",
     ]
@@ -63,7 +67,10 @@ def plain(table: Table) -> str:
             lines += textwrap.wrap(table.lines[number], _WIDTH)
         lines.append(_aligned(row, widths))
     note = table.note.replace("best in bold, runner-up underlined", "best marked *, runner-up marked '")
-    return "\n".join([*lines, *([""] if note else []), *textwrap.wrap(note, _WIDTH), ""])
+    lines += ["", *textwrap.wrap(note, _WIDTH)] if note else []
+    told = (textwrap.wrap(f"- {line}", _WIDTH, subsequent_indent="  ") for line in table.told)
+    lines += ["", TOLD, *chain.from_iterable(told)] if table.told else []
+    return "\n".join([*lines, ""])
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import FEW, SEEN, calibrated
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
+from benchmarks.reporting.told import not_expressed
 from benchmarks.reporting.verdict import verdict
 from benchmarks.systems.catalogue import described
 from eval.metric import Metric
@@ -21,6 +21,7 @@ from holocine.plurals import counted
 NONE = "–"
 LIKE_BEST, FOOLED, LITTLE = "≈", "fooled", "little seen"
 MENTIONED = 0.95  # coverage below this stands beside the number
+TOLD = "What systems cannot express of their storyboards:"  # above the lines `told` of a table
 ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 
 
@@ -36,7 +37,7 @@ class Text:
 @dataclass(frozen=True)
 class Table:
     """Rows of texts under a head; the first column names the row. `lead` stands above it and says what it shows, `note`
-    below, `lines` above rows by number.
+    below, and under that `told`, what systems cannot express, a line each. `lines` stand above rows by number.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Table:
     note: str = ""
     lines: Mapping[int, str] | None = None
     lead: str = ""
+    told: tuple[str, ...] = ()
 
 
 def heading(metric: Metric) -> str:
@@ -188,11 +190,12 @@ def main_table(summary: Summary) -> Table:
     notes += legend(summary, summary.main) + trust_note(summary, summary.main)
     notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
     notes += _not_measured(summary)
-    notes += _not_expressed(summary)
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
     title = f"Suite {suite.name} {suite.version}, {counted(len(summary.results.entries), 'storyboard')}"
-    return Table("main", title, head, tuple(rows), " ".join(notes), lines, verdict(summary))
+    return Table(
+        "main", title, head, tuple(rows), " ".join(notes), lines, verdict(summary), not_expressed(summary.results)
+    )
 
 
 def _videos(summary: Summary, system: str) -> str:
@@ -211,24 +214,6 @@ def _not_measured(summary: Summary) -> list[str]:
             reasons = Counter(score.reason for score in scores if score.reason)
             missing.setdefault(reasons.most_common(1)[0][0] if reasons else "no scorecard has it", []).append(title)
     return [f"Not measured: {', '.join(titles)} ({reason})." for reason, titles in missing.items()]
-
-
-def _not_expressed(summary: Summary) -> list[str]:
-    """What systems could not express of their storyboards and in how many videos; of several alike an example."""
-    found = []
-    for system in summary.results.competing:
-        told: dict[str, list[str]] = {}
-        for item in summary.results.items:
-            if item.system == system and item.scorecard is not None:
-                for note in item.notes:
-                    told.setdefault(re.sub(r"[\d.,]*\d", "#", note), []).append(note)
-        if told:
-            alike = []
-            for notes in told.values():
-                example = ", for example" if len(set(notes)) > 1 else ""
-                alike.append(f"{notes[0]} ({len(notes)} video{'s'[: len(notes) != 1]}{example})")
-            found.append(f"What {system} cannot express: {'; '.join(alike)}.")
-    return found
 
 
 def comparisons(summary: Summary) -> Table | None:

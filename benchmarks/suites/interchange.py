@@ -241,13 +241,18 @@ def _in_order(items: Sequence[Value], key: str) -> list[tuple[int, Value]]:
     """
     if not any(item.get(key) for item in items):
         return list(enumerate(items, start=1))
-    numbered: dict[int, Value] = {}
+    return sorted(_unique(items, key, Value.number).items(), key=lambda pair: pair[0])
+
+
+def _unique(items: Sequence[Value], key: str, read: Callable[[Value], Any]) -> dict[Any, Value]:
+    """Items by what `read` makes of what they have under `key`; fails for what is there twice."""
+    found: dict[Any, Value] = {}
     for item in items:
-        number = item[key].number()
-        if number in numbered:
-            item.fail(f"{item.where} of story {item.story} has {key} {number} again", f"number with {key} apart")
-        numbered[number] = item
-    return sorted(numbered.items(), key=lambda pair: pair[0])
+        if (id := read(item[key])) in found:
+            again = f"{key} {id}, as {found[id].where} has"
+            item.fail(f"{item.where} of story {item.story} has {again}", "give each its own")
+        found[id] = item
+    return found
 
 
 def _again(named: Iterable[tuple[str, Value]]) -> Iterator[str]:
@@ -295,9 +300,9 @@ def _msvbench(content: Value, language: str) -> Script:
         return next((text for key in ("description", "prompt", "short") if (text := _text(one, key))), "")
 
     people = content["characters"].items()
-    names = {id: person["name"].text() for id, person in _by_id(people).items()}
+    names = {id: person["name"].text() for id, person in _unique(people, "id", Value.name).items()}
     environments = content.get("environments")
-    places = _by_id(environments.items()) if environments else {}
+    places = _unique(environments.items(), "id", Value.name) if environments else {}
     prompts, cast = [], []
     for scene in _numbered(content["script"].items(), "scene"):
         where = ""
@@ -322,16 +327,6 @@ def _numbered(items: Sequence[Value], key: str) -> list[Value]:
     if not all(found):
         return list(items)
     return [item for _, item in sorted(zip(found, items, strict=True), key=lambda pair: int(pair[0][-1]))]
-
-
-def _by_id(things: Sequence[Value]) -> dict[str, Value]:
-    """Things by the ids that clips refer to; fails for an id that is there twice."""
-    found: dict[str, Value] = {}
-    for one in things:
-        if (id := one["id"].name()) in found:
-            one.fail(f"{one.where} of story {one.story} has id {id}, as {found[id].where} has", "give each its own")
-        found[id] = one
-    return found
 
 
 def _known(reference: Value, there: Mapping[str, Any], key: str) -> str:

@@ -18,6 +18,11 @@ from holocine.storyboard import Storyboard
 from holocine.wan import as_wan_runs, limits_of
 
 
+def title(kind: str) -> str:
+    """What the notes of a system's videos call it: its model's title where it is one of these."""
+    return {"wan": "Wan"}.get(kind) or (find_family(kind).title if kind in FAMILIES else kind)
+
+
 def by_family(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
     """A video by a model of another family, which its folder names."""
     output = models.pipeline(settings)(storyboard, **settings.sampling)

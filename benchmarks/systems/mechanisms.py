@@ -94,7 +94,7 @@ def _texts(mechanism: Mechanism, pipeline: HoloCinePipeline, storyboard: Storybo
         windows = text_windows(clean(prompt), pipeline.tokenizer, max_length=most)
         with torch.no_grad():
             rows, _ = pipeline.encode_prompt(prompt, do_classifier_free_guidance=False, max_sequence_length=most)
-        used = len(pipeline.tokenizer(clean(prompt)).input_ids)
+        used = len(pipeline.tokenizer(clean(prompt), verbose=False).input_ids)
         captions = mechanism.captions(rows[0, :used], windows if has_windows else None, storyboard.num_shots)
         return mechanism.joined([captions], compute_dtype(rows))
 

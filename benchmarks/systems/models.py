@@ -132,10 +132,21 @@ class Models:
     def _load(self, kind: str, key: tuple, load) -> Any:
         if self._loaded.get(kind, (None,))[0] != key:
             self._loaded.pop(kind, None)  # before the next is loaded
+            _hand_on_messages()
             pipeline = load()
             pipeline.set_progress_bar_config(disable=True)
             self._loaded[kind] = key, pipeline
         return self._loaded[kind][1]
+
+
+def _hand_on_messages() -> None:
+    """Have what diffusers and transformers tell logged as all else is: in a run that is in the item's log."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_default_handler()
+        library.utils.logging.enable_propagation()
 
 
 def check_image_to_video(folder: Path) -> None:

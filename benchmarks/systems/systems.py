@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from benchmarks.systems import generation, locked, mechanisms, two_stages
-from benchmarks.systems.baselines import BASELINES, SHELF, TWO_STAGES, missing, refused_options, settings_for
+from benchmarks.systems.baselines import BASELINES, SHELF, TWO_STAGES, missing, refused_options, settings_for, title
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, check_image_to_video, model_sha256
 from eval.request import POLICIES
@@ -87,7 +87,7 @@ class Generated:
         options = {"image_to_video": self.image_to_video} if self.image_to_video else {}
         notes: tuple[str, ...] = ()
         if storyboard.has_pictures and self.kind not in (*_FROM_PICTURES, *FAMILIES):  # which say so themselves
-            notes = tuple(picture_notes(self.kind, storyboard))
+            notes = tuple(picture_notes(title(self.kind), storyboard))
             storyboard = without_pictures(storyboard)
         made = self.make(models, self.settings, storyboard, **options)
         made = made if isinstance(made, Video) else Video(made, storyboard.fps)

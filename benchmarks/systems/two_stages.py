@@ -113,8 +113,8 @@ def _unread(pipeline: DiffusionPipeline, prompts: Sequence[str]) -> Iterator[str
     if most > _UNLIMITED:
         return
     for number, prompt in enumerate(prompts, start=1):
-        if (count := len(tokenizer(prompt).input_ids)) > most:
+        if (count := len(tokenizer(prompt, verbose=False).input_ids)) > most:
             yield (
                 f"{type(pipeline).__name__} reads {most} tokens: the text of shot {number} has {count}, "
-                "the last ones were not read"
+                "the last ones are not read"
             )

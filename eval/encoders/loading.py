@@ -156,25 +156,19 @@ def load_timm(spec: str, device: torch.device) -> TimmEncoder:
 
 def load_aesthetic(path: Path, clip: Any) -> AestheticPredictor:
     from eval.encoders.models import AestheticPredictor
+    from holocine.checkpoints import CheckpointError
+    from holocine.released import open_tensors, some
 
     try:
-        state = _read_tensors(path)
-        weight, bias = (state[name].double().numpy().reshape(-1) for name in ("weight", "bias"))
-    except Exception as error:
-        raise EncoderError(f"{path} is not LAION's predictor ({AESTHETIC_HEAD}): {error}") from error
+        file = open_tensors(path)
+        if missing := {"weight", "bias"} - set(file.shapes):
+            raise CheckpointError(f"it has no {' or '.join(sorted(missing))}, but {some(file.shapes)}")
+        weight, bias = (file.read(name).double().numpy().reshape(-1) for name in ("weight", "bias"))
+    except CheckpointError as error:
+        raise EncoderError(f"{path} is not LAION's predictor ({AESTHETIC_HEAD}): {error}") from None
     if len(weight) != clip.dim:
         raise EncoderError(f"{path} rates vectors of {len(weight)} values, but {clip.id} gives {clip.dim}")
     return AestheticPredictor(_source(path.name, path, "MIT"), clip, weight, float(bias[0]))
-
-
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    import torch
-
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _source(spec: str, weights: Path, licence: str | None = None) -> Source:

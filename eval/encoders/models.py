@@ -174,8 +174,8 @@ def count_tokens(tokenizer: Any, text: str) -> int:
         return len(tokenizer.encode(text)) + 2
     text = tokenizer.clean_fn(text) if hasattr(tokenizer, "clean_fn") else text
     if getattr(tokenizer, "tokenizer_mode", "") == "clips":
-        return len(tokenizer.tokenizer(text, add_special_tokens=False).input_ids) + 3
-    return len(tokenizer.tokenizer(text).input_ids)
+        return len(tokenizer.tokenizer(text, add_special_tokens=False, verbose=False).input_ids) + 3
+    return len(tokenizer.tokenizer(text, verbose=False).input_ids)
 
 
 def _unit_vectors(parts: Sequence[np.ndarray]) -> np.ndarray:

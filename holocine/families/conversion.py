@@ -6,11 +6,13 @@ one tensor at a time: W + up · down. StoryMem's, which takes more than a file, 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,8 +31,11 @@ from holocine.families import find_family
 from holocine.families.family import Family
 from holocine.families.pipeline import FamilyPipeline
 from holocine.families.samplers import scheduler_of
-from holocine.released import TensorFile, open_tensors, rename_transformer, some, transformer_config
+from holocine.plurals import listed
+from holocine.released import PUBLISHED_LAYERS, TensorFile, open_tensors, rename_transformer, some, transformer_config
 from holocine.transformer import HoloCineTransformer3DModel
+
+logger = logging.getLogger(__name__)
 
 # What the weights lie under in files that training wrote, and what their names begin with.
 _INSIDE = {
@@ -41,6 +46,8 @@ _INSIDE = {
 }
 _PREFIX = {"shotstream": "model.", "longlive": "model."}
 _LORAS = ("cinetrans",)  # the others publish whole transformers
+_RANK = 64  # of that
+_WIDTH = {"echoshot": 1536, "cinetrans": 1536, "shotstream": 1536, "longlive": 3072}
 _ADAPTED = tuple(f"{part}.{name}" for part in ("self_attn", "cross_attn") for name in "qkvo") + ("ffn.0", "ffn.2")
 DOWN, UP, _ORIGINAL = ".lora_down.weight", ".lora_up.weight", ".orig."
 
@@ -63,7 +70,8 @@ def convert_family(
     weights: the file that the family publishes. base: the transformer that a LoRA is for, Wan2.1-T2V-1.3B's
     `diffusion_pytorch_model.safetensors`; needed for cinetrans and for it alone. vae: as of
     `holocine.conversion.convert` or, for longlive, the folder `vae` of Wan2.2-TI2V-5B in diffusers layout. The rest,
-    and what is raised, as there.
+    and what is raised, as there. Another model's weights of the same names and shapes cannot be told from the family's:
+    where the file has another name than the published one, that is logged as a warning.
     """
     known, out = find_family(family), Path(out)
     if family not in _INSIDE:
@@ -71,13 +79,20 @@ def convert_family(
     check_new(out)
     with _of(known):
         prefix = _PREFIX.get(family, "")
-        published = open_tensors(weights, _INSIDE[family]).renamed(lambda name: name.removeprefix(prefix))
+        found = open_tensors(weights, _INSIDE[family])
+        if prefix and not any(name.startswith(prefix) for name in found.shapes):
+            raise CheckpointError(
+                f"{found.path} has no tensors called {prefix}…, as {_file_of(known)} has; it has {some(found.shapes)}"
+            )
+        published = found.renamed(lambda name: name.removeprefix(prefix))
         tokenizer_folder = find_tokenizer(tokenizer, Path(text_encoder))
         transformer_file = _with_base(published, base, known) if family in _LORAS else published
         if base is not None and family not in _LORAS:
             raise CheckpointError(f"{published.path} holds a whole transformer: leave --base out")
+        config = transformer_config(transformer_file, attention_head_dim)
+        _check_width(known, published.path, config)
         with torch.device("meta"):
-            transformer = HoloCineTransformer3DModel(**transformer_config(transformer_file, attention_head_dim))
+            transformer = HoloCineTransformer3DModel(**config)
         parts = [
             Part("transformer", transformer_file, transformer, rename_transformer, "diffusion_pytorch_model"),
             *wan_parts(open_vae(vae), open_tensors(text_encoder)),
@@ -96,7 +111,32 @@ def convert_family(
             **models,
         )
         write_pipeline(out, pipeline, parts, dtype, shard_bytes)
+    tell_doubt(known, published.path)
     return out
+
+
+def _check_width(family: Family, path: Path, config: dict[str, Any]) -> None:
+    """Raise `CheckpointError` for a transformer of one of Wan's sizes that is not the family's."""
+    width, own = config["num_attention_heads"] * config["attention_head_dim"], _WIDTH[family.name]
+    if width in PUBLISHED_LAYERS and width != own:
+        raise CheckpointError(
+            f"{path} is of another model: it is {width:,} wide, and {family.title} is {own:,} wide; give "
+            f"{_file_of(family)}"
+        )
+
+
+def tell_doubt(family: Family, path: Path) -> None:
+    """Warn of a file or folder that is called otherwise than the published one, as nothing in it says what it is."""
+    if path.name != family.origin.file:
+        logger.warning(
+            "%s is not called %s, as %s's weights are: by names and shapes of its tensors it could be theirs, but "
+            "other models have the same",
+            *(path, family.origin.file, family.title),
+        )
+
+
+def _file_of(family: Family) -> str:
+    return f"{family.origin.file} of {family.origin.weights}"
 
 
 @contextmanager
@@ -110,7 +150,7 @@ def _of(family: Family) -> Iterator[None]:
 
 def _with_base(lora: TensorFile, base: str | os.PathLike | None, family: Family) -> TensorFile:
     """A family's LoRA merged into the transformer that it is for."""
-    file = f"{family.origin.file} of {family.origin.weights}"
+    file = _file_of(family)
     if not any(name.endswith((DOWN, UP)) for name in lora.shapes):
         raise CheckpointError(
             f"{lora.path} holds no LoRA: names as blocks.0.{_ADAPTED[0]}{DOWN} are expected, and it has "
@@ -122,9 +162,20 @@ def _with_base(lora: TensorFile, base: str | os.PathLike | None, family: Family)
             f"of {family.origin.base}, with --base"
         )
     transformer = open_tensors(base)
+    check_rank(lora, transformer, family)
     made = merged(transformer, lora)
     check_adapted(lora, transformer, _ADAPTED, file)
     return made
+
+
+def check_rank(lora: TensorFile, base: TensorFile, family: Family) -> None:
+    """Raise `CheckpointError` for a LoRA on one of Wan's transformers that is of another rank than the family's."""
+    ranks = {shape[0] for name, shape in lora.shapes.items() if name.endswith(DOWN)}
+    if base.shapes.get("patch_embedding.weight", (0,))[0] in PUBLISHED_LAYERS and ranks != {_RANK}:
+        raise CheckpointError(
+            f"{lora.path} holds a LoRA of rank {listed(map(str, sorted(ranks)))}, and {family.title}'s has {_RANK}: "
+            f"give {_file_of(family)}"
+        )
 
 
 def check_adapted(lora: TensorFile, base: TensorFile, adapted: Iterable[str], file: str) -> None:

@@ -75,7 +75,7 @@ def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:
     of = [f"shot{'s'[: len(shots) > 1]} {few(shots)}"] if shots else []
     of += [f"[{character}]" for character in storyboard.references or {}]
     if of:
-        yield f"{title} is not given pictures or clips: those of {' and '.join(of)} were not used"
+        yield f"{title} is not given pictures or clips: those of {' and '.join(of)} are not used"
 
 
 def timeline_notes(title: str, run: Storyboard, makes: str) -> Iterator[str]:

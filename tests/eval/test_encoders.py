@@ -318,7 +318,10 @@ def test_a_file_that_is_no_aesthetic_predictor_is_an_error(tmp_path, tiny_folder
     config.write_text(json.dumps(TINY))
     from eval.encoders.loading import load_aesthetic
 
-    with pytest.raises(EncoderError, match="is not LAION's predictor"):
+    with pytest.raises(EncoderError, match="is not LAION's predictor .*: it has no bias or weight, but something"):
+        load_aesthetic(wrong, load_encoders(tiny_folder).clip)
+    wrong.write_text("<html>")
+    with pytest.raises(EncoderError, match=r"is not LAION's predictor .* damaged or cut short, download it again$"):
         load_aesthetic(wrong, load_encoders(tiny_folder).clip)
 
 

@@ -1,8 +1,11 @@
+import io
 import json
 import os
+import pickle
 import re
 import resource
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -26,7 +29,7 @@ from holocine import (
 from holocine.__main__ import main
 from holocine.checkpoints import describe
 from holocine.families import find_family
-from holocine.families.conversion import convert_family
+from holocine.families.conversion import check_rank, convert_family
 from holocine.families.planning import Frames, planner
 from holocine.families.storymem.conversion import convert_storymem
 from holocine.families.text import join
@@ -284,10 +287,31 @@ def test_only_the_first_of_many_missing_tensors_are_listed(released, tmp_path):
     assert len(str(caught.value)) < 400
 
 
-def test_a_damaged_pickle_is_said_without_the_number_that_the_reader_stumbled_over(tmp_path):
-    (tmp_path / "a.pth").write_bytes(b"\x80\x02hi")
+@pytest.mark.parametrize(
+    "kind", ["a number", "an empty file", "a page", "a pointer", "an archive", "half", "half, old"]
+)
+def test_a_damaged_pickle_is_said_without_what_pytorch_advises(kind, tmp_path):
+    path, whole = tmp_path / "a.pth", io.BytesIO()
+    torch.save({"a": torch.zeros(100, 100)}, whole, _use_new_zipfile_serialization="old" not in kind)
+    content = {
+        "a number": b"\x80\x02hi",
+        "an empty file": b"",
+        "a page": b"<!DOCTYPE html><html>",
+        "a pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 3\n",
+    }.get(kind, whole.getvalue()[: len(whole.getvalue()) // 2])
+    path.write_bytes(content)
+    if kind == "an archive":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x/y", "z")
     with pytest.raises(CheckpointError, match=r"a\.pth is damaged or cut short, download it again$"):
+        open_tensors(path)
+
+
+def test_a_pickle_of_something_else_is_refused_without_a_warning_of_pytorch_s(tmp_path, recwarn):
+    (tmp_path / "a.pth").write_bytes(pickle.dumps({"x": print}, protocol=4))
+    with pytest.raises(CheckpointError, match=r"a\.pth is not a file of tensors only"):
         open_tensors(tmp_path / "a.pth")
+    assert not recwarn
 
 
 def test_weights_that_are_not_there_are_said_before_a_tokenizer_that_is_not(tmp_path):
@@ -628,6 +652,71 @@ def test_a_transformer_of_some_blocks_is_not_complete(tmp_path):
     shapes = {"patch_embedding.weight": (1536, 16, 1, 2, 2), "blocks.9.ffn.0.weight": (8960, 1536)}
     with pytest.raises(CheckpointError, match="has 10 blocks, but a Wan transformer of width 1536 has 30"):
         transformer_config(TensorFile(tmp_path, shapes, {}, dict.get), 128)
+
+
+@pytest.mark.parametrize(
+    ("family", "width", "own"),
+    [("echoshot", 5120, "1,536"), ("shotstream", 3072, "1,536"), ("longlive", 1536, "3,072")],
+)
+def test_weights_of_the_size_of_another_model_are_refused(make_family_files, tmp_path, family, width, own, monkeypatch):
+    """Checked on shapes alone, as weights of that size have gigabytes."""
+    files = make_family_files(family)
+    weights = torch.load(files["weights"], weights_only=True)
+    weights = weights if family == "echoshot" else weights["generator"]
+    prefix = "" if family == "echoshot" else "model."
+    weights |= {f"{prefix}patch_embedding.weight": torch.zeros(1, 1, 1, 1, 1).expand(width, 16, 1, 2, 2)}
+    monkeypatch.setattr("holocine.released.PUBLISHED_LAYERS", {})  # of which these have not enough
+    torch.save(published(family, weights), files["weights"])
+    with pytest.raises(CheckpointError, match=f"is of another model: it is {width:,} wide, and .* is {own} wide; give"):
+        convert_family(family, **files, out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("family", ["shotstream", "longlive"])
+def test_plain_names_are_not_those_of_a_familys_file(make_family_files, tmp_path, family):
+    files = make_family_files(family)
+    weights = torch.load(files["weights"], weights_only=True)["generator"]
+    torch.save({"generator": {n.removeprefix("model."): t for n, t in weights.items()}}, files["weights"])
+    with pytest.raises(CheckpointError, match="has no tensors called model.…, as .* has; it has "):
+        convert_family(family, **files, out=tmp_path / "out", attention_head_dim=24)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lora_of_another_rank_is_not_cinetrans_s(tmp_path):
+    def file(name, shapes):
+        return TensorFile(tmp_path / name, shapes, dict.fromkeys(shapes, torch.float32), dict.get)
+
+    base = {"patch_embedding.weight": (1536, 16, 1, 2, 2)}
+    lora = {"blocks.0.self_attn.q.lora_down.weight": (32, 1536), "blocks.0.self_attn.q.lora_up.weight": (1536, 32)}
+    with pytest.raises(CheckpointError, match="holds a LoRA of rank 32, and CineTrans's has 64: give weights.pt"):
+        check_rank(file("lora.pt", lora), file("base", base), find_family("cinetrans"))
+
+
+def test_that_weights_could_be_another_model_s_is_told_where_they_are_called_otherwise(
+    make_family_files, tmp_path, caplog
+):
+    files = make_family_files("echoshot")
+    family_pipeline(files, "echoshot", tmp_path / "one")
+    [told] = [record.getMessage() for record in caplog.records if "other models" in record.getMessage()]
+    assert told.startswith(f"{files['weights']} is not called EchoShot-1.3B-preview.pth, as EchoShot's weights are")
+    caplog.clear()
+    name = files["weights"].with_name("EchoShot-1.3B-preview.pth")
+    family_pipeline(files | {"weights": files["weights"].rename(name)}, "echoshot", tmp_path / "two")
+    assert "other models" not in caplog.text
+
+
+def test_holocine_s_experts_the_wrong_way_round_and_files_of_other_names(released, tmp_path, caplog):
+    files = {name: released[name] for name in ("vae", "text_encoder")}
+    tokenizer = released["text_encoder"].parent / "google" / "umt5-xxl"
+    high, low = (shutil.copy(released[one], tmp_path / f"full_{one}_noise.safetensors") for one in ("high", "low"))
+    options = {"tokenizer": tokenizer, "attention_head_dim": HEAD_DIM}
+    with pytest.raises(CheckpointError, match="by their names it is the other way round"):
+        convert(low, high, **files, out=tmp_path / "out", **options)
+    convert(high, low, **files, out=tmp_path / "out", **options)
+    assert "not called" not in caplog.text
+    other = shutil.copy(low, tmp_path / "wan.safetensors")
+    convert(high, other, **files, out=tmp_path / "out2", **options)
+    assert f"{other} is not called full_… or sparse_…_noise, as HoloCine's weights are" in caplog.text
 
 
 @pytest.mark.parametrize(

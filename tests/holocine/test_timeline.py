@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from holocine.timeline import (
@@ -58,7 +58,12 @@ def test_cuts_are_spread_evenly_on_snapped_frames():
     assert spread_cuts(6, 241) == (41, 81, 121, 161, 201)
 
 
-@pytest.mark.parametrize(("num_shots", "num_frames"), [(3, 5), (50, 49), (11, 53)])
+def test_where_the_nearest_cuts_are_uneven_shots_differ_by_one_step_of_the_grid():
+    assert np.diff((0, *spread_cuts(13, 97), 97)).tolist() == [5, *[8] * 5, 4, *[8] * 6]
+    assert np.diff((0, *spread_cuts(5, 97), 97)).tolist() == [17, 20, 20, 20, 20]
+
+
+@pytest.mark.parametrize(("num_shots", "num_frames"), [(3, 5), (50, 49), (15, 53), (2, 2)])
 def test_more_shots_than_latent_frames_cannot_be_spread(num_shots, num_frames):
     with pytest.raises(
         ValueError, match=rf"{num_shots} shots cannot be spread over {num_frames} frames; give more frames"
@@ -71,12 +76,13 @@ def test_no_shots_cannot_be_spread():
         spread_cuts(0, 241)
 
 
-@given(st.integers(1, 13), st.integers(2, 20))
-def test_spread_shots_differ_in_length_by_at_most_two_latent_frames(num_shots, latents_each):
-    num_frames = 4 * num_shots * latents_each + 1
-    layout = ShotLayout.from_cuts(num_frames, spread_cuts(num_shots, num_frames), 1, 1)
-    assert layout.num_shots == num_shots
-    assert max(layout.shot_lengths) - min(layout.shot_lengths) <= 2
+@given(st.integers(1, 40), st.integers(1, 500))
+def test_spread_shots_differ_by_at_most_four_frames_wherever_there_is_a_latent_frame_for_each(num_shots, num_frames):
+    assume(num_latent_frames(snap(num_frames)) >= num_shots)
+    cuts = spread_cuts(num_shots, num_frames)
+    lengths = np.diff((0, *cuts, snap(num_frames)))
+    assert all(map(is_snapped, cuts)) and len(lengths) == num_shots
+    assert lengths.min() >= 1 and lengths.max() - lengths.min() <= 4
 
 
 @pytest.mark.parametrize(

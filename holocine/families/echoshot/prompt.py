@@ -55,16 +55,17 @@ def translate(storyboard: Storyboard) -> Translation:
         raise StoryboardError(
             f"EchoShot makes {MIN_SHOTS} to {MAX_SHOTS} shots in one pass, and this storyboard has {num_shots}"
         )
-    lengths = _latent_lengths(frames_at(storyboard, FPS))
+    wanted = _wanted_ends(frames_at(storyboard, FPS))
+    lengths = _latent_lengths(wanted)
     frames = [decoded_frames(length) for length in lengths]
-    grid = f"EchoShot makes shots of {FRAMES_PER_LATENT}t - {FRAMES_PER_LATENT - 1} frames"
-    run = storyboard.run_on(frames, FPS, grid)
+    grid = f"shots of {FRAMES_PER_LATENT}t - {FRAMES_PER_LATENT - 1} frames"
+    run = storyboard.run_on(frames, FPS, f"EchoShot makes {grid}")
     texts = describe_texts(storyboard)
     captions = tuple(f"{ended(shot)} {texts.scene}" for shot in texts.shots)
     least, most = (num_latent_frames(count) for count in (MIN_FRAMES, MAX_FRAMES))
     # Each shot is decoded by itself, to 4 t - 3 frames.
     fewest, longest = (FRAMES_PER_LATENT * t - (FRAMES_PER_LATENT - 1) * num_shots for t in (least, most))
-    makes = (
+    advised = (
         f"{least} to {most} latent frames a scene, in {num_shots} shots {fewest} to {longest} frames, at {FPS:g} "
         "frames a second"
     )
@@ -75,16 +76,20 @@ def translate(storyboard: Storyboard) -> Translation:
         prompt=" ".join(f"[{number}]{caption}" for number, caption in enumerate(captions, start=1)),
         latent_lengths=lengths,
         notes=(
-            "EchoShot has no global caption: it was written after the caption of every shot",
-            *notes_of("EchoShot", storyboard, run, makes),
+            "EchoShot has no global caption: it is written after the caption of every shot",
+            *notes_of("EchoShot", storyboard, run, grid if least <= round(wanted[-1]) <= most else advised),
         ),
     )
 
 
-def _latent_lengths(ends: Sequence[float]) -> tuple[int, ...]:
-    """Latent frames of each shot, whose frames (4t - 3) end nearest to `ends`, as far as the advised lengths allow."""
+def _wanted_ends(ends: Sequence[float]) -> list[float]:
+    """Latent frames after which shots, of 4t - 3 frames each, would end at the frames `ends`; not rounded."""
+    return [latent_frames(end + (FRAMES_PER_LATENT - 1) * shot) for shot, end in enumerate(ends)]
+
+
+def _latent_lengths(wanted: Sequence[float]) -> tuple[int, ...]:
+    """Latent frames of each shot, which end nearest to those in `wanted`, as far as the advised lengths allow."""
     least, most = num_latent_frames(MIN_FRAMES), num_latent_frames(MAX_FRAMES)
-    wanted = [latent_frames(end + (FRAMES_PER_LATENT - 1) * shot) for shot, end in enumerate(ends)]
     total = min(max(least, round(wanted[-1])), most)
     scale = min(1.0, most / wanted[-1])
     return nearest_lengths([scale * end for end in wanted], total)

@@ -33,9 +33,14 @@ def translate(storyboard: Storyboard) -> Translation:
     run = storyboard.run_on([num_frames_of(lengths[0]), *(FRAMES_PER_LATENT * n for n in lengths[1:])], FPS, grid)
     texts = describe_texts(storyboard)
     captions = [f"{ended(shot)} {texts.scene}" for shot in texts.shots]
-    makes = f"at most {most} frames at {FPS:g} frames a second, in blocks of {block}"
+    if ends[-1] > MOST_BLOCKS:
+        makes = f"at most {most} frames at {FPS:g} frames a second"
+    elif ends[-1] < storyboard.num_shots:
+        makes = f"a block of {block} frames or more a shot"
+    else:
+        makes = f"whole blocks of {block} frames"
     notes = [
-        "LongLive has no global caption: it was written after the caption of every shot",
+        "LongLive has no global caption: it is written after the caption of every shot",
         *notes_of("LongLive", storyboard, run, makes),
     ]
     if storyboard.negative_prompt is not None:

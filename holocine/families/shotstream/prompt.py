@@ -6,7 +6,6 @@ import json
 from itertools import pairwise
 
 from holocine.families.translation import Translation, frames_at, notes_of
-from holocine.plurals import few
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_latent_frames
 from holocine.wording import describe_texts
@@ -30,12 +29,6 @@ def translate(storyboard: Storyboard) -> Translation:
     notes = list(notes_of("ShotStream", storyboard, run, f"at most {FRAMES_PER_SHOT} frames a shot"))
     if storyboard.negative_prompt is not None:
         notes.append("ShotStream has no guidance: the negative prompt of the storyboard is not read")
-    if shortened := [number for number, n in enumerate(frames, start=1) if n < FRAMES_PER_SHOT]:
-        which = few([*map(str, shortened)])
-        notes.append(
-            f"ShotStream makes {FRAMES_PER_SHOT} frames a shot: the last ones of shot{'s'[: len(shortened) > 1]} "
-            f"{which}, beyond what was asked for, were cut off"
-        )
     return Translation(
         storyboard=run,
         captions=tuple(shot_text(texts.scene, text, index) for index, text in enumerate(texts.shots)),

@@ -21,7 +21,8 @@ from holocine.conversion import (
     wan_parts,
     write_pipeline,
 )
-from holocine.families.conversion import DOWN, UP, check_adapted, merged
+from holocine.families import find_family
+from holocine.families.conversion import DOWN, UP, check_adapted, merged, tell_doubt
 from holocine.families.storymem.pipeline import StoryMemPipeline
 from holocine.families.storymem.scheduler import StoryMemScheduler
 from holocine.released import (
@@ -91,6 +92,7 @@ def convert_storymem(
         **models,
     )
     write_pipeline(out, pipeline, parts, dtype, shard_bytes)
+    tell_doubt(find_family("storymem"), Path(weights))
     return out
 
 

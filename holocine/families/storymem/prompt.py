@@ -32,8 +32,8 @@ def translate(storyboard: Storyboard) -> Translation:
     captions = tuple(f"{ended(shot)} {texts.scene}" for shot in texts.shots)
     parts = [parts_of(n) for n in frames]
     notes = [
-        "StoryMem has no global caption: it was written after the caption of every shot",
-        "StoryMem remembers pictures that HPSv3 finds good; that model is not here, so all of them passed",
+        "StoryMem has no global caption: it is written after the caption of every shot",
+        "StoryMem remembers pictures that HPSv3 finds good; that model is not here, so all of them pass",
         *notes_of("StoryMem", storyboard, run, "whole frames"),
     ]
     continued = [f"shot {n} in {len(made)}" for n, made in enumerate(parts, start=1) if len(made) > 1]
@@ -41,13 +41,6 @@ def translate(storyboard: Storyboard) -> Translation:
         notes.append(
             f"StoryMem makes {FRAMES_PER_PART} frames at once: {few(continued)} parts, each from the last "
             f"{CARRIED} frames of the one before"
-        )
-    shortened = [number for number, (n, made) in enumerate(zip(frames, parts, strict=True), start=1) if n < sum(made)]
-    if shortened:
-        which = f"shot{'s'[: len(shortened) > 1]} {few([*map(str, shortened)])}"
-        notes.append(
-            f"StoryMem makes {FRAMES_PER_PART} frames a part: the last ones of {which}, beyond what was asked for, "
-            "were cut off"
         )
     return Translation(
         storyboard=run,

@@ -201,7 +201,7 @@ def test_what_the_two_models_do_not_express_is_told(drawer, animator):
         global_caption="A bright studio with a large window that looks out on the sea.", negative_prompt="rain"
     )
     notes = system.generate(Entry("a", long), 0, Models()).notes
-    assert "StableDiffusionPipeline reads 77 tokens: the text of shot 3 has 79, the last ones were not read" in notes
+    assert "StableDiffusionPipeline reads 77 tokens: the text of shot 3 has 79, the last ones are not read" in notes
     assert not any("shot 2 has" in note for note in notes)
     assert "the text-to-image model is not given the negative prompt of the storyboard" in notes
 
@@ -228,12 +228,18 @@ def test_an_option_that_neither_stage_has_is_refused(drawer, animator):
         unread_options(systems, settings)
 
 
-def test_a_run_keeps_and_scores_it_in_time(drawer, animator, tmp_path):
-    write_suite(tmp_path / "one.jsonl", Suite("one", 1, 12.0, (15,), (48, 32), (Entry("a", board()),)))
+def test_a_run_keeps_and_scores_it_in_time(drawer, animator, tmp_path, capfd):
+    long = board(global_caption="A bright studio with a large window that looks out on the sea and on the ships there.")
+    write_suite(tmp_path / "one.jsonl", Suite("one", 1, 12.0, (15,), (48, 32), (Entry("a", long),)))
     system, run = f"two=keyframe:{animator}@{drawer('sd')}", tmp_path / "run"
     options = ["--encoders", "none", "--detector", "pyscenedetect", "--steps", "1", "--height", "32", "--width", "48"]
     given = ["run", "--suite", str(tmp_path / "one.jsonl"), "--systems", system, "--out", str(run)]
+    capfd.readouterr()
     assert main([*given, *options]) == 0
     item = Item("two", "a", 0)
+    # What libraries say of text that is not read is no part of a run's output.
+    [said] = capfd.readouterr().err.splitlines()
+    assert said.startswith("[1/1] two a seed 0: ")
+    assert "was truncated because CLIP" in (item.folder(run) / "log.txt").read_text()
     assert read_record(run, item).status == "done"
     assert json.loads((item.folder(run) / REQUEST).read_text()) == {"align": "seconds"}

@@ -46,16 +46,21 @@ def test_echoshot_shots_have_4t_minus_3_frames_nearest_to_what_was_asked():
     assert "cuts after 2.06, 3.12 s where 2.00, 3.00 s were asked for" in notes(made)
 
 
+ADVISED = "24 to 32 latent frames a scene, in 2 shots 90 to 122 frames, at 16 frames a second"
+
+
 @pytest.mark.parametrize(
-    ("seconds", "latent_frames", "lasts"), [((0.5, 0.5), 24, 5.62), ((8.0, 8.0), 32, 7.62), ((3.0, 3.0), 26, 6.12)]
+    ("seconds", "latent_frames", "why", "lasts"),
+    [
+        ((0.5, 0.5), 24, ADVISED, 5.62),
+        ((8.0, 8.0), 32, ADVISED, 7.62),
+        ((3.0, 3.0), 26, "shots of 4t - 3 frames", 6.12),
+    ],
 )
-def test_echoshot_keeps_to_the_advised_lengths(seconds, latent_frames, lasts):
+def test_echoshot_keeps_to_the_advised_lengths_and_says_what_moved_the_end(seconds, latent_frames, why, lasts):
     made = echoshot(board(*seconds))
     assert sum(made.latent_lengths) == latent_frames
-    assert (
-        f"makes 24 to 32 latent frames a scene, in 2 shots 90 to 122 frames, at 16 frames a second: the video lasts "
-        f"{lasts} s"
-    ) in notes(made)
+    assert f"EchoShot makes {why}: the video lasts {lasts} s" in notes(made)
     assert 90 <= made.storyboard.num_frames <= 122
 
 
@@ -103,7 +108,6 @@ def test_shotstream_reads_the_scene_before_every_shot_and_nothing_between():
 def test_shotstream_shortens_no_shot_below_what_was_asked_and_lengthens_none():
     made = shotstream(board(2.0, 81 / 16, 9.0, negative_prompt="blurry"))
     assert [shot.num_frames for shot in made.storyboard.shots] == [32, 81, 81]
-    assert "the last ones of shot 1, beyond what was asked for, were cut off" in notes(made)
     assert "makes at most 81 frames a shot" in notes(made) and "negative prompt" in notes(made)
 
 
@@ -122,6 +126,28 @@ def test_longlive_cuts_between_blocks_and_opens_later_shots_with_a_transition():
     assert json.loads(made.prompt) == {"captions": list(made.captions[:3]), "shot_durations": [2, 1, 1]}
     assert "LongLive cuts after 2.54, 3.88 s where 2.00, 3.50 s were asked for" in notes(made)
     assert caption_name(made, 4) == "the text that opens shot 3 of 3"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "why"),
+    [
+        ((20.0, 20.0), "at most 509 frames at 24 frames a second"),
+        ((0.5, 0.5, 0.5), "a block of 32 frames or more a shot"),
+        ((2.0, 2.0), "whole blocks of 32 frames"),
+    ],
+)
+def test_longlive_names_the_rule_that_changed_the_length(seconds, why):
+    [told] = [note for note in longlive(board(*seconds)).notes if "the video lasts" in note]
+    assert told.startswith(f"LongLive makes {why}: the video lasts ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_told_of_the_lengths_of_a_storyboard_that_comes_out_as_long_as_asked(name):
+    """Also where frames beyond it were made and cut off, as those are not missed."""
+    lengths = {"echoshot": (49, 45), "cinetrans": (41, 40), "longlive": (93 / 1.5, 96 / 1.5)}.get(name, (33, 30))
+    made = find_family(name).translate(board(*(frames / 16 for frames in lengths)))
+    assert made.storyboard.seconds == pytest.approx(sum(lengths) / 16)
+    assert not [note for note in made.notes if "frames" in note or "cut" in note.split()]
 
 
 def test_longlive_makes_sixteen_blocks_at_most_and_a_shot_is_one_of_them():
@@ -145,7 +171,7 @@ def test_storymem_shots_open_with_a_cut_and_long_ones_go_on_without():
     told = notes(made)
     assert "HPSv3" in told and "no global caption" in told
     assert "shot 2 in 2 parts, each from the last 5 frames of the one before" in told
-    assert "the last ones of shots 1, 2, beyond what was asked for, were cut off" in told
+    assert "makes 81 frames a part" not in told
 
 
 def test_storymem_a_shot_is_as_many_parts_as_it_takes():
@@ -196,7 +222,7 @@ PICTURED = {
 def test_pictures_that_no_family_is_given_are_told(name):
     family = find_family(name)
     told = notes(family.translate(Storyboard(**PICTURED)))
-    assert f"{family.title} is not given pictures or clips: those of shots 1, 3 and [character1] were not used" in told
+    assert f"{family.title} is not given pictures or clips: those of shots 1, 3 and [character1] are not used" in told
     assert "pictures" not in notes(family.translate(board(2.0, 2.0))).replace("remembers pictures", "")
 
 
@@ -245,9 +271,8 @@ def test_a_caption_ends_in_a_full_stop_of_its_own_script(caption, end):
 
 
 def test_of_many_shots_the_first_few_are_named():
-    scene = board(*[10 / 16] * 25)
-    assert "the last ones of shots 1, 2, 3 and 22 more, beyond what" in notes(shotstream(scene))
-    assert "the last ones of shots 1, 2, 3 and 22 more, beyond what" in notes(storymem(scene))
+    scene = board(*[6.0] * 25)
+    assert "shot 1 in 2, shot 2 in 2, shot 3 in 2 and 22 more parts" in notes(storymem(scene))
     made = notes(longlive(board(*[0.7] * 11)))
     assert "cuts after 1.21, 2.54, 3.88 and 7 more s where 0.70, 1.40, 2.10 and 7 more s were" in made
     moved = Storyboard(global_caption="A.", fps=16, shots=[{"caption": "B.", "num_frames": 10}] * 25).as_run().moved
