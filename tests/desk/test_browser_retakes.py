@@ -106,6 +106,13 @@ def test_pictures_are_dropped_on_shots_and_characters_and_a_shot_is_retaken_from
     expect(page.locator(".editor .member .picture img")).to_be_visible()
 
 
+LISTEN = """() => {
+  const line = document.querySelector('#direct-panel .stage .status p');
+  window.told = [];
+  new MutationObserver(() => told.push(line.textContent)).observe(line, { childList: true, characterData: true, subtree: true });
+}"""  # noqa: E501
+
+
 def test_takes_lie_side_by_side_one_is_used_and_the_video_goes_on(visit):
     page = visit()
     open_scene(page)
@@ -113,9 +120,14 @@ def test_takes_lie_side_by_side_one_is_used_and_the_video_goes_on(visit):
     generate(page)
     first = video_frames(page)
     page.get_by_role("radio", name="Four takes").click()
+    page.evaluate(LISTEN)
     page.get_by_role("button", name="Retake shot 1").click()
     takes = stage_of(page).locator(".take")
     expect(takes).to_have_count(4, timeout=LONG)
+    said = "\n".join(page.evaluate("told"))
+    for number, take in enumerate(takes.locator("p").all(), start=1):
+        seed = take.inner_text().split()[-1]
+        assert re.search(rf"^Take {number} of 4: .*, seed {seed}\.$", said, re.M), "whose seed is used is said"
     assert all(box["height"] >= 44 for box in (b.bounding_box() for b in takes.get_by_role("button").all()))
     page.reload()
     until_ready(page)

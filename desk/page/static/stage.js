@@ -81,20 +81,20 @@ function showScreen(value) {
   parts.screen.replaceChildren(node('div', { class: 'blank' }, node('span', { text })));
 }
 
+const STAGES = { model: 'loading the model and reading the text', decode: 'turning latents into pictures', files: 'writing the files', score: 'looking at the video: cuts, characters and text' };
+
 function statusText({ state, message, progress = {} }) {
+  if (!LIVE.includes(state)) return message || '';
+  const { before, stage, step, of, seconds_left: left, take, takes: count = 1, seed } = progress;
+  const about = left ? `, about ${duration(left)}` : '';
   if (state === 'waiting') {
-    const { before, seconds_left: left } = progress;
     const turn = before ? `${before} ${before === 1 ? 'scene is' : 'scenes are'} before yours` : 'Your scene is next';
-    return left ? `${turn}, about ${duration(left)}.` : `${turn}.`;
+    return `${turn}${about}${seed == null ? '' : count > 1 ? `, seeds ${seed} to ${seed + count - 1}` : `, seed ${seed}`}.`;
   }
-  if (state === 'running') {
-    const { stage, step, of, seconds_left: left, take, takes: count, seed } = progress;
-    if (progress.stopping) return 'Stopping after this step.';
-    const which = take ? `Take ${take} of ${count}: ` : '', forIt = take ? ' for it' : '';
-    if (stage === 'denoise') return `${which}${take ? 's' : 'S'}tep ${step} of ${of}${left ? `, about ${duration(left)} left${forIt}` : ''}${seed == null ? '' : `, seed ${seed}`}.`;
-    return which + { model: 'Loading the model and reading the text.', decode: 'Turning latents into pictures.', files: 'Writing the files.', score: 'Looking at the video: cuts, characters and text.' }[stage] || 'Starting.';
-  }
-  return message || '';
+  if (progress.stopping) return 'Stopping after this step.';
+  const now = stage === 'denoise' ? `step ${step} of ${of}${about && `${about} left${take ? ' for it' : ''}`}` : STAGES[stage] || 'starting';
+  const told = take ? `Take ${take} of ${count}: ${now}` : now[0].toUpperCase() + now.slice(1);
+  return `${told}${seed == null || stage === 'score' ? '' : `, seed ${seed}`}.`;
 }
 
 function showStatus(value) {
