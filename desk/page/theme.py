@@ -40,7 +40,7 @@ def theme() -> gr.themes.Base:
             "system-ui",
             "sans-serif",
         ],
-        font_mono=[fonts.LocalFont("IBM Plex Mono", weights=(400,)), "monospace"],
+        font_mono=["ui-monospace", "monospace"],
     ).set(
         body_background_fill="var(--paper)",
         body_background_fill_dark="var(--paper)",
