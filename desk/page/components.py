@@ -91,6 +91,7 @@ _PARTS = {
     "editor": (
         "editor_buttons",
         "editor_history",
+        "editor_drafts",
         "editor_guide",
         "editor_texts",
         "editor_dialogs",

@@ -129,6 +129,10 @@ def test_takes_lie_side_by_side_one_is_used_and_the_video_goes_on(visit):
         seed = take.inner_text().split()[-1]
         assert re.search(rf"^Take {number} of 4: .*, seed {seed}\.$", said, re.M), "whose seed is used is said"
     assert all(box["height"] >= 44 for box in (b.bounding_box() for b in takes.get_by_role("button").all()))
+    page.set_viewport_size({"width": 1366, "height": 768})
+    last, below = takes.last.bounding_box(), page.locator("#direct-panel .scene-list").first.bounding_box()
+    assert last["y"] + last["height"] <= below["y"], "takes lie over what comes after them"
+    expect(stage_of(page).locator(".downloads *")).to_have_count(0)  # each is a video only once it is chosen
     page.reload()
     until_ready(page)
     expect(takes).to_have_count(4)

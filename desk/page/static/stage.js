@@ -230,7 +230,7 @@ function showDownloads(value) {
   if (shots.length > 1) {
     links.push(node('details', {}, node('summary', { text: 'Single shots' }), ...shots.map((shot, index) => node('a', { href: shot.video.url, download: shot.video.orig_name || true, onclick: download, text: `Shot ${index + 1}` }))));
   }
-  if (value.id) links.push(node('button', { type: 'button', class: 'link', text: 'Copy a link to it', title: 'Whoever has the link sees this video, for as long as it is kept here', onclick: copyAddress(value.id) }));
+  if (value.id && !value.takes) links.push(node('button', { type: 'button', class: 'link', text: 'Copy a link to it', title: 'Whoever has the link sees this video, for as long as it is kept here', onclick: copyAddress(value.id) }));
   parts.downloads.replaceChildren(...(links.length ? [node('span', { class: 'lane-name', text: 'Download' })] : []), ...links);
 }
 
