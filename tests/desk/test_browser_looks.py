@@ -4,7 +4,10 @@ import pytest
 from playwright.sync_api import expect
 
 from desk.first_load import first_load, table
+from desk.tabs.examples import VIDEOS
 from tests.desk.browsing import LONG, SHIFTS, TABS, stage_of
+
+BEACH = VIDEOS / "beach.mp4"
 
 
 def test_on_a_phone_nothing_sticks_out_and_everything_can_be_reached(visit):
@@ -16,6 +19,9 @@ def test_on_a_phone_nothing_sticks_out_and_everything_can_be_reached(visit):
         if name == "Benchmark":
             page.locator(".league .open-row").first.click()
             expect(page.locator(".reel article").first).to_be_visible()
+        if name == "Score":
+            page.set_input_files("#upload input[type=file]", BEACH)
+            expect(page.locator("#upload .file-preview")).to_be_visible()
         for fold in page.locator(".tabitem:visible .label-wrap:not(.open)").all():
             fold.click()
         page.evaluate("document.querySelectorAll('.tabitem details').forEach((part) => { part.open = true; })")
@@ -27,10 +33,12 @@ def test_on_a_phone_nothing_sticks_out_and_everything_can_be_reached(visit):
         expect(page.locator(".desk-dialog textarea")).to_be_visible()
         assert page.evaluate(TOO_SMALL) == [], f"targets under 44 pixels in the dialog of {tool}"
         page.keyboard.press("Escape")
-    page.get_by_label("number input for Steps").scroll_into_view_if_needed()
-    named = page.locator("#direct-panel").get_by_text("Attention between shots")
-    named.evaluate("part => scrollBy(0, part.getBoundingClientRect().top - 60)")
-    assert not named.evaluate(ON_TOP), "names of fields lie over the pinned picture"
+    for tab, text in (("Direct", "Attention between shots"), ("Score", "Video: at most")):
+        page.get_by_role("tab", name=tab).click()
+        named = page.get_by_role("tabpanel", name=tab).get_by_text(text)
+        named.evaluate("part => scrollBy(0, part.getBoundingClientRect().top - 60)")
+        assert not named.evaluate(ON_TOP), "names of fields lie over the pinned picture"
+    page.get_by_role("tab", name="Direct").click()
     for width in (390, 720):  # as well as a desktop's window at 200 %
         page.set_viewport_size({"width": width, "height": 844})
         for name in ("planned", "detected"):

@@ -30,7 +30,7 @@ document.addEventListener('holocine-draft', () => {
 
 function show() {
   const value = seen(props.value || { state: 'empty' });
-  const begun = !LIVE.includes(root.dataset.state) && [...LIVE, 'failed'].includes(value.state);
+  const live = LIVE.includes(root.dataset.state), begun = !live && [...LIVE, 'failed'].includes(value.state);
   root.dataset.state = value.state;
   root.style.setProperty('--aspect', value.aspect || 1.75);
   showScreen(value);
@@ -49,6 +49,7 @@ function show() {
   ['shots', 'again', 'facts', 'downloads', 'card'].forEach((name) => { parts[name].inert = below !== value; });
   parts.again.inert = LIVE.includes(value.state);
   if (begun) bringIntoView(parts.screen);
+  if (live && value.takes && !document.activeElement.matches('input, textarea')) bringIntoView(parts.screen.querySelector('.takes-head'));
 }
 
 function showScreen(value) {
@@ -81,7 +82,7 @@ function showScreen(value) {
   parts.screen.replaceChildren(node('div', { class: 'blank' }, node('span', { text })));
 }
 
-const STAGES = { model: 'loading the model and reading the text', decode: 'turning latents into pictures', files: 'writing the files', score: 'looking at the video: cuts, characters and text' };
+const STAGES = { model: 'loading the model and reading the text', decode: 'decoding the frames', files: 'writing the files', score: 'looking at the video: cuts, characters and text' };
 
 function statusText({ state, message, progress = {} }) {
   if (!LIVE.includes(state)) return message || '';
@@ -92,9 +93,12 @@ function statusText({ state, message, progress = {} }) {
     return `${turn}${about}${seed == null ? '' : count > 1 ? `, seeds ${seed} to ${seed + count - 1}` : `, seed ${seed}`}.`;
   }
   if (progress.stopping) return 'Stopping after this step.';
-  const now = stage === 'denoise' ? `step ${step} of ${of}${about && `${about} left${take ? ' for it' : ''}`}` : STAGES[stage] || 'starting';
-  const told = take ? `Take ${take} of ${count}: ${now}` : now[0].toUpperCase() + now.slice(1);
-  return `${told}${seed == null || stage === 'score' ? '' : `, seed ${seed}`}.`;
+  if (take) { // in one line of a phone, so that nothing moves from step to step
+    const now = { denoise: `step ${step} of ${of}${left ? `, ${duration(left)} left` : ''}`, model: 'beginning' }[stage] || STAGES[stage];
+    return `Take ${take} of ${count}, seed ${seed}: ${now}.`;
+  }
+  const now = stage === 'denoise' ? `step ${step} of ${of}${about && `${about} left`}` : STAGES[stage] || 'starting';
+  return `${now[0].toUpperCase()}${now.slice(1)}${seed == null || stage === 'score' ? '' : `, seed ${seed}`}.`;
 }
 
 function showStatus(value) {
