@@ -7,6 +7,7 @@ made by functions: Gradio writes a stub file beside every module that has a subc
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ _PARTS = {
     "editor": (
         "editor_buttons",
         "editor_history",
+        "editor_drafts",
         "editor_guide",
         "editor_texts",
         "editor_dialogs",
@@ -110,6 +112,12 @@ def _component(name: str, value: dict[str, Any], **options: Any) -> gr.HTML:
         elem_classes=["desk"],
         **options,
     )
+
+
+def introduction(title: str, text: str) -> gr.HTML:
+    """What a tab is for. Not `gr.Markdown`, whose scripts are 4 requests."""
+    html = f"<h2>{escape(title)}</h2><p>{escape(text.strip())}</p>"
+    return gr.HTML(html, apply_default_css=False, elem_classes=["desk-intro"])
 
 
 def served(path: Path, name: str | None = None) -> dict[str, Any]:

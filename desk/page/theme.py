@@ -40,7 +40,7 @@ def theme() -> gr.themes.Base:
             "system-ui",
             "sans-serif",
         ],
-        font_mono=[fonts.LocalFont("IBM Plex Mono", weights=(400,)), "monospace"],
+        font_mono=["ui-monospace", "monospace"],
     ).set(
         body_background_fill="var(--paper)",
         body_background_fill_dark="var(--paper)",
@@ -105,6 +105,12 @@ def theme() -> gr.themes.Base:
         checkbox_label_border_width="0px",
         checkbox_label_border_width_dark="0px",
         checkbox_label_padding="6px 10px 6px 0",
+        link_text_color="var(--accent)",
+        link_text_color_dark="var(--accent)",
+        table_even_background_fill="var(--sunk)",
+        table_even_background_fill_dark="var(--sunk)",
+        table_odd_background_fill="var(--sunk)",
+        table_odd_background_fill_dark="var(--sunk)",
         slider_color="var(--accent)",
         slider_color_dark="var(--accent)",
     )

@@ -129,17 +129,15 @@ def nearest_word(word: str) -> str | None:
     A colour by its hue; else another form of a word, one of like meaning from a short list, or of nearly the same
     letters.
     """
-    lower, known_words = word.lower(), sorted(words.vocabulary())
-    if lower in known_words:
+    lower = word.lower()
+    if lower in _known_words():
         return lower
     if _kind(word) is not None and not lower.endswith("ing"):
         return None
-    by_stem = {_stem(near): known for known, others in _NEAR.items() for near in others.split()}
-    by_stem |= {_stem(known): known for known in reversed(known_words)}
-    near = by_stem.get(_stem(lower)) or _nearest_colour(lower)
+    near = _near_by_stem().get(_stem(lower)) or _nearest_colour(lower)
     if near or len(lower) < _FEW:
         return near
-    return next(iter(get_close_matches(lower, known_words, 1, _ALIKE)), None)
+    return next(iter(get_close_matches(lower, _known_words(), 1, _ALIKE)), None)
 
 
 def hints(unknown: Sequence[str]) -> list[str]:
@@ -154,10 +152,25 @@ def hints(unknown: Sequence[str]) -> list[str]:
     ]
 
 
+@cache
+def _known_words() -> list[str]:
+    return sorted(words.vocabulary())
+
+
+@cache
+def _near_by_stem() -> dict[str, str]:
+    near = {_stem(other): known for known, others in _NEAR.items() for other in others.split()}
+    return near | {_stem(known): known for known in reversed(_known_words())}
+
+
+@cache
+def _kind_by_stem() -> dict[str, str]:
+    return {_stem(known): kind for kind, others in _KINDS.items() for known in others.split()}
+
+
 def _kind(word: str) -> str | None:
     lower = word.lower()
-    kinds = {_stem(known): kind for kind, others in _KINDS.items() for known in others.split()}
-    if (kind := kinds.get(_stem(lower))) is not None:
+    if (kind := _kind_by_stem().get(_stem(lower))) is not None:
         return kind
     return "manner" if re.fullmatch(r"\w{3,}ly", lower) else "action" if re.fullmatch(r"\w{3,}ing", lower) else None
 
@@ -167,7 +180,6 @@ def _stem(word: str) -> str:
     short = re.sub(r"ies$", "y", word) if len(word) > 4 else word
     short = re.sub(r"(?<=\w{3})(?:ing|ed|es|s|e)$", "", short)
     return re.sub(r"([^aeiou])\1$", r"\1", short)
-
 
 
 def _nearest_colour(name: str) -> str | None:

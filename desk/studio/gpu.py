@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -48,7 +49,11 @@ def most_seconds() -> int | None:
     """How long a GPU may be borrowed at a time; None where it need not be borrowed."""
     if not on_zero_gpu():
         return None
-    text = os.environ.get(VARIABLE, "").strip()
+    return _seconds(os.environ.get(VARIABLE, "").strip())
+
+
+@cache  # so that what is wrong is said once
+def _seconds(text: str) -> int:
     if text.isdecimal() and int(text) >= _LEAST:
         return int(text)
     if text:
@@ -58,10 +63,15 @@ def most_seconds() -> int | None:
 
 def size() -> str:
     """Which GPU is borrowed: a name of `SIZES`."""
-    name = os.environ.get(SIZE_VARIABLE, "").strip().lower()
+    return _size(os.environ.get(SIZE_VARIABLE, "").strip())
+
+
+@cache
+def _size(text: str) -> str:
+    usual, name = next(iter(SIZES)), text.lower()
     if name and name not in SIZES:
-        logger.warning("%s is %r, but has to be large or xlarge: large is taken", SIZE_VARIABLE, name)
-    return name if name in SIZES else "large"
+        logger.warning("%s is %r, but has to be %s: %s is taken", SIZE_VARIABLE, text, " or ".join(SIZES), usual)
+    return name if name in SIZES else usual
 
 
 def load_options(weights: int) -> dict[str, Any]:

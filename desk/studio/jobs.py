@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,8 +128,18 @@ class JobQueue:
         self._closed = False
         self._last_seconds: deque[float] = deque(maxlen=8)
 
-    def submit(self, visitor: str, work: Callable[[Job], Any], most_seconds: float, kind: str = "video") -> Job:
-        """Queue `work(job)` for a visitor; raises QueueFull, in one sentence, if there is no room."""
+    def submit(
+        self,
+        visitor: str,
+        work: Callable[[Job], Any],
+        most_seconds: float,
+        kind: str = "video",
+        progress: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Queue `work(job)` for a visitor; raises QueueFull, in one sentence, if there is no room.
+
+        progress: what is known of the job while it waits.
+        """
         with self._changed:
             if self._closed:
                 raise QueueFull("This desk is closing; please come back in a minute.")
@@ -140,7 +150,7 @@ class JobQueue:
                     f"{len(self._waiting)} scenes are waiting already, which is all that this desk takes; "
                     "please try again in a minute."
                 )
-            job = Job(visitor, work, most_seconds, kind)
+            job = Job(visitor, work, most_seconds, kind, progress=dict(progress or {}))
             self._waiting.append(job)
             self._changed.notify_all()
         self._mind_worker()

@@ -209,7 +209,8 @@ def submit(studio: Studio, visitor: str, remake: Remake, settings: Sequence[Sett
         studio.check(remake.scene, one)
     seconds = len(settings) * Limits.of(find(settings[0].model)).job_seconds
     work = _one if len(settings) == 1 else _several
-    return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds)
+    told = {"seed": settings[0].seed, "takes": len(settings)}
+    return studio.jobs.submit(visitor, lambda job: work(studio, job, remake, settings, score), seconds, progress=told)
 
 
 def takes(settings: Settings, count: Any) -> list[Settings]:
@@ -222,7 +223,7 @@ def takes(settings: Settings, count: Any) -> list[Settings]:
 def _one(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settings], score: bool) -> dict[str, Any]:
     folder = studio.outputs.new_folder(job.id)
     try:
-        job.say(stage="model", seed=settings[0].seed, **planned(remake.film))
+        job.say(stage="model", **planned(remake.film))
         made, content = _make(studio, job, _with_pictures(remake), settings[0], folder, 1)
     except BaseException:
         studio.outputs.drop(job.id)
@@ -234,11 +235,11 @@ def _several(studio: Studio, job: Job, remake: Remake, settings: Sequence[Settin
     """Takes to choose from, each in a folder of its own; those that are there when the job is cancelled are kept."""
     folder, rows, note = studio.outputs.new_folder(job.id), [], ""
     try:
-        job.say(stage="model", takes=len(settings), **planned(remake.film))
+        job.say(stage="model", **planned(remake.film))
         remake = _with_pictures(remake)
         for number, one in enumerate(settings, start=1):
             try:
-                job.say(stage="model", take=number, step=0)
+                job.say(stage="model", take=number, step=0, seed=one.seed)
                 own = folder / f"take_{number}"
                 own.mkdir()
                 rows.append(_make(studio, job, remake, one, own, number)[1])

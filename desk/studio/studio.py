@@ -197,7 +197,12 @@ class Studio:
         """
         self.check(storyboard, settings)
         limits = Limits.of(find(settings.model))
-        return self.jobs.submit(visitor, lambda job: self._make(job, storyboard, settings, score), limits.job_seconds)
+        return self.jobs.submit(
+            visitor,
+            lambda job: self._make(job, storyboard, settings, score),
+            limits.job_seconds,
+            progress={"seed": settings.seed},
+        )
 
     def check(self, storyboard: Storyboard, settings: Settings) -> None:
         """Make room for a video; raises LimitError for one that names files, or takes a GPU for longer than it may be
@@ -212,7 +217,7 @@ class Studio:
         """The work of a job; what it returns and leaves on disk is what `stage.finished` describes."""
         folder = self.outputs.new_folder(job.id)
         try:
-            job.say(stage="model", seed=settings.seed, **planned(storyboard.as_run()))
+            job.say(stage="model", **planned(storyboard.as_run()))
             with self.denoise(job, storyboard, settings, folder / "stop") as made:
                 content = write_files(folder, made, settings)
         except BaseException:

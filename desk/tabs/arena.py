@@ -37,7 +37,6 @@ VARIABLE = "HOLOCINE_RUNS"
 VOTES = "arena.sqlite"
 LETTERS = {"left": "A", "right": "B"}
 _INTRODUCTION = """
-## Arena
 Two systems made this storyboard of a benchmark’s suite. You do not know which; say which one is better. Your votes,
 with those of all visitors, say how strong each system is, and whether the benchmark’s metrics see what people see.
 """
@@ -47,7 +46,7 @@ _EMPTY = {"state": "empty"}
 def build(studio: Studio, visitor: gr.BrowserState, what: gr.Radio, chosen: str) -> None:
     """The arena, inside the column that is open. It begins once `what` is `chosen`."""
     names = list(suites())
-    gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
+    components.introduction("Arena", _INTRODUCTION)
     suite = gr.Radio(names, value=names[0] if names else None, label="Suite", visible=len(names) > 1)
     screen = components.arena(_EMPTY)
     with gr.Accordion("What visitors said so far", open=False, elem_classes=["desk-settings"]) as told:

@@ -23,7 +23,6 @@ from desk.tabs.versions import VOTES
 from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known
 
 _INTRODUCTION = """
-## Which system is better
 Each row is a system, each column a metric; click a heading to sort and a row to see what is behind it.
 """
 _PAPER = "The paper’s Table 1"
@@ -32,7 +31,7 @@ _PAPER = "The paper’s Table 1"
 def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Tabs, tab: gr.Tab) -> None:
     """The tab, inside the `gr.Tab` that is open, which is `tab`."""
     choices = _choices(studio, None)
-    gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
+    components.introduction("Which system is better", _INTRODUCTION)
     source = gr.Radio(choices, value=choices[0][1], label="Results", elem_id="results")
     table = components.league({"empty": "The results are being read."})
     reel = components.reel({})

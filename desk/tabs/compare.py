@@ -28,7 +28,6 @@ from holocine.plurals import counted
 from holocine.storyboard import Storyboard, StoryboardError
 
 _INTRODUCTION = """
-## Compare versions
 The scene that is open in Direct, made two to four times. All versions start from the same noise unless you give them
 seeds of their own, so what differs is what you changed.
 """
@@ -58,7 +57,7 @@ def _build_versions(studio: Studio, visitor: gr.BrowserState, direct: DirectTab,
     model, editor = find(), direct.editor
     with gr.Row(equal_height=False, elem_classes=["desk-columns"]):
         with gr.Column(scale=4, min_width=320):
-            gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
+            components.introduction("Compare versions", _INTRODUCTION)
             scene = gr.HTML(apply_default_css=False, elem_classes=["desk"])
             count = gr.Radio([2, 3, 4], value=2, label="Versions", elem_id="versions")
             rows = [_row(index, model, Limits.of(model)) for index in range(versions.MOST)]

@@ -69,7 +69,7 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
                 )  # until the page knows its visitor
                 stop = gr.Button("Cancel", size="lg", scale=1, interactive=False, elem_id="cancel")
                 settings["seed"] = components.seed()
-            gr.Markdown(limits.sentence(), elem_classes=["desk-limits"])
+            gr.HTML(f"<p>{limits.sentence()}</p>", apply_default_css=False, elem_classes=["desk-limits"])
         with gr.Column(scale=6, min_width=320, elem_classes=["stage-column"]):
             screen = components.stage(first.stage_value() if first else stage.empty())
             shown = components.scene_list(

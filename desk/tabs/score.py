@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from eval.request import Request
 
 _INTRODUCTION = """
-## Score a video
 Bring any video and see where it cuts, how steady it is, and whether it shows what was asked for. A video that was made
 here has its storyboard inside. For others, paste theirs: YAML, JSON, HoloCine’s prompt string, or only its cuts.
 """
@@ -37,7 +36,7 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
     limits = Limits.of(find())
     with gr.Row(equal_height=False, elem_classes=["desk-columns"]):
         with gr.Column(scale=6, min_width=320):
-            gr.Markdown(_INTRODUCTION, elem_classes=["desk-intro"])
+            components.introduction("Score a video", _INTRODUCTION)
             upload = gr.File(
                 label=f"Video: at most {limits.upload_bytes // 2**20} MB and {limits.upload_seconds:g} seconds",
                 file_types=["video"],

@@ -66,7 +66,7 @@ def _make(studio: Studio, job: Job, storyboard: Storyboard, versions: list[Setti
         for letter, name, settings in zip(letters, names(versions), versions, strict=True):
             own = folder / _unguessable()
             own.mkdir()
-            job.say(stage="model", made=len(made), versions=list(made))
+            job.say(stage="model", made=len(made), versions=list(made), seed=settings.seed)
             content = _make_one(studio, job, own, storyboard, settings)
             made.append({"letter": letter, "name": name, "folder": own.name, "content": content})
         made.sort(key=lambda version: version["letter"])
@@ -144,7 +144,7 @@ def of_job(job: Job, jobs: JobQueue, folder: Path) -> dict[str, Any]:
     if job.state == "waiting":
         told |= {"before": jobs.place(job), "seconds_left": jobs.seconds_before(job)}
     if not plan.get("blind"):
-        told |= {name: said[name] for name in ("stage", "made", "step", "of", "seconds_left") if name in said}
+        told |= {name: said[name] for name in ("stage", "made", "step", "of", "seconds_left", "seed") if name in said}
         plan["versions"] = _versions({"versions": said.get("versions", [])}, folder / job.id, hidden=False)
     return {**plan, "state": job.state, "progress": told}
 

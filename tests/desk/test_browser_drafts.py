@@ -95,6 +95,30 @@ def test_each_tab_keeps_its_own_draft_to_the_last_letter_and_an_old_one_is_still
     assert written(visit(again=one)) == ("Old", "A room.", ["A door."])
 
 
+def test_drafts_of_closed_tabs_are_offered_the_newest_first_and_opened_by_a_press(visit):
+    page, drafts = visit(), ".editor .drafts button"
+    for words in ("First", "Second", "Third", "Fourth"):
+        title(page).fill(words)
+        title(page).blur()
+        page.reload()
+        until_ready(page)
+        title(page).press("End")
+        title(page).press_sequentially("!")
+        title(page).blur()
+        again = visit(again=page)
+        page.close()
+        page = again
+    expect(title(page)).to_have_value("Fourth!")
+    assert page.locator(drafts).all_inner_texts() == ["Third!", "Second!"]
+    number = seed(page).input_value()
+    page.get_by_role("button", name="Second!").click()
+    expect(title(page)).to_have_value("Second!")
+    page.keyboard.press("Control+z")
+    expect(title(page)).to_have_value("Fourth!")
+    expect(seed(page)).to_have_value(number)
+    expect(visit().locator(drafts)).to_have_count(0)
+
+
 def test_what_came_back_is_what_is_made(visit):
     page = visit()
     open_scene(page)

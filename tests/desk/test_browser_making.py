@@ -98,6 +98,21 @@ def test_cancel_stops_and_the_next_video_is_made(visit):
     generate(page)
 
 
+def test_who_waits_is_told_the_seed_that_is_used(visit):
+    first, second = visit(), visit()
+    set_steps(first, 50)
+    first.locator("#generate").click()
+    expect(stage_of(first).locator(".status p")).to_contain_text("Step", timeout=LONG)
+    seed, told = second.locator(".seed input").input_value(), stage_of(second).locator(".status p")
+    second.locator("#generate").click()
+    expect(told).to_have_text(re.compile(rf"1 scene is before yours.*, seed {seed}\."))
+    first.locator("#cancel").click()
+    expect(told).to_have_text(re.compile(rf"Step \d+ of .*, seed {seed}\."), timeout=LONG)
+    second.locator("#cancel").click()
+    for page in (first, second):
+        expect(stage_of(page)).to_have_attribute("data-state", "cancelled", timeout=LONG)
+
+
 def test_visitors_find_their_own_scenes_again_and_nobody_elses(visit):
     first, second = visit(), visit()
     for page, title in ((first, "Mine"), (second, "Yours")):

@@ -106,6 +106,13 @@ def test_pictures_are_dropped_on_shots_and_characters_and_a_shot_is_retaken_from
     expect(page.locator(".editor .member .picture img")).to_be_visible()
 
 
+LISTEN = """() => {
+  const line = document.querySelector('#direct-panel .stage .status p');
+  window.told = [];
+  new MutationObserver(() => told.push(line.textContent)).observe(line, { childList: true, characterData: true, subtree: true });
+}"""  # noqa: E501
+
+
 def test_takes_lie_side_by_side_one_is_used_and_the_video_goes_on(visit):
     page = visit()
     open_scene(page)
@@ -113,13 +120,25 @@ def test_takes_lie_side_by_side_one_is_used_and_the_video_goes_on(visit):
     generate(page)
     first = video_frames(page)
     page.get_by_role("radio", name="Four takes").click()
+    page.evaluate(LISTEN)
+    page.set_viewport_size({"width": 390, "height": 844})
     page.get_by_role("button", name="Retake shot 1").click()
     takes = stage_of(page).locator(".take")
     expect(takes).to_have_count(4, timeout=LONG)
+    expect(page.get_by_role("heading", name="Which take of shot 1?")).to_be_in_viewport(ratio=1)
+    said = "\n".join(page.evaluate("told"))
+    for number, take in enumerate(takes.locator("p").all(), start=1):
+        seed = take.inner_text().split()[-1]
+        assert re.search(rf"^Take {number} of 4, seed {seed}: ", said, re.M), "whose seed is used is said"
     assert all(box["height"] >= 44 for box in (b.bounding_box() for b in takes.get_by_role("button").all()))
+    page.set_viewport_size({"width": 1366, "height": 768})
+    expect(stage_of(page).locator(".downloads *")).to_have_count(0)  # each is a video only once it is chosen
     page.reload()
     until_ready(page)
     expect(takes).to_have_count(4)
+    last, below = takes.last.bounding_box(), page.locator("#direct-panel .scene-list").first.bounding_box()
+    assert last["y"] + last["height"] <= below["y"], "takes lie over what follows, or that lies beside them"
+    assert below["x"] + below["width"] <= 1366
     page.locator(".scene-list").last.locator("button").first.click()
     expect(page.locator(".editor .title")).to_have_value("A short walk")
     page.get_by_role("button", name="Use take 3").click()

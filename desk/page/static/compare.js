@@ -11,11 +11,11 @@ const toggle = () => player && player.toggle();
 function statusText({ state, message, progress = {}, count }) {
   if (state === 'waiting') return progress.before ? `${progress.before} before yours.` : 'Yours is next.';
   if (state === 'running') {
-    const { stage, made = 0, step, of, seconds_left: left } = progress;
+    const { stage, made = 0, step, of, seconds_left: left, seed } = progress;
     if (progress.stopping) return 'Stopping after this step.';
     if (!stage) return `Making ${count} versions; you see them when all are made.`; // blind
     const which = `Version ${made + 1} of ${count}: `;
-    if (stage === 'denoise') return `${which}step ${step} of ${of}${left ? `, about ${duration(left)} left for it` : ''}.`;
+    if (stage === 'denoise') return `${which}step ${step} of ${of}${left ? `, about ${duration(left)} left for it` : ''}, seed ${seed}.`;
     return which + ({ model: 'loading the model', decode: 'turning latents into pictures', files: 'writing the files', score: 'looking at the video' }[stage] || 'starting') + '.';
   }
   return message || '';

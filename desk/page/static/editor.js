@@ -80,11 +80,11 @@ function settle() {
   if (pause) commit();
   notices = [];
 }
-function replace(value, said = []) {
+function replace(value, said = [], opened = true) {
   settle();
   const at = place();
   scene = read(value);
-  tellSeed(true);
+  tellSeed(opened);
   link();
   notices = said;
   openGuide = null;
@@ -165,6 +165,7 @@ function show() {
       button('Copy link', 'link', copyLink, { class: 'quiet copy-link', title: 'A link that opens this scene, its seed and its settings' }),
       iconButton('Undo (Ctrl+Z)', 'undo', takeBack, { class: 'icon-button undo' }),
       iconButton('Redo (Ctrl+Shift+Z)', 'redo', putBack, { class: 'icon-button redo' }))),
+    ...[earlierDrafts()].filter(Boolean),
     node('div', { class: 'label', text: 'Scene' }), about,
     node('div', { class: 'cast' }),
     ...(theatre ? [stageGuide()] : []),

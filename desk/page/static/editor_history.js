@@ -1,7 +1,7 @@
-// One history over everything that is written in the editor, whatever changed it, and the draft that a browser keeps.
+// One history over everything that is written in the editor, whatever changed it.
 // A step is what the scene was before a change; what is typed into a field without a rest is one change.
 
-const MOST_STEPS = 200, KEPT_STEPS = 20, ONE_GO = 1500, DRAFT_KEY = 'holocine-draft';
+const MOST_STEPS = 200, ONE_GO = 1500;
 let past = [], future = [], present = null, lastTyped = { area: null, at: 0 };
 let touched = false; // by somebody: the draft that a page opens with is not worth keeping
 
@@ -73,27 +73,6 @@ function goTo(at) {
   const part = within?.querySelector(`.${at.kind}`);
   part?.focus();
   if (part && at.from != null && part.setSelectionRange) part.setSelectionRange(at.from, at.to);
-}
-
-// The draft of this tab, with the last steps to it: kept at every change, back after a reload or a restart of the
-// server; another visit begins with what was written last in any tab
-
-function keep() {
-  if (!touched) return;
-  const words = { ...present, references: {}, shots: present.shots.map((shot) => ({ ...shot, image: null })) };
-  // With many pictures that is more than a page may keep: what is there now comes before what was, words before pictures.
-  remember(DRAFT_KEY, { present, past: past.slice(-KEPT_STEPS) }, { present }, { present: words });
-}
-function bringBack() {
-  present = snapshot();
-  const stored = remembered(DRAFT_KEY), kept = stored?.present || stored; // which once was the draft alone
-  if (!kept?.shots?.length || !kept.shots.every((shot) => typeof shot?.caption === 'string')) return;
-  scene = read({ ...kept, shots: kept.shots.map((shot) => ({ ...shot, num_frames: shot.num_frames ?? FRAMES * shot.length })) });
-  past = Array.isArray(stored.past) ? stored.past : [];
-  link();
-  present = snapshot();
-  touched = true;
-  commit();
 }
 
 // The seed is chosen beside Generate, in seed.js. A scene that brings one has it locked there; one without gets the one

@@ -30,7 +30,7 @@ document.addEventListener('holocine-draft', () => {
 
 function show() {
   const value = seen(props.value || { state: 'empty' });
-  const begun = !LIVE.includes(root.dataset.state) && [...LIVE, 'failed'].includes(value.state);
+  const live = LIVE.includes(root.dataset.state), begun = !live && [...LIVE, 'failed'].includes(value.state);
   root.dataset.state = value.state;
   root.style.setProperty('--aspect', value.aspect || 1.75);
   showScreen(value);
@@ -49,6 +49,7 @@ function show() {
   ['shots', 'again', 'facts', 'downloads', 'card'].forEach((name) => { parts[name].inert = below !== value; });
   parts.again.inert = LIVE.includes(value.state);
   if (begun) bringIntoView(parts.screen);
+  if (live && value.takes && !document.activeElement.matches('input, textarea')) bringIntoView(parts.screen.querySelector('.takes-head'));
 }
 
 function showScreen(value) {
@@ -81,20 +82,23 @@ function showScreen(value) {
   parts.screen.replaceChildren(node('div', { class: 'blank' }, node('span', { text })));
 }
 
+const STAGES = { model: 'loading the model and reading the text', decode: 'decoding the frames', files: 'writing the files', score: 'looking at the video: cuts, characters and text' };
+
 function statusText({ state, message, progress = {} }) {
+  if (!LIVE.includes(state)) return message || '';
+  const { before, stage, step, of, seconds_left: left, take, takes: count = 1, seed } = progress;
+  const about = left ? `, about ${duration(left)}` : '';
   if (state === 'waiting') {
-    const { before, seconds_left: left } = progress;
     const turn = before ? `${before} ${before === 1 ? 'scene is' : 'scenes are'} before yours` : 'Your scene is next';
-    return left ? `${turn}, about ${duration(left)}.` : `${turn}.`;
+    return `${turn}${about}${seed == null ? '' : count > 1 ? `, seeds ${seed} to ${seed + count - 1}` : `, seed ${seed}`}.`;
   }
-  if (state === 'running') {
-    const { stage, step, of, seconds_left: left, take, takes: count, seed } = progress;
-    if (progress.stopping) return 'Stopping after this step.';
-    const which = take ? `Take ${take} of ${count}: ` : '', forIt = take ? ' for it' : '';
-    if (stage === 'denoise') return `${which}${take ? 's' : 'S'}tep ${step} of ${of}${left ? `, about ${duration(left)} left${forIt}` : ''}${seed == null ? '' : `, seed ${seed}`}.`;
-    return which + { model: 'Loading the model and reading the text.', decode: 'Turning latents into pictures.', files: 'Writing the files.', score: 'Looking at the video: cuts, characters and text.' }[stage] || 'Starting.';
+  if (progress.stopping) return 'Stopping after this step.';
+  if (take) { // in one line of a phone, so that nothing moves from step to step
+    const now = { denoise: `step ${step} of ${of}${left ? `, ${duration(left)} left` : ''}`, model: 'beginning' }[stage] || STAGES[stage];
+    return `Take ${take} of ${count}, seed ${seed}: ${now}.`;
   }
-  return message || '';
+  const now = stage === 'denoise' ? `step ${step} of ${of}${about && `${about} left`}` : STAGES[stage] || 'starting';
+  return `${now[0].toUpperCase()}${now.slice(1)}${seed == null || stage === 'score' ? '' : `, seed ${seed}`}.`;
 }
 
 function showStatus(value) {
@@ -230,7 +234,7 @@ function showDownloads(value) {
   if (shots.length > 1) {
     links.push(node('details', {}, node('summary', { text: 'Single shots' }), ...shots.map((shot, index) => node('a', { href: shot.video.url, download: shot.video.orig_name || true, onclick: download, text: `Shot ${index + 1}` }))));
   }
-  if (value.id) links.push(node('button', { type: 'button', class: 'link', text: 'Copy a link to it', title: 'Whoever has the link sees this video, for as long as it is kept here', onclick: copyAddress(value.id) }));
+  if (value.id && !value.takes) links.push(node('button', { type: 'button', class: 'link', text: 'Copy a link to it', title: 'Whoever has the link sees this video, for as long as it is kept here', onclick: copyAddress(value.id) }));
   parts.downloads.replaceChildren(...(links.length ? [node('span', { class: 'lane-name', text: 'Download' })] : []), ...links);
 }
 

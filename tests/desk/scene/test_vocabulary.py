@@ -68,6 +68,13 @@ def test_a_word_outside_the_theatre_has_a_nearest_one_inside(word, near):
     assert vocabulary.nearest_word(word) == near
 
 
+def test_a_word_is_looked_up_without_reading_the_theatres_own_anew(monkeypatch):
+    vocabulary.nearest_word("skipping")
+    read, stem = [], vocabulary._stem
+    monkeypatch.setattr(vocabulary, "_stem", lambda word: read.append(word) or stem(word))
+    assert vocabulary.nearest_word("danced") == "jumping" and set(read) == {"danced"}
+
+
 def test_for_words_with_nothing_near_it_is_said_what_the_theatre_has_of_their_kind():
     weather, manner, action, person = vocabulary.hints(["rains", "windy", "heavily", "exploding", "she"])
     assert weather.startswith("“rains”, “windy”: the theatre has no weather; its places are a sunny beach, a green")

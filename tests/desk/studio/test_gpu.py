@@ -114,14 +114,22 @@ def test_a_call_never_asks_for_more_than_may_be_borrowed(zero_gpu, monkeypatch, 
     monkeypatch.delitem(sys.modules, "spaces", raising=False)
 
 
-def test_weights_that_do_not_fit_a_borrowed_gpu_are_kept_in_float8(zero_gpu, monkeypatch, caplog):
+def test_a_variable_with_a_wrong_value_is_told_once_with_what_it_may_be(zero_gpu, monkeypatch, caplog):
+    monkeypatch.setenv(gpu.SIZE_VARIABLE, "Huge")
+    monkeypatch.setenv(gpu.VARIABLE, "a while")
+    assert {gpu.size() for _ in range(3)} == {"large"} and {gpu.most_seconds() for _ in range(3)} == {gpu.USUAL}
+    assert [record.getMessage() for record in caplog.records] == [
+        "HOLOCINE_GPU_SIZE is 'Huge', but has to be large or xlarge: large is taken",
+        "HOLOCINE_GPU_SECONDS is 'a while', but has to be a whole number from 10: 60 is taken",
+    ]
+
+
+def test_weights_that_do_not_fit_a_borrowed_gpu_are_kept_in_float8(zero_gpu, monkeypatch):
     assert gpu.load_options(68 * 10**9) == {"layerwise_casting": True}
     assert gpu.load_options(20 * 10**9) == {}
     monkeypatch.setenv(gpu.SIZE_VARIABLE, "XLARGE")
     assert gpu.load_options(68 * 10**9) == {}
     assert gpu.load_options(140 * 10**9) == {"layerwise_casting": True}
-    monkeypatch.setenv(gpu.SIZE_VARIABLE, "huge")
-    assert gpu.size() == "large" and "has to be large or xlarge" in caplog.text
 
 
 def test_a_video_that_would_not_finish_is_refused_with_what_would_fit(monkeypatch):
