@@ -150,6 +150,7 @@ def load_pipeline(
     lora: Sequence[str] = (),
     distilled: str | None = None,
     shift: float | None = None,
+    compile: bool = False,
 ) -> HoloCinePipeline:
     """Load a pipeline, ready to be called.
 
@@ -169,6 +170,8 @@ def load_pipeline(
         `holocine.lora`.
     distilled: a step-distilled LoRA or pair, named as in `lora`, for few steps without guidance.
     shift: of the noise schedule, in place of the model's; steps are then plain Euler steps without fresh noise.
+    compile: fuse the element-wise work of the blocks (`holocine.fusing`), which is compiled in the first step; not with
+        group_offload, and not for other families.
 
     Raises `CheckpointError` if the weights are not there or do not fit, or if an option needs a GPU that is not there.
     """
@@ -176,6 +179,7 @@ def load_pipeline(
 
     import torch
 
+    from holocine.fusing import fuse, why_not
     from holocine.lora import load_loras
     from holocine.storage import DroppedTextEncoder, load_gguf, store_in_float8, store_in_int8
 
@@ -193,6 +197,12 @@ def load_pipeline(
         raise CheckpointError(f"{' and '.join(stored)} exclude each other: choose one")
     if drop_text_encoder and facts.family is not None:
         raise CheckpointError(f"drop_text_encoder is not for {facts.family}: leave it out")
+    if compile and (missing := why_not(device)):
+        raise CheckpointError(f"compile needs {missing}, which is not here: leave it out")
+    if compile and group_offload:
+        raise CheckpointError("compile and group_offload exclude each other: choose one")
+    if compile and facts.family is not None:
+        raise CheckpointError(f"compile is not for {facts.family}: leave it out")
     dtype = _dtype(dtype) or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     replaced = _gguf_files(gguf, facts) if gguf else {}
     check_folder(facts.folder, except_for=replaced)
@@ -209,6 +219,8 @@ def load_pipeline(
             store_in_float8(expert, dtype)
         elif int8:
             store_in_int8(expert)
+        if compile:
+            fuse(expert)
     if vae_tiling:
         pipeline.vae.enable_tiling(**VAE_TILES)
     if model_cpu_offload:

@@ -223,6 +223,7 @@ def _add_loading(command) -> None:
         ("--group-offload", "keep on the GPU only the layers that are running"),
         ("--layerwise-casting", "store the transformers in fp8"),
         ("--int8", "store the transformers in int8"),
+        ("--compile", "fuse what runs between the layers of the blocks: quicker steps, after a minute of compiling"),
         ("--drop-text-encoder", "have the text encoder in memory only while it reads"),
     ):
         loading.add_argument(flag, action="store_const", const=True, help=text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -16,11 +17,18 @@ from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnP
 from .attention_plan import AttentionPlan, ItemGroup
 from .kernels import choose_kernel
 
+if TYPE_CHECKING:
+    from .fusing import Pieces
+
 
 class AttentionContext:
-    """Carries the plan of the forward pass that is running to the attention processors of one transformer."""
+    """Carries the plan of the forward pass that is running to the attention processors of one transformer.
+
+    pieces: what norms and rotates queries and keys in one go where blocks are fused, None for the layers' own.
+    """
 
     plan: AttentionPlan | None = None
+    pieces: Pieces | None = None
 
     @contextmanager
     def using(self, plan: AttentionPlan | None) -> Iterator[None]:
@@ -55,8 +63,15 @@ class ShotSelfAttnProcessor(_PlannedAttnProcessor):
                 f"{hidden_states.shape[1]} video tokens reached the attention but the layout has {plan.num_tokens}; "
                 "diffusers' context parallelism splits the tokens and not the layout: use holocine.sharing instead"
             )
-        query, key, value = _project(attn, hidden_states, None)
-        query, key = (rotate(x, *(plan.rotary or rotary_emb)) for x in (query, key))
+        rotary = plan.rotary or rotary_emb
+        if self.context.pieces is None:
+            query, key, value = _project(attn, hidden_states, None)
+            query, key = (rotate(x, *rotary) for x in (query, key))
+        else:
+            query, key, value = _get_qkv_projections(attn, hidden_states, None)
+            query = self.context.pieces.rotated(query, attn.norm_q.weight, *rotary)
+            key = self.context.pieces.rotated(key, attn.norm_k.weight, *rotary)
+            value = value.unflatten(2, (attn.heads, -1))
 
         def attend_all(query, key, value):
             if plan.exchange is not None:
@@ -77,7 +92,7 @@ class WindowCrossAttnProcessor(_PlannedAttnProcessor):
     """Cross-attention through the plan's text windows."""
 
     def follow(self, plan: AttentionPlan, attn, hidden_states, encoder_hidden_states, rotary_emb):
-        query, key, value = _project(attn, hidden_states, encoder_hidden_states)
+        query, key, value = _project(attn, hidden_states, encoder_hidden_states, self.context.pieces)
         if plan.text_rotary is not None:
             query, key = (rotate(x, *table) for x, table in zip((query, key), plan.text_rotary, strict=True))
         return _output(attn, plan.run(attend_to_text, query, key, value, self.layer))
@@ -107,10 +122,13 @@ def attend_to_text(
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
 
-def _project(attn: WanAttention, hidden_states: torch.Tensor, text: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+def _project(
+    attn: WanAttention, hidden_states: torch.Tensor, text: torch.Tensor | None, pieces: Pieces | None = None
+) -> tuple[torch.Tensor, ...]:
     """Return normalised query and key, and value: (batch, tokens, heads, head dim) each."""
     query, key, value = _get_qkv_projections(attn, hidden_states, text)
-    return tuple(x.unflatten(2, (attn.heads, -1)) for x in (attn.norm_q(query), attn.norm_k(key), value))
+    query = attn.norm_q(query) if pieces is None else pieces.normed(query, attn.norm_q.weight)
+    return tuple(x.unflatten(2, (attn.heads, -1)) for x in (query, attn.norm_k(key), value))
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:

@@ -65,6 +65,7 @@ LOAD_SETTINGS = (
     "lora",
     "distilled",
     "shift",
+    "compile",
 )
 # What a take may have beside these that is not as its video's, and what all takes of a video have in common.
 OF_TAKES = ("negative_prompt", "keep_every", "keep_level")

@@ -31,6 +31,7 @@ from benchmarks.speed.ledger import Ledger, Values
 from holocine.attention import AttentionSettings, shot_pattern
 from holocine.attention_plan import AttentionPlan, collapse_padding, make_plan
 from holocine.cost import TransformerShape, pass_cost
+from holocine.fusing import fuse, unfuse
 from holocine.scheduler import HoloCineScheduler
 from holocine.timeline import ShotLayout
 from holocine.transformer import HoloCineTransformer3DModel
@@ -352,8 +353,16 @@ class Model:
         self.ledger.compute(section, f"{FAST_STEPS} steps together, their sum", together)
 
     def compiled(self) -> None:
-        """One block compiled."""
+        """One block with its element-wise work fused, which serves any layout, and one compiled as a whole."""
         longest, needs = self.sizes.frames[-1], COMPILING if self.place.on_gpu else 0.0
 
+        def fused() -> Values:
+            fuse(self.one_layer)
+            try:
+                return self.block_values(longest, "sparse")
+            finally:
+                unfuse(self.one_layer)
+
+        self.ledger.measure(self.of_block, f"{longest} frames, sparse, element-wise work fused", fused, needs)
         run = partial(self.block_values, longest, "sparse", torch.compile)
         self.ledger.measure(self.of_block, f"{longest} frames, sparse, compiled", run, needs)

@@ -12,18 +12,23 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holocine.transformer import HoloCineTransformer3DModel
 
 logger = logging.getLogger(__name__)
 
 VARIABLE = "HOLOCINE_GPU_SECONDS"
 USUAL = 60  # seconds that visitors without an account may borrow at a time
 SIZE_VARIABLE = "HOLOCINE_GPU_SIZE"
+COMPILE_VARIABLE = "HOLOCINE_COMPILE"
 _LEAST = 10
+_COMPILING = 300  # seconds that the Space itself borrows a GPU for at its start
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,43 @@ def _size(text: str) -> str:
 
 
 def load_options(weights: int) -> dict[str, Any]:
-    """How to load a model whose files have `weights` bytes; those that do not fit a borrowed GPU are kept in float8."""
-    return {"layerwise_casting": True} if on_zero_gpu() and weights > SIZES[size()].weights else {}
+    """How to load a model whose files have `weights` bytes; those that do not fit a borrowed GPU are kept in float8.
+
+    Its blocks are fused where HOLOCINE_COMPILE says so; on ZeroGPU that is for `compile_ahead`.
+    """
+    if not on_zero_gpu():
+        return {"compile": True} if _compiles() else {}
+    return {"layerwise_casting": True} if weights > SIZES[size()].weights else {}
+
+
+def _compiles() -> bool:
+    return os.environ.get(COMPILE_VARIABLE, "").strip().lower() in ("1", "t", "true", "yes", "on")
+
+
+def compile_ahead(experts: Sequence[HoloCineTransformer3DModel]) -> None:
+    """On ZeroGPU, where HOLOCINE_COMPILE says so: let the experts run by pieces that are compiled here, once.
+
+    A call there runs in a process of its own, which would compile for a minute each time. Where compiling fails the
+    experts run as they are, and it is said.
+    """
+    if not (on_zero_gpu() and _compiles()):
+        return
+    import spaces
+
+    from holocine.fusing import exported_pieces, fuse, pieces_ahead
+
+    @spaces.GPU(duration=_COMPILING, size=size())
+    def compiled() -> Iterator[tuple[str, Any]]:
+        for name, program in exported_pieces(experts[0]).items():
+            yield name, spaces.aoti_compile(program)
+
+    try:
+        ahead = dict(compiled())
+    except Exception as error:  # a compiler, a driver or the lender; a Space without it is slower, and whole
+        logger.warning("nothing was compiled ahead of time, as it failed: %s", error)
+        return
+    for expert in experts:
+        fuse(expert, pieces_ahead(expert, ahead))
 
 
 def borrowed(duration: Callable[..., float]) -> Callable[[Callable[..., Iterator[Any]]], Callable[..., Iterator[Any]]]:

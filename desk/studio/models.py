@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from desk.studio.gpu import load_options
+from desk.studio.gpu import compile_ahead, load_options
 from holocine.checkpoints import ModelFacts, describe, hide_loading_bars, load_pipeline
 from holocine.finding import EMBEDDED
 from holocine.presets import environment_presets, made_for, preset_settings
@@ -104,6 +104,7 @@ class ModelHolder:
             pipeline = load_pipeline(folder, **{**load_options(weight_bytes(folder)), **options})
             if settings.get("distilled_below") is not None:
                 pipeline.register_to_config(default_distilled_below=settings["distilled_below"])
+            compile_ahead(pipeline.experts)
             pipeline.set_progress_bar_config(disable=True)
             self._name, self._pipeline = name, pipeline
         return self._pipeline

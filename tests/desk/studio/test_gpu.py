@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from desk.studio import gpu
@@ -14,6 +15,8 @@ from desk.studio.limits import LimitError
 from desk.studio.models import find
 from desk.studio.settings import Settings
 from holocine.storyboard import Storyboard
+from holocine.video import read_video
+from tests.conftest import build_transformer
 from tests.programs import Program
 
 LENT = Path(__file__).parent / "lent"
@@ -54,6 +57,7 @@ print("loads", len(loads))
 
 def lend(tmp_path, *steps, **environment):
     """What the script printed, and what `spaces` was asked for."""
+    tmp_path.mkdir(exist_ok=True)
     lent = tmp_path / "lent.jsonl"
     lent.touch()
     own = {"SPACES_ZERO_GPU": "true", "LENT": str(lent), **environment}
@@ -81,14 +85,37 @@ def test_a_gpu_that_is_taken_back_is_told_in_a_sentence(tmp_path):
     assert said[0].startswith("failed The borrowed GPU was taken back (GPU task aborted): try again")
 
 
+def test_a_space_compiles_once_at_its_start_and_videos_stay_what_they_are(tmp_path):
+    seconds = {"LENT_SECONDS": "240"}
+    plain, _ = lend(tmp_path / "plain", 2, **seconds)
+    said, lent = lend(tmp_path / "compiled", 2, HOLOCINE_COMPILE="1", **seconds)
+    assert said == plain == ["done ", "loads 1"]
+    assert [sorted(one)[0] for one in lent] == ["seconds", *["compiled"] * 6, "seconds"]
+    frames = [read_video(next((tmp_path / name).glob("outputs/**/video.mp4"))).frames for name in ("plain", "compiled")]
+    assert np.abs(frames[0].astype(int) - frames[1]).max() <= 8
+
+
+def test_a_space_whose_compiler_fails_makes_videos_as_without(zero_gpu, monkeypatch, caplog, tmp_path):
+    monkeypatch.setenv("LENT", str(tmp_path / "nowhere" / "lent.jsonl"))
+    monkeypatch.setenv(gpu.COMPILE_VARIABLE, "1")
+    monkeypatch.delitem(sys.modules, "spaces", raising=False)
+    model = build_transformer()
+    gpu.compile_ahead([model])
+    assert "nothing was compiled ahead of time, as it failed" in caplog.text and "forward" not in vars(model.blocks[0])
+    monkeypatch.delitem(sys.modules, "spaces", raising=False)
+
+
 def numbers(count):
     yield from range(count)
 
 
 def test_elsewhere_nothing_changes(monkeypatch):
     monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+    monkeypatch.delenv(gpu.COMPILE_VARIABLE, raising=False)
     assert gpu.borrowed(lambda count: count)(numbers) is numbers
     assert gpu.most_seconds() is None and gpu.load_options(10**12) == {}
+    monkeypatch.setenv(gpu.COMPILE_VARIABLE, "1")
+    assert gpu.load_options(10**12) == {"compile": True}
 
 
 @pytest.fixture
@@ -159,3 +186,5 @@ def test_the_real_spaces_takes_what_it_is_given():
     import inspect
 
     assert {"duration", "size"} <= set(inspect.signature(decorator.GPU).parameters)
+    aoti = pytest.importorskip("spaces.zero.torch.aoti")
+    assert next(iter(inspect.signature(aoti.aoti_compile).parameters)) == "exported_program"

@@ -3,12 +3,38 @@ what was loaded before, killed when the time that was asked for is over. It writ
 that LENT names.
 """
 
+import io
 import json
 import multiprocessing
 import os
 import queue
 import time
 from functools import wraps
+
+import torch
+
+
+class Compiled:
+    """A program that was exported: bytes on its way to another process, and run by PyTorch, which compiles nothing."""
+
+    def __init__(self, program):
+        self.data = io.BytesIO()
+        torch.export.save(program, self.data)
+
+    def __call__(self, *args):
+        if not hasattr(self, "run"):
+            self.data.seek(0)
+            self.run = torch.export.load(self.data).module()
+        return self.run(*args)
+
+    def __getstate__(self):
+        return {"data": self.data}
+
+
+def aoti_compile(exported_program, inductor_configs=None):
+    with open(os.environ["LENT"], "a") as file:
+        file.write(json.dumps({"compiled": list(exported_program.range_constraints)[0].name}) + "\n")
+    return Compiled(exported_program)
 
 
 def GPU(task=None, *, duration=None, size=None):
