@@ -20,12 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from holocine.processors import rotate
-
 if TYPE_CHECKING:
     from diffusers.models.transformers.transformer_wan import WanTransformerBlock
-
-    from holocine.transformer import HoloCineTransformer3DModel
 
 _EXPORTED_TOKENS = 384  # of the example that an export is traced with; any number runs
 
@@ -57,6 +53,13 @@ class Pieces:
         """make: turns a piece, given by name and as a plain function, into what is called."""
         plain = plain_pieces(eps)
         return cls(**{piece.name: make(piece.name, getattr(plain, piece.name)) for piece in fields(cls)})
+
+
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Apply Wan's rotary embedding to (batch, tokens, heads, head dim)."""
+    x1, x2 = x.unflatten(-1, (-1, 2)).unbind(-1)
+    cos, sin = cos[..., 0::2], sin[..., 1::2]
+    return torch.stack((x1 * cos - x2 * sin, x1 * sin + x2 * cos), dim=-1).flatten(-2).type_as(x)
 
 
 @cache
@@ -92,8 +95,8 @@ def compiled_pieces(eps: float) -> Pieces:
     return Pieces.made(lambda name, piece: torch.compile(piece, dynamic=True), eps)
 
 
-def fuse(model: HoloCineTransformer3DModel, pieces: Pieces | None = None) -> None:
-    """Let the blocks of `model` run by `pieces`, which are compiled when they are first called unless given.
+def fuse(model: nn.Module, pieces: Pieces | None = None) -> None:
+    """Let a `HoloCineTransformer3DModel` run by `pieces`, which are compiled when they are first called unless given.
 
     Not with weights that are fetched layer by layer: those of norms would not be there.
     """
@@ -103,7 +106,7 @@ def fuse(model: HoloCineTransformer3DModel, pieces: Pieces | None = None) -> Non
         block.forward = partial(_forward, block, pieces)
 
 
-def unfuse(model: HoloCineTransformer3DModel) -> None:
+def unfuse(model: nn.Module) -> None:
     """Let the blocks of `model` run as diffusers has them."""
     model._attention_context.pieces = None
     for block in model.blocks:
@@ -152,7 +155,7 @@ class _AsModule(nn.Module):
         return self.piece(*arguments)
 
 
-def exported_pieces(model: HoloCineTransformer3DModel) -> dict[str, torch.export.ExportedProgram]:
+def exported_pieces(model: nn.Module) -> dict[str, torch.export.ExportedProgram]:
     """The pieces by name, for one video of any number of tokens and one timestep, in the model's types."""
     plain, examples, tokens = plain_pieces(model.config.eps), _examples(model), torch.export.Dim("tokens", min=2)
     return {
@@ -165,7 +168,7 @@ def exported_pieces(model: HoloCineTransformer3DModel) -> dict[str, torch.export
     }
 
 
-def pieces_ahead(model: HoloCineTransformer3DModel, ahead: Mapping[str, Callable]) -> Pieces:
+def pieces_ahead(model: nn.Module, ahead: Mapping[str, Callable]) -> Pieces:
     """Pieces that were compiled ahead of time from `exported_pieces`, by name.
 
     What they were not compiled for, a batch of several videos or a timestep for each token, is left to the plain ones.
@@ -187,7 +190,7 @@ def pieces_ahead(model: HoloCineTransformer3DModel, ahead: Mapping[str, Callable
     return Pieces.made(made, model.config.eps)
 
 
-def _examples(model: HoloCineTransformer3DModel) -> dict[str, tuple[torch.Tensor, ...]]:
+def _examples(model: nn.Module) -> dict[str, tuple[torch.Tensor, ...]]:
     """What the pieces are called with, by name; without those that the model does not call."""
     block, config, device = model.blocks[0], model.config, model.device
     width, dtype = config.num_attention_heads * config.attention_head_dim, block.attn1.norm_q.weight.dtype

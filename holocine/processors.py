@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_wan import WanAttention, WanAttnProcessor, _get_qkv_projections
 
 from .attention_plan import AttentionPlan, ItemGroup
+from .fusing import Pieces, rotate
 from .kernels import choose_kernel
-
-if TYPE_CHECKING:
-    from .fusing import Pieces
 
 
 class AttentionContext:
@@ -129,13 +126,6 @@ def _project(
     query, key, value = _get_qkv_projections(attn, hidden_states, text)
     query = attn.norm_q(query) if pieces is None else pieces.normed(query, attn.norm_q.weight)
     return tuple(x.unflatten(2, (attn.heads, -1)) for x in (query, attn.norm_k(key), value))
-
-
-def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Apply Wan's rotary embedding to (batch, tokens, heads, head dim)."""
-    x1, x2 = x.unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = cos[..., 0::2], sin[..., 1::2]
-    return torch.stack((x1 * cos - x2 * sin, x1 * sin + x2 * cos), dim=-1).flatten(-2).type_as(x)
 
 
 def _output(attn: WanAttention, attended: torch.Tensor) -> torch.Tensor:

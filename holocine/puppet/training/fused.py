@@ -21,8 +21,9 @@ from diffusers.models.transformers.transformer_wan import WanTransformer3DModel,
 from torch import nn
 
 from holocine.attention_plan import ItemGroup, padding_bias, padding_terms
+from holocine.fusing import rotate
 from holocine.kernels import keys_of_each_group
-from holocine.processors import attend_to_text, rotate
+from holocine.processors import attend_to_text
 from holocine.puppet.training.optimisers import fast_bfloat16
 from holocine.transformer import HoloCineTransformer3DModel
 
