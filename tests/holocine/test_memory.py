@@ -232,7 +232,7 @@ def test_wans_14b_is_planned_without_weights_and_its_weights_are_as_large_as_pub
 def test_a_small_gpu_is_told_what_would_fit(train):
     facts, plan = train
     presets = preset_settings(find_presets("12GB"))
-    memory = predict(facts, plan, Loading.of(presets), 12)
+    memory = predict(facts, plan, Loading.of(presets), 10)
     assert not memory.fits
     found = remedies(facts, plan, Loading.of(presets), memory)
     assert any("frames of 832x480 pixels instead of 241" in remedy for remedy in found)
