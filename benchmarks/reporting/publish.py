@@ -31,6 +31,7 @@ from benchmarks.running.scoring import Scoring
 from benchmarks.systems.models import model_sha256, transformer_sha256
 from eval.metric import Metric
 from holocine.files import replacing
+from holocine.plurals import listed
 
 FILES = {
     "run.json": "what was run: suite, version and hash; systems; model, hash of its files and of its transformer's "
@@ -162,9 +163,7 @@ def readme_part(summary: Summary) -> str:
 
 def provenance(results: Results) -> str:
     """Which weights, suite, metrics and code a table is of, in words."""
-    info = portable(results.info)
-    weights = transformer_of(results.info)
-    model = f"the weights `{info.model['name']}` (sha256 of the transformer {weights}), " if info.model else ""
+    info, model = portable(results.info), "".join(f"{words}, " for words in _weights(results))
     metrics = sorted(
         {(name, score.version) for item in results.items for name, score in (item.scorecard or {}).items()}
     )
@@ -173,6 +172,27 @@ def provenance(results: Results) -> str:
         f"{model}the suite `{results.suite.name}` {results.suite.version} (sha256 {results.suite.sha256}), the metrics "
         f"{', '.join(f'{name}/{version}' for name, version in metrics)} and the code {code}"
     )
+
+
+def _weights(results: Results) -> list[str]:
+    """The weights that a run's systems show: its model's, and those that systems name for themselves."""
+    info, by_model = portable(results.info), {}
+    for item in results.items:
+        if item.hashes is not None and item.hashes.model is not None:
+            by_model.setdefault(item.hashes.model, set()).add(item.system)
+    by_model = {model: [name for name in results.systems if name in found] for model, found in by_model.items()}
+    own = {model: systems for model, systems in by_model.items() if model != info.model.get("sha256")}
+    found = []
+    if info.model and (not own or len(own) < len(by_model)):
+        for_whom = f" of {listed(by_model[info.model['sha256']])}" if own else ""
+        weights = transformer_of(results.info)
+        hashed = f"transformer {weights}" if weights else f"model {info.model.get('sha256')}"
+        found.append(f"the weights `{info.model['name']}`{for_whom} (sha256 of the {hashed})")
+    for model, systems in own.items():
+        names = dict.fromkeys(info.systems.get(name, name).partition("@")[2] or name for name in systems)
+        called = listed([f"`{name}`" for name in names])
+        found.append(f"the weights {called} of {listed(systems)} (sha256 of the model {model})")
+    return found
 
 
 def transformer_of(info: RunInfo) -> str | None:

@@ -58,8 +58,9 @@ class ItemResult:
 
     scorecard: scores by metric, None for an item that failed or whose scorecard cannot be read; `error` then says why.
     seconds: of generating and scoring. peak_mb: main memory, MiB. distances: sum and count of the similarity of two
-    shots that show the same character, by how many shots apart they are. measured_with: detector and encoders. hashes:
-    of what the video and its scores depend on. notes: what the system could not express of the storyboard.
+    shots that show the same character, by how many shots apart they are. measured_with: detector and encoders. looked:
+    their ids by role, as `eval.trust` takes them. hashes: of what the video and its scores depend on. notes: what the
+    system could not express of the storyboard.
     """
 
     system: str
@@ -73,6 +74,7 @@ class ItemResult:
     video: Path | None = None
     distances: Mapping[int, tuple[float, int]] | None = None
     measured_with: tuple[str, ...] = ()
+    looked: tuple[tuple[str, str], ...] = ()
     hashes: Hashes | None = None
     notes: tuple[str, ...] = ()
 
@@ -117,6 +119,11 @@ class Results:
     def in_theatre(self) -> bool:
         """Whether all storyboards that were run are of the puppet theatre, by their words."""
         return all(is_of_the_theatre(entry.storyboard) for entry in self.entries)
+
+    @cached_property
+    def looked(self) -> tuple[dict[str, str], ...]:
+        """What looked at the videos, ids by role; several where storyboards of several worlds were scored."""
+        return tuple(map(dict, dict.fromkeys(item.looked for item in self.items if item.looked)))
 
     @cached_property
     def failures(self) -> tuple[ItemResult, ...]:
@@ -195,6 +202,10 @@ def _scores(card: Mapping[str, Any]) -> dict[str, Any]:
         "scorecard": dict(zip(metrics, map(_SCORE, map(_FIELDS, metrics.values())), strict=True)),
         "distances": _distances(metrics),
         "measured_with": (card["detector"], *encoders),
+        "looked": (
+            ("detector", card["detector"]),
+            *((role, card["encoders"][role]["id"]) for role in ("clip", "dino") if role in card["encoders"]),
+        ),
     }
 
 

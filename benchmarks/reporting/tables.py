@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from benchmarks.reporting import ranking
 from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
@@ -15,7 +16,7 @@ from benchmarks.reporting.told import not_expressed
 from benchmarks.reporting.verdict import verdict
 from benchmarks.systems.catalogue import described
 from eval.metric import Metric
-from eval.trust import Trust, trust_in
+from eval.trust import Trust, Word, trust_in
 from holocine.plurals import counted
 
 NONE = "–"
@@ -123,8 +124,13 @@ def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
 
 
 def trusted(summary: Summary, metric: Metric) -> Trust:
-    """How far the values of a metric can be trusted on the storyboards of a run, by its calibration."""
-    return trust_in(metric, "theatre" if summary.results.in_theatre else "film")
+    """How far the values of a metric can be trusted on the storyboards of a run, by its calibration.
+
+    Where several encoders or detectors looked, as far as that of them which can be trusted least.
+    """
+    world = "theatre" if summary.results.in_theatre else "film"
+    found = [trust_in(metric, world, looked) for looked in summary.results.looked or ({},)]
+    return min(found, key=lambda trust: get_args(Word)[::-1].index(trust.word))
 
 
 def trust_note(summary: Summary, metrics: Sequence[Metric]) -> list[str]:

@@ -114,7 +114,7 @@ def write_run():
             record = Record(
                 *(system, item.storyboard_id, seed, "failed" if failed else "done", found if failed else None),
                 *({"generate": 2.0, "score": 1.0}, 100.0),
-                Hashes(suite.entries[index].shown_sha256, "m", system, "n"),
+                Hashes(suite.entries[index].shown_sha256, model["sha256"], system, "n"),
             )
             card = None if failed else _card(found)
             files = {RECORD: record.to_json(), SCORECARD: card, LOG: ""}

@@ -202,6 +202,18 @@ def test_a_table_says_which_weights_suite_metrics_and_code_it_is_of(run, tiny, t
     assert content["made"]["transformer_sha256"] == "cd" * 32 and content["suite"]["sha256"] == tiny.sha256
 
 
+def test_a_system_with_a_model_of_its_own_is_said_with_it(run, tmp_path, capsys):
+    info = RunInfo.load(run)
+    replace(info, systems={**info.systems, "isolated": "isolated=echoshot@/weights/echo"}).save(run)
+    for path in run.glob("items/isolated/*/*/record.json"):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "hashes": {**record["hashes"], "model": "ef" * 32}}))
+    assert main(["publish", str(run), "--results", str(tmp_path / "results")]) == 0
+    text = (tmp_path / "results" / "tiny" / "README.md").read_text()
+    assert f"the weights `embedded` of holocine, best, still and shuffled (sha256 of the model {'ab' * 32}), " in text
+    assert f"the weights `echo` of isolated (sha256 of the model {'ef' * 32}), the suite" in text
+
+
 def test_the_code_is_the_commit_and_whether_it_was_changed(tmp_path):
     def git(*arguments):
         identity = ("-c", "user.name=a", "-c", "user.email=a@b")

@@ -22,6 +22,7 @@ from benchmarks.reporting.summary import summarise
 from benchmarks.reporting.tables import all_tables, every_metric, heading, main_table, trusted
 from benchmarks.running.merge import merge
 from eval.metrics import all_metrics
+from eval.shots import load_detector
 
 SPECS = ("good=holocine", "bad=isolated", "middling=folder:videos", "truth", "still")
 QUALITY = {"good": 0.9, "middling": 0.75, "bad": 0.6, "truth": 1.0, "still": 0.3}
@@ -106,6 +107,14 @@ def test_best_and_runner_up_are_marked_among_those_that_compete(run):
     assert ranks["sca"] == ranks["text_shot"] == ranks["flicker"] == expected, "less flicker is better"
     rows = rows_of(main_table(summary))
     assert [rows[s][1].emphasis for s in expected] == ["best", "second", None, None, None]
+
+
+def test_a_metric_is_trusted_as_far_as_with_what_looked_at_the_videos(run):
+    summary, sca = summarise(load_run(run)), all_metrics()["sca"]
+    assert trusted(summary, sca).word == "untested" and "another detector" in trusted(summary, sca).limits
+    for path in run.glob("items/*/*/*/scorecard.json"):
+        path.write_text(path.read_text().replace('"transnetv2"', json.dumps(load_detector("transnetv2").name)))
+    assert trusted(summarise(load_run(run)), sca).word == "good"
 
 
 def test_how_far_metrics_can_be_trusted_stands_below_their_table_and_in_the_hints_of_all(run):
