@@ -144,7 +144,7 @@ def _from_list(shots: Any, fps: Any) -> tuple[list[Any], list[_Length] | None]:
     )
     if None in lengths and any(lengths):
         raise StoryboardError(
-            f"shot {lengths.index(None) + 1} of {len(shots)}: has no num_frames, but other shots have; "
+            f"shot {lengths.index(None) + 1} of {len(shots)}: has no length, but other shots have; "
             "give every shot a length, or none and the num_frames of the whole video"
         )
     return list(captions), None if None in lengths else list(lengths)

@@ -82,13 +82,15 @@ def timeline_notes(title: str, run: Storyboard, makes: str) -> Iterator[str]:
     """What is different about the times of shots from those that were asked for; makes: what the model can do.
 
     A whole video of a frame more or less is as long, and a cut that is moved by half a frame was between two frames.
+    Where nobody said when shots begin, no cut is moved.
     """
     frame, seconds = 1 / run.fps, sum(run.asked.shot_seconds)
+    wanted = f"{seconds:.2f} s {'were asked for' if run.asked.timed else 'are planned'}"
     if abs(run.seconds - seconds) > frame:
-        yield f"{title} makes {makes}: the video lasts {run.seconds:.2f} s where {seconds:.2f} s were asked for"
+        yield f"{title} makes {makes}: the video lasts {run.seconds:.2f} s where {wanted}"
     asked = tuple(accumulate(run.asked.shot_seconds))[:-1]
     begun = tuple(cut / run.fps for cut in run.cuts)
-    if any(abs(one - other) > frame / 2 + 1e-9 for one, other in zip(asked, begun, strict=True)):
+    if run.asked.timed and any(abs(one - other) > frame / 2 + 1e-9 for one, other in zip(asked, begun, strict=True)):
         listed = (few([f"{time:.2f}" for time in times]) for times in (begun, asked))
         there, wanted = listed
         yield f"{title} cuts after {there} s where {wanted} s were asked for"

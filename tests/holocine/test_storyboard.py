@@ -353,7 +353,7 @@ def test_any_text_is_a_caption(caption):
             "shot 1 of 1: seconds should be a positive number, not inf",
         ),
         ({"shots": [{"caption": "a", "seconds": 1}], "fps": "x"}, "fps should be a positive number, not 'x'"),
-        ({"shots": [{"caption": "a", "num_frames": 9}, "b"]}, "shot 2 of 2: has no num_frames, but other shots have"),
+        ({"shots": [{"caption": "a", "num_frames": 9}, "b"]}, "shot 2 of 2: has no length, but other shots have"),
         (
             {"shots": [{"caption": "a", "num_frames": 9}], "num_frames": 13},
             "num_frames is 13, but the shots together have 9",

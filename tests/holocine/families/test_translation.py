@@ -277,3 +277,9 @@ def test_of_many_shots_the_first_few_are_named():
     assert "cuts after 1.21, 2.54, 3.88 and 7 more s where 0.70, 1.40, 2.10 and 7 more s were" in made
     moved = Storyboard(global_caption="A.", fps=16, shots=[{"caption": "B.", "num_frames": 10}] * 25).as_run().moved
     assert "cuts at frames 10, 20, 30 and 21 more were moved to frames 9, 21, 29 and 21 more" in moved[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_a_storyboard_that_says_no_lengths_nothing_was_asked_for(name):
+    told = notes(find_family(name).translate(Storyboard(global_caption="A street.", shots=["A man.", "A dog."])))
+    assert "asked for" not in told and "cuts after" not in told
