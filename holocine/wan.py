@@ -54,7 +54,7 @@ def as_wan_runs(storyboard: Storyboard, limits: Limits = WAN) -> tuple[Storyboar
     run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), limits.fps, f"Wan makes {makes}")
     one = as_one_shot(storyboard)
     told = one.model_copy(update={"fps": limits.fps, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})
-    notes = [note for note in timeline_notes("Wan", run, makes) if " makes " in note]
+    notes = [note for note in timeline_notes("Wan", run, makes, storyboard.timed) if " makes " in note]
     if storyboard.num_shots > 1:
         notes.insert(0, "Wan is told of no cut: it reads the captions of all shots as one text")
     return told, run, tuple(notes)

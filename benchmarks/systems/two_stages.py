@@ -65,7 +65,7 @@ def from_pictures(models: Models, settings: ModelSettings, storyboard: Storyboar
         for index, (shot, picture) in enumerate(zip(run.shots, drawn.pictures, strict=True))
     ]
     makes = f"at most {limits.frames} frames a shot at {limits.fps:g} frames a second"
-    notes = (*drawn.notes, *timeline_notes("Wan's image-to-video", run, makes))
+    notes = (*drawn.notes, *timeline_notes("Wan's image-to-video", run, makes, storyboard.timed))
     return Video(np.concatenate(shots), limits.fps, run, notes, IN_TIME)
 
 

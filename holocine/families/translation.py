@@ -66,7 +66,7 @@ def latent_frames(frames: float) -> float:
 def notes_of(title: str, storyboard: Storyboard, run: Storyboard, makes: str) -> Iterator[str]:
     """What a model that begins from no picture leaves out of a storyboard, and what is different about its times."""
     yield from picture_notes(title, storyboard)
-    yield from timeline_notes(title, run, makes)
+    yield from timeline_notes(title, run, makes, storyboard.timed)
 
 
 def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:
@@ -78,19 +78,19 @@ def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:
         yield f"{title} is not given pictures or clips: those of {' and '.join(of)} are not used"
 
 
-def timeline_notes(title: str, run: Storyboard, makes: str) -> Iterator[str]:
+def timeline_notes(title: str, run: Storyboard, makes: str, timed: bool) -> Iterator[str]:
     """What is different about the times of shots from those that were asked for; makes: what the model can do.
 
     A whole video of a frame more or less is as long, and a cut that is moved by half a frame was between two frames.
-    Where nobody said when shots begin, no cut is moved.
+    timed: whether somebody said when shots begin; else no cut is moved.
     """
     frame, seconds = 1 / run.fps, sum(run.asked.shot_seconds)
-    wanted = f"{seconds:.2f} s {'were asked for' if run.asked.timed else 'are planned'}"
+    wanted = f"{seconds:.2f} s {'were asked for' if timed else 'are planned'}"
     if abs(run.seconds - seconds) > frame:
         yield f"{title} makes {makes}: the video lasts {run.seconds:.2f} s where {wanted}"
     asked = tuple(accumulate(run.asked.shot_seconds))[:-1]
     begun = tuple(cut / run.fps for cut in run.cuts)
-    if run.asked.timed and any(abs(one - other) > frame / 2 + 1e-9 for one, other in zip(asked, begun, strict=True)):
+    if timed and any(abs(one - other) > frame / 2 + 1e-9 for one, other in zip(asked, begun, strict=True)):
         listed = (few([f"{time:.2f}" for time in times]) for times in (begun, asked))
         there, wanted = listed
         yield f"{title} cuts after {there} s where {wanted} s were asked for"
