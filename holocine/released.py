@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers, convert_wan_vae_to_diffusers
@@ -19,6 +19,8 @@ from holocine.checkpoints import CheckpointError, Shapes, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_CHECKED_AT_ONCE = 16 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -133,12 +135,31 @@ def _open_pickle(path: Path, inside: tuple[str, ...]) -> TensorFile:
         )
     if not tensors:
         raise CheckpointError(f"{path} holds no tensors{under}: use the published file")
+    _check_sums(path)
     return TensorFile(
         path,
         {name: tuple(tensor.shape) for name, tensor in tensors.items()},
         {name: tensor.dtype for name, tensor in tensors.items()},
         tensors.__getitem__,
     )
+
+
+def _check_sums(path: Path) -> None:
+    """Raise `CheckpointError` if a part of an archive is not what its checksum is of; PyTorch reads it all the same."""
+    if not is_zipfile(path):
+        return
+    with ZipFile(path) as archive:
+        for part in archive.infolist():
+            if part.CRC == 0:  # written without one
+                continue
+            try:
+                with archive.open(part) as data:
+                    while data.read(_CHECKED_AT_ONCE):
+                        pass
+            except BadZipFile:
+                raise CheckpointError(
+                    f"{path} is damaged, download it again: its part {part.filename} has another checksum"
+                ) from None
 
 
 def _is_pickle(path: Path) -> bool:

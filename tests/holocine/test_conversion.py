@@ -323,6 +323,17 @@ def test_weights_that_are_not_there_are_said_before_a_tokenizer_that_is_not(tmp_
         convert_storymem(*files, base=gone, opening=gone, image_encoder=gone)
 
 
+def test_a_bit_that_fell_over_inside_a_pickle_is_noticed(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.ones(100, 100)}, path)
+    content = bytearray(path.read_bytes())
+    assert open_tensors(path).shapes == {"a": (100, 100)}
+    content[content.index(torch.ones(4).numpy().tobytes()) + 1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"a\.pth is damaged, download it again: its part a/data/0 has another"):
+        open_tensors(path)
+
+
 @pytest.mark.parametrize("argument", ["high", "vae", "text_encoder"])
 def test_truncated_files_are_refused(released, tmp_path, argument):
     content = released[argument].read_bytes()
