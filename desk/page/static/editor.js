@@ -81,6 +81,7 @@ function settle() {
   notices = [];
 }
 function replace(value, said = [], opened = true) {
+  if (review) review.stale = true; // of the scene before: no guide goes by it
   settle();
   const at = place();
   scene = read(value);

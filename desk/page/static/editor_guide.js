@@ -23,7 +23,7 @@ function showGuides() {
   root.querySelectorAll('.shot').forEach((row, index) => {
     const shot = scene.shots[index], guide = row.querySelector('.guide'), open = openGuide === shot.key;
     row.querySelector('.guide-toggle')?.setAttribute('aria-expanded', open);
-    if (!open || !review) { guide.replaceChildren(); return; }
+    if (!open || !review || review.stale) { guide.replaceChildren(); return; }
     if (guide.contains(document.activeElement)) return;
     guide.replaceChildren(...shotGuide(shot, row, index));
   });
