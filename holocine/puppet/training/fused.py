@@ -9,7 +9,6 @@ small products would wait for one another, so there a batch may mix layouts free
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass
 from functools import cache, partial
 from types import SimpleNamespace
@@ -21,7 +20,7 @@ from diffusers.models.transformers.transformer_wan import WanTransformer3DModel,
 from torch import nn
 
 from holocine.attention_plan import ItemGroup, padding_bias, padding_terms
-from holocine.fusing import rotate
+from holocine.fusing import rotate, why_not
 from holocine.kernels import keys_of_each_group
 from holocine.processors import attend_to_text
 from holocine.puppet.training.optimisers import fast_bfloat16
@@ -33,8 +32,7 @@ def fuse(model: HoloCineTransformer3DModel) -> bool:
 
     It needs quick bfloat16 and, on a CPU, a C++ compiler, and it takes half a minute at the first steps.
     """
-    has_compiler = model.device.type == "cuda" or any(map(shutil.which, ("c++", "g++", "clang++")))
-    if not fast_bfloat16(model.device) or not has_compiler:
+    if not fast_bfloat16(model.device) or why_not(model.device) is not None:
         return False
     for block in model.blocks:
         block.forward = partial(_forward, block)

@@ -34,7 +34,7 @@ def fused_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> Callable:
         pieces = {piece.__name__: piece for piece in fused.PIECES}
         monkeypatch.setattr(fused, "compiled", lambda: SimpleNamespace(**pieces))
         monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
-        monkeypatch.setattr(fused.shutil, "which", lambda program: program)
+        monkeypatch.setattr("shutil.which", lambda program: program)
         assert fused.fuse(model)
         fused_loss, fused_gradient = learn()
         assert fused_loss == pytest.approx(loss, rel=2e-3)

@@ -210,7 +210,7 @@ def test_masks_say_what_the_plan_of_each_layout_says(
         pieces = SimpleNamespace(**{piece.__name__: piece for piece in fused.PIECES})
         monkeypatch.setattr(fused, "compiled", lambda: pieces)
         monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
-        monkeypatch.setattr(fused.shutil, "which", lambda program: program)
+        monkeypatch.setattr("shutil.which", lambda program: program)
         assert fused.fuse(model)
         shots = torch.stack([torch.from_numpy(layout.shot_ids) for layout in layouts])
 
