@@ -42,6 +42,7 @@ from eval.scorecard import (
 from eval.shots import DETECTORS, ShotDetector, load_detector
 from eval.stills import save_stills
 from holocine.files import check_writable
+from holocine.lazy import without_collection
 from holocine.prompt import parse_prompt
 from holocine.storyboard import StoryboardError
 
@@ -234,6 +235,7 @@ def card_name(video: str, sha256: str) -> str:
     return f"{stem}-{sha256[:8]}.json"
 
 
+@without_collection()
 def _models(options: Options, request: Request | None) -> tuple[Encoders, ShotDetector]:
     encoders = load_encoders(
         options.encoders,

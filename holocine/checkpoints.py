@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from holocine.cost import TransformerShape
 from holocine.errors import CheckpointError, first_line
 from holocine.finding import find_model
-from holocine.lazy import defer
+from holocine.lazy import defer, without_collection
 
 if TYPE_CHECKING:
     import torch
@@ -134,6 +134,7 @@ class ModelFacts:
         return sum(least <= sigma <= self.guidance_below for sigma in noise) if guidance > 1 else 0
 
 
+@without_collection()
 def load_pipeline(
     model: str | os.PathLike | None = None,
     *,
@@ -470,6 +471,7 @@ def _shifted(scheduler, shift: float):
     return HoloCineScheduler.from_config(scheduler.config, shift=shift, stochastic_sampling=False)
 
 
+@without_collection()
 def hide_loading_bars() -> None:
     """Turn off the progress bars that diffusers and transformers show while they load weights."""
     import diffusers

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from desk.studio.gpu import compile_ahead, load_options
 from holocine.checkpoints import ModelFacts, describe, hide_loading_bars, load_pipeline
 from holocine.finding import EMBEDDED
+from holocine.lazy import without_collection
 from holocine.presets import environment_presets, made_for, preset_settings
 from holocine.settings import LOAD_SETTINGS
 
@@ -72,7 +73,7 @@ def find(name: str | None = None) -> Model:
 
 def import_libraries() -> None:
     """Import the model's libraries, which takes seconds, in one thread at a time, as diffusers needs it."""
-    with _importing:
+    with _importing, without_collection():
         importlib.import_module("holocine.pipeline")
 
 

@@ -1,12 +1,13 @@
 """Modules that are loaded when something of them is asked for; those here are written for it."""
 
+import gc
 import importlib
 import inspect
 import sys
 
 import pytest
 
-from holocine.lazy import defer
+from holocine.lazy import defer, without_collection
 
 
 @pytest.fixture
@@ -66,3 +67,28 @@ def test_what_is_not_there_or_loaded_already_stays_as_it_is(package, name):
     before = sys.modules.get(name)
     defer(name)
     assert sys.modules.get(name) is before
+
+
+def test_what_is_loaded_is_not_searched_for_garbage_until_it_is_there():
+    begun = []
+    gc.callbacks.append(lambda phase, info: begun.append(phase))
+    try:
+        with without_collection():
+            begun.clear()
+            kept = [[] for _ in range(100_000)]
+            assert begun == []
+        assert gc.isenabled()
+        kept += [[] for _ in range(100_000)]
+        assert "start" in begun
+    finally:
+        gc.callbacks.pop()
+
+
+def test_who_does_without_collection_goes_on_without_it():
+    gc.disable()
+    try:
+        with without_collection():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

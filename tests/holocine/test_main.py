@@ -1,3 +1,4 @@
+import atexit
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from PIL import Image
 from holocine import Storyboard, read_storyboard, read_video, write_video
 from holocine.__main__ import program
 from holocine.video import read_settings
+from tests.programs import Program
 
 BOARD = """
 title: Studio
@@ -320,3 +322,15 @@ def test_termination_cleans_up_like_ctrl_c(work, model, monkeypatch, signals):
         program()
     assert caught.value.code == 143
     assert files(work) == ["board.yaml"]
+
+
+def _note_the_end():
+    atexit.register(Path("ended").touch)
+
+
+def test_a_program_says_everything_and_cleans_up_before_it_ends(work):
+    process = Program(program, ["plan", "board.yaml"], before=_note_the_end)
+    said, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert files(work) == ["board.yaml", "ended"]
+    assert said.endswith("\n") and len(said.splitlines()) > 3
