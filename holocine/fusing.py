@@ -56,10 +56,18 @@ class Pieces:
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Apply Wan's rotary embedding to (batch, tokens, heads, head dim)."""
-    x1, x2 = x.unflatten(-1, (-1, 2)).unbind(-1)
+    """Apply Wan's rotary embedding to (batch, tokens, heads, head dim).
+
+    By one complex product, in a small part of the time that the sums take, where no compiler is to fuse them.
+    """
     cos, sin = cos[..., 0::2], sin[..., 1::2]
-    return torch.stack((x1 * cos - x2 * sin, x1 * sin + x2 * cos), dim=-1).flatten(-2).type_as(x)
+    if torch.compiler.is_compiling():
+        x1, x2 = x.unflatten(-1, (-1, 2)).unbind(-1)
+        return torch.stack((x1 * cos - x2 * sin, x1 * sin + x2 * cos), dim=-1).flatten(-2).type_as(x)
+    wide, cos, sin = (t.to(torch.promote_types(t.dtype, torch.float32)) for t in (x, cos, sin))
+    pairs, turn = torch.view_as_complex(wide.unflatten(-1, (-1, 2))), torch.complex(cos, sin)
+    pairs = pairs * turn if wide is x else pairs.mul_(turn)  # a copy that is there needs no other
+    return torch.view_as_real(pairs).flatten(-2).type_as(x)
 
 
 @cache
