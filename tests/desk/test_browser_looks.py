@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from desk.first_load import first_load, table
 from desk.tabs.examples import VIDEOS
-from tests.desk.browsing import LONG, SHIFTS, TABS, stage_of
+from tests.desk.browsing import LONG, SHIFTS, TABS, stage_of, until_done
 
 BEACH = VIDEOS / "beach.mp4"
 
@@ -85,6 +85,26 @@ def test_on_a_phone_nothing_moves_when_a_video_is_begun_and_cancelled(visit):
     expect(stage_of(page)).to_have_attribute("data-state", "cancelled", timeout=LONG)
     assert page.locator(".editor .title").bounding_box() == place
     assert page.evaluate("shifted") - before < 0.01
+
+
+def test_on_a_phone_nothing_is_pinned_until_there_is_something_to_see(visit):
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.get_by_role("tab", name="Score").click()
+    panel, down = stage_of(page, "score"), "scrollTo(0, document.documentElement.scrollHeight)"
+    expect(panel.locator(".screen")).to_be_in_viewport()
+    page.evaluate(down)
+    expect(panel.locator(".screen")).not_to_be_in_viewport()
+    page.locator("#score").tap()  # without a video
+    expect(panel.locator(".status p")).to_contain_text("There is no video yet")
+    expect(panel.locator(".status p")).to_be_in_viewport(ratio=1)
+    page.evaluate(down)
+    expect(panel.locator(".screen")).not_to_be_in_viewport()
+    page.set_input_files("#upload input[type=file]", BEACH)
+    expect(page.locator("#upload").get_by_role("cell", name="beach.mp4")).to_be_visible()
+    page.locator("#score").tap()
+    until_done(page, "score")
+    page.evaluate(down)
+    expect(panel.locator("video")).to_be_in_viewport(ratio=0.9)
 
 
 @pytest.mark.parametrize("width", [390, 360, 320])

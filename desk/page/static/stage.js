@@ -34,6 +34,7 @@ function show() {
   root.dataset.state = value.state;
   root.style.setProperty('--aspect', value.aspect || 1.75);
   showScreen(value);
+  root.classList.toggle('bare', !LIVE.includes(value.state) && Boolean(parts.screen.querySelector('.blank')));
   showStatus(value);
   const below = last && !value.files && LIVE.includes(value.state) ? last : value; // so that nothing moves meanwhile
   const layout = JSON.stringify([value.shots, value.detected, value.state === 'failed', canRetake(below), LIVE.includes(value.state), below.id, below.shots, below.num_frames, below.fps, below.files, below.scorecard, below.settings, below.note]);
