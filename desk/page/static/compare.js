@@ -1,9 +1,9 @@
 // Versions of one scene side by side: each is shown when it is made, all are played in step, scored beside each other, and
 // judged blind if so wished.
-// {state, message, title, fps, num_frames, cuts, shots, count, blind, hidden, voted, versions, progress}
+// {state, message, title, fps, num_frames, cuts, shots, count, blind, hidden, voted, alike, versions, progress}
 
 const root = element.querySelector('.compare');
-const parts = partsOf(root, ['screens', 'status', 'transport', 'vote', 'table']);
+const parts = partsOf(root, ['screens', 'status', 'transport', 'alike', 'vote', 'table']);
 let drawn = '', player = null;
 let last = null; // the finished comparison, which stays until there is something of another
 const toggle = () => player && player.toggle();
@@ -40,6 +40,7 @@ function show() {
   if (layout === drawn) return;
   drawn = layout;
   showScreens(below);
+  parts.alike.textContent = below.alike ? `All versions: ${below.alike}.` : '';
   showVote(below);
   showTable(below);
 }
