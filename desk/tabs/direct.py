@@ -25,6 +25,7 @@ from holocine.from_pictures import files_named
 from holocine.interchange import formats
 from holocine.interchange.endings import FORMATS
 from holocine.plurals import counted
+from holocine.prompt import with_timeline
 from holocine.storyboard import StoryboardError
 
 ATTENTION_WORDS = {
@@ -230,9 +231,7 @@ def write_texts(asked: dict[str, Any]) -> dict[str, Any]:
             return {"text": written.text, "notices": [sentence(text) for text in written.notes]}
     except (StoryboardError, LimitError) as error:
         return {"error": sentence(str(error))}
-    cuts = ", ".join(map(str, storyboard.cuts)) or "none"
-    timeline = f"frames: {storyboard.num_frames}\ncuts: {cuts}"
-    prompt = f"{storyboard.prompt}\n\n{timeline}"
+    prompt = with_timeline(storyboard.prompt, storyboard.num_frames, storyboard.cuts)
     return {"yaml": storyboard.to_yaml(), "json": storyboard.to_json(), "prompt": prompt}
 
 

@@ -23,11 +23,14 @@ from holocine.prompt import (
     holds_tag,
     parse_prompt,
     spans_from_offsets,
+    split_timeline,
     state_shots,
     text_windows,
     tidy_caption,
     tidy_global_caption,
+    with_timeline,
 )
+from holocine.storyboard import Storyboard
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "text_spans.json").read_text(encoding="utf-8"))
 TWO_SHOTS = "[global caption] A pier. [per shot caption] Wide shot. [shot cut] Close-up."
@@ -369,3 +372,17 @@ def test_the_negative_prompt_is_wans():
     assert DEFAULT_NEGATIVE_PROMPT.startswith("色调艳丽，过曝，静态")
     assert DEFAULT_NEGATIVE_PROMPT.endswith("背景人很多，倒着走")
     assert DEFAULT_NEGATIVE_PROMPT.count("，") == 27
+
+
+@pytest.mark.parametrize("cuts", [(5, 13), ()])
+def test_lines_below_a_prompt_say_its_length_and_cuts_unless_cuts_are_given(cuts):
+    board = Storyboard.from_captions("A pier.", ["Wide shot.", "Close-up.", "Gulls."][: len(cuts) + 1], 17, cuts)
+    text = with_timeline(board.prompt, board.num_frames, board.cuts)
+    assert split_timeline(text) == (board.prompt, (17, cuts))
+    assert split_timeline(text.replace("\n", "\r\n")) == (board.prompt, (17, cuts))
+    assert split_timeline(board.prompt) == (board.prompt, None)
+    again = Storyboard.model_validate({"prompt": text})
+    assert (again.captions, again.num_frames, again.cuts) == (board.captions, 17, cuts) and again.timed
+    other = Storyboard.from_prompt(board.prompt, [9, 12][: len(cuts)], 21)
+    assert Storyboard.from_prompt(text, other.cuts, 21) == other
+    assert split_timeline(f"{board.prompt} frames: 3 cuts: 1")[1] is None, "words of a caption"

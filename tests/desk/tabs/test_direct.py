@@ -28,6 +28,17 @@ def test_a_draft_is_saved_for_a_film_tool_and_opened_again(tiny_model, ending):
     json.dumps([saved, opened])
 
 
+@pytest.mark.parametrize("form", ["yaml", "json", "prompt"])
+def test_a_draft_is_saved_as_text_and_opened_again_whole(tiny_model, form):
+    """A caption may hold what looks like a key of YAML at the beginning of a line."""
+    board = Storyboard.from_captions("A studio.", ["Two actors.\ndialogue: none.", "Close-up.", "Night."], 33, (5, 17))
+    saved = write_texts({"draft": draft.from_storyboard(board)})
+    opened = parse_text({"text": saved[form], "name": "prompt.txt"})
+    assert [shot["num_frames"] for shot in opened["draft"]["shots"]] == [5, 12, 16]
+    assert [shot["caption"] for shot in opened["draft"]["shots"]] == list(board.captions)
+    assert opened["draft"]["global_caption"] == "A studio." and not opened["notices"]
+
+
 def test_what_a_format_loses_or_lacks_is_told_in_sentences(tiny_model):
     saved = write_texts({"draft": draft.from_storyboard(BOARD), "form": "edl"})
     assert saved["notices"] == [
