@@ -324,8 +324,22 @@ def test_a_link_opens_the_scene_with_its_seed_and_settings_elsewhere(visit):
     other.locator(".editor .undo").click()
     expect(title(other)).to_have_value("My own")
 
-    broken = visit(address="/#scene=AAAA")
-    expect(broken.locator(".findings")).to_contain_text("The link is damaged or cut short")
+    sent = visit(address="/#" + link.partition("#")[2] + ").")  # as a message had it in brackets
+    expect(title(sent)).to_have_value("Grüße 🎬 سلام")
+
+
+@pytest.mark.parametrize(
+    "packed", ["AAAA", "", "AAAA…", {"shots": [{"caption": "A.", "num_frames": "x"}]}, {"shots": []}]
+)
+def test_a_link_that_is_damaged_or_cut_short_says_so_and_changes_nothing(visit, packed):
+    if isinstance(packed, dict):
+        deflate = zlib.compressobj(wbits=-15)
+        body = deflate.compress(json.dumps({"draft": packed}).encode()) + deflate.flush()
+        packed = base64.urlsafe_b64encode(body).decode().rstrip("=")
+    page = visit(address=f"/#scene={packed}")
+    expect(page.locator(".findings")).to_contain_text("The link is damaged or cut short")
+    expect(title(page)).to_have_value("Meeting on the beach")
+    assert "#scene" not in page.url
 
 
 def test_tabs_are_in_the_address_and_back_goes_back(visit):
