@@ -125,6 +125,27 @@ def test_on_a_phone_the_tools_of_the_editor_are_one_line_of_named_buttons(visit,
     assert box["width"] > 60 and box["x"] >= 0 and box["x"] + box["width"] <= width, "the answer can be read"
 
 
+@pytest.mark.parametrize("size", [(1366, 768), (683, 384)], ids=["laptop", "at 200 %"])
+def test_what_the_keyboard_comes_to_is_not_under_what_is_pinned(visit, size):
+    page = visit(viewport=dict(zip(("width", "height"), size, strict=True)))
+    assert page.locator("#generate").evaluate(ON_TOP), "the bar lies above the picture"
+    page.locator(".editor .title").focus()
+    for key, times in (("Tab", 36), ("Shift+Tab", 24)):
+        for _ in range(times):
+            page.keyboard.press(key)
+            page.evaluate("() => new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)))")
+            assert page.evaluate(IN_SIGHT), page.evaluate("document.activeElement.outerHTML")
+
+
+IN_SIGHT = """() => {
+  const part = document.activeElement, { x, y, width, height } = part.getBoundingClientRect();
+  return [3, height / 2, height - 3].every((down) => {
+    const there = document.elementFromPoint(x + width / 2, y + down);
+    return part.contains(there) || part.matches('.cut'); // whose ends stick out of the strip
+  });
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_background(visit, scheme):
     page = visit(color_scheme=scheme)
