@@ -117,7 +117,7 @@ def prompt_request(
     fps: frames a second of the video, if it does not say so itself. Raises `StoryboardError` or `VideoError`.
     """
     prompt, timeline = split_timeline(prompt)
-    cuts = timeline[1] if cuts is None and timeline else cuts
+    cuts = timeline["shot_cut_frames"] if cuts is None and timeline else cuts
     global_caption, captions = parse_prompt(prompt)
     # Lengths are needed to make a storyboard; nobody looks at them.
     shots = [{"caption": caption, "num_frames": 1} for caption in captions]

@@ -34,7 +34,10 @@ DEFAULT_NEGATIVE_PROMPT = (
 
 _TAG = re.compile(r"\[\s*(global\s+caption|per\s+shot\s+caption|shot\s+cut)\s*\]", re.IGNORECASE)
 _CHARACTER = re.compile(r"\[character\d+\]")
-_TIMELINE = re.compile(r"\s*^frames: *(\d{1,6})\s*^cuts: *(none|\d{1,6}(?:, *\d{1,6})*)\s*\Z", re.I | re.M)
+_TIMELINE = re.compile(
+    r"\s*^frames: *(\d{1,6})\s*(?:^fps: *(\d{1,3}(?:\.\d+)?)\s*)?^cuts: *(none|\d{1,6}(?:, *\d{1,6})*)\s*\Z",
+    re.I | re.M,
+)
 _NEARLY = 0.75  # of the letters of a tag, in order
 _OPENING, _CLOSING = "[［【〔〖〚", "]］】〕〗〛"
 _BRACKETED = re.compile(rf"[{re.escape(_OPENING)}]([^{re.escape(_OPENING + _CLOSING)}]{{1,40}})[{re.escape(_CLOSING)}]")
@@ -95,17 +98,18 @@ def format_prompt(global_caption: str, captions: Sequence[str]) -> str:
     return f"{GLOBAL_TAG} {global_caption} {SHOTS_TAG} {f' {CUT_TAG} '.join(captions)}"
 
 
-def with_timeline(prompt: str, num_frames: int, cuts: Sequence[int]) -> str:
-    """Return a prompt with two lines below it that say its length and its cuts, in frames: the whole scene as text."""
-    return f"{prompt}\n\nframes: {num_frames}\ncuts: {', '.join(map(str, cuts)) or 'none'}"
+def with_timeline(prompt: str, num_frames: int, fps: float, cuts: Sequence[int]) -> str:
+    """Return a prompt with lines below it that say its frames, rate and cuts, as frames: the whole scene as text."""
+    return f"{prompt}\n\nframes: {num_frames}\nfps: {fps:g}\ncuts: {', '.join(map(str, cuts)) or 'none'}"
 
 
-def split_timeline(text: str) -> tuple[str, tuple[int, tuple[int, ...]] | None]:
-    """Undo `with_timeline`: the prompt, and its number of frames and cuts, or None where the text does not say them."""
+def split_timeline(text: str) -> tuple[str, dict[str, Any] | None]:
+    """Undo `with_timeline`: the prompt, and its num_frames, shot_cut_frames and, if it is said, fps; None without."""
     match = _TIMELINE.search(text)
     if match is None:
         return text, None
-    return text[: match.start()], (int(match[1]), tuple(map(int, re.findall(r"\d+", match[2]))))
+    timeline = {"num_frames": int(match[1]), "shot_cut_frames": tuple(map(int, re.findall(r"\d+", match[3])))}
+    return text[: match.start()], timeline | ({"fps": float(match[2])} if match[2] else {})
 
 
 def parse_prompt(prompt: str) -> tuple[str, tuple[str, ...]]:

@@ -111,13 +111,13 @@ def with_defaults(data: Any, defaults: Mapping[str, Any]) -> Any:
 
 
 def _with_own_timeline(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The data with the length and the cuts that its prompt says below itself, unless there are cuts beside it."""
+    """The data with the length, rate and cuts that its prompt says below itself, unless there are cuts beside it."""
     if not isinstance(data.get("prompt"), str):
         return data
     prompt, timeline = split_timeline(data["prompt"])
     if timeline is None or any(data.get(key) is not None for key in ("cuts", "shot_cut_frames")):
         return {**data, "prompt": prompt}
-    return {**data, "prompt": prompt, "num_frames": timeline[0], "shot_cut_frames": timeline[1]}
+    return {**data, "prompt": prompt, **timeline}
 
 
 class _Made(dict):

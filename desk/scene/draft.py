@@ -91,14 +91,15 @@ def link_of(draft: Draft) -> Link:
     return Link(draft.get("made") if isinstance(draft, dict) else None, origins, locked)
 
 
-def parse(text: str, limits: Limits, frames: int | None = None) -> Storyboard:
+def parse(text: str, limits: Limits, frames: int | None = None, usual_fps: float | None = None) -> Storyboard:
     """A storyboard from pasted text: YAML, JSON, or HoloCine's prompt string, whose cuts, where it does not
-    say them, are spread evenly over `frames`, or all that the limits allow.
+    say them, are spread evenly over `frames`, or all that the limits allow, at the usual rate.
 
     Raises StoryboardError or LimitError in one sentence; `Prose` for plain words.
     """
     limits.check_text(text)
-    from_prompt = partial(Storyboard.from_prompt, num_frames=min(frames or limits.frames, DEFAULT_NUM_FRAMES))
+    usual = {} if usual_fps is None else {"fps": usual_fps}
+    from_prompt = partial(Storyboard.from_prompt, num_frames=min(frames or limits.frames, DEFAULT_NUM_FRAMES), **usual)
     if text.lstrip().startswith("{"):
         storyboard = Storyboard.from_json(text)
     elif begins_with_tag(text):

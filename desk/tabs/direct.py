@@ -203,13 +203,13 @@ def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
     notes: tuple[str, ...] = ()
     try:
         limits = Limits.of(model := find()).of_editor
+        usual = model.facts.card.fps[0] if model.facts.card else None
         if name.suffix.lower() in FORMATS:
             limits.check_text(text)
-            usual = model.facts.card.fps[0] if model.facts.card else None
             storyboard, notes = formats.read_text(text, name.suffix, name.stem, usual_fps=usual)
             limits.check_storyboard(storyboard)
         else:
-            storyboard = draft.parse(text, limits, Limits.of(model).frames)
+            storyboard = draft.parse(text, limits, Limits.of(model).frames, usual)
         run = storyboard.as_run()  # what the editor's timeline, which has a mark every four frames, can show
     except draft.Prose as error:
         return {"error": sentence(str(error)), "prose": True}
@@ -231,7 +231,7 @@ def write_texts(asked: dict[str, Any]) -> dict[str, Any]:
             return {"text": written.text, "notices": [sentence(text) for text in written.notes]}
     except (StoryboardError, LimitError) as error:
         return {"error": sentence(str(error))}
-    prompt = with_timeline(storyboard.prompt, storyboard.num_frames, storyboard.cuts)
+    prompt = with_timeline(storyboard.prompt, storyboard.num_frames, storyboard.fps, storyboard.cuts)
     return {"yaml": storyboard.to_yaml(), "json": storyboard.to_json(), "prompt": prompt}
 
 

@@ -375,14 +375,16 @@ def test_the_negative_prompt_is_wans():
 
 
 @pytest.mark.parametrize("cuts", [(5, 13), ()])
-def test_lines_below_a_prompt_say_its_length_and_cuts_unless_cuts_are_given(cuts):
+def test_lines_below_a_prompt_say_its_length_rate_and_cuts_unless_cuts_are_given(cuts):
     board = Storyboard.from_captions("A pier.", ["Wide shot.", "Close-up.", "Gulls."][: len(cuts) + 1], 17, cuts)
-    text = with_timeline(board.prompt, board.num_frames, board.cuts)
-    assert split_timeline(text) == (board.prompt, (17, cuts))
-    assert split_timeline(text.replace("\n", "\r\n")) == (board.prompt, (17, cuts))
+    board = board.model_copy(update={"fps": 12.5})
+    text = with_timeline(board.prompt, board.num_frames, board.fps, board.cuts)
+    timeline = {"num_frames": 17, "shot_cut_frames": cuts, "fps": 12.5}
+    assert split_timeline(text) == split_timeline(text.replace("\n", "\r\n")) == (board.prompt, timeline)
+    assert "fps" not in split_timeline(text.replace("fps: 12.5\n", ""))[1]
     assert split_timeline(board.prompt) == (board.prompt, None)
     again = Storyboard.model_validate({"prompt": text})
-    assert (again.captions, again.num_frames, again.cuts) == (board.captions, 17, cuts) and again.timed
+    assert again == board and again.timed
     other = Storyboard.from_prompt(board.prompt, [9, 12][: len(cuts)], 21)
     assert Storyboard.from_prompt(text, other.cuts, 21) == other
     assert split_timeline(f"{board.prompt} frames: 3 cuts: 1")[1] is None, "words of a caption"
