@@ -365,25 +365,6 @@ def test_the_keyboard_is_where_it_was_after_cancel(visit):
     expect(page.locator("#generate")).to_be_focused(timeout=300_000)
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
-def test_axe_finds_nothing_serious_in_any_tab(visit, scheme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = visit(color_scheme=scheme, viewport={"width": width, "height": 844})
-    for name in TABS:
-        page.get_by_role("tab", name=name).click()
-        expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
-        if name == "Benchmark":
-            expect(page.locator(".league table")).to_be_visible()
-        found = Axe().run(page).response["violations"]
-        serious = [
-            (problem["id"], [node["target"] for node in problem["nodes"]])
-            for problem in found
-            if problem["impact"] in ("serious", "critical")
-        ]
-        assert not serious, name
-
-
 def test_a_video_has_a_page_of_its_own_for_those_who_have_its_link(visit):
     page = visit()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -402,3 +383,17 @@ def test_a_video_has_a_page_of_its_own_for_those_who_have_its_link(visit):
     expect(title(other)).to_have_value("A short walk")
     gone = visit(address="/?video=" + "a" * 22)
     expect(gone.get_by_text("The video of this link is no longer kept here.")).to_be_visible()
+
+
+NO_STORES = """for (const name of ['localStorage', 'sessionStorage'])
+  Object.defineProperty(window, name, { configurable: true, get() { throw new DOMException('denied'); } });"""
+
+
+def test_the_desk_works_in_a_browser_that_lets_pages_keep_nothing(visit):
+    page = visit(watch=NO_STORES)
+    open_scene(page)
+    expect(title(page)).to_have_value("A short walk")
+    page.locator("#generate").click()
+    expect(stage_of(page)).to_have_attribute("data-state", "running", timeout=300_000)
+    page.locator("#cancel").click()
+    expect(stage_of(page)).to_have_attribute("data-state", "cancelled", timeout=300_000)

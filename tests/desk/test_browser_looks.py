@@ -146,6 +146,25 @@ IN_SIGHT = """() => {
 }"""
 
 
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing_serious_in_any_tab(visit, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(color_scheme=scheme, viewport={"width": width, "height": 844})
+    for name in TABS:
+        page.get_by_role("tab", name=name).click()
+        expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
+        if name == "Benchmark":
+            expect(page.locator(".league table")).to_be_visible()
+        found = Axe().run(page).response["violations"]
+        serious = [
+            (problem["id"], [node["target"] for node in problem["nodes"]])
+            for problem in found
+            if problem["impact"] in ("serious", "critical")
+        ]
+        assert not serious, name
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_background(visit, scheme):
     page = visit(color_scheme=scheme)
