@@ -22,7 +22,7 @@ from desk.studio.gpu import on_zero_gpu
 if on_zero_gpu():
     import spaces  # noqa: F401 - before anything looks for a GPU
 
-from desk.page.theme import CSS, ICON, SCRIPT, theme
+from desk.page.theme import CSS, ICON, SCRIPT, STORAGE, theme
 from desk.scene import draft
 from desk.service import service
 from desk.service.bodies import BodyLimit
@@ -122,7 +122,7 @@ def launch(demo: gr.Blocks, **options):
                     description=DESCRIPTION,
                     picture=PREVIEW,
                     find=partial(shared_video, demo.studio.outputs),
-                    head=style_links(),
+                    head=f"{style_links()}<script>{STORAGE.read_text(encoding='utf-8')}</script>",
                 ),
             ]
         },

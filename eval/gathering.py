@@ -25,7 +25,7 @@ from eval.request import UNWORDED, Asked, Request, place
 from eval.sighting import given_boxes, looked_at, settle
 from eval.watching import Watcher
 from holocine.decoding import VideoError, VideoReader
-from holocine.prompt import character_descriptions, character_tags, parse_prompt
+from holocine.prompt import character_descriptions, character_tags, parse_prompt, split_timeline
 from holocine.storyboard import Shot, Storyboard, StoryboardError
 from holocine.video import embedded_in
 
@@ -111,10 +111,13 @@ def _as_made(source: Source, storyboard: Storyboard) -> Storyboard:
 def prompt_request(
     prompt: str, cuts: Sequence[int] | None, source: Source, fps: float | None = None, **how: Any
 ) -> Request:
-    """The request that HoloCine's prompt string is, cut at frames `cuts` of the video; without them it is not timed.
+    """The request that HoloCine's prompt string is, cut at frames `cuts` of the video, or at those that it says below
+    itself; without them it is not timed.
 
     fps: frames a second of the video, if it does not say so itself. Raises `StoryboardError` or `VideoError`.
     """
+    prompt, timeline = split_timeline(prompt)
+    cuts = timeline["shot_cut_frames"] if cuts is None and timeline else cuts
     global_caption, captions = parse_prompt(prompt)
     # Lengths are needed to make a storyboard; nobody looks at them.
     shots = [{"caption": caption, "num_frames": 1} for caption in captions]

@@ -34,6 +34,10 @@ DEFAULT_NEGATIVE_PROMPT = (
 
 _TAG = re.compile(r"\[\s*(global\s+caption|per\s+shot\s+caption|shot\s+cut)\s*\]", re.IGNORECASE)
 _CHARACTER = re.compile(r"\[character\d+\]")
+_TIMELINE = re.compile(
+    r"\s*^frames: *(\d{1,6})\s*(?:^fps: *(\d{1,3}(?:\.\d+)?)\s*)?^cuts: *(none|\d{1,6}(?:, *\d{1,6})*)\s*\Z",
+    re.I | re.M,
+)
 _NEARLY = 0.75  # of the letters of a tag, in order
 _OPENING, _CLOSING = "[［【〔〖〚", "]］】〕〗〛"
 _BRACKETED = re.compile(rf"[{re.escape(_OPENING)}]([^{re.escape(_OPENING + _CLOSING)}]{{1,40}})[{re.escape(_CLOSING)}]")
@@ -82,11 +86,30 @@ def holds_tag(text: str) -> bool:
     return _TAG.search(ascii_tags(clean(text))) is not None
 
 
+def begins_with_tag(text: str) -> bool:
+    """Tell whether `text` is a prompt by its beginning, which is one of the structural tags."""
+    return _TAG.match(ascii_tags(text).lstrip()) is not None
+
+
 def format_prompt(global_caption: str, captions: Sequence[str]) -> str:
     """Return HoloCine's prompt string, with "This scene contains N shots." added where the global caption lacks it."""
     if _COUNTS_SHOTS not in global_caption:
         global_caption = f"{global_caption} {_shot_count(len(captions))}"
     return f"{GLOBAL_TAG} {global_caption} {SHOTS_TAG} {f' {CUT_TAG} '.join(captions)}"
+
+
+def with_timeline(prompt: str, num_frames: int, fps: float, cuts: Sequence[int]) -> str:
+    """Return a prompt with lines below it that say its frames, rate and cuts, as frames: the whole scene as text."""
+    return f"{prompt}\n\nframes: {num_frames}\nfps: {fps:g}\ncuts: {', '.join(map(str, cuts)) or 'none'}"
+
+
+def split_timeline(text: str) -> tuple[str, dict[str, Any] | None]:
+    """Undo `with_timeline`: the prompt, and its num_frames, shot_cut_frames and, if it is said, fps; None without."""
+    match = _TIMELINE.search(text)
+    if match is None:
+        return text, None
+    timeline = {"num_frames": int(match[1]), "shot_cut_frames": tuple(map(int, re.findall(r"\d+", match[3])))}
+    return text[: match.start()], timeline | ({"fps": float(match[2])} if match[2] else {})
 
 
 def parse_prompt(prompt: str) -> tuple[str, tuple[str, ...]]:

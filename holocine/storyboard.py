@@ -249,7 +249,8 @@ class Storyboard(_Frozen):
     ) -> Self:
         """Make a storyboard from HoloCine's prompt string, cut at `shot_cut_frames` (frames) or evenly.
 
-        A ` |` at the end of a shot, as many users write it, is left out.
+        Lines below it that say its length and cuts (see `prompt.with_timeline`) count, unless cuts are given. A ` |` at
+        the end of a shot, as many users write it, is left out.
         """
         return cls.model_validate(
             {"prompt": prompt, "num_frames": num_frames, "shot_cut_frames": shot_cut_frames, **fields}
@@ -267,7 +268,7 @@ class Storyboard(_Frozen):
 
     @classmethod
     def load(cls, path: str | Path, defaults: Mapping[str, Any] | None = None) -> Self:
-        """Read a storyboard from a .yaml, .yml or .json file, or HoloCine's prompt from a .txt, whose shots are even.
+        """Read a storyboard from a .yaml, .yml or .json file, or HoloCine's prompt from a .txt.
 
         Paths of pictures are seen from the file's folder. defaults: fields for those that the file does not have. Every
         StoryboardError names the file.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from holocine.plurals import counted
-from holocine.prompt import parse_prompt, tidy_global_caption
+from holocine.prompt import parse_prompt, split_timeline, tidy_global_caption
 from holocine.timeline import check_cuts, snap, spread_cuts
 
 DEFAULT_NUM_FRAMES = 241
@@ -62,6 +62,7 @@ def canonical(data: Any, field_names: Sequence[str]) -> dict[str, Any]:
     for key in data:
         if key not in known:
             raise StoryboardError(f"unknown key {short(key)}; the keys of a storyboard are {', '.join(known)}")
+    data = _with_own_timeline(data)
     fields = {key: data[key] for key in field_names if key in data}
     if data.get("prompt") is not None or ("prompt" in data and "shots" not in data):
         fields["global_caption"], captions = _from_string(data)
@@ -90,6 +91,7 @@ def says_when(data: Any) -> bool:
     """Whether the data of a storyboard say when its shots begin, by lengths or by cuts."""
     if not isinstance(data, Mapping):
         return True
+    data = _with_own_timeline(data)
     if any(data.get(key) is not None for key in ("cuts", "shot_cut_frames")):
         return True
     shots = data.get("shots")
@@ -106,6 +108,16 @@ def with_defaults(data: Any, defaults: Mapping[str, Any]) -> Any:
     said = ("global_caption",) if data.get("prompt") is not None else ()
     missing = {key: value for key, value in defaults.items() if data.get(key) is None and key not in said}
     return {**data, **missing}
+
+
+def _with_own_timeline(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data with the length, rate and cuts that its prompt says below itself, unless there are cuts beside it."""
+    if not isinstance(data.get("prompt"), str):
+        return data
+    prompt, timeline = split_timeline(data["prompt"])
+    if timeline is None or any(data.get(key) is not None for key in ("cuts", "shot_cut_frames")):
+        return {**data, "prompt": prompt}
+    return {**data, "prompt": prompt, **timeline}
 
 
 class _Made(dict):

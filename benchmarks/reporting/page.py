@@ -95,7 +95,8 @@ def table_html(table: Table | None) -> str:
         note += f'<div class="note">{TOLD}<ul>{"".join(f"<li>{escape(line)}</li>" for line in table.told)}</ul></div>'
     lead = f'<p class="verdict">{escape(table.lead)}</p>' if table.lead else ""
     body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'{lead}<div class="scroll">{body}</div>{note}'
+    # Where it is wider than the window it is scrolled, by keys too.
+    return f'{lead}<div class="scroll" tabindex="0" role="region" aria-label="Table">{body}</div>{note}'
 
 
 def _cell(text: Text) -> str:

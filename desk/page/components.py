@@ -37,9 +37,10 @@ def stage(value: dict[str, Any]) -> gr.HTML:
     """Shows a video that is waited for, made, or there; its value is what `desk.page.stage` describes.
 
     Events: retake, with the video's `id`, a `shot` and how many `takes`; use, with the `id` of takes and one `take`, 0
-    for none of them; open_scene, with the `id` of a video that somebody shared.
+    for none of them; open_scene, with the `id` of a video that somebody shared. An update of `arrived` says that a page
+    that was opened has been told all that is known of its visitor: what it had begun and is not there was lost.
     """
-    return _component("stage", value)
+    return _component("stage", value, arrived=False)
 
 
 def seed() -> gr.HTML:
@@ -60,9 +61,9 @@ def scene_list(value: dict[str, Any]) -> gr.HTML:
 def comparison(value: dict[str, Any]) -> gr.HTML:
     """Versions of a scene side by side; its value is what `tabs.versions` describes.
 
-    Events: vote, with the `choice`; use, with the `letter` of a version.
+    Events: vote, with the `choice`; use, with the `letter` of a version. `arrived` is as for the `stage`.
     """
-    return _component("compare", value)
+    return _component("compare", value, arrived=False)
 
 
 def arena(value: dict[str, Any]) -> gr.HTML:

@@ -10,6 +10,7 @@ from gradio.themes.utils import fonts
 STATIC = Path(__file__).parent / "static"
 CSS = STATIC / "desk.css"
 SCRIPT = STATIC / "page.js"
+STORAGE = STATIC / "storage.js"  # of the head: to be run before all else
 ICON = STATIC / "icon.png"
 
 ACCENT = gr.themes.Color(

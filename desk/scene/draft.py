@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from desk.scene import vocabulary
@@ -17,7 +18,7 @@ from desk.studio.wording import sentence
 from holocine.model_card import Doubt
 from holocine.plan import Plan, make_plan
 from holocine.plurals import counted
-from holocine.prompt import PromptTooLong, character_descriptions, holds_tag
+from holocine.prompt import PromptTooLong, begins_with_tag, character_descriptions, holds_tag
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.storyboard_input import DEFAULT_NUM_FRAMES, is_enclosed
 from holocine.timeline import FRAMES_PER_LATENT
@@ -90,19 +91,23 @@ def link_of(draft: Draft) -> Link:
     return Link(draft.get("made") if isinstance(draft, dict) else None, origins, locked)
 
 
-def parse(text: str, limits: Limits, frames: int | None = None) -> Storyboard:
-    """A storyboard from pasted text: YAML, JSON, or HoloCine's prompt string, whose cuts are then spread evenly over
-    `frames`, or all that the limits allow.
+def parse(text: str, limits: Limits, frames: int | None = None, usual_fps: float | None = None) -> Storyboard:
+    """A storyboard from pasted text: YAML, JSON, or HoloCine's prompt string, whose cuts, where it does not
+    say them, are spread evenly over `frames`, or all that the limits allow, at the usual rate.
 
     Raises StoryboardError or LimitError in one sentence; `Prose` for plain words.
     """
     limits.check_text(text)
+    usual = {} if usual_fps is None else {"fps": usual_fps}
+    from_prompt = partial(Storyboard.from_prompt, num_frames=min(frames or limits.frames, DEFAULT_NUM_FRAMES), **usual)
     if text.lstrip().startswith("{"):
         storyboard = Storyboard.from_json(text)
+    elif begins_with_tag(text):
+        storyboard = from_prompt(text)
     elif _KEY.search(text) or not text.strip():
         storyboard = Storyboard.from_yaml(text)
     elif holds_tag(text):
-        storyboard = Storyboard.from_prompt(text, num_frames=min(frames or limits.frames, DEFAULT_NUM_FRAMES))
+        storyboard = from_prompt(text)
     else:
         raise Prose(
             "these are plain words, not a storyboard, which has a global_caption and shots: take them as the scene's "

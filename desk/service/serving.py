@@ -45,14 +45,12 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, model: str | os.PathLike | None = None) -> Iterator[Served]:
-    """Serve a desk whose files are below `folder`, with the embedded model or another one, on a free port.
+def serving(folder: Path, model: str | os.PathLike | None = None, port: int | None = None) -> Iterator[Served]:
+    """Serve a desk whose files are below `folder`, with the embedded model or another one, on a free port or this one.
 
     Raises RuntimeError with what the desk wrote if it ends before it answers, or does not answer.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = port or _free_port()
     own = {
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_SERVER_NAME": "127.0.0.1",
@@ -81,6 +79,12 @@ def serving(folder: Path, model: str | os.PathLike | None = None) -> Iterator[Se
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _answers(url: str) -> bool:

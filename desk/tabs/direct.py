@@ -20,11 +20,12 @@ from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
-from desk.tabs.visits import IDLE, QUIET, cancel, known, read_seed, read_size, refusal
+from desk.tabs.visits import ARRIVED, IDLE, QUIET, cancel, known, read_seed, read_size, refusal
 from holocine.from_pictures import files_named
 from holocine.interchange import formats
 from holocine.interchange.endings import FORMATS
 from holocine.plurals import counted
+from holocine.prompt import with_timeline
 from holocine.storyboard import StoryboardError
 
 ATTENTION_WORDS = {
@@ -202,13 +203,13 @@ def parse_text(asked: dict[str, Any]) -> dict[str, Any]:
     notes: tuple[str, ...] = ()
     try:
         limits = Limits.of(model := find()).of_editor
+        usual = model.facts.card.fps[0] if model.facts.card else None
         if name.suffix.lower() in FORMATS:
             limits.check_text(text)
-            usual = model.facts.card.fps[0] if model.facts.card else None
             storyboard, notes = formats.read_text(text, name.suffix, name.stem, usual_fps=usual)
             limits.check_storyboard(storyboard)
         else:
-            storyboard = draft.parse(text, limits, Limits.of(model).frames)
+            storyboard = draft.parse(text, limits, Limits.of(model).frames, usual)
         run = storyboard.as_run()  # what the editor's timeline, which has a mark every four frames, can show
     except draft.Prose as error:
         return {"error": sentence(str(error)), "prose": True}
@@ -230,9 +231,7 @@ def write_texts(asked: dict[str, Any]) -> dict[str, Any]:
             return {"text": written.text, "notices": [sentence(text) for text in written.notes]}
     except (StoryboardError, LimitError) as error:
         return {"error": sentence(str(error))}
-    cuts = ", ".join(map(str, storyboard.cuts)) or "none"
-    timeline = f"frames: {storyboard.num_frames}\ncuts: {cuts}"
-    prompt = f"{storyboard.prompt}\n\n{timeline}"
+    prompt = with_timeline(storyboard.prompt, storyboard.num_frames, storyboard.fps, storyboard.cuts)
     return {"yaml": storyboard.to_yaml(), "json": storyboard.to_json(), "prompt": prompt}
 
 
@@ -389,5 +388,6 @@ def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, se
         if job is not None and job.kind == "video":
             async for update in own_scenes.follow(studio, job, token):
                 yield token, *update
+        yield gr.skip(), ARRIVED, *(gr.skip(),) * (len(seen) - 1)
 
     gr.context.Context.root_block.load(arrive, visitor, [visitor, *seen], concurrency_limit=None, **QUIET)

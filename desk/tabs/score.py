@@ -17,7 +17,7 @@ from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
 from desk.studio.outputs import Record
 from desk.studio.studio import Studio
-from desk.tabs.visits import QUIET, arrival, connect, known, refusal, watch
+from desk.tabs.visits import ARRIVED, QUIET, arrival, connect, known, refusal, watch
 from holocine.prompt import ascii_tags
 from holocine.storyboard import Storyboard, StoryboardError
 
@@ -28,6 +28,7 @@ _INTRODUCTION = """
 Bring any video and see where it cuts, how steady it is, and whether it shows what was asked for. A video that was made
 here has its storyboard inside. For others, paste theirs: YAML, JSON, HoloCine’s prompt string, or only its cuts.
 """
+_ARRIVED = (ARRIVED, *(gr.skip(),) * 4)
 _SAMPLE = "[global caption] … [per shot caption] … [shot cut] …"
 
 
@@ -78,7 +79,7 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         begin=_score(studio, limits),
         asked=[upload, text, cuts, align, start, visitor],
         shown=[screen, scene, edit],
-        arrive=arrival(studio, "score", partial(_watch, studio), partial(_kept, studio)),
+        arrive=arrival(studio, "score", partial(_watch, studio), partial(_kept, studio), _ARRIVED),
     )
     edit.click(lambda written: (written, gr.Tabs(selected="direct")), scene, [editor, tabs], **QUIET)
 

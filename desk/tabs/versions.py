@@ -40,8 +40,16 @@ def names(versions: list[Settings]) -> list[str]:
     return [", ".join(_words(name, fields[name]) for name in differ or ("attention", "seed")) for fields in shown]
 
 
+def alike(versions: list[dict[str, Any]]) -> str:
+    """What finished versions have in common of how they were made, as their contents tell it, the seed first."""
+    first, *others = (version["settings"] for version in versions)
+    same = [name for name in ("seed", "attention", "steps", "guidance") if all(o[name] == first[name] for o in others)]
+    return ", ".join(_words(name, first[name]) for name in same)
+
+
 def _words(name: str, value: Any) -> str:
-    return {"model": str(value), "attention": f"{value} attention", "size": str(value)}.get(name, f"{name} {value}")
+    value = f"{value:g}" if isinstance(value, float) else str(value)
+    return {"model": value, "attention": f"{value} attention", "size": value}.get(name, f"{name} {value}")
 
 
 def submit(studio: Studio, visitor: str, storyboard: Storyboard, versions: list[Settings], blind: bool) -> Job:
@@ -163,7 +171,9 @@ def shown(identifier: str, content: dict[str, Any], folder: Path) -> dict[str, A
     """A finished comparison: while it is blind, nothing that tells which version is which."""
     hidden = content["blind"] and content["voted"] is None
     plan = {name: content[name] for name in (*_PLAN, "voted") if name in content}
-    known = {} if hidden else {"id": identifier}  # by which no other file of theirs can be asked for
+    known: dict[str, Any] = {}
+    if not hidden:  # by its id no other file of theirs can be asked for, either
+        known = {"id": identifier, "alike": alike([version["content"] for version in content["versions"]])}
     return {**plan, **known, "state": "done", "hidden": hidden, "versions": _versions(content, folder, hidden)}
 
 

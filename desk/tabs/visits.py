@@ -16,6 +16,7 @@ from desk.studio.studio import Studio
 IDLE = {"run": gr.update(interactive=True), "stop": gr.update(interactive=False)}
 KEPT = {"compare": "compared", "score": "scored", "run": "run"}  # a record's kind by its job's
 BUSY = {"run": gr.update(interactive=False), "stop": gr.update(interactive=True)}
+ARRIVED = gr.update(arrived=True)  # of a screen: a page that was opened has been told all
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # a listener: the page says itself how far it is
 
 
@@ -59,10 +60,17 @@ def unfinished(studio: Studio, visitor: Any, kind: str) -> tuple[Job | None, Rec
     return job if job is not None and job.kind == kind else None, kept
 
 
-def arrival(studio: Studio, kind: str, watched: Callable[[Job], AsyncIterator[tuple]], kept: Callable[[Record], tuple]):
+def arrival(
+    studio: Studio,
+    kind: str,
+    watched: Callable[[Job], AsyncIterator[tuple]],
+    kept: Callable[[Record], tuple],
+    told: tuple | None = None,
+):
     """A listener for the page's opening: shows what was kept last, and goes on with the visitor's live job of a kind.
 
-    watched: the tab's updates while a job goes on. kept: its update for a finished one.
+    watched: the tab's updates while a job goes on. kept: its update for a finished one. told: the last update, when all
+    that is known of the visitor was told; None for none.
     """
 
     async def listener(visitor: str | None) -> AsyncIterator[tuple]:
@@ -71,6 +79,8 @@ def arrival(studio: Studio, kind: str, watched: Callable[[Job], AsyncIterator[tu
         if job is not None:
             async for update in watched(job):
                 yield update
+        if told is not None:
+            yield told
 
     return listener
 

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from benchmarks.reporting.arena import QUESTIONS
-from tests.desk.browsing import LONG, steps_of_versions
+from tests.desk.browsing import LONG, stage_of, steps_of_versions
 
 
 def test_the_arena_asks_one_thing_after_the_other_and_then_says_which_is_which(visit):
@@ -43,6 +43,7 @@ def test_versions_come_one_by_one_stand_at_one_frame_and_one_is_taken_to_direct(
     expect(compare.locator("video")).to_have_count(1, timeout=LONG)
     expect(compare.locator(".blank")).to_have_count(1)
     expect(compare).to_have_attribute("data-state", "done", timeout=LONG)
+    shared = int(re.match(r"All versions: seed (\d+), ", compare.locator(".alike").inner_text())[1])
     slider = compare.get_by_label("Frame")
     slider.fill("9")
     at_nine = "!video.seeking && Math.abs(video.currentTime - 9.5 / 12) < 0.02"
@@ -52,6 +53,7 @@ def test_versions_come_one_by_one_stand_at_one_frame_and_one_is_taken_to_direct(
     page.get_by_role("button", name="Settings").click()
     expect(page.get_by_role("radio", name="Full: everything sees everything")).to_be_checked()
     expect(page.get_by_role("spinbutton", name="number input for Steps")).to_have_value("1")
+    expect(stage_of(page).locator(".facts")).to_contain_text(f"Seed {shared}")
 
 
 def test_a_press_anywhere_in_a_row_of_results_opens_it_and_all_columns_can_be_reached(visit):

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from desk.first_load import first_load, table
 from desk.tabs.examples import VIDEOS
-from tests.desk.browsing import LONG, SHIFTS, TABS, stage_of
+from tests.desk.browsing import LONG, SHIFTS, TABS, stage_of, until_done
 
 BEACH = VIDEOS / "beach.mp4"
 
@@ -87,6 +87,26 @@ def test_on_a_phone_nothing_moves_when_a_video_is_begun_and_cancelled(visit):
     assert page.evaluate("shifted") - before < 0.01
 
 
+def test_on_a_phone_nothing_is_pinned_until_there_is_something_to_see(visit):
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.get_by_role("tab", name="Score").click()
+    panel, down = stage_of(page, "score"), "scrollTo(0, document.documentElement.scrollHeight)"
+    expect(panel.locator(".screen")).to_be_in_viewport()
+    page.evaluate(down)
+    expect(panel.locator(".screen")).not_to_be_in_viewport()
+    page.locator("#score").tap()  # without a video
+    expect(panel.locator(".status p")).to_contain_text("There is no video yet")
+    expect(panel.locator(".status p")).to_be_in_viewport(ratio=1)
+    page.evaluate(down)
+    expect(panel.locator(".screen")).not_to_be_in_viewport()
+    page.set_input_files("#upload input[type=file]", BEACH)
+    expect(page.locator("#upload").get_by_role("cell", name="beach.mp4")).to_be_visible()
+    page.locator("#score").tap()
+    until_done(page, "score")
+    page.evaluate(down)
+    expect(panel.locator("video")).to_be_in_viewport(ratio=0.9)
+
+
 @pytest.mark.parametrize("width", [390, 360, 320])
 def test_on_a_phone_the_tools_of_the_editor_are_one_line_of_named_buttons(visit, width):
     page = visit(viewport={"width": width, "height": 844}, has_touch=True, is_mobile=True)
@@ -103,6 +123,46 @@ def test_on_a_phone_the_tools_of_the_editor_are_one_line_of_named_buttons(visit,
     expect(told).to_be_visible()
     box = told.bounding_box()
     assert box["width"] > 60 and box["x"] >= 0 and box["x"] + box["width"] <= width, "the answer can be read"
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (683, 384)], ids=["laptop", "at 200 %"])
+def test_what_the_keyboard_comes_to_is_not_under_what_is_pinned(visit, size):
+    page = visit(viewport=dict(zip(("width", "height"), size, strict=True)))
+    assert page.locator("#generate").evaluate(ON_TOP), "the bar lies above the picture"
+    page.locator(".editor .title").focus()
+    for key, times in (("Tab", 36), ("Shift+Tab", 24)):
+        for _ in range(times):
+            page.keyboard.press(key)
+            page.evaluate("() => new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)))")
+            assert page.evaluate(IN_SIGHT), page.evaluate("document.activeElement.outerHTML")
+
+
+IN_SIGHT = """() => {
+  const part = document.activeElement, { x, y, width, height } = part.getBoundingClientRect();
+  return [3, height / 2, height - 3].every((down) => {
+    const there = document.elementFromPoint(x + width / 2, y + down);
+    return part.contains(there) || part.matches('.cut'); // whose ends stick out of the strip
+  });
+}"""
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing_serious_in_any_tab(visit, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(color_scheme=scheme, viewport={"width": width, "height": 844})
+    for name in TABS:
+        page.get_by_role("tab", name=name).click()
+        expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
+        if name == "Benchmark":
+            expect(page.locator(".league table")).to_be_visible()
+        found = Axe().run(page).response["violations"]
+        serious = [
+            (problem["id"], [node["target"] for node in problem["nodes"]])
+            for problem in found
+            if problem["impact"] in ("serious", "critical")
+        ]
+        assert not serious, name
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,11 +4,13 @@ import re
 
 from playwright.sync_api import expect
 
+from desk.service.serving import serving
 from holocine import write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
-from tests.desk.browsing import LONG, open_scene, stage_of, steps_of_versions, until_done
+from tests.desk.browsing import LONG, open_scene, set_steps, stage_of, steps_of_versions, until_done
+from tests.desk.conftest import PATIENCE, until_ready
 
 
 def sources(page, place):
@@ -92,3 +94,29 @@ def test_results_stay_while_a_small_run_is_made_and_when_one_comes_back_to_the_t
     page.locator("#benchmark-panel").get_by_role("button", name="Cancel").click()
     expect(page.locator(".run-status")).to_contain_text("Cancelled", timeout=LONG)
     expect(reel.locator("h2")).to_have_text("Behind truth")
+
+
+def test_a_server_that_is_started_anew_has_lost_what_was_begun_and_says_so(browser, tmp_path):
+    page = browser.new_page()
+    expect.set_options(timeout=PATIENCE)
+    with serving(tmp_path) as first:
+        page.goto(first.url)
+        until_ready(page)
+        open_scene(page)
+        set_steps(page, 50)
+        page.locator("#generate").click()
+        expect(stage_of(page).locator(".previews img").first).to_be_visible(timeout=LONG)
+        first.process.kill()
+    with serving(tmp_path, port=int(first.url.rpartition(":")[2])):
+        expect(stage_of(page).locator(".status p")).to_contain_text("the server was started anew", timeout=LONG)
+        expect(page.locator("#generate")).to_be_enabled()
+        expect(page.locator(".editor .title")).to_have_value("A short walk")
+        expect(stage_of(page).locator("video")).to_be_visible()
+        page.locator("#generate").click()
+        expect(stage_of(page)).to_have_attribute("data-state", "running", timeout=LONG)
+        page.locator("#cancel").click()
+        expect(stage_of(page).locator(".status p")).to_have_text("Cancelled.", timeout=LONG)
+        page.reload()
+        until_ready(page)
+        expect(stage_of(page)).to_have_attribute("data-state", "done")
+    page.close()

@@ -23,11 +23,14 @@ from holocine.prompt import (
     holds_tag,
     parse_prompt,
     spans_from_offsets,
+    split_timeline,
     state_shots,
     text_windows,
     tidy_caption,
     tidy_global_caption,
+    with_timeline,
 )
+from holocine.storyboard import Storyboard
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "text_spans.json").read_text(encoding="utf-8"))
 TWO_SHOTS = "[global caption] A pier. [per shot caption] Wide shot. [shot cut] Close-up."
@@ -369,3 +372,19 @@ def test_the_negative_prompt_is_wans():
     assert DEFAULT_NEGATIVE_PROMPT.startswith("色调艳丽，过曝，静态")
     assert DEFAULT_NEGATIVE_PROMPT.endswith("背景人很多，倒着走")
     assert DEFAULT_NEGATIVE_PROMPT.count("，") == 27
+
+
+@pytest.mark.parametrize("cuts", [(5, 13), ()])
+def test_lines_below_a_prompt_say_its_length_rate_and_cuts_unless_cuts_are_given(cuts):
+    board = Storyboard.from_captions("A pier.", ["Wide shot.", "Close-up.", "Gulls."][: len(cuts) + 1], 17, cuts)
+    board = board.model_copy(update={"fps": 12.5})
+    text = with_timeline(board.prompt, board.num_frames, board.fps, board.cuts)
+    timeline = {"num_frames": 17, "shot_cut_frames": cuts, "fps": 12.5}
+    assert split_timeline(text) == split_timeline(text.replace("\n", "\r\n")) == (board.prompt, timeline)
+    assert "fps" not in split_timeline(text.replace("fps: 12.5\n", ""))[1]
+    assert split_timeline(board.prompt) == (board.prompt, None)
+    again = Storyboard.model_validate({"prompt": text})
+    assert again == board and again.timed
+    other = Storyboard.from_prompt(board.prompt, [9, 12][: len(cuts)], 21)
+    assert Storyboard.from_prompt(text, other.cuts, 21) == other
+    assert split_timeline(f"{board.prompt} frames: 3 cuts: 1")[1] is None, "words of a caption"

@@ -1,11 +1,13 @@
 // Versions of one scene side by side: each is shown when it is made, all are played in step, scored beside each other, and
 // judged blind if so wished.
-// {state, message, title, fps, num_frames, cuts, shots, count, blind, hidden, voted, versions, progress}
+// {state, message, title, fps, num_frames, cuts, shots, count, blind, hidden, voted, alike, versions, progress}
 
 const root = element.querySelector('.compare');
-const parts = partsOf(root, ['screens', 'status', 'transport', 'vote', 'table']);
+const parts = partsOf(root, ['screens', 'status', 'transport', 'alike', 'vote', 'table']);
 let drawn = '', player = null;
 let last = null; // the finished comparison, which stays until there is something of another
+let loss = ''; // what is said of versions that were lost
+const starting = watchLoss(() => last?.versions?.[0]?.video.url || '');
 const toggle = () => player && player.toggle();
 
 function statusText({ state, message, progress = {}, count }) {
@@ -28,18 +30,20 @@ function seen(value) {
 }
 
 function show() {
-  const value = props.value || { state: 'empty' };
+  const given = props.value || { state: 'empty' }, value = loss ? { ...given, state: 'failed', message: loss } : given;
+  starting.follow(value.state);
   const begun = !LIVE.includes(root.dataset.state) && [...LIVE, 'failed'].includes(value.state);
   root.dataset.state = value.state;
   if (begun) requestAnimationFrame(() => bringIntoView(parts.status));
   if (!parts.status.firstChild) parts.status.append(node('i', { class: 'bar' }, node('b')), node('p'));
   parts.status.querySelector('b').style.width = value.state === 'running' ? `${100 * ((value.progress || {}).share || 0)}%` : '0';
   parts.status.querySelector('p').textContent = statusText(value);
-  const below = seen(value);
+  const below = seen(given);
   const layout = JSON.stringify([below.state === 'done', below.state === 'empty', below.blind, below.versions, below.voted, below.hidden, below.count, below.text]);
   if (layout === drawn) return;
   drawn = layout;
   showScreens(below);
+  parts.alike.textContent = below.alike ? `All versions: ${below.alike}.` : '';
   showVote(below);
   showTable(below);
 }
@@ -93,5 +97,13 @@ function showTable(value) {
   parts.table.replaceChildren(node('table', {}, node('thead', {}, head), node('tbody', {}, ...body)));
 }
 
-watch('value', show);
+function arrived() {
+  if (!props.arrived || LIVE.includes((props.value || {}).state)) return;
+  loss = starting.lost();
+  show();
+}
+
+watch('value', () => { loss = ''; show(); });
+watch('arrived', arrived);
 show();
+arrived();

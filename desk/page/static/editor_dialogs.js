@@ -33,7 +33,7 @@ function openDialog() {
     else { box.close(); replace(answer.draft, answer.notices); }
   };
   const useAsScene = () => { box.close(); change(() => { scene.global_caption = text.value.trim(); }, '.about'); };
-  const box = dialog('Open a storyboard', node('p', { class: 'hint', text: 'Paste a storyboard as YAML or JSON, or HoloCine’s prompt string, whose cuts are then spread evenly. Files of film tools are opened as well: ' + Object.keys(filmForms).join(', ') + '; and MP4s made here, with the storyboard inside them.' }),
+  const box = dialog('Open a storyboard', node('p', { class: 'hint', text: 'Paste a storyboard as YAML or JSON, or HoloCine’s prompt string, whose cuts are spread evenly where it does not say them. Files of film tools are opened as well: ' + Object.keys(filmForms).join(', ') + '; and MP4s made here, with the storyboard inside them.' }),
     text, said, file, node('div', { class: 'dialog-foot' }, button('From a file', 'open', () => file.click()), node('span', { class: 'spring' }), node('button', { type: 'button', class: 'solid use', text: 'Use this storyboard', onclick: use })));
   text.focus();
 }

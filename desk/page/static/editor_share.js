@@ -42,13 +42,19 @@ async function copyLink(event) {
 
 // A scene that an address brings replaces the draft, which Undo brings back.
 
+const whole = (value, least, most) => value == null || (Number.isInteger(value) && value >= least && value <= most);
+const isScene = ({ title, global_caption, negative_prompt, fps, seed, shots }) => isDraft({ shots })
+  && [title, global_caption, negative_prompt].every((text) => text == null || typeof text === 'string')
+  && shots.every(({ num_frames }) => whole(num_frames, 1, 99999)) && whole(seed, 0, Number.MAX_SAFE_INTEGER)
+  && (fps == null || (fps >= 1 && fps <= 240));
+
 async function openLink() {
-  const text = /^#scene=([\w-]+)$/.exec(location.hash)?.[1];
-  if (!text) return;
+  const text = /^#scene=([\w-]*)/.exec(location.hash)?.[1]; // what follows is the full stop or bracket of a message around it
+  if (text == null) return;
   history.replaceState(null, '', location.href.split('#')[0]);
   try {
     const { draft: given, settings: chosen } = await unpacked(text);
-    if (!Array.isArray(given.shots) || !given.shots.length) throw new Error('no shots');
+    if (!isScene(given)) throw new Error('no scene');
     replace({ ...given, references: {}, shots: given.shots.map(({ caption, num_frames }) => ({ caption, num_frames })) });
     brought = chosen || {};
     handOver();

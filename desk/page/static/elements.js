@@ -52,6 +52,27 @@ function remembered(key) {
   return null;
 }
 
+// Whether what was begun on this page came to nothing while it was away, as when the server is started anew: then the
+// browser loads the page again by itself. `shown` names the finished thing that is there.
+function watchLoss(shown) {
+  const key = () => `holocine-begun-${element.closest('[id$="-panel"]')?.id}`;
+  const stored = (act) => { try { return act(sessionStorage); } catch { return null; } };
+  let live = false;
+  return {
+    follow(state) {
+      if (LIVE.includes(state)) stored((store) => store.setItem(key(), shown()));
+      else if (live) stored((store) => store.removeItem(key()));
+      live = LIVE.includes(state);
+    },
+    // To be asked once, when the server has told all that it knows of this visitor.
+    lost() {
+      const before = stored((store) => store.getItem(key()));
+      stored((store) => store.removeItem(key()));
+      return before === shown() ? 'What you had begun was not finished: the server was started anew, or it was cancelled elsewhere. You can begin it again.' : '';
+    },
+  };
+}
+
 // Whether somebody wants nothing to move by itself.
 const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 

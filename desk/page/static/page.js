@@ -1,6 +1,7 @@
 // What the page does by itself: every tab's panel gets the name of its tab, which Gradio leaves out (a panel is made
-// when its tab is first opened), and what takes a file is named by the words on it; the address says which tab is open, so that Back and links go to it; and a button that
-// is pressed and then cannot be pressed hands the keyboard to its neighbour.
+// when its tab is first opened), and what takes a file is named by the words on it; the address says which tab is open,
+// so that Back and links go to it; a button that is pressed and then cannot be pressed hands the keyboard to its
+// neighbour; and what the keyboard comes to is not under what is pinned.
 
 () => {
   const FIRST = 'direct';
@@ -20,6 +21,20 @@
       if (next || left() || Date.now() > until) clearInterval(look);
     }, 100);
   });
+
+  let byKey = false;
+  for (const type of ['keydown', 'pointerdown']) document.addEventListener(type, () => { byKey = type === 'keydown'; }, true);
+  document.addEventListener('focusin', ({ target }) => byKey && requestAnimationFrame(() => {
+    if (target !== document.activeElement || !target.closest('.tabitem')) return;
+    const own = target.getBoundingClientRect();
+    const over = [...document.querySelectorAll('.stage > .screen, .stage > .status, .desk-actions')]
+      .filter((part) => part.checkVisibility({ visibilityProperty: true }) && getComputedStyle(part).position === 'sticky' && !part.contains(target))
+      .map((part) => part.getBoundingClientRect()).filter((box) => box.left < own.right && own.left < box.right);
+    const atTop = (box) => box.top < innerHeight / 2;
+    const above = Math.max(0, ...over.filter(atTop).map((box) => box.bottom + 4)) - own.top;
+    const below = own.bottom - Math.min(innerHeight, ...over.filter((box) => !atTop(box)).map((box) => box.top - 4));
+    if (over.length && above > 0 !== below > 0) scrollBy({ top: above > 0 ? -above : Math.min(below, -above), behavior: 'instant' });
+  }));
 
   const asked = () => /^#([a-z]+)$/.exec(location.hash)?.[1] || FIRST;
   const buttonOf = (tab) => document.getElementById(`${tab}-panel-button`);

@@ -8,6 +8,8 @@ let video = null, loaded = null, drawn = '', playhead = null;
 let takes = 1; // of the next retake
 let last = null; // the finished video, or takes to choose from, which stay until there is another
 let unfolded = false; // the scores
+let loss = ''; // what is said of a job that was lost
+const begun = watchLoss(() => last?.files?.video?.url || '');
 
 // Seconds at which a frame is shown: by the rate, or by its own time where that varies. Of num_frames, when all is over.
 const shownAt = (value, frame) => (value.times ? value.times[Math.min(frame, value.num_frames)] : frame / value.fps);
@@ -29,11 +31,13 @@ document.addEventListener('holocine-draft', () => {
 });
 
 function show() {
-  const value = seen(props.value || { state: 'empty' });
-  const live = LIVE.includes(root.dataset.state), begun = !live && [...LIVE, 'failed'].includes(value.state);
+  const shown = seen(props.value || { state: 'empty' }), value = loss ? { ...shown, state: 'failed', message: loss } : shown;
+  begun.follow(value.state);
+  const live = LIVE.includes(root.dataset.state), starts = !live && [...LIVE, 'failed'].includes(value.state);
   root.dataset.state = value.state;
   root.style.setProperty('--aspect', value.aspect || 1.75);
   showScreen(value);
+  root.classList.toggle('bare', !LIVE.includes(value.state) && Boolean(parts.screen.querySelector('.blank')));
   showStatus(value);
   const below = last && !value.files && LIVE.includes(value.state) ? last : value; // so that nothing moves meanwhile
   const layout = JSON.stringify([value.shots, value.detected, value.state === 'failed', canRetake(below), LIVE.includes(value.state), below.id, below.shots, below.num_frames, below.fps, below.files, below.scorecard, below.settings, below.note]);
@@ -48,7 +52,7 @@ function show() {
   }
   ['shots', 'again', 'facts', 'downloads', 'card'].forEach((name) => { parts[name].inert = below !== value; });
   parts.again.inert = LIVE.includes(value.state);
-  if (begun) bringIntoView(parts.screen);
+  if (starts) bringIntoView(parts.screen);
   if (live && value.takes && !document.activeElement.matches('input, textarea')) bringIntoView(parts.screen.querySelector('.takes-head'));
 }
 
@@ -238,10 +242,13 @@ function showDownloads(value) {
   parts.downloads.replaceChildren(...(links.length ? [node('span', { class: 'lane-name', text: 'Download' })] : []), ...links);
 }
 
-// What the first rows say that have a verdict.
-function inOneSentence(rows) {
-  const told = rows.filter((row) => row.measured && row.verdict).slice(0, 3).map((row) => `${row.name}: ${row.verdict}.`);
-  return told.join(' ') || `${rows.filter((row) => row.measured).length} scores, without a request to compare with.`;
+// What the first rows say that have a verdict; of a video without a request what was found in it.
+function inOneSentence(rows, detected) {
+  const measured = rows.filter((row) => row.measured), told = measured.filter((row) => row.verdict).slice(0, 3);
+  if (told.length) return told.map((row) => `${row.name}: ${row.verdict}.`).join(' ');
+  const values = measured.map((row) => `${row.name}: ${row.value}.`).join(' '), cuts = detected?.length;
+  const found = detected ? `${cuts || 'No'} cut${cuts === 1 ? ' was' : 's were'} found.` : '';
+  return `${[found, values].filter(Boolean).join(' ')} The other scores compare with a storyboard, or need more to look at.`;
 }
 
 function showCard(value) {
@@ -254,8 +261,16 @@ function showCard(value) {
   const notes = (value.score_notes || []).filter((text) => !(value.note || '').includes(text)).map((text) => node('p', { class: 'score-note', text }));
   if (!lines.length) { parts.card.replaceChildren(...notes); return; }
   parts.card.replaceChildren(node('details', { class: 'scores', open: unfolded, ontoggle: (event) => { if (event.target.classList.contains('scores')) unfolded = event.target.open; } },
-    node('summary', {}, node('h2', { text: value.kind === 'scored' && value.state === 'failed' ? `How ${value.name} came out` : 'How it came out' }), node('p', { text: inOneSentence(rows) })), ...lines, ...notes));
+    node('summary', {}, node('h2', { text: value.kind === 'scored' && value.state === 'failed' ? `How ${value.name} came out` : 'How it came out' }), node('p', { text: inOneSentence(rows, value.detected) })), ...lines, ...notes));
 }
 
-watch('value', show);
+function arrived() {
+  if (!props.arrived || LIVE.includes((props.value || {}).state)) return;
+  loss = begun.lost();
+  show();
+}
+
+watch('value', () => { loss = ''; show(); });
+watch('arrived', arrived);
 show();
+arrived();

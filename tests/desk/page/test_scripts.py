@@ -127,3 +127,34 @@ def test_takes_to_choose_from_stay_until_there_is_something_else_to_see(show):
     assert videos(page) == ["take1", "take2"]
     give(page, **PLAN, state="done", files={"video": file("whole")})
     assert videos(page) == ["whole"]
+
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
+
+
+def scored(aspect, *rows, detected=()):
+    shots = [{"first": 0, "last": 32, "picture": PIXEL, "caption": ""}]
+    made = {**PLAN, "cuts": [], "kind": "scored", "unplanned": True, "shots": shots, "aspect": aspect, "state": "done"}
+    return made | {"files": {"video": file(str(aspect))}, "scorecard": list(rows), "detected": list(detected)}
+
+
+def row(name, value, verdict=""):
+    return {"name": name, "value": value, "verdict": verdict, "measured": value is not None, "meaning": "."}
+
+
+def test_of_a_video_that_nothing_was_asked_of_it_is_said_what_was_found(show):
+    page, said = show(components.stage({})), ".scores summary p"
+    give(page, **scored(1.75, row("Cuts", None), row("Motion", "0.4"), row("Flicker", "0.0"), detected=[17]))
+    assert page.locator(said).inner_text().startswith("1 cut was found. Motion: 0.4. Flicker: 0.0. The other scores")
+    give(page, **scored(1.8, row("Cuts", None)))
+    assert page.locator(said).inner_text().startswith("No cuts were found. The other scores")
+    give(page, **scored(1.9, row("Cuts", "1.000", "1 of 1 came where they were asked for"), row("Motion", "0.4")))
+    assert page.locator(said).inner_text() == "Cuts: 1 of 1 came where they were asked for."
+
+
+def test_shots_of_an_upright_video_push_what_is_below_little_farther_down_than_those_of_a_wide_one(show):
+    page, tops = show(components.stage({})), []
+    for aspect in (1.75, 0.56):
+        give(page, **scored(aspect, row("Motion", "0.4")))
+        tops.append(page.locator(".thumb").bounding_box()["height"])
+    assert tops[1] < 1.4 * tops[0]

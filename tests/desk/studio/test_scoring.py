@@ -102,6 +102,8 @@ def test_a_prompt_is_cut_where_the_visitor_says_and_nowhere_if_nothing_is_said(s
     asked = read_request(prompt, "10", video, limits)
     assert (asked.storyboard.cuts, asked.storyboard.num_frames, asked.timed) == ((10,), 17, True)
     assert not read_request(prompt, "", video, limits).timed
+    saved = read_request(f"{prompt}\n\nframes: 17\ncuts: 10", "", video, limits)
+    assert saved.storyboard.cuts == (10,) and saved.storyboard.captions == ("One.", "Two.") and saved.timed
     assert read_request("  ", "", video, limits) is None
     alone = read_request("", "10", video, limits)
     assert len(alone.storyboard.shots) == 2 and not alone.worded

@@ -6,6 +6,8 @@ import opentimelineio as otio
 import pytest
 
 from desk.scene import draft
+from desk.studio.limits import Limits
+from desk.studio.models import find
 from desk.tabs.direct import parse_text, write_texts
 from holocine import Storyboard
 from holocine.interchange.formats import FORMATS, write_text
@@ -26,6 +28,22 @@ def test_a_draft_is_saved_for_a_film_tool_and_opened_again(tiny_model, ending):
         assert [shot["num_frames"] for shot in opened["draft"]["shots"]] == [17, 16]
         assert opened["draft"]["global_caption"] == BOARD.global_caption
     json.dumps([saved, opened])
+
+
+@pytest.mark.parametrize("form", ["yaml", "json", "prompt"])
+def test_a_draft_is_saved_as_text_and_opened_again_whole(tiny_model, form):
+    """A caption may hold what looks like a key of YAML at the beginning of a line."""
+    board = Storyboard.from_captions(
+        "A studio.", ["Two actors.\ndialogue: none.", "Close-up.", "Night."], 33, (5, 17), fps=10.0
+    )
+    saved = write_texts({"draft": draft.from_storyboard(board)})
+    opened = parse_text({"text": saved[form], "name": "prompt.txt"})
+    assert [shot["num_frames"] for shot in opened["draft"]["shots"]] == [5, 12, 16]
+    assert [shot["caption"] for shot in opened["draft"]["shots"]] == list(board.captions)
+    assert opened["draft"]["global_caption"] == "A studio." and not opened["notices"]
+    assert opened["draft"]["fps"] == 10
+    usual = draft.parse(board.prompt, Limits.of(find()), usual_fps=12.0)
+    assert usual.fps == 12 and usual.captions == board.captions
 
 
 def test_what_a_format_loses_or_lacks_is_told_in_sentences(tiny_model):

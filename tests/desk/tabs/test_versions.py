@@ -1,7 +1,7 @@
 """Versions of one scene: shown as they are made, blind where that is asked for, and a vote that counts once."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import gradio as gr
 import numpy as np
@@ -67,6 +67,15 @@ def test_a_blind_comparison_tells_nothing_before_the_vote(studio, compared):
     for word in ("attention", "isolated", "steps", "seed", "scorecard", *folders):
         assert word not in text, f"{word} is told"
     assert versions.uncovered(record.content, "A") is None
+
+
+def test_what_all_versions_have_in_common_is_told_when_none_is_hidden(studio, compared, several):
+    record, _ = compared(blind=True, count=3)
+    assert "alike" not in shown(studio, record)
+    record = versions.vote(studio.outputs, record, VISITOR, "A")
+    assert shown(studio, record)["alike"] == "seed 11, guidance 5"
+    made = [{"settings": asdict(one)} for one in (several[0], replace(several[0], seed=12))]
+    assert versions.alike(made) == "sparse attention, steps 2, guidance 5"
 
 
 def test_copies_for_a_blind_comparison_are_the_same_pictures_without_how_they_were_made(studio, compared):
