@@ -71,18 +71,18 @@ def transformer_sha256(model: str | None) -> str:
 def _hashes(model: str | None) -> tuple[str, str]:
     from holocine.checkpoints import find_model
 
-    digests = _digests(find_model(model))
+    digests = model_digests(find_model(model))
     weights = {name: digest for name, digest in digests.items() if re.fullmatch(r"transformer/.*\.safetensors", name)}
     return _joined(digests), next(iter(weights.values())) if len(weights) == 1 else _joined(weights)
 
 
 def folder_sha256(folder: Path) -> str:
     """Hash of names and contents of all configs and weights of a pipeline; what else lies there does not count."""
-    return _joined(_digests(folder))
+    return _joined(model_digests(folder))
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    """The hash of every file of a pipeline that counts, by its place in the folder."""
+def model_digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file of a pipeline that counts, by its place in the folder."""
     found = {}
     patterns = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.model")
     for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):

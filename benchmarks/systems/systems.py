@@ -182,29 +182,30 @@ class Folder:
 
     def unknown(self, ids: Collection[str]) -> str | None:
         """What to say of a mapping that names storyboards which are not among `ids`; None where there is nothing."""
-        names = [name for name in _read_mapping(self._mapping) if name not in ids] if self._mapping.is_file() else []
+        names = [name for name in _read_mapping(self.mapping) if name not in ids] if self.mapping.is_file() else []
         if not names:
             return None
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         return (
-            f"{self._mapping} names {', '.join(map(repr, names[:3]))}{more}, not in the suite: what it says of "
+            f"{self.mapping} names {', '.join(map(repr, names[:3]))}{more}, not in the suite: what it says of "
             f"{'it' if len(names) == 1 else 'them'} is left out{did_you_mean(names[0], ids)}"
         )
 
     @property
-    def _mapping(self) -> Path:
+    def mapping(self) -> Path:
+        """The file that names its videos, which need not exist."""
         root = Path(self.path)
         return root if root.is_file() else root / MAPPING
 
     def _named(self, storyboard_id: str, seed: int) -> dict[str, Any] | None:
-        if not self._mapping.is_file():
+        if not self.mapping.is_file():
             return None
-        return next(iter(_read_mapping(self._mapping).get(storyboard_id, [])[seed : seed + 1]), None)
+        return next(iter(_read_mapping(self.mapping).get(storyboard_id, [])[seed : seed + 1]), None)
 
     def find(self, storyboard_id: str, seed: int) -> Path:
         """The file of a storyboard; raises ValueError that says where it was looked for."""
         root = Path(self.path)
-        mapping = self._mapping
+        mapping = self.mapping
         named = self._named(storyboard_id, seed)
         if named:
             candidates = [mapping.parent / named["file"]]
@@ -332,12 +333,17 @@ def unknown_videos(systems: Sequence[System], suite: Suite) -> tuple[str, ...]:
     return tuple(filter(None, found))
 
 
-def parse_system(spec: str, settings: ModelSettings) -> System:
-    """The system of one specification; `settings` are for its model, unless it names one of its own."""
+def split_spec(spec: str) -> tuple[str | None, str, str | None, str | None]:
+    """Name, kind, path and model of a specification, None for what it does not name."""
     match = _SPEC.fullmatch(spec.strip())
     if not match:
         raise UnknownSystem(f"the system {spec!r} does not read [NAME=]SYSTEM[:PATH][@MODEL]")
-    name, kind, path, model = match["name"], match["kind"], match["path"], match["model"]
+    return match["name"], match["kind"], match["path"], match["model"]
+
+
+def parse_system(spec: str, settings: ModelSettings) -> System:
+    """The system of one specification; `settings` are for its model, unless it names one of its own."""
+    name, kind, path, model = split_spec(spec)
     if kind not in (*GENERATED, *WORLDS, "folder"):
         near = did_you_mean(kind, (*GENERATED, *WORLDS, "folder"))
         raise UnknownSystem(f"the system {kind!r} is unknown{near}; choose from {', '.join(KINDS)}")
