@@ -24,7 +24,6 @@ from benchmarks.systems.systems import GENERATED, Folder, split_spec
 from holocine.finding import is_on_hub
 from holocine.plurals import counted, listed
 
-SUITE = "suite.jsonl"  # a suite of one's own, beside the results
 DIGESTS = "needed.sha256"  # as `sha256sum --check` reads it
 _ROOT = Path(__file__).parents[2]
 _SAMPLING = {
@@ -67,6 +66,11 @@ def _file_name(name: str) -> str:
     return re.sub("^/.*/(?=.)", "", name.rstrip("/") or name)
 
 
+def suite_beside(out: Path, name: str) -> Path:
+    """Where a suite of one's own lies among results that are published in the folder `out`."""
+    return out / f"{name}.jsonl"
+
+
 def has_own_suite(results: Results) -> bool:
     """Whether the suite of a run is none that comes with the program, or is otherwise there by now."""
     name = results.suite.name
@@ -79,7 +83,7 @@ def run_command(results: Results, out: Path) -> str:
     out: where the results are published, with the suite if it is one of one's own.
     """
     info, suite = portable(results.info), results.suite
-    named = _from_root(out / SUITE) if has_own_suite(results) else suite.name
+    named = _from_root(suite_beside(out, suite.name)) if has_own_suite(results) else suite.name
     words = ["python", "-m", "benchmarks", "run", "--suite", named, "--systems", ",".join(info.systems.values())]
     if (model := info.model.get("name", "embedded")) != "embedded":
         words += ["--model", model]
@@ -104,8 +108,9 @@ def _from_root(path: Path) -> str:
 
 def needs(results: Results, out: Path) -> tuple[Need, ...]:
     """What the command of `run_command` names and the repository does not have, as it is when this is asked."""
-    suite = [Need(_from_root(out / SUITE), f"the suite, which is beside this file as {SUITE}")]
-    found = (*(suite if has_own_suite(results) else ()), *_models(results), *_videos(results), *_weights(results.info))
+    beside = suite_beside(out, results.suite.name)
+    suite = [Need(_from_root(beside), "the suite, which lies beside these results")] if has_own_suite(results) else []
+    found = (*suite, *_models(results), *_videos(results), *_weights(results.info))
     return tuple(found)
 
 

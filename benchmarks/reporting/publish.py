@@ -19,7 +19,6 @@ from typing import Any
 
 from benchmarks.reporting.again import (
     DIGESTS,
-    SUITE,
     Need,
     digests,
     has_own_suite,
@@ -27,6 +26,7 @@ from benchmarks.reporting.again import (
     needs,
     portable,
     run_command,
+    suite_beside,
 )
 from benchmarks.reporting.render import markdown
 from benchmarks.reporting.report import write_tables
@@ -230,9 +230,10 @@ def publish(summary: Summary, folder: Path, videos: int, replace: bool = False) 
         content = {**asdict(portable(summary.results.info)), "made": made}
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     files = dict(FILES)
+    suite, hashes = suite_beside(out, summary.results.suite.name).name, digests(needed)
     for name, text, what in (
-        (SUITE, suite_text(summary.results.suite) if has_own_suite(summary.results) else "", "the suite"),
-        (DIGESTS, digests(needed), "the hashes of the files that the command needs beside this repository"),
+        (suite, suite_text(summary.results.suite) if has_own_suite(summary.results) else "", "the suite"),
+        (DIGESTS, hashes, "the hashes of the files that the command needs beside this repository"),
     ):
         (out / name).unlink(missing_ok=True)  # of an earlier run
         if text:

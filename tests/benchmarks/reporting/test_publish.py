@@ -80,12 +80,12 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     assert RunInfo.load(out) == RunInfo.load(run), "what else it says is in nobody's way"
     videos = pd.read_csv(out / "videos.csv")
     assert list(videos["generate_seconds"]) == [2.0] * 10 and set(videos["system"]) == set(BY_NAME)
-    assert names - {"metrics.parquet", "README.md", "suite.jsonl"} == FILES.keys(), "each file is explained"
+    assert names - {"metrics.parquet", "README.md", "tiny.jsonl"} == FILES.keys(), "each file is explained"
     assert pd.read_csv(out / "table.csv").set_index("system").loc["holocine", "sca"] == pytest.approx(0.8)
     text = readme.read_text()
     assert text.startswith("before\n<!-- results of tiny -->\n2 of the 3 storyboards of `tiny`, 5 systems, 10 videos. ")
     assert "took 30.0 s in all" in details
-    command = "run --suite suite.jsonl --systems holocine,isolated,best=truth,still,shuffled --limit 2 --out runs/tiny"
+    command = "run --suite tiny.jsonl --systems holocine,isolated,best=truth,still,shuffled --limit 2 --out runs/tiny"
     assert f"```sh\npython -m benchmarks {command}\n```" in details
     assert "| **0.8000 ± 0.0000** |" in text and "**subject ↑** disagrees" in details and "EARLIER" not in text
     assert text.endswith("<!-- end of results -->\nafter\n") and str(tmp_path) not in text
@@ -150,12 +150,12 @@ def test_the_command_comes_with_the_suite_and_says_which_models_and_videos_it_ne
         (videos / f"{entry.id}.mov").write_bytes(entry.id.encode())
     assert main(["publish", str(run), "--results", str(tmp_path / "results"), "--videos", "0"]) == 0
     out = tmp_path / "results" / "tiny"
-    assert load_suite(out / "suite.jsonl") == tiny, "which has the name of none that comes with the program"
+    assert load_suite(out / "tiny.jsonl") == tiny, "which has the name of none that comes with the program"
     details = (out / "README.md").read_text()
-    assert "--suite suite.jsonl --systems a=holocine@mine,kling=folder:kling" in details
+    assert "--suite tiny.jsonl --systems a=holocine@mine,kling=folder:kling" in details
     assert f"* `mine`, the folder of the model, run by a (sha256 of its files {folder_sha256(model)})" in details
     assert "* `kling`, the folder of finished videos of kling (3 files)" in details
-    assert json.loads((out / "run.json").read_text())["made"]["needs"][0].startswith("`suite.jsonl`, the suite")
+    assert json.loads((out / "run.json").read_text())["made"]["needs"][0].startswith("`tiny.jsonl`, the suite")
     # Whoever has put the files where the command looks for them can check them.
     place = tmp_path / "elsewhere"
     shutil.copytree(model, place / "mine")
