@@ -39,6 +39,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 _FROM_PICTURES = ("holocine", "holocine-full", "isolated", "no-window")  # begin shots from a storyboard's pictures
+# Make all shots in one video, whose cuts are moved to where the video autoencoder can cut.
+_ON_GRID = (*_FROM_PICTURES, "retake", "continue", "phases", "block-mask", "causal")
 
 
 class UnknownSystem(ValueError):
@@ -89,6 +91,8 @@ class Generated:
         if storyboard.has_pictures and self.kind not in (*_FROM_PICTURES, *FAMILIES):  # which say so themselves
             notes = tuple(picture_notes(title(self.kind), storyboard))
             storyboard = without_pictures(storyboard)
+        if self.kind in _ON_GRID:
+            notes += generation.moved_notes(title(self.kind), storyboard)
         made = self.make(models, self.settings, storyboard, **options)
         made = made if isinstance(made, Video) else Video(made, storyboard.fps)
         return replace(made, notes=(*notes, *made.notes))

@@ -246,6 +246,29 @@ def test_holocine_as_a_system_begins_from_pictures_and_what_does_not_says_so(mak
         assert any("is not given pictures" in note for note in video.notes) == (kind != "holocine")
 
 
+IN_ONE = ("holocine", "holocine-full", "isolated", "no-window", "retake", "continue", "phases", "block-mask")
+
+
+@pytest.mark.parametrize("kind", [*IN_ONE, "single-prompt"])
+def test_cuts_that_a_system_moves_or_is_not_told_of_are_noted_as_another_model_s_are(kind, make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    system = parse_system(f"{kind}@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
+    moved = system.generate(Entry("a", board((7 / 12, 6 / 12, 4 / 12), fps=12.0)), 0, Models()).notes
+    asked = system.generate(Entry("a", board((5 / 12, 8 / 12, 4 / 12), fps=12.0)), 0, Models()).notes
+    if kind == "single-prompt":
+        said = ("single-prompt is told of no cut: it reads the captions of all shots as one text",)
+        assert moved == asked == said
+    else:
+        assert moved == (f"{kind} cuts after 0.75, 1.08 s where 0.58, 1.08 s were asked for",) and asked == ()
+
+
+def test_shots_that_are_cut_to_length_are_not_told_as_moved(make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    system = parse_system(f"independent-shots@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
+    video = system.generate(Entry("a", board((7 / 12, 6 / 12), fps=12.0)), 0, Models())
+    assert len(video.frames) == 13 and video.notes == ()
+
+
 def test_int8_of_storymem_reaches_the_experts_that_see_memory_and_not_the_opening(folder):
     pipeline = load_pipeline(folder("storymem"), int8=True)
     stored = {
