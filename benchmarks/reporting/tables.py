@@ -10,11 +10,13 @@ from typing import get_args
 from benchmarks.reporting import ranking
 from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import FEW, SEEN, calibrated
+from benchmarks.reporting.results import Results
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
 from benchmarks.reporting.told import not_expressed
 from benchmarks.reporting.verdict import verdict
 from benchmarks.systems.catalogue import described
+from benchmarks.systems.embedded import embedded_note, runs_embedded
 from eval.metric import Metric
 from eval.trust import Trust, Word, trust_in
 from holocine.plurals import counted
@@ -195,7 +197,7 @@ def main_table(summary: Summary) -> Table:
     ]
     notes += legend(summary, summary.main) + trust_note(summary, summary.main)
     notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
-    notes += _not_measured(summary)
+    notes += _not_measured(summary) + _embedded(summary.results)
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
     title = f"Suite {suite.name} {suite.version}, {counted(len(summary.results.entries), 'storyboard')}"
@@ -209,6 +211,13 @@ def _videos(summary: Summary, system: str) -> str:
     results = summary.results
     scored = sum(item.system == system and item.scorecard is not None for item in results.items)
     return f"{scored} of {len(results.entries) * len(results.seeds)}"
+
+
+def _embedded(results: Results) -> list[str]:
+    """Which systems are the embedded model's, and what that means for these storyboards, in a sentence."""
+    specs = {name: results.info.systems.get(name, name) for name in results.systems}
+    note = embedded_note(runs_embedded(specs, results.info.model.get("name")), results.entries)
+    return [f"{note}."] if note else []
 
 
 def _not_measured(summary: Summary) -> list[str]:

@@ -21,6 +21,7 @@ from benchmarks.reporting.significance import MIN_PAIRS
 from benchmarks.reporting.summary import summarise
 from benchmarks.reporting.tables import all_tables, every_metric, heading, main_table, trusted
 from benchmarks.running.merge import merge
+from benchmarks.suites.suite import load_suite
 from eval.metrics import all_metrics
 from eval.shots import load_detector
 
@@ -528,3 +529,22 @@ def test_intervals_of_plots_stay_within_the_range_of_their_metric(suite, write_r
     drawn = metric_dots(summary, next(metric for metric in summary.metrics if metric.name == "sca"))
     ticks = [float(one) for one in re.findall(r'text-anchor="middle">([\d.-]+)</text>', drawn)]
     assert max(ticks) <= 1
+
+
+# Whose model it was
+
+
+def test_a_table_says_which_systems_are_the_embedded_model_s_and_what_it_knows(tiny, write_run, tmp_path):
+    def scores(*_):
+        return {"sca": ({"sum": 1, "count": 1}, 1, 1)}
+
+    specs = ("holocine", "mine=holocine@models/x", "wan", "isolated", "truth")
+    note = main_table(summarise(load_run(write_run(tmp_path / "puppets", tiny, specs, scores)))).note
+    assert note.endswith("holocine and isolated run the embedded model, which knows the puppet world alone.")
+    run = write_run(tmp_path / "film", load_suite("cinema"), ("holocine",), scores, boards=(0, 1))
+    assert main(["report", str(run)]) == 0
+    for name in ("report.md", "table.tex", "report.html"):
+        text = (run / "report" / name).read_text()
+        assert "holocine runs the embedded model, which knows the puppet world alone, and these storyboards" in text
+    run = write_run(tmp_path / "own", tiny, ("mine=holocine@models/x", "wan", "truth"), scores)
+    assert "embedded" not in main_table(summarise(load_run(run))).note

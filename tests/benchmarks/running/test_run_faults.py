@@ -7,12 +7,15 @@ import shutil
 import signal
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.running.items import Item, items_in, read_record
+from benchmarks.suites.suite import Entry, write_suite
+from holocine import Storyboard
 from tests.programs import as_a_terminal_starts_it
 
 PATIENCE = 120  # seconds, on a machine that does much else
@@ -147,6 +150,22 @@ def test_a_run_tells_what_it_does_and_fails_when_items_do(command, tmp_path, cap
     assert f"first of mine scene-0 seed 0 in {out / 'items' / 'mine' / 'scene-0' / '0'}" in captured.out
     assert main(command("still", out, "--limit", "1")) == 0
     assert "0 items done, 1 was there, 0 failed" in capsys.readouterr().out
+
+
+def test_a_run_of_the_embedded_model_over_another_world_says_so_once_before_it_begins(command, tiny, tmp_path, capsys):
+    scene = Storyboard.from_captions("A bright studio.", ("A young painter.", "Her hand."), num_frames=9)
+    write_suite(tmp_path / "film.jsonl", replace(tiny, name="film", fps=scene.fps, entries=(Entry("a", scene),)))
+    film = ["--suite", str(tmp_path / "film.jsonl"), "--steps", "1"]
+    assert main(command("holocine,isolated", tmp_path / "a", *film)) == 0
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first == (
+        "benchmarks: holocine and isolated run the embedded model, which knows the puppet world alone, and these "
+        "storyboards are not of it: its videos show no more than that, whatever is asked; name a model of this world "
+        "by --model FOLDER or SYSTEM@FOLDER"
+    )
+    assert not any("embedded" in line for line in others)
+    assert main(command("holocine", tmp_path / "b", "--limit", "1", "--steps", "1")) == 0
+    assert "embedded" not in capsys.readouterr().err
 
 
 def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
