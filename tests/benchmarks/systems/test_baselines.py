@@ -135,6 +135,9 @@ def test_pictures_that_a_model_is_not_given_are_told_of_the_item_and_by_generate
     assert holocine_main(["generate", *options, "--quiet", "-o", str(tmp_path / "a.mp4")]) == 0
     assert told in capsys.readouterr().err
     assert len(read_video(tmp_path / "a.mp4").frames) == len(video.frames)
+    assert holocine_main(["generate", *options, "--strict", "-o", str(tmp_path / "b.mp4")]) == 2
+    assert f"{told} (without --strict it is made all the same)" in capsys.readouterr().err
+    assert not (tmp_path / "b.mp4").exists()
     first = [*options, "--first-frame", "nowhere.png", "-o", str(tmp_path / "a.mp4")]
     assert holocine_main(["generate", *first]) == 2
     assert "has no first frame: leave it out (--first-frame nowhere.png)" in capsys.readouterr().err
@@ -247,6 +250,16 @@ def test_holocine_as_a_system_begins_from_pictures_and_what_does_not_says_so(mak
 
 
 IN_ONE = ("holocine", "holocine-full", "isolated", "no-window", "retake", "continue", "phases", "block-mask")
+
+
+def test_a_negative_prompt_that_a_family_does_not_read_is_refused_where_strictness_was_asked_for(
+    folder, tmp_path, capsys
+):
+    board().model_copy(update={"negative_prompt": "rain"}).save(tmp_path / "a.yaml")
+    options = [str(tmp_path / "a.yaml"), "--strict", "--quiet", "-o", str(tmp_path / "a.mp4")]
+    assert holocine_main(["generate", *options, "--model", folder("longlive")]) == 2
+    assert "LongLive has no guidance: the negative prompt of the storyboard is not read" in capsys.readouterr().err
+    assert holocine_main(["generate", *options, "--model", folder("echoshot"), "--steps", "1"]) == 0
 
 
 @pytest.mark.parametrize("kind", [*IN_ONE, "single-prompt"])
