@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     )
     tell("benchmarks", notes)
     with ProgressLine() as line:
-        summary = run(plan, options.out, chosen_engine(options), line.show)
+        summary = run(plan, options.out, chosen_engine(options), line.show, line.announce)
     return conclude(summary, options.out)
 
 

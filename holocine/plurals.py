@@ -1,8 +1,13 @@
-"""Sentences that agree with their numbers."""
+"""Sentences that agree with their numbers, and those that are alike but for these."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+_NUMBER = re.compile(r"[\d.,]*\d")
+_ONE = r"(?:(?:shots? )?#(?: in #)?|\[[^\]]*\])"  # a number, a shot, a shot in so many parts, a character
+_MANY = re.compile(rf"{_ONE}(?:(?:, | and (?!# more)){_ONE})*(?: and # more)?")
 
 
 def counted(count: int, thing: str) -> str:
@@ -24,3 +29,8 @@ def few(things: Sequence[str], most: int = 6) -> str:
 def are(count: int) -> str:
     """is or are."""
     return "is" if count == 1 else "are"
+
+
+def kind_of(sentence: str) -> str:
+    """What a sentence says, whatever its numbers are and however many it lists."""
+    return _MANY.sub("#", _NUMBER.sub("#", sentence))

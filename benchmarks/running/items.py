@@ -77,7 +77,8 @@ class Record:
 
     error: one line, None when done. seconds: of "generate" and "score", those that were reached. peak_mb: most main
     memory that the process held while it worked on the item, MiB; peak_gpu_mb: the same of a GPU, None without one.
-    notes: what the system could not express of the storyboard, a sentence each.
+    notes: what the system could not express of the storyboard, a sentence each. refused: of an item that failed,
+    whether its video cannot be made at all, so that the same comes of another attempt.
     """
 
     system: str
@@ -90,6 +91,7 @@ class Record:
     hashes: Hashes
     peak_gpu_mb: float | None = None
     notes: tuple[str, ...] = ()
+    refused: bool = False
 
     @property
     def item(self) -> Item:

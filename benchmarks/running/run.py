@@ -32,6 +32,7 @@ from benchmarks.running.items import (
     remove,
     sweep,
 )
+from benchmarks.running.refused import refusals
 from benchmarks.running.scoring import Scoring, metric_ids
 from benchmarks.running.work import Job, Outcome, Worker, no_space
 from benchmarks.suites.suite import Entry, Suite, content_hash, load_suite, write_suite
@@ -130,7 +131,8 @@ class Progress:
 class Summary:
     """How a run ended: items done now, failed now, and kept from before (failed ones among them).
 
-    first_failed: the first item that has failed, now or before.
+    first_failed: the first item that has failed, now or before. refused: how many of those that failed, now or before,
+    cannot be made at all.
     """
 
     done: int
@@ -139,6 +141,7 @@ class Summary:
     kept_failed: int
     seconds: float
     first_failed: Item | None = None
+    refused: int = 0
 
 
 def run(
@@ -146,9 +149,12 @@ def run(
     out: Path,
     engine: Engine,
     progress: Callable[[Progress], None] = lambda progress: None,
+    announce: Callable[[dict[Item, str], int], None] = lambda refused, due: None,
 ) -> Summary:
     """Work on every item of a plan that is due, and put the results into the folder `out`.
 
+    announce: called before the first item with those that are refused, as storyboards and systems tell, each with the
+    reason, and the number of all that are due.
     engine: `run_local` or `run_ray` with its options bound. Raises `RunError` for a folder that is in use, holds
     another suite or other results, or has no room.
     """
@@ -164,10 +170,15 @@ def run(
         _begin(out, before, info, plan)
         due = [job for job in jobs if _is_due(states[job.item], plan.retry_failed)]
         kept = [item for item, its in states.items() if not _is_due(its, plan.retry_failed)]
+        made = [job for job in due if states[job.item] not in ("unscored", "metrics changed")]
+        announce(refusals(made), len(due))
         clock, seconds = _work(out, due, plan.scoring, engine, progress)
-    kept_failed = [item for item in kept if states[item] == "failed"]
-    first = next(iter((*kept_failed, *clock.failures)), None)
-    return Summary(clock.done, len(clock.failures), len(kept), len(kept_failed), seconds, first)
+        kept_failed = [item for item in kept if states[item] == "failed"]
+        failed = [*kept_failed, *clock.failures]
+        refused = sum(record.refused for item in failed if (record := read_record(out, item)) is not None)
+    return Summary(
+        clock.done, len(clock.failures), len(kept), len(kept_failed), seconds, next(iter(failed), None), refused
+    )
 
 
 def rescore(out: Path, scoring: Scoring, engine: Engine, progress=lambda progress: None) -> Summary:

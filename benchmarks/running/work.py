@@ -75,7 +75,7 @@ class Worker:
         seconds: dict[str, float] = {}
         files: dict[str, bytes] = {}
         peak = PeakMemory()
-        error = stop = None
+        error, stop, refused = None, None, False
         before = job.before if VIDEO in job.kept else None
         notes = list(before.notes if before else ())
         with collected_log() as log, tempfile.TemporaryDirectory(dir=self.scratch) as folder:
@@ -84,6 +84,7 @@ class Worker:
             except Exception as problem:  # any failure is the item's own, and the run goes on
                 logger.error("%s", traceback.format_exc().rstrip())
                 error = _sentence(problem)
+                refused = isinstance(problem, ValueError) and files.get(VIDEO) is None
                 stop = _stop(problem)
         if error is not None:
             files.pop(SCORECARD, None)
@@ -96,6 +97,7 @@ class Worker:
             peak_gpu_mb=_larger(peak.gpu_megabytes(), before and before.peak_gpu_mb),
             hashes=job.hashes,
             notes=tuple(notes),
+            refused=refused,
         )
         files |= {RECORD: record.to_json().encode(), LOG: job.kept.get(LOG, b"") + log.getvalue().encode()}
         return Outcome(record, files, time.perf_counter() - start, stop)

@@ -1,6 +1,7 @@
 """Other models as systems, on tiny random weights of the real classes: what they are run with, and what is told."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -295,6 +296,43 @@ def test_more_shots_than_echoshot_knows_are_refused_in_one_sentence(folder):
     system = parse_system(f"echoshot@{folder('echoshot')}", ModelSettings(num_inference_steps=2))
     with pytest.raises(ValueError, match="EchoShot makes 2 to 6 shots in one pass, and this storyboard has 13"):
         system.generate(Entry("a", board(13 * (1.0,))), 0, Models())
+
+
+class NoModels(Models):
+    """Fails where a model is to be loaded."""
+
+    def _load(self, kind, key, load):
+        raise AssertionError("a model was loaded")
+
+
+@pytest.mark.parametrize("kind", ["echoshot", "holocine", "retake", "phases"])
+def test_what_cannot_be_made_is_refused_before_a_model_is_loaded(kind, folder, make_pipeline, tmp_path):
+    if kind == "echoshot":
+        model, entry, says = folder("echoshot"), Entry("a", board(13 * (1.0,))), "EchoShot makes 2 to 6 shots"
+    else:
+        model = str(tmp_path / "model")
+        says = "needs at least 2 shots" if kind == "retake" else "text tokens and the model reads"
+        make_pipeline().save_pretrained(model)
+        entry = Entry("a", board((1.0,)))
+        if kind != "retake":
+            wordy = entry.storyboard.model_copy(update={"global_caption": "A studio. " * 1000})
+            entry = Entry("a", wordy)
+    system = parse_system(f"{kind}@{model}", ModelSettings(num_inference_steps=1))
+    with pytest.raises(ValueError, match=says) as refused:
+        system.check(entry, 0)
+    with pytest.raises(ValueError, match=re.escape(str(refused.value))):
+        system.generate(entry, 0, NoModels())
+    good = Entry("a", board((1.0, 1.0)))
+    system.check(good, 0)
+
+
+def test_a_model_without_some_of_its_weights_is_refused_before_it_is_loaded(make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    for path in (tmp_path / "model" / "vae").glob("*.safetensors"):
+        path.unlink()
+    system = parse_system(f"holocine@{tmp_path / 'model'}", ModelSettings())
+    with pytest.raises(ValueError, match="vae has no .safetensors file: the download is not complete"):
+        system.check(Entry("a", board()), 0)
 
 
 def test_wan_is_told_all_the_text_no_cut_and_no_more_frames_than_it_was_trained_on():
