@@ -46,8 +46,8 @@ FILES = {
     "run.json": "what was run: suite, version and hash; systems; model, hash of its files and of its transformer's "
     "weights; metrics with their versions; version of the puppet world where systems show it; the code; and under "
     "`made` the command and what it needs beside this repository, how many videos, how many failed, when the last one "
-    "was finished, seconds of making and of scoring them added up over processes, and the detector and encoders that "
-    "scored them",
+    "was finished, seconds of loading models, of making and of scoring them added up over processes, and the detector "
+    "and encoders that scored them",
     "table.csv": "the main table: a row a system, value and standard error of each metric, and how it stands (as in "
     "metrics.csv)",
     "metrics.csv": "a row a metric and system, all metrics: version, direction, value, standard error over "
@@ -59,7 +59,8 @@ FILES = {
     "tags.csv": "the same by tag of the storyboards, for the metrics of the main table",
     "distances.csv": "a row a system and number of shots between two that show the same character: their similarity",
     "items.parquet": "a row a metric and video: value, and the sums and counts that all other tables are made from",
-    "videos.csv": "a row a video: why it failed, if it did, seconds of making and scoring it, and peak memory in MiB",
+    "videos.csv": "a row a video: why it failed, if it did, seconds of loading its model, where "
+    "that was done for it, of making and of scoring it, and peak memory in MiB",
     "report.md": "all tables to read",
     "table.tex": "the main ones for a paper",
 }
@@ -295,7 +296,7 @@ def how_it_was_made(results: Results, out: Path) -> dict[str, Any]:
     """What run.json says of published results beyond that of a run, as JSON values."""
     seconds = {
         stage: round(sum((item.seconds or {}).get(stage, 0.0) for item in results.items), 1)
-        for stage in ("generate", "score")
+        for stage in ("load", "generate", "score")
     }
     return {
         "command": run_command(results, out),

@@ -324,8 +324,11 @@ def what_ran(summary: Summary) -> Table:
         rows.append((Text(system), *map(Text, texts)))
     head = ("system", "scored", "failed", "not run", "s to make one", "s to score one", "peak memory, MiB")
     told = ((system, described(results.kind(system))) for system in summary.systems)
-    note = "; ".join(f"{system}: {what}" for system, what in told if what)
-    return Table("systems", "What ran", head, tuple(rows), f"{note}." if note else "")
+    notes = ["; ".join(f"{system}: {what}" for system, what in told if what)]
+    if loading := sum((item.seconds or {}).get("load", 0.0) for item in results.items):
+        notes.append(f"Loading models took {loading:.1f} s in all, which are in none of these seconds")
+    note = " ".join(f"{sentence}." for sentence in notes if sentence)
+    return Table("systems", "What ran", head, tuple(rows), note)
 
 
 def failures(summary: Summary) -> Table | None:

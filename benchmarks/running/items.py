@@ -75,10 +75,11 @@ class Hashes:
 class Record:
     """What became of an item.
 
-    error: one line, None when done. seconds: of "generate" and "score", those that were reached. peak_mb: most main
-    memory that the process held while it worked on the item, MiB; peak_gpu_mb: the same of a GPU, None without one.
-    notes: what the system could not express of the storyboard, a sentence each. refused: of an item that failed,
-    whether its video cannot be made at all, so that the same comes of another attempt.
+    error: one line, None when done. seconds: of "load" (models, where some were loaded for this item), "generate" and
+    "score", those that were reached, none within another. peak_mb: most main memory that the process held while it
+    worked on the item, MiB; peak_gpu_mb: the same of a GPU, None without one. notes: what the system could not express
+    of the storyboard, a sentence each. refused: of an item that failed, whether its video cannot be made at all, so
+    that the same comes of another attempt.
     """
 
     system: str

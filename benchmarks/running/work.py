@@ -105,8 +105,14 @@ class Worker:
     def _work(self, job: Job, path: Path, seconds: dict[str, float], files: dict[str, bytes], notes: list[str]) -> None:
         named = VIDEO
         if VIDEO not in job.kept:
-            with _timed(seconds, "generate"):
-                made = job.system.generate(job.entry, job.item.seed, self.models)
+            job.system.check(job.entry, job.item.seed)  # which may load a tokenizer
+            loaded = self.models.seconds
+            try:
+                with _timed(seconds, "generate"):
+                    made = job.system.generate(job.entry, job.item.seed, self.models)
+            finally:
+                if loading := self.models.seconds - loaded:
+                    seconds["load"], seconds["generate"] = loading, seconds["generate"] - loading
             files[VIDEO] = _as_file(made, path, job)
             named = str(made) if isinstance(made, Path) else VIDEO
             how = job.system.how(job.entry.id, job.item.seed) if isinstance(made, Path) else made.how
@@ -118,6 +124,7 @@ class Worker:
             path.write_bytes(files[VIDEO])
         if self.scorer is None:
             self.scorer = self.scoring.load()
+        self.scoring.definition(job.entry.storyboard)  # loads the encoders, where they are not yet
         with _timed(seconds, "score"):
             how = json.loads(files.get(REQUEST, b"{}"))
             try:

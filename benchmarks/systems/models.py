@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -96,10 +97,14 @@ def _joined(digests: dict[str, str]) -> str:
 
 
 class Models:
-    """The pipelines that one process has loaded: one of each kind at a time, as several may not fit into memory."""
+    """The pipelines that one process has loaded: one of each kind at a time, as several may not fit into memory.
+
+    seconds: what loading them has taken so far.
+    """
 
     def __init__(self) -> None:
         self._loaded: dict[str, tuple[tuple, Any]] = {}
+        self.seconds = 0.0
 
     def pipeline(self, settings: ModelSettings) -> HoloCinePipeline:
         """The text-to-video pipeline; raises `CheckpointError`."""
@@ -132,8 +137,10 @@ class Models:
     def _load(self, kind: str, key: tuple, load) -> Any:
         if self._loaded.get(kind, (None,))[0] != key:
             self._loaded.pop(kind, None)  # before the next is loaded
+            start = time.perf_counter()
             _hand_on_messages()
             pipeline = load()
+            self.seconds += time.perf_counter() - start
             pipeline.set_progress_bar_config(disable=True)
             self._loaded[kind] = key, pipeline
         return self._loaded[kind][1]

@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +13,10 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
+import holocine
 from benchmarks.reporting.results import ResultsError, load_run
+from benchmarks.reporting.summary import summarise
+from benchmarks.reporting.tables import what_ran
 from benchmarks.running.items import Hashes, Item, Record, RunError, RunInfo, items_in, land, locked, read_record
 from benchmarks.running.local_engine import run_local
 from benchmarks.running.merge import merge
@@ -141,6 +146,23 @@ def test_progress_tells_items_time_left_and_what_is_being_worked_on(plan, tmp_pa
     ]
     assert [p.current for p in seen] == [(Item("still", "scene-0", 0),), (), (Item("still", "scene-1", 0),), ()]
     assert seen[0].eta is None and seen[1].eta > 0 and seen[3].eta == 0
+
+
+def test_loading_a_model_is_recorded_apart_from_making_the_video_it_was_loaded_for(plan, tmp_path, monkeypatch):
+    clock, passed, load = time.perf_counter, [0.0], holocine.load_pipeline
+
+    def slow(*arguments, **options):
+        passed[0] += 1000  # seconds, as a large model takes
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(holocine, "load_pipeline", slow)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + passed[0])
+    run(plan("holocine", ModelSettings(num_inference_steps=1), limit=2), tmp_path, here)
+    first, second = (read_record(tmp_path, Item("holocine", f"scene-{n}", 0)).seconds for n in (0, 1))
+    assert first["load"] >= 1000 and 0 < first["generate"] < 500 and 0 < first["score"] < 500
+    assert set(second) == {"generate", "score"}
+    note = what_ran(summarise(load_run(tmp_path))).note
+    assert re.search(r"Loading models took 10\d\d\.\d s in all, which are in none of these seconds", note)
 
 
 # What fails
