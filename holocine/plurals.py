@@ -15,6 +15,11 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+def of_all(part: int, all: int, thing: str) -> str:
+    """3 of 5 frames; of all of them 5 frames."""
+    return counted(all, thing) if part == all else f"{part:,} of {counted(all, thing)}"
+
+
 def listed(things: Iterable[str]) -> str:
     """a; a and b; a, b and c."""
     *most, last = things

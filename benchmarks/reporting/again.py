@@ -7,7 +7,6 @@ each of their files, so that whoever gets them knows that they are the same.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from benchmarks.running.items import RunInfo
 from benchmarks.running.scoring import Scoring
 from benchmarks.suites.suite import load_suite, suite_names
 from benchmarks.systems.baselines import BASELINES, SHELF
-from benchmarks.systems.models import folder_sha256, model_digests
+from benchmarks.systems.models import file_sha256, folder_sha256, model_digests
 from benchmarks.systems.systems import GENERATED, Folder, split_spec
 from holocine.finding import is_on_hub
 from holocine.plurals import counted, listed
@@ -172,12 +171,12 @@ def _videos(results: Results) -> Iterator[Need]:
             base = str(Path(called).parent)
         files = {}
         if folder.mapping.is_file():
-            files[_joined(base, folder.mapping.name)] = _sha256(folder.mapping)
+            files[_joined(base, folder.mapping.name)] = file_sha256(folder.mapping)
         count = 0
         for item in results.items:
             if item.system == system and item.video is not None:
                 count += 1
-                files[_joined(base, _place(folder, root, item.storyboard_id, item.seed))] = _sha256(item.video)
+                files[_joined(base, _place(folder, root, item.storyboard_id, item.seed))] = file_sha256(item.video)
         what = "the list of finished videos" if Path(path).suffix == ".json" else "the folder of finished videos"
         yield Need(called, f"{what} of {system} ({counted(count, 'file')})", files)
 
@@ -203,15 +202,10 @@ def _weights(info: RunInfo) -> Iterator[Need]:
             continue
         path, called = Path(value).expanduser(), _file_name(value)
         if path.is_file():
-            yield Need(called, f"the weights of --{name} (sha256 {_sha256(path)})", {called: _sha256(path)})
+            yield Need(called, f"the weights of --{name} (sha256 {file_sha256(path)})", {called: file_sha256(path)})
         elif path.is_dir():
             inside = (one for one in sorted(path.rglob("*")) if one.is_file())
-            files = {_joined(called, one.relative_to(path).as_posix()): _sha256(one) for one in inside}
+            files = {_joined(called, one.relative_to(path).as_posix()): file_sha256(one) for one in inside}
             yield Need(called, f"the folder of the encoder of --{name}", files)
         elif value.startswith("/"):
             yield Need(called, f"what --{name} was given, which was not at hand when this was published")
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

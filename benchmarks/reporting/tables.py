@@ -19,7 +19,7 @@ from benchmarks.systems.catalogue import described
 from benchmarks.systems.embedded import embedded_note, runs_embedded
 from eval.metric import Metric
 from eval.trust import Trust, Word, trust_in
-from holocine.plurals import counted
+from holocine.plurals import counted, of_all
 
 NONE = "–"
 LIKE_BEST, FOOLED, LITTLE = "≈", "fooled", "little seen"
@@ -200,7 +200,7 @@ def main_table(summary: Summary) -> Table:
     notes += _not_measured(summary) + _embedded(summary.results)
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
-    title = f"Suite {suite.name} {suite.version}, {counted(len(summary.results.entries), 'storyboard')}"
+    title = f"Suite {suite.name} {suite.version}, {of_all(len(summary.results.entries), len(suite), 'storyboard')}"
     return Table(
         "main", title, head, tuple(rows), " ".join(notes), lines, verdict(summary), not_expressed(summary.results)
     )

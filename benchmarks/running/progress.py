@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.running.items import Item
 from benchmarks.running.refused import told
 from benchmarks.running.run import Progress, Summary
-from holocine.plurals import counted
+from holocine.plurals import counted, of_all
 from holocine.program import tell
 
 
@@ -51,7 +51,9 @@ def conclude(summary: Summary, out: Path) -> int:
     """Say how it ended; exit code 1 if items have failed."""
     failed = summary.failed + summary.kept_failed
     kept = f", {summary.kept} {'was' if summary.kept == 1 else 'were'} there" if summary.kept else ""
-    print(f"{out}: {counted(summary.done, 'item')} done{kept}, {failed} failed, {duration(summary.seconds)}")
+    part, whole = summary.storyboards or (0, 0)
+    of = f" ({of_all(part, whole, 'storyboard')})" if part < whole else ""
+    print(f"{out}: {counted(summary.done, 'item')} done{kept}, {failed} failed, {duration(summary.seconds)}{of}")
     if failed:
         first, may_succeed = summary.first_failed, failed - summary.refused
         where = f"why is in each item's record.json and log.txt, first of {first} in {first.folder(out)}"

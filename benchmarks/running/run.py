@@ -36,6 +36,7 @@ from benchmarks.running.refused import refusals
 from benchmarks.running.scoring import Scoring, metric_ids
 from benchmarks.running.work import Job, Outcome, Worker, no_space
 from benchmarks.suites.suite import Entry, Suite, content_hash, load_suite, write_suite
+from benchmarks.systems.folders import Folder
 from benchmarks.systems.models import ModelSettings, model_sha256, transformer_sha256
 from benchmarks.systems.systems import System, World
 from holocine.plurals import counted
@@ -132,7 +133,7 @@ class Summary:
     """How a run ended: items done now, failed now, and kept from before (failed ones among them).
 
     first_failed: the first item that has failed, now or before. refused: how many of those that failed, now or before,
-    cannot be made at all.
+    cannot be made at all. storyboards: how many it was over, of how many of the suite.
     """
 
     done: int
@@ -142,6 +143,7 @@ class Summary:
     seconds: float
     first_failed: Item | None = None
     refused: int = 0
+    storyboards: tuple[int, int] | None = None
 
 
 def run(
@@ -177,7 +179,8 @@ def run(
         failed = [*kept_failed, *clock.failures]
         refused = sum(record.refused for item in failed if (record := read_record(out, item)) is not None)
     return Summary(
-        clock.done, len(clock.failures), len(kept), len(kept_failed), seconds, next(iter(failed), None), refused
+        *(clock.done, len(clock.failures), len(kept), len(kept_failed), seconds, next(iter(failed), None), refused),
+        (len({job.entry.id for job in jobs}), len(plan.suite)),
     )
 
 
@@ -267,14 +270,17 @@ def _check_changed(
     videos = [job for job in stale if states[job.item] == "changed"]
     first = (videos or stale)[0]
     if videos:
-        found = video_changes(before, info, plan.settings, first, read_record(out, first.item).hashes)
+        copy = first.item.folder(out) / VIDEO
+        found = video_changes(before, info, plan.settings, first, read_record(out, first.item).hashes, copy)
         unknown = "the model, the system, the puppet world or the storyboard has changed"
     else:
         found, unknown = score_changes(before, info), "the metrics, the encoders or the detector have changed"
+    finished = isinstance(first.system, Folder)
+    again = "score the new ones" if videos and finished else f"{'make' if videos else 'score'} them again"
+    made = "of videos that have changed" if videos and finished else "made otherwise"
     raise RunError(
-        f"{out} has {counted(len(videos or stale), 'item')} made otherwise, first {first.item}: "
-        f"{', '.join(found) or unknown}; choose another folder, or --changed rerun to "
-        f"{'make' if videos else 'score'} them again"
+        f"{out} has {counted(len(videos or stale), 'item')} {made}, first {first.item}: "
+        f"{', '.join(found) or unknown}; choose another folder, or --changed rerun to {again}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Collection
@@ -10,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.systems.models import file_sha256
 from eval.request import POLICIES
 from holocine.finding import did_you_mean
+from holocine.storyboard_files import json_expected
 
 if TYPE_CHECKING:
     from benchmarks.suites.suite import Entry
@@ -50,8 +51,7 @@ class Folder:
 
     def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
         try:
-            with open(self.find(entry.id, seed), "rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            content = file_sha256(self.find(entry.id, seed))
         except (OSError, ValueError):
             content = None  # generate says why
         how = self.how(entry.id, seed)
@@ -115,6 +115,9 @@ def read_mapping(path: Path) -> dict[str, list[dict[str, Any]]]:
     """What a mapping says of the videos of every storyboard, one a seed."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise UnknownSystem(f"{path} is not JSON in {where}: {json_expected(error)}") from None
     except ValueError as error:
         raise UnknownSystem(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):

@@ -82,13 +82,18 @@ def folder_sha256(folder: Path) -> str:
     return _joined(model_digests(folder))
 
 
+def file_sha256(path: Path) -> str:
+    """Hash of what a file holds."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def model_digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file of a pipeline that counts, by its place in the folder."""
     found = {}
     patterns = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.model")
     for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
-        with open(path, "rb") as file:
-            found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+        found[path.relative_to(folder).as_posix()] = file_sha256(path)
     return found
 
 
@@ -164,7 +169,8 @@ def check_image_to_video(folder: Path) -> None:
     found = json.loads(index.read_text(encoding="utf-8")).get("_class_name") if index.is_file() else None
     if found != "WanImageToVideoPipeline":
         raise CheckpointError(
-            f"{folder} is a {found or 'folder without model_index.json'}, not a WanImageToVideoPipeline"
+            f"{folder} is a {found or 'folder without model_index.json'}, not a WanImageToVideoPipeline, which is what "
+            "sets first frames in motion (keyframe:FOLDER): name one, or leave it out (keyframe@MODEL)"
         )
 
 

@@ -229,6 +229,12 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
         raise UnknownSystem(f"the system {spec!r} names a path, but only folder:PATH and keyframe:MODEL take one")
     if model and kind not in GENERATED:
         raise UnknownSystem(f"the system {spec!r} names a model, but {kind} runs none")
+    for named in (path if kind == "keyframe" else None, model):
+        if named in GENERATED and not Path(named).exists():
+            raise UnknownSystem(
+                f"the system {spec!r} names {named}, a system, where the folder of a model belongs, such as "
+                f"{SHELF / named}"
+            )
     if name is None:
         name = Path(path).stem if kind == "folder" and path else kind
     if not _NAME.fullmatch(name):

@@ -63,9 +63,7 @@ def latent_frames(frames: float) -> float:
     return (frames + FRAMES_PER_LATENT - 1) / FRAMES_PER_LATENT
 
 
-def notes_of(
-    title: str, storyboard: Storyboard, run: Storyboard, makes: str, is_guided: bool = True
-) -> Iterator[str]:
+def notes_of(title: str, storyboard: Storyboard, run: Storyboard, makes: str, is_guided: bool = True) -> Iterator[str]:
     """What a model leaves out of a storyboard (see `left_out`), and what is different about its times."""
     yield from left_out(title, storyboard, is_guided)
     yield from timeline_notes(title, run, makes, storyboard.timed)

@@ -89,6 +89,8 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     assert f"```sh\npython -m benchmarks {command}\n```" in details
     assert "| **0.8000 ± 0.0000** |" in text and "**subject ↑** disagrees" in details and "EARLIER" not in text
     assert text.endswith("<!-- end of results -->\nafter\n") and str(tmp_path) not in text
+    assert "Suite tiny 1, 2 of 3 storyboards" in (out / "report.md").read_text()
+    assert "Suite tiny 1, 2 of 3 storyboards" in (out / "table.tex").read_text()
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows and all(line in details for line in rows)
     assert "](results/tiny/README.md)." in text and len(text) < len(details) / 2

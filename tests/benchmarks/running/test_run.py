@@ -197,6 +197,30 @@ def test_an_item_that_fails_is_recorded_and_the_others_go_on(plan, tmp_path):
     assert counts(run(some, out, here)) == (1, 0, 5), "a failed item whose video has changed is new"
 
 
+def test_finished_videos_that_have_changed_are_named_with_what_to_do(plan, tmp_path):
+    videos, out = tmp_path / "videos", tmp_path / "run"
+    videos.mkdir()
+    for n, number in enumerate((0, 50, 100)):
+        write_video(videos / f"scene-{n}.mp4", np.full((9, 64, 112, 3), number, np.uint8), 12)
+    mine = plan(f"mine=folder:{videos}")
+    assert counts(run(mine, out, here)) == (3, 0, 0)
+    write_video(videos / "scene-1.mp4", np.full((9, 64, 112, 3), 200, np.uint8), 12)
+    with pytest.raises(RunError) as said:
+        run(mine, out, here)
+    assert str(said.value) == (
+        f"{out} has 1 item of videos that have changed, first mine scene-1 seed 0: the video {videos / 'scene-1.mp4'} "
+        "is another file than the one that was scored; choose another folder, or --changed rerun to score the new ones"
+    )
+    assert counts(run(replace(mine, changed="rerun"), out, here)) == (1, 0, 2)
+    (videos / "videos.json").write_text(json.dumps({"scene-0": {"file": "scene-0.mp4", "start": 0.5}}))
+    with pytest.raises(RunError, match=r"videos.json says otherwise of .*scene-0.mp4 \(cuts, fps, start or align\)"):
+        run(mine, out, here)
+    (videos / "videos.json").unlink()
+    (videos / "scene-2.mp4").unlink()
+    with pytest.raises(RunError, match=r"the video that was scored is gone \(.*holds no video for storyboard scene-2"):
+        run(mine, out, here)
+
+
 def test_a_mapping_says_how_each_video_is_compared_and_scoring_again_remembers(plan, tmp_path):
     videos = tmp_path / "videos"
     videos.mkdir()

@@ -433,7 +433,10 @@ def test_another_model_than_a_system_s_own_is_refused(folder):
         parse_system(f"wan@{folder('cinetrans')}", ModelSettings())
     with pytest.raises(UnknownSystem, match=r"did you mean .*/cinetrans\?$"):
         parse_system(f"cinetrans@{folder('cinetrans')}s", ModelSettings())
-    with pytest.raises(ValueError, match="wan is a WanPipeline, not a WanImageToVideoPipeline"):
+    with pytest.raises(
+        ValueError,
+        match=r"wan is a WanPipeline, not a WanImageToVideo.*, or leave it out \(keyframe@",
+    ):
         parse_system(f"keyframe:{folder('wan')}@{folder('wan')}", ModelSettings())
 
 
