@@ -487,6 +487,18 @@ SUITE = (
 # One folder, one run
 
 
+def test_a_run_that_is_refused_leaves_nothing_behind(plan, tiny, tmp_path):
+    (tmp_path / "there").mkdir()
+    for out in (tmp_path / "there", tmp_path / "not" / "there"):
+        with pytest.raises(ValueError, match="does not exist"):
+            run(plan("holocine@models/nothing"), out, here)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"] and not list((tmp_path / "there").iterdir())
+    run(plan("still", limit=1), tmp_path / "run", here)
+    with pytest.raises(RunError, match="choose another folder"):
+        run(plan("still", suite=replace(tiny, name="other")), tmp_path / "run", here)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", "run.json", "suite.jsonl", "items"}
+
+
 def test_a_lock_that_outlived_its_process_is_taken_over(tmp_path):
     (tmp_path / ".lock").write_text("process 4711 on elsewhere since 2001-01-01 00:00:00")
     with (
