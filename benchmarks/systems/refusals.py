@@ -14,6 +14,8 @@ from benchmarks.systems.models import ModelSettings
 from holocine.families import NAMES as FAMILIES
 from holocine.from_pictures import files_named
 from holocine.storyboard import Storyboard
+from holocine.timeline import check_positions
+from holocine.wan import as_one_shot
 
 if TYPE_CHECKING:
     from holocine.checkpoints import ModelFacts
@@ -33,21 +35,33 @@ def check_makeable(kind: str, settings: ModelSettings, storyboard: Storyboard) -
 
         check_weights(settings.model)
         make_family_plan(storyboard, _facts(settings.model), tokenizer=_tokenizer(settings.model))
+    elif kind in ("single-prompt", "wan"):
+        check_weights(settings.model)
+        _check_text(as_one_shot(storyboard), settings.model)
     elif kind in ON_GRID:
         check_weights(settings.model)
-        _check_scene(storyboard, settings, kind in FROM_PICTURES)
+        run = storyboard.as_run()
+        if kind != "continue":  # which makes it in two parts, that are shorter
+            _check_text(run, settings.model)
+        if kind not in ("continue", "causal"):
+            check_positions(run.num_frames, _facts(settings.model).max_latent_frames)
+        if kind in FROM_PICTURES:
+            _check_pictures(run, settings)
 
 
-def _check_scene(storyboard: Storyboard, settings: ModelSettings, takes_pictures: bool) -> None:
-    """Raise ValueError for a scene of one video that is too long, too wordy or lacks a picture."""
-    from holocine.from_pictures import open_pictures
+def _check_text(storyboard: Storyboard, model: str | None) -> None:
+    """Raise `PromptTooLong` for more text than a model reads."""
     from holocine.prompt import clean, text_windows
-    from holocine.timeline import check_positions
 
-    facts, run = _facts(settings.model), storyboard.as_run()
-    check_positions(run.num_frames, facts.max_latent_frames)
-    text_windows(clean(run.prompt), _tokenizer(settings.model), max_length=facts.max_sequence_length)
-    if takes_pictures and not all(Path(path).is_file() for path in files_named(run)):
+    text_windows(clean(storyboard.prompt), _tokenizer(model), max_length=_facts(model).max_sequence_length)
+
+
+def _check_pictures(run: Storyboard, settings: ModelSettings) -> None:
+    """Raise `PictureError` for a picture that is not there."""
+    from holocine.from_pictures import open_pictures
+
+    if not all(Path(path).is_file() for path in files_named(run)):
+        facts = _facts(settings.model)
         open_pictures(run, (settings.height or facts.height, settings.width or facts.width))
 
 
@@ -58,8 +72,10 @@ def check_weights(model: str | None) -> None:
 
     folder = find_model(model)
     for name, named in read_config(folder / "model_index.json").items():
-        if isinstance(named, list) and named[-1] and (folder / name / "config.json").is_file():
-            folder_shapes(folder / name)
+        component = folder / name
+        is_model = isinstance(named, list) and named[-1] and (component / "config.json").is_file()
+        if is_model and not any(component.glob("*.bin")):
+            folder_shapes(component)
 
 
 @cache

@@ -305,7 +305,7 @@ class NoModels(Models):
         raise AssertionError("a model was loaded")
 
 
-@pytest.mark.parametrize("kind", ["echoshot", "holocine", "retake", "phases"])
+@pytest.mark.parametrize("kind", ["echoshot", "holocine", "retake", "phases", "single-prompt"])
 def test_what_cannot_be_made_is_refused_before_a_model_is_loaded(kind, folder, make_pipeline, tmp_path):
     if kind == "echoshot":
         model, entry, says = folder("echoshot"), Entry("a", board(13 * (1.0,))), "EchoShot makes 2 to 6 shots"
@@ -322,8 +322,32 @@ def test_what_cannot_be_made_is_refused_before_a_model_is_loaded(kind, folder, m
         system.check(entry, 0)
     with pytest.raises(ValueError, match=re.escape(str(refused.value))):
         system.generate(entry, 0, NoModels())
-    good = Entry("a", board((1.0, 1.0)))
-    system.check(good, 0)
+    system.check(Entry("a", board((1.0, 1.0))), 0)
+
+
+def test_nothing_is_refused_ahead_that_a_system_makes(make_pipeline, tmp_path):
+    """Scenes of just as much text as the model reads; continue makes more, as it makes it in parts."""
+    pipeline = make_pipeline()
+    pipeline.save_pretrained(tmp_path / "model")
+    scene = board((5 / 12, 8 / 12, 4 / 12), fps=12.0)
+    most = len(pipeline.tokenizer(scene.as_run().prompt).input_ids)
+    index = json.loads((tmp_path / "model" / "model_index.json").read_text())
+    (tmp_path / "model" / "model_index.json").write_text(json.dumps(index | {"max_sequence_length": most - 1}))
+    refusing = set()
+    for kind in (*IN_ONE, "single-prompt", "independent-shots"):
+        system = parse_system(f"{kind}@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
+        refused = made = None
+        try:
+            system.check(Entry("a", scene), 0)
+        except ValueError as error:
+            refused = str(error)
+            refusing.add(kind)
+        try:
+            made = system.make(Models(), system.settings, scene)
+        except ValueError as error:
+            assert refused in (None, str(error))
+        assert refused is None or made is None, kind
+    assert "holocine" in refusing and "continue" not in refusing
 
 
 def test_a_model_without_some_of_its_weights_is_refused_before_it_is_loaded(make_pipeline, tmp_path):
