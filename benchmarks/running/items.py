@@ -246,7 +246,8 @@ def locked(run: Path) -> Iterator[None]:
             stack.enter_context(making_parents(run / LOCK))
             file = stack.enter_context(open(run / LOCK, "a+", encoding="utf-8"))
         except OSError as error:
-            raise RunError(f"{run} cannot hold a run: {error.strerror}") from None
+            where = f"{error.filename}: " if error.filename != str(run / LOCK) else ""
+            raise RunError(f"{run} cannot hold a run: {where}{error.strerror}") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(file.fileno()).st_nlink == 0:  # its last holder has just removed it

@@ -229,7 +229,7 @@ def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
         ({"--address": "auto"}, "--address is for --engine ray"),
         ({"--gpus": "99"}, "1 workers of 99 GPUs each need 99, and there are 0"),
         ({"--gpus": "1", "--device": "cpu"}, "--gpus gives each worker its own and --device cpu one to all"),
-        ({"--out": "FILE/run"}, "cannot hold a run: Not a directory"),
+        ({"--out": "FILE/run"}, "FILE/run cannot hold a run: FILE: is a file, a folder is needed"),
     ],
 )
 def test_what_cannot_be_run_is_one_line_that_says_why(command, suite_file, tmp_path, changes, message, capsys):
@@ -248,7 +248,7 @@ def test_what_cannot_be_run_is_one_line_that_says_why(command, suite_file, tmp_p
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("benchmarks: ") and error.count("\n") == 1
-    assert message.replace("HERE", str(tmp_path)) in error
+    assert message.replace("HERE", str(tmp_path)).replace("FILE", str(tmp_path / "file")) in error
     assert not (tmp_path / "run" / "run.json").exists()
 
 
