@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     """Run systems over a suite."""
     from benchmarks.running.run import Plan, run
     from benchmarks.suites.suite import load_suite
+    from benchmarks.systems.embedded import embedded_warning
     from benchmarks.systems.models import SAMPLING, ModelSettings
     from benchmarks.systems.systems import parse_systems, unknown_videos, unread_options
 
@@ -57,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
     specs = [spec.strip() for spec in options.systems.split(",") if spec.strip()]
     systems = parse_systems(specs, settings)
     suite = load_suite(options.suite)
+    named = {system.name: spec for system, spec in zip(systems, specs, strict=True)}
     notes = [*unread_options(systems, settings), *unknown_videos(systems, suite)]
+    notes += filter(None, [embedded_warning(named, settings.model, suite.entries[: options.limit])])
     plan = Plan(
         suite=suite,
         systems=systems,
@@ -72,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     )
     tell("benchmarks", notes)
     with ProgressLine() as line:
-        summary = run(plan, options.out, chosen_engine(options), line.show)
+        summary = run(plan, options.out, chosen_engine(options), line.show, line.announce)
     return conclude(summary, options.out)
 
 

@@ -100,8 +100,8 @@ def generate(options: argparse.Namespace) -> None:
     run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
     storyboard = run.with_its_seed(storyboard)
     doubts = facts.doubts(storyboard, settings["height"], settings["width"])
-    if doubts and options.strict:
-        raise UsageError(f"{'; '.join(doubts)} (without --strict it is made all the same)")
+    if options.strict and (refused := (*doubts, *_left_out(storyboard, facts.family))):
+        raise UsageError(f"{'; '.join(refused)} (without --strict it is made all the same)")
     warnings = (*_warnings(storyboard, facts.family), *doubts, *takes_left_out(options.storyboard), *run.warnings)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     opened = Opened()
@@ -320,6 +320,15 @@ def _warnings(storyboard: Storyboard, family: str | None) -> Sequence[str]:
     from holocine.families import find_family
 
     return (*storyboard.mistakes, *find_family(family).translate(storyboard).notes)
+
+
+def _left_out(storyboard: Storyboard, family: str | None) -> Sequence[str]:
+    """What of a storyboard a model of a family is not given; these are among the warnings, too."""
+    if family is None:
+        return ()
+    from holocine.families import find_family
+
+    return find_family(family).left_out(storyboard)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def _add_generate(commands, run) -> None:
     _add_out(command)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.add_argument(
-        "--strict", action="store_true", help="make nothing if the storyboard lies outside of what the model learnt"
+        "--strict",
+        action="store_true",
+        help="make nothing if the storyboard lies outside of what the model learnt, or has what it is not given",
     )
     command.add_argument("--first-frame", metavar="PICTURE", help="begin the first shot from this picture")
     sampling = _add_sampling(command)

@@ -36,13 +36,36 @@ def parse_json(text: str) -> Any:
             json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_reject_constant) if text.strip() else None
         )
     except json.JSONDecodeError as error:
-        raise StoryboardError(f"JSON error in line {error.lineno}, column {error.colno}: {error.msg.lower()}") from None
+        where = f"line {error.lineno}, column {error.colno}"
+        raise StoryboardError(f"JSON error in {where}: {json_expected(error)}") from None
     except RecursionError:
         raise StoryboardError("JSON error: the lists are nested too deeply") from None
     except StoryboardError:
         raise
     except ValueError as error:
         raise StoryboardError(f"JSON error: {_unreadable_number(error)}") from None
+
+
+_EXPECTED = (
+    ("Expecting value", "a value is expected (a text in double quotes, a number, […], {…}, true, false or null)"),
+    ("Expecting ',' delimiter", "a comma is expected, or the end of the list or object"),
+    ("Expecting ':' delimiter", "a colon and a value are expected after the key"),
+    ("Expecting property name", "a key in double quotes is expected"),
+    ("Illegal trailing comma", "another value is expected after the comma"),
+    ("Unterminated string", "the double quote that ends this text is expected"),
+    ("Extra data", "nothing more is expected"),
+    ("Invalid control character", "a line break or tab in a text is expected as \\n or \\t"),
+    ("Invalid \\", "a backslash in a text is expected as \\\\"),
+)
+_FOUND = 20  # characters that are shown of what stands in its place
+
+
+def json_expected(error: json.JSONDecodeError) -> str:
+    """What was expected where JSON is malformed, and what stands there."""
+    said = next((said for message, said in _EXPECTED if error.msg.startswith(message)), error.msg.lower())
+    found = " ".join(error.doc[error.pos : error.pos + _FOUND].split())
+    more = "…" if len(error.doc) > error.pos + _FOUND else ""
+    return f"{said}, where {f'{found}{more} stands' if found else 'the text ends'}"
 
 
 def write_yaml(data: Any) -> str:

@@ -25,6 +25,8 @@ class Limits:
     width: int
 
 
+GRID = f"{FRAMES_PER_LATENT}t + 1 frames"  # what the video autoencoder makes, and may be cut at
+
 WAN = Limits(16.0, 81, *SIZE)  # Wan2.1 and Wan2.2-A14B
 WAN_5B = Limits(24.0, 121, *SIZE_5B)  # Wan2.2-TI2V-5B
 
@@ -50,14 +52,18 @@ def as_wan_runs(storyboard: Storyboard, limits: Limits = WAN) -> tuple[Storyboar
     total = min(limits.frames, wanted)
     scale = min(1.0, total / ends[-1])
     most = f"at most {limits.frames} frames at {limits.fps:g} frames a second"
-    makes = most if wanted > total else f"{FRAMES_PER_LATENT}t + 1 frames"
+    makes = most if wanted > total else GRID
     run = storyboard.run_on(nearest_lengths([scale * end for end in ends], total), limits.fps, f"Wan makes {makes}")
     one = as_one_shot(storyboard)
     told = one.model_copy(update={"fps": limits.fps, "shots": (one.shots[0].model_copy(update={"num_frames": total}),)})
-    notes = [note for note in timeline_notes("Wan", run, makes, storyboard.timed) if " makes " in note]
-    if storyboard.num_shots > 1:
-        notes.insert(0, "Wan is told of no cut: it reads the captions of all shots as one text")
-    return told, run, tuple(notes)
+    return told, run, tuple(whole_text_notes("Wan", run, makes, storyboard.timed))
+
+
+def whole_text_notes(title: str, run: Storyboard, makes: str, timed: bool) -> Iterator[str]:
+    """What a model that reads all captions as one text cannot express; arguments as of `timeline_notes`."""
+    if run.num_shots > 1:
+        yield f"{title} is told of no cut: it reads the captions of all shots as one text"
+    yield from (note for note in timeline_notes(title, run, makes, timed) if " makes " in note)
 
 
 def as_one_shot(storyboard: Storyboard) -> Storyboard:

@@ -221,3 +221,18 @@ def storyboard() -> Storyboard:
         shot_cut_frames=[5, 13],
         seed=11,
     )
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, driven by Playwright."""
+    from desk.service.serving import CHROMIUM, CHROMIUM_OPTIONS
+
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here; install Debian's package chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
+        yield chromium
+        chromium.close()

@@ -61,6 +61,7 @@ def video_frame(results: Results) -> pd.DataFrame:
             "storyboard": item.storyboard_id,
             "seed": item.seed,
             "error": item.error,
+            "load_seconds": (item.seconds or {}).get("load"),
             "generate_seconds": (item.seconds or {}).get("generate"),
             "score_seconds": (item.seconds or {}).get("score"),
             "peak_mb": item.peak_mb,

@@ -10,8 +10,6 @@ import argparse
 import dataclasses
 import json
 import os
-import re
-import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,6 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.reporting.again import (
+    DIGESTS,
+    Need,
+    digests,
+    has_own_suite,
+    needed_part,
+    needs,
+    portable,
+    run_command,
+    suite_beside,
+)
 from benchmarks.reporting.render import markdown
 from benchmarks.reporting.report import write_tables
 from benchmarks.reporting.results import BOUNDS, Results, load_run
@@ -27,7 +36,7 @@ from benchmarks.reporting.tables import FOOLED, LIKE_BEST, LITTLE, all_tables, h
 from benchmarks.running.code import code_version
 from benchmarks.running.items import ITEMS, RECORD, Item, RunError, RunInfo
 from benchmarks.running.progress import duration
-from benchmarks.running.scoring import Scoring
+from benchmarks.suites.suite import suite_text
 from benchmarks.systems.models import model_sha256, transformer_sha256
 from eval.metric import Metric
 from holocine.files import replacing
@@ -36,8 +45,9 @@ from holocine.plurals import listed
 FILES = {
     "run.json": "what was run: suite, version and hash; systems; model, hash of its files and of its transformer's "
     "weights; metrics with their versions; version of the puppet world where systems show it; the code; and under "
-    "`made` the command, how many videos, how many failed, when the last one was finished, seconds of making and of "
-    "scoring them added up over processes, and the detector and encoders that scored them",
+    "`made` the command and what it needs beside this repository, how many videos, how many failed, when the last one "
+    "was finished, seconds of loading models, of making and of scoring them added up over processes, and the detector "
+    "and encoders that scored them",
     "table.csv": "the main table: a row a system, value and standard error of each metric, and how it stands (as in "
     "metrics.csv)",
     "metrics.csv": "a row a metric and system, all metrics: version, direction, value, standard error over "
@@ -49,18 +59,10 @@ FILES = {
     "tags.csv": "the same by tag of the storyboards, for the metrics of the main table",
     "distances.csv": "a row a system and number of shots between two that show the same character: their similarity",
     "items.parquet": "a row a metric and video: value, and the sums and counts that all other tables are made from",
-    "videos.csv": "a row a video: why it failed, if it did, seconds of making and scoring it, and peak memory in MiB",
+    "videos.csv": "a row a video: why it failed, if it did, seconds of loading its model, where "
+    "that was done for it, of making and of scoring it, and peak memory in MiB",
     "report.md": "all tables to read",
     "table.tex": "the main ones for a paper",
-}
-_SAMPLING = {
-    "--steps": "num_inference_steps",
-    "--guidance": "guidance_scale",
-    "--guidance-below": "guidance_below",
-    "--eta": "eta",
-    "--height": "height",
-    "--width": "width",
-    "--dtype": "dtype",
 }
 _BEGIN, _END = "<!-- results of {} -->", "<!-- end of results -->"
 
@@ -117,40 +119,8 @@ def _listed(systems: Sequence[str], values: dict[str, float]) -> str:
     return ", ".join(_valued(system, values) for system in systems)
 
 
-def portable(info: RunInfo) -> RunInfo:
-    """What a run.json says, without the folders of the machine that made the run: models and videos by their names."""
-    systems = {name: re.sub(r"(?<=[:@])/[^@]*/(?=[^/@])", "", spec) for name, spec in info.systems.items()}
-    model = {**info.model, "name": _file_name(info.model["name"])} if info.model else info.model
-    scoring = {name: _file_name(value) if value else value for name, value in info.scoring.items()}
-    return dataclasses.replace(info, systems=systems, model=model, scoring=scoring)
-
-
-def _file_name(name: str) -> str:
-    """The last part of an absolute path; all of anything else, hub ids among them."""
-    return re.sub("^/.*/(?=.)", "", name)
-
-
-def run_command(results: Results) -> str:
-    """The command that makes such a run, without folders of the machine that made it."""
-    info, suite = portable(results.info), results.suite
-    words = ["python", "-m", "benchmarks", "run", "--suite", suite.name, "--systems", ",".join(info.systems.values())]
-    if (model := info.model.get("name", "embedded")) != "embedded":
-        words += ["--model", model]
-    usual = Scoring().plain()
-    asked = {flag: info.model.get(name) for flag, name in _SAMPLING.items()}
-    asked |= {f"--{name}": value for name, value in info.scoring.items() if value != usual.get(name)}
-    for flag, value in asked.items():
-        if value is not None:
-            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    if len(results.entries) < len(suite):
-        words += ["--limit", str(len(results.entries))]
-    if len(results.seeds) > 1:
-        words += ["--seeds", str(len(results.seeds))]
-    return shlex.join([*words, "--out", f"runs/{suite.name}"])
-
-
-def readme_part(summary: Summary) -> str:
-    """The main table with how it was made and what it shows, as Markdown."""
+def readme_part(summary: Summary, out: Path, needed: tuple[Need, ...]) -> str:
+    """The main table with how it was made, what that `needed` and what it shows, as Markdown, for the folder `out`."""
     results = summary.results
     table = main_table(summary)
     seconds = sum(sum(item.seconds.values()) for item in results.items if item.seconds)
@@ -158,7 +128,8 @@ def readme_part(summary: Summary) -> str:
     body = markdown(table).split("\n", 2)[2]  # without its title
     words = [f"* {sentence}" for sentence in order_in_words(summary)]
     what = f"This table is of {provenance(results)}."
-    return "\n".join([made, "", "```sh", run_command(results), "```", "", body, what, "", *words, ""])
+    command = ["```sh", run_command(results, out), "```", "", *needed_part(needed)]
+    return "\n".join([made, "", *command, body, what, "", *words, ""])
 
 
 def provenance(results: Results) -> str:
@@ -217,7 +188,7 @@ def check_replaces(results: Results, out: Path) -> None:
     if there is None:
         return
     made = json.loads((out / "run.json").read_text(encoding="utf-8")).get("made", {})
-    now = how_it_was_made(results)
+    now = how_it_was_made(results, out)
     sizes = {
         "storyboards": (made.get("storyboards", 0), now["storyboards"]),
         "repetitions": (len(there.seeds), len(results.seeds)),
@@ -254,13 +225,25 @@ def publish(summary: Summary, folder: Path, videos: int, replace: bool = False) 
     main, *others = all_tables(summary)
     main = dataclasses.replace(main, note=f"{main.note} Of {provenance(summary.results).replace('`', '')}.")
     write_tables(summary, [main, *others], out)
+    needed = needs(summary.results, out)
     with replacing(out / "run.json") as temporary:
-        content = {**asdict(portable(summary.results.info)), "made": how_it_was_made(summary.results)}
+        made = {**how_it_was_made(summary.results, out), "needs": [str(need) for need in needed]}
+        content = {**asdict(portable(summary.results.info)), "made": made}
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     files = dict(FILES)
+    suite, hashes = suite_beside(out, summary.results.suite.name).name, digests(needed)
+    for name, text, what in (
+        (suite, suite_text(summary.results.suite) if has_own_suite(summary.results) else "", "the suite"),
+        (DIGESTS, hashes, "the hashes of the files that the command needs beside this repository"),
+    ):
+        (out / name).unlink(missing_ok=True)  # of an earlier run
+        if text:
+            files[name] = what
+            with replacing(out / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     if _publish_videos(summary.results, out, videos):
         files[ITEMS] = "videos of the first storyboards, SYSTEM/STORYBOARD/REPETITION/video.mp4"
-    part = readme_part(summary)
+    part = readme_part(summary, out, needed)
     files = "\n".join(f"| [{name}]({name}) | {what} |" for name, what in files.items())
     with replacing(out / "README.md") as temporary:
         title = f"# Results of the suite {summary.results.suite.name}"
@@ -309,14 +292,14 @@ def _publish_videos(results: Results, out: Path, storyboards: int) -> bool:
     return bool(chosen)
 
 
-def how_it_was_made(results: Results) -> dict[str, Any]:
+def how_it_was_made(results: Results, out: Path) -> dict[str, Any]:
     """What run.json says of published results beyond that of a run, as JSON values."""
     seconds = {
         stage: round(sum((item.seconds or {}).get(stage, 0.0) for item in results.items), 1)
-        for stage in ("generate", "score")
+        for stage in ("load", "generate", "score")
     }
     return {
-        "command": run_command(results),
+        "command": run_command(results, out),
         "storyboards": len(results.entries),
         "videos": len(results.items),
         "failed": len(results.failures),

@@ -1,7 +1,8 @@
 """Who is best on a metric, who cannot be told from the best, and whose value only shows that the metric was fooled.
 
 **Ranks** are of the systems that compete and are not fooled: 1 for the best, 2 for the runner-up, none below. Values
-that are shown as the same number share their rank, and two that are best leave no runner-up.
+that are shown as the same number share their rank, and two that are best leave no runner-up. Where all are the same
+number nobody is better than anybody, and none has a rank.
 
 **Like the best** is what is not surely behind the best: a paired test over the storyboards that both have, with Holm's
 correction for all systems that are compared with the best. One that is ahead of the best on those storyboards, as
@@ -73,7 +74,8 @@ def standings(
 
     fooled, little: as of `fooled_by` and `little_seen`.
 
-    A metric that only describes ranks nobody, and so does one of which fewer than two that compete have a value.
+    A metric that only describes ranks nobody, and so does one of which fewer than two that compete have a value, or
+    all the same.
     """
     found = {system: Standing(fooled_by=fooled.get(system), little=system in little) for system in values}
     measured = [system for system in competing if values[system] is not None]
@@ -85,7 +87,7 @@ def standings(
     best = [s for s in in_order if _equal(values[s], values[in_order[0]])]
     rest = in_order[len(best) :]
     second = [s for s in rest if len(best) == 1 and _equal(values[s], values[rest[0]])]
-    if not best:
+    if not best or len(best) == len(in_order) > 1:
         return found
     like = _like_best(metric, best, rest, versus)
     for system in in_order:

@@ -57,10 +57,10 @@ class ItemResult:
     """What became of a system's video of a storyboard, repetition number `seed`.
 
     scorecard: scores by metric, None for an item that failed or whose scorecard cannot be read; `error` then says why.
-    seconds: of generating and scoring. peak_mb: main memory, MiB. distances: sum and count of the similarity of two
-    shots that show the same character, by how many shots apart they are. measured_with: detector and encoders. looked:
-    their ids by role, as `eval.trust` takes them. hashes: of what the video and its scores depend on. notes: what the
-    system could not express of the storyboard.
+    seconds: of loading models, generating and scoring. peak_mb: main memory, MiB. distances: sum and count of the
+    similarity of two shots that show the same character, by how many shots apart they are. measured_with: detector and
+    encoders. looked: their ids by role, as `eval.trust` takes them. hashes: of what the video and its scores depend on.
+    notes: what the system could not express of the storyboard.
     """
 
     system: str

@@ -10,14 +10,16 @@ from typing import get_args
 from benchmarks.reporting import ranking
 from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import FEW, SEEN, calibrated
+from benchmarks.reporting.results import Results
 from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
 from benchmarks.reporting.told import not_expressed
 from benchmarks.reporting.verdict import verdict
 from benchmarks.systems.catalogue import described
+from benchmarks.systems.embedded import embedded_note, runs_embedded
 from eval.metric import Metric
 from eval.trust import Trust, Word, trust_in
-from holocine.plurals import counted
+from holocine.plurals import counted, of_all
 
 NONE = "–"
 LIKE_BEST, FOOLED, LITTLE = "≈", "fooled", "little seen"
@@ -195,10 +197,10 @@ def main_table(summary: Summary) -> Table:
     ]
     notes += legend(summary, summary.main) + trust_note(summary, summary.main)
     notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
-    notes += _not_measured(summary)
+    notes += _not_measured(summary) + _embedded(summary.results)
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
-    title = f"Suite {suite.name} {suite.version}, {counted(len(summary.results.entries), 'storyboard')}"
+    title = f"Suite {suite.name} {suite.version}, {of_all(len(summary.results.entries), len(suite), 'storyboard')}"
     return Table(
         "main", title, head, tuple(rows), " ".join(notes), lines, verdict(summary), not_expressed(summary.results)
     )
@@ -209,6 +211,13 @@ def _videos(summary: Summary, system: str) -> str:
     results = summary.results
     scored = sum(item.system == system and item.scorecard is not None for item in results.items)
     return f"{scored} of {len(results.entries) * len(results.seeds)}"
+
+
+def _embedded(results: Results) -> list[str]:
+    """Which systems are the embedded model's, and what that means for these storyboards, in a sentence."""
+    specs = {name: results.info.systems.get(name, name) for name in results.systems}
+    note = embedded_note(runs_embedded(specs, results.info.model.get("name")), results.entries)
+    return [f"{note}."] if note else []
 
 
 def _not_measured(summary: Summary) -> list[str]:
@@ -315,8 +324,11 @@ def what_ran(summary: Summary) -> Table:
         rows.append((Text(system), *map(Text, texts)))
     head = ("system", "scored", "failed", "not run", "s to make one", "s to score one", "peak memory, MiB")
     told = ((system, described(results.kind(system))) for system in summary.systems)
-    note = "; ".join(f"{system}: {what}" for system, what in told if what)
-    return Table("systems", "What ran", head, tuple(rows), f"{note}." if note else "")
+    notes = ["; ".join(f"{system}: {what}" for system, what in told if what)]
+    if loading := sum((item.seconds or {}).get("load", 0.0) for item in results.items):
+        notes.append(f"Loading models took {loading:.1f} s in all, which are in none of these seconds")
+    note = " ".join(f"{sentence}." for sentence in notes if sentence)
+    return Table("systems", "What ran", head, tuple(rows), note)
 
 
 def failures(summary: Summary) -> Table | None:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from benchmarks.reporting.results import Results
 from benchmarks.systems.baselines import title
-from holocine.plurals import counted
-
-_NUMBER = re.compile(r"[\d.,]*\d")
-_ONE = r"(?:(?:shots? )?#(?: in #)?|\[[^\]]*\])"  # a number, a shot, a shot in so many parts, a character
-_MANY = re.compile(rf"{_ONE}(?:(?:, | and (?!# more)){_ONE})*(?: and # more)?")
-
-
-def kind_of(note: str) -> str:
-    """What a note says, whatever its numbers are and however many it lists."""
-    return _MANY.sub("#", _NUMBER.sub("#", note))
+from holocine.plurals import counted, kind_of
 
 
 def not_expressed(results: Results) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ from holocine.plurals import counted, listed
 class Finding:
     """What one metric says of the systems that compete.
 
-    best: those with the best value. like: those that are not surely behind it. tested: whether all others could be
-    tested against the best. fooled: systems by the bound that shows that the metric was fooled. ranked: how many count.
+    best: those with the best value, all where nobody is better than anybody. like: those that are not surely behind it.
+    tested: whether all others could be tested against the best. fooled: systems by the bound that shows that the metric
+    was fooled. ranked: how many count.
     """
 
     metric: str
@@ -43,6 +44,8 @@ def finding(name: str, row: Mapping[str, Cell], competing: Sequence[str]) -> Fin
     standing = {system: row[system].standing for system in measured}
     counting = [system for system, one in standing.items() if one.fooled_by is None and not one.little]
     best = tuple(system for system in counting if row[system].rank == 1)
+    if not best and len(counting) > 1:  # all the same
+        best = tuple(counting)
     if not best and not fooled:
         return None
     rest = [system for system in counting if system not in best]

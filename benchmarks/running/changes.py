@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks.running.items import Hashes, RunInfo
 from benchmarks.running.work import Job
 from benchmarks.suites.suite import content_hash
-from benchmarks.systems.models import ModelSettings
+from benchmarks.systems.folders import Folder
+from benchmarks.systems.models import ModelSettings, file_sha256
 from benchmarks.systems.systems import UnknownSystem, parse_system
 from holocine.families.options import flag
 from holocine.plurals import few
@@ -18,17 +20,20 @@ _NONE = "without these"
 
 
 def video_changes(
-    before: RunInfo | None, now: RunInfo, settings: ModelSettings, job: Job, made: Hashes
+    before: RunInfo | None, now: RunInfo, settings: ModelSettings, job: Job, made: Hashes, copy: Path
 ) -> Iterator[str]:
     """What the video of an item depends on and is otherwise now, a few words each.
 
-    made: the hashes of its record. Options are told where those that run.json has are known to be its own.
+    made: the hashes of its record; copy: its video in the run. Options are told where those that run.json has are known
+    to be its own.
     """
     if made.storyboard != job.hashes.storyboard:
         yield "its storyboard has changed"
     if before is None:
         return
     name = job.item.system
+    if isinstance(job.system, Folder) and made.system != job.hashes.system:
+        yield _finished_change(job.system, job, made, copy)
     old, new = before.systems.get(name), now.systems.get(name)
     if made.system != job.hashes.system and old is not None and before.model:
         options = {key: value for key, value in before.model.items() if key in settings.definition()}
@@ -43,6 +48,18 @@ def video_changes(
         yield f"the weights of {name} have changed"
     if before.world != now.world and None not in (before.world, now.world):
         yield f"the puppet world was of version {before.world}, now {now.world}"
+
+
+def _finished_change(system: Folder, job: Job, made: Hashes, copy: Path) -> str:
+    """What is otherwise with a finished video than when its copy in the run was scored."""
+    try:
+        now = system.find(job.entry.id, job.item.seed)
+    except ValueError as error:
+        return f"the video that was scored is gone ({error})"
+    definition = system.definition(job.entry, job.item.seed)
+    if copy.is_file() and content_hash({**definition, "file": file_sha256(copy)}) == made.system:
+        return f"the video {now} is another file than the one that was scored"
+    return f"{system.mapping} says otherwise of {now} (cuts, fps, start or align)"
 
 
 def score_changes(before: RunInfo | None, now: RunInfo) -> Iterator[str]:

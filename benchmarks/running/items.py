@@ -15,7 +15,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,12 +23,13 @@ from typing import Any, Literal
 
 from pydantic_core import from_json
 
-from holocine.files import replacing
+from holocine.files import making_parents, replacing
 
 FORMAT = "holocine-run/1"
 RECORD, SCORECARD, VIDEO, LOG = "record.json", "scorecard.json", "video.mp4", "log.txt"
 REQUEST = "request.json"  # how a video is to be compared with its storyboard, where not as usual
 ITEMS, SCRATCH = "items", ".scratch"  # folders of a run
+LOCK = ".lock"
 
 
 class RunError(ValueError):
@@ -75,9 +76,11 @@ class Hashes:
 class Record:
     """What became of an item.
 
-    error: one line, None when done. seconds: of "generate" and "score", those that were reached. peak_mb: most main
-    memory that the process held while it worked on the item, MiB; peak_gpu_mb: the same of a GPU, None without one.
-    notes: what the system could not express of the storyboard, a sentence each.
+    error: one line, None when done. seconds: of "load" (models, where some were loaded for this item), "generate" and
+    "score", those that were reached, none within another. peak_mb: most main memory that the process held while it
+    worked on the item, MiB; peak_gpu_mb: the same of a GPU, None without one. notes: what the system could not express
+    of the storyboard, a sentence each. refused: of an item that failed, whether its video cannot be made at all, so
+    that the same comes of another attempt.
     """
 
     system: str
@@ -90,6 +93,7 @@ class Record:
     hashes: Hashes
     peak_gpu_mb: float | None = None
     notes: tuple[str, ...] = ()
+    refused: bool = False
 
     @property
     def item(self) -> Item:
@@ -234,16 +238,20 @@ def sweep(run: Path) -> None:
 def locked(run: Path) -> Iterator[None]:
     """Hold a run's folder for this process alone, and make it if need be; raises `RunError` naming who holds it.
 
-    The lock is the operating system's and ends with the process that holds it, however it ends; the file stays.
+    The lock is the operating system's and ends with the process that holds it, however it ends; the file stays, but
+    where the block fails before there is anything of a run, and then a folder that was made for it goes, too.
     """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        file = open(run / ".lock", "a+", encoding="utf-8")  # noqa: SIM115  held open for as long as the lock is
-    except OSError as error:
-        raise RunError(f"{run} cannot hold a run: {error.strerror}") from None
-    with file:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(making_parents(run / LOCK))
+            file = stack.enter_context(open(run / LOCK, "a+", encoding="utf-8"))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename != str(run / LOCK) else ""
+            raise RunError(f"{run} cannot hold a run: {where}{error.strerror}") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_nlink == 0:  # its last holder has just removed it
+                raise BlockingIOError
         except OSError:
             file.seek(0)
             holder = file.read().strip() or "another process"
@@ -253,4 +261,9 @@ def locked(run: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
         file.flush()
-        yield
+        try:
+            yield
+        except BaseException:
+            if os.listdir(run) == [LOCK]:
+                (run / LOCK).unlink()
+            raise

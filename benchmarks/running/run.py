@@ -32,9 +32,11 @@ from benchmarks.running.items import (
     remove,
     sweep,
 )
+from benchmarks.running.refused import refusals
 from benchmarks.running.scoring import Scoring, metric_ids
 from benchmarks.running.work import Job, Outcome, Worker, no_space
 from benchmarks.suites.suite import Entry, Suite, content_hash, load_suite, write_suite
+from benchmarks.systems.folders import Folder
 from benchmarks.systems.models import ModelSettings, model_sha256, transformer_sha256
 from benchmarks.systems.systems import System, World
 from holocine.plurals import counted
@@ -130,7 +132,8 @@ class Progress:
 class Summary:
     """How a run ended: items done now, failed now, and kept from before (failed ones among them).
 
-    first_failed: the first item that has failed, now or before.
+    first_failed: the first item that has failed, now or before. refused: how many of those that failed, now or before,
+    cannot be made at all. storyboards: how many it was over, of how many of the suite.
     """
 
     done: int
@@ -139,6 +142,8 @@ class Summary:
     kept_failed: int
     seconds: float
     first_failed: Item | None = None
+    refused: int = 0
+    storyboards: tuple[int, int] | None = None
 
 
 def run(
@@ -146,9 +151,12 @@ def run(
     out: Path,
     engine: Engine,
     progress: Callable[[Progress], None] = lambda progress: None,
+    announce: Callable[[dict[Item, str], int], None] = lambda refused, due: None,
 ) -> Summary:
     """Work on every item of a plan that is due, and put the results into the folder `out`.
 
+    announce: called before the first item with those that are refused, as storyboards and systems tell, each with the
+    reason, and the number of all that are due.
     engine: `run_local` or `run_ray` with its options bound. Raises `RunError` for a folder that is in use, holds
     another suite or other results, or has no room.
     """
@@ -164,10 +172,16 @@ def run(
         _begin(out, before, info, plan)
         due = [job for job in jobs if _is_due(states[job.item], plan.retry_failed)]
         kept = [item for item, its in states.items() if not _is_due(its, plan.retry_failed)]
+        made = [job for job in due if states[job.item] not in ("unscored", "metrics changed")]
+        announce(refusals(made), len(due))
         clock, seconds = _work(out, due, plan.scoring, engine, progress)
-    kept_failed = [item for item in kept if states[item] == "failed"]
-    first = next(iter((*kept_failed, *clock.failures)), None)
-    return Summary(clock.done, len(clock.failures), len(kept), len(kept_failed), seconds, first)
+        kept_failed = [item for item in kept if states[item] == "failed"]
+        failed = [*kept_failed, *clock.failures]
+        refused = sum(record.refused for item in failed if (record := read_record(out, item)) is not None)
+    return Summary(
+        *(clock.done, len(clock.failures), len(kept), len(kept_failed), seconds, next(iter(failed), None), refused),
+        (len({job.entry.id for job in jobs}), len(plan.suite)),
+    )
 
 
 def rescore(out: Path, scoring: Scoring, engine: Engine, progress=lambda progress: None) -> Summary:
@@ -256,14 +270,17 @@ def _check_changed(
     videos = [job for job in stale if states[job.item] == "changed"]
     first = (videos or stale)[0]
     if videos:
-        found = video_changes(before, info, plan.settings, first, read_record(out, first.item).hashes)
+        copy = first.item.folder(out) / VIDEO
+        found = video_changes(before, info, plan.settings, first, read_record(out, first.item).hashes, copy)
         unknown = "the model, the system, the puppet world or the storyboard has changed"
     else:
         found, unknown = score_changes(before, info), "the metrics, the encoders or the detector have changed"
+    finished = isinstance(first.system, Folder)
+    again = "score the new ones" if videos and finished else f"{'make' if videos else 'score'} them again"
+    made = "of videos that have changed" if videos and finished else "made otherwise"
     raise RunError(
-        f"{out} has {counted(len(videos or stale), 'item')} made otherwise, first {first.item}: "
-        f"{', '.join(found) or unknown}; choose another folder, or --changed rerun to "
-        f"{'make' if videos else 'score'} them again"
+        f"{out} has {counted(len(videos or stale), 'item')} {made}, first {first.item}: "
+        f"{', '.join(found) or unknown}; choose another folder, or --changed rerun to {again}"
     )
 
 

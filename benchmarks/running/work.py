@@ -75,7 +75,7 @@ class Worker:
         seconds: dict[str, float] = {}
         files: dict[str, bytes] = {}
         peak = PeakMemory()
-        error = stop = None
+        error, stop, refused = None, None, False
         before = job.before if VIDEO in job.kept else None
         notes = list(before.notes if before else ())
         with collected_log() as log, tempfile.TemporaryDirectory(dir=self.scratch) as folder:
@@ -84,6 +84,7 @@ class Worker:
             except Exception as problem:  # any failure is the item's own, and the run goes on
                 logger.error("%s", traceback.format_exc().rstrip())
                 error = _sentence(problem)
+                refused = isinstance(problem, ValueError) and files.get(VIDEO) is None
                 stop = _stop(problem)
         if error is not None:
             files.pop(SCORECARD, None)
@@ -96,6 +97,7 @@ class Worker:
             peak_gpu_mb=_larger(peak.gpu_megabytes(), before and before.peak_gpu_mb),
             hashes=job.hashes,
             notes=tuple(notes),
+            refused=refused,
         )
         files |= {RECORD: record.to_json().encode(), LOG: job.kept.get(LOG, b"") + log.getvalue().encode()}
         return Outcome(record, files, time.perf_counter() - start, stop)
@@ -103,8 +105,14 @@ class Worker:
     def _work(self, job: Job, path: Path, seconds: dict[str, float], files: dict[str, bytes], notes: list[str]) -> None:
         named = VIDEO
         if VIDEO not in job.kept:
-            with _timed(seconds, "generate"):
-                made = job.system.generate(job.entry, job.item.seed, self.models)
+            job.system.check(job.entry, job.item.seed)  # which may load a tokenizer
+            loaded = self.models.seconds
+            try:
+                with _timed(seconds, "generate"):
+                    made = job.system.generate(job.entry, job.item.seed, self.models)
+            finally:
+                if loading := self.models.seconds - loaded:
+                    seconds["load"], seconds["generate"] = loading, seconds["generate"] - loading
             files[VIDEO] = _as_file(made, path, job)
             named = str(made) if isinstance(made, Path) else VIDEO
             how = job.system.how(job.entry.id, job.item.seed) if isinstance(made, Path) else made.how
@@ -116,6 +124,7 @@ class Worker:
             path.write_bytes(files[VIDEO])
         if self.scorer is None:
             self.scorer = self.scoring.load()
+        self.scoring.definition(job.entry.storyboard)  # loads the encoders, where they are not yet
         with _timed(seconds, "score"):
             how = json.loads(files.get(REQUEST, b"{}"))
             try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks.suites.suite import SuiteError
+from holocine.storyboard_files import json_expected
 
 _SHOWN = 60  # characters of a value in a sentence
 
@@ -33,6 +34,8 @@ class Value:
             said = "it holds half a character (a lone surrogate)"
         except RecursionError:
             said = "it is nested too deeply"
+        except json.JSONDecodeError as error:
+            said = f"it is not JSON in line {error.lineno}, column {error.colno}: {json_expected(error)}"
         except (OSError, ValueError) as error:
             said = str(error)
         else:

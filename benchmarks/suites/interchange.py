@@ -11,18 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 from benchmarks.suites.checked_json import Value
 from benchmarks.suites.suite import Entry, Suite, SuiteError, is_id
+from benchmarks.suites.tagging import tagged
 from holocine.finding import did_you_mean_file
 from holocine.plurals import are, counted, listed
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.wording import ended
 
 SIZE = (832, 480)
+_LOOKED_AT = 100  # files further down than scripts were named to be
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,35 @@ def read_scripts(format: str, source: Path, language: str | None = None) -> tupl
         )
     pattern, read = FORMATS[format]
     files = [source] if source.is_file() else sorted(source.glob(pattern), key=_counting)
-    if not files:
-        if not source.exists():
-            near = did_you_mean_file(source)
-            raise SuiteError(
-                f"{source} does not exist{near}: name a script of {format}, or the folder that they lie in"
-            )
-        raise SuiteError(f"{source} holds no script of {format}: it was looked for as {pattern}")
+    if not source.exists():
+        near = did_you_mean_file(source)
+        raise SuiteError(f"{source} does not exist{near}: name a script of {format}, or the folder that they lie in")
+    below = "" if any(_is_script(path, format) for path in files) else _below(format, source)
+    if not files or below:
+        raise SuiteError(f"{source} holds no script of {format}: it was looked for as {pattern}{below}")
     scripts = []
     for path in files:
         content = Value.read(path, format, _id(path))
         _check_format(content)
         scripts.append(replace(read(content, language or LANGUAGES[0]), file=path))
     return tuple(scripts)
+
+
+def _is_script(path: Path, format: str) -> bool:
+    """Whether a file has the keys that scripts of a format are known by."""
+    try:
+        keys = Value.read(path, format, _id(path)).object()
+    except SuiteError:
+        return False
+    return any(key in keys for key in _SIGNS[format])
+
+
+def _below(format: str, source: Path) -> str:
+    """`; name FOLDER, which holds some` where scripts lie further down, "" if none are found."""
+    pattern, _ = FORMATS[format]
+    looked_at = islice(sorted(source.rglob(pattern)), _LOOKED_AT)
+    found = next((path for path in looked_at if _is_script(path, format)), None)
+    return f"; name {found.parents[pattern.count('/')]}, which holds some" if found else ""
 
 
 def _counting(path: Path) -> list[str | int]:
@@ -106,11 +124,11 @@ def to_storyboard(script: Script, fps: float, seconds: float) -> Storyboard:
     spoken = {name: name for name in script.names} | tags
     told = [f"{tags[name]}: {_sentence(description)}" for name, description in script.characters.items() if description]
     unknown = [f"{tags[name]} is {name}." for name, description in script.characters.items() if not description]
-    scene = " ".join((*told, *unknown, _tagged(script.scene, spoken)))
+    scene = " ".join((*told, *unknown, tagged(script.scene, spoken)))
     captions: list[str] = []
     lengths: list[float] = []
     for prompt, cast in zip(script.prompts, script.cast, strict=True):
-        text = _tagged(prompt.text, spoken)
+        text = tagged(prompt.text, spoken)
         absent = [tags[name] for name in cast if name in tags and tags[name] not in text]
         if absent:
             text = f"{_sentence(text)} With {', '.join(absent)}."
@@ -370,26 +388,6 @@ _SIGNS = {
     "msvbench": ("script",),
     "st-bench": ("scenes",),
 }
-
-
-# Languages without spaces end no word: a name may stand right beside their signs.
-_UNSPACED = "\u2e80-\U0003ffff"
-_LETTER = rf"[^\W{_UNSPACED}]"
-_BEFORE = rf"(?<!{_LETTER})(?<!{_LETTER}[-'’])"
-_ENDING = rf"(?:s|d|m|ll|re|ve)(?!{_LETTER})"
-_AFTER = rf"(?!-?{_LETTER})(?!['’](?!{_ENDING}){_LETTER})"
-
-
-def _tagged(text: str, tags: Mapping[str, str]) -> str:
-    """Text with whole names replaced by tags, the longest first: Ana is no part of Anaïs, Ana-Maria or O'Ana.
-
-    An apostrophe with the ending of a possessive or of a verb ("Ana's", "Ana'll") does not belong to the name.
-    """
-    names = sorted((name for name in tags if name.strip()), key=len, reverse=True)
-    if not names:
-        return text
-    found = re.compile(f"{_BEFORE}(?:{'|'.join(map(re.escape, names))}){_AFTER}")
-    return found.sub(lambda match: tags[match[0]], text)
 
 
 def _sentence(text: str) -> str:

@@ -180,13 +180,18 @@ def suite_path(suite: str | Path) -> Path:
 
 def write_suite(path: str | Path, suite: Suite) -> None:
     """Write a suite with the hash of every line; the file appears complete or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(suite_text(suite), encoding="utf-8")
+
+
+def suite_text(suite: Suite) -> str:
+    """What the file of a suite holds, with the hash of every line."""
     lines = [_header(suite)]
     for entry in suite.entries:
         content = _content(entry)
         hashed = {"id": content["id"], "tags": content["tags"], "sha256": entry.sha256}
         lines.append({**hashed, **content})
-    with replacing(path) as temporary:
-        temporary.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _header(suite: Suite) -> dict[str, Any]:

@@ -23,9 +23,10 @@ import numpy as np
 
 from benchmarks.systems.models import Models, ModelSettings
 from eval.encoders.texts import describe_texts
+from holocine.families.translation import timeline_notes
 from holocine.prompt import DEFAULT_NEGATIVE_PROMPT
 from holocine.storyboard import Shot, Storyboard
-from holocine.wan import as_one_shot
+from holocine.wan import GRID, as_one_shot, whole_text_notes
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,11 @@ class Video:
     how: Mapping[str, Any] = field(default_factory=dict)
 
 
+def moved_notes(title: str, storyboard: Storyboard) -> tuple[str, ...]:
+    """What is different about the times of shots that are moved to the frames that the video autoencoder can cut at."""
+    return tuple(timeline_notes(title, storyboard.as_run(), GRID, storyboard.timed))
+
+
 def holocine(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
     return _scene(models, settings, storyboard, attention="sparse", window=True)
 
@@ -69,8 +75,10 @@ def no_window(models: Models, settings: ModelSettings, storyboard: Storyboard) -
     return _scene(models, settings, storyboard, attention="sparse", window=False)
 
 
-def single_prompt(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
-    return _frames(models.pipeline(settings), settings, as_one_shot(storyboard), attention="full", window=False)
+def single_prompt(models: Models, settings: ModelSettings, storyboard: Storyboard) -> Video:
+    frames = _frames(models.pipeline(settings), settings, as_one_shot(storyboard), attention="full", window=False)
+    notes = tuple(whole_text_notes("single-prompt", storyboard.as_run(), GRID, storyboard.timed))
+    return Video(frames, storyboard.fps, notes=notes)
 
 
 def independent_shots(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:

@@ -19,7 +19,7 @@ from holocine.storyboard import Storyboard
 
 def retaken(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
     """Raises ValueError for a scene of one shot, of which nothing could be kept."""
-    _check(storyboard, "retake")
+    check_shots(storyboard, "retake")
     pipeline = models.pipeline(settings)
     made = pipeline(storyboard, **settings.sampling)
     for shot in range(1, storyboard.num_shots + 1):
@@ -31,7 +31,7 @@ def retaken(models: Models, settings: ModelSettings, storyboard: Storyboard) -> 
 
 def continued(models: Models, settings: ModelSettings, storyboard: Storyboard) -> np.ndarray:
     """Raises ValueError for a scene of one shot, which has no halves."""
-    _check(storyboard, "continue")
+    check_shots(storyboard, "continue")
     pipeline, run = models.pipeline(settings), storyboard.as_run()
     half = (run.num_shots + 1) // 2
     first, rest = (run.model_copy(update={"shots": part}) for part in (run.shots[:half], run.shots[half:]))
@@ -49,6 +49,7 @@ def _seed(storyboard: Storyboard, number: int) -> int:
     return int(np.random.SeedSequence((storyboard.seed or 0, 1000 + number)).generate_state(1)[0])
 
 
-def _check(storyboard: Storyboard, system: str) -> None:
+def check_shots(storyboard: Storyboard, system: str) -> None:
+    """Raise ValueError for a scene of one shot."""
     if storyboard.num_shots < 2:
         raise ValueError(f"{system} needs at least 2 shots, and this storyboard has 1")

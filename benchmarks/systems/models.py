@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -71,23 +72,28 @@ def transformer_sha256(model: str | None) -> str:
 def _hashes(model: str | None) -> tuple[str, str]:
     from holocine.checkpoints import find_model
 
-    digests = _digests(find_model(model))
+    digests = model_digests(find_model(model))
     weights = {name: digest for name, digest in digests.items() if re.fullmatch(r"transformer/.*\.safetensors", name)}
     return _joined(digests), next(iter(weights.values())) if len(weights) == 1 else _joined(weights)
 
 
 def folder_sha256(folder: Path) -> str:
     """Hash of names and contents of all configs and weights of a pipeline; what else lies there does not count."""
-    return _joined(_digests(folder))
+    return _joined(model_digests(folder))
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    """The hash of every file of a pipeline that counts, by its place in the folder."""
+def file_sha256(path: Path) -> str:
+    """Hash of what a file holds."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file of a pipeline that counts, by its place in the folder."""
     found = {}
     patterns = ("model_index.json", "*/*.json", "*/*.safetensors", "*/*.model")
     for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
-        with open(path, "rb") as file:
-            found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+        found[path.relative_to(folder).as_posix()] = file_sha256(path)
     return found
 
 
@@ -96,10 +102,14 @@ def _joined(digests: dict[str, str]) -> str:
 
 
 class Models:
-    """The pipelines that one process has loaded: one of each kind at a time, as several may not fit into memory."""
+    """The pipelines that one process has loaded: one of each kind at a time, as several may not fit into memory.
+
+    seconds: what loading them has taken so far.
+    """
 
     def __init__(self) -> None:
         self._loaded: dict[str, tuple[tuple, Any]] = {}
+        self.seconds = 0.0
 
     def pipeline(self, settings: ModelSettings) -> HoloCinePipeline:
         """The text-to-video pipeline; raises `CheckpointError`."""
@@ -132,8 +142,10 @@ class Models:
     def _load(self, kind: str, key: tuple, load) -> Any:
         if self._loaded.get(kind, (None,))[0] != key:
             self._loaded.pop(kind, None)  # before the next is loaded
+            start = time.perf_counter()
             _hand_on_messages()
             pipeline = load()
+            self.seconds += time.perf_counter() - start
             pipeline.set_progress_bar_config(disable=True)
             self._loaded[kind] = key, pipeline
         return self._loaded[kind][1]
@@ -157,7 +169,8 @@ def check_image_to_video(folder: Path) -> None:
     found = json.loads(index.read_text(encoding="utf-8")).get("_class_name") if index.is_file() else None
     if found != "WanImageToVideoPipeline":
         raise CheckpointError(
-            f"{folder} is a {found or 'folder without model_index.json'}, not a WanImageToVideoPipeline"
+            f"{folder} is a {found or 'folder without model_index.json'}, not a WanImageToVideoPipeline, which is what "
+            "sets first frames in motion (keyframe:FOLDER): name one, or leave it out (keyframe@MODEL)"
         )
 
 

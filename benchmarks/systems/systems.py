@@ -6,11 +6,8 @@ A specification reads `[NAME=]SYSTEM[:PATH][@MODEL]`: `holocine`, `kling=folder:
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,9 +16,10 @@ import numpy as np
 
 from benchmarks.systems import generation, locked, mechanisms, two_stages
 from benchmarks.systems.baselines import BASELINES, SHELF, TWO_STAGES, missing, refused_options, settings_for, title
+from benchmarks.systems.folders import Folder, UnknownSystem, read_mapping
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, check_image_to_video, model_sha256
-from eval.request import POLICIES
+from benchmarks.systems.refusals import FROM_PICTURES, ON_GRID, check_makeable, check_weights
 from holocine.families import NAMES as FAMILIES
 from holocine.families.options import flag
 from holocine.families.translation import picture_notes
@@ -32,17 +30,8 @@ from holocine.puppet.world import WORLD_VERSION
 if TYPE_CHECKING:
     from benchmarks.suites.suite import Entry, Suite
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
-MAPPING = "videos.json"
 _SPEC = re.compile(r"(?:(?P<name>[^=:@]*)=)?(?P<kind>[^=:@]+)(?::(?P<path>[^@]+))?(?:@(?P<model>.+))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-_FROM_PICTURES = ("holocine", "holocine-full", "isolated", "no-window")  # begin shots from a storyboard's pictures
-
-
-class UnknownSystem(ValueError):
-    """A system that does not exist or cannot be run as it was named. The message is one sentence."""
 
 
 class System(Protocol):
@@ -57,6 +46,12 @@ class System(Protocol):
     needs: str
     settings: ModelSettings | None
     version: int
+
+    def check(self, entry: Entry, seed: int) -> None:
+        """Raise ValueError where storyboard and system tell that no video can be made; loads no weights.
+
+        The same comes of `generate`, however often it is tried.
+        """
 
     def generate(self, entry: Entry, seed: int, models: Models) -> Video | Path:
         """Make a video, or name a finished file.
@@ -81,14 +76,22 @@ class Generated:
     needs: str = "a model"
     version: int = 1
 
+    def check(self, entry: Entry, seed: int) -> None:
+        if self.image_to_video:
+            check_weights(self.image_to_video)
+        check_makeable(self.kind, self.settings, entry.storyboard)
+
     def generate(self, entry: Entry, seed: int, models: Models) -> Video:
+        self.check(entry, seed)
         storyboard = entry.storyboard
         storyboard = storyboard.model_copy(update={"seed": ((storyboard.seed or 0) + seed) % 2**63})
         options = {"image_to_video": self.image_to_video} if self.image_to_video else {}
         notes: tuple[str, ...] = ()
-        if storyboard.has_pictures and self.kind not in (*_FROM_PICTURES, *FAMILIES):  # which say so themselves
+        if storyboard.has_pictures and self.kind not in (*FROM_PICTURES, *FAMILIES):  # which say so themselves
             notes = tuple(picture_notes(title(self.kind), storyboard))
             storyboard = without_pictures(storyboard)
+        if self.kind in ON_GRID:
+            notes += generation.moved_notes(title(self.kind), storyboard)
         made = self.make(models, self.settings, storyboard, **options)
         made = made if isinstance(made, Video) else Video(made, storyboard.fps)
         return replace(made, notes=(*notes, *made.notes))
@@ -109,14 +112,19 @@ class World:
     needs: str = "the scene of the puppet world that a storyboard describes"
     version: int = 1
 
-    def generate(self, entry: Entry, seed: int, models: Models) -> Video:
-        from holocine.puppet.renderer import render
-
+    def check(self, entry: Entry, seed: int) -> None:
         if entry.scene is None:
             raise ValueError(
                 f"{self.kind} shows scenes of the puppet world, and storyboard {entry.id} is not one of them: "
                 "leave the system out, or take the suite puppet"
             )
+        if self.spoil is shuffled and not entry.storyboard.cuts:
+            raise ValueError("shuffled needs at least 2 shots, and this storyboard has 1")
+
+    def generate(self, entry: Entry, seed: int, models: Models) -> Video:
+        from holocine.puppet.renderer import render
+
+        self.check(entry, seed)
         frames, _ = render(entry.scene)
         return Video(self.spoil(frames, entry.storyboard.cuts, seed), entry.storyboard.fps)
 
@@ -135,142 +143,13 @@ def frozen(frames: np.ndarray, cuts: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def shuffled(frames: np.ndarray, cuts: tuple[int, ...], seed: int) -> np.ndarray:
-    """Every shot as it should be and none in its place; so the cuts fall on other frames too."""
-    if not cuts:
-        raise ValueError("shuffled needs at least 2 shots, and this storyboard has 1")
+    """Every shot, of at least two, as it should be and none in its place; so the cuts fall on other frames too."""
     shots = np.split(frames, cuts)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(shots))
     while (order == np.arange(len(shots))).any():
         order = rng.permutation(len(shots))
     return np.concatenate([shots[i] for i in order])
-
-
-@dataclass(frozen=True)
-class Folder:
-    """Finished videos of any model.
-
-    path: a folder of files called by storyboard id (`ID.mp4`; of several seeds `ID/SEED.mp4`), or with a mapping
-    `videos.json` in it, or such a mapping itself: {"ID": "file"} or {"ID": ["file of seed 0", …]}, relative to it. In
-    place of a file there may be {"file": …} with "cuts" (frames of the video), "fps" (its rate), "start" (seconds
-    before the scene) and "align" of its own, see `eval.request`.
-    """
-
-    name: str
-    path: str
-    kind: str = "folder"
-    settings: None = None
-    needs: str = "a video file for each storyboard"
-    version: int = 1
-
-    def generate(self, entry: Entry, seed: int, models: Models) -> Path:
-        return self.find(entry.id, seed)
-
-    def definition(self, entry: Entry, seed: int) -> dict[str, Any]:
-        try:
-            with open(self.find(entry.id, seed), "rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except (OSError, ValueError):
-            content = None  # generate says why
-        how = self.how(entry.id, seed)
-        return {"kind": self.kind, "version": self.version, "file": content} | ({"how": how} if how else {})
-
-    def how(self, storyboard_id: str, seed: int) -> dict[str, Any]:
-        """What the mapping says of a video beside its file."""
-        named = self._named(storyboard_id, seed)
-        return {key: value for key, value in named.items() if key != "file"} if named else {}
-
-    def unknown(self, ids: Collection[str]) -> str | None:
-        """What to say of a mapping that names storyboards which are not among `ids`; None where there is nothing."""
-        names = [name for name in _read_mapping(self._mapping) if name not in ids] if self._mapping.is_file() else []
-        if not names:
-            return None
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return (
-            f"{self._mapping} names {', '.join(map(repr, names[:3]))}{more}, not in the suite: what it says of "
-            f"{'it' if len(names) == 1 else 'them'} is left out{did_you_mean(names[0], ids)}"
-        )
-
-    @property
-    def _mapping(self) -> Path:
-        root = Path(self.path)
-        return root if root.is_file() else root / MAPPING
-
-    def _named(self, storyboard_id: str, seed: int) -> dict[str, Any] | None:
-        if not self._mapping.is_file():
-            return None
-        return next(iter(_read_mapping(self._mapping).get(storyboard_id, [])[seed : seed + 1]), None)
-
-    def find(self, storyboard_id: str, seed: int) -> Path:
-        """The file of a storyboard; raises ValueError that says where it was looked for."""
-        root = Path(self.path)
-        mapping = self._mapping
-        named = self._named(storyboard_id, seed)
-        if named:
-            candidates = [mapping.parent / named["file"]]
-        elif root.is_file():
-            candidates = []
-        else:
-            names = [f"{storyboard_id}/{seed}", *([storyboard_id] if seed == 0 else [])]
-            candidates = [root / (name + suffix) for name in names for suffix in VIDEO_SUFFIXES]
-        for path in candidates:
-            if path.is_file():
-                return path
-        if mapping.is_file() and (named or root.is_file()):
-            named = f"; {candidates[0]} does not exist" if candidates else ""
-            raise ValueError(f"{mapping} names no file for storyboard {storyboard_id}, seed {seed}{named}")
-        raise ValueError(
-            f"{root} holds no video for storyboard {storyboard_id}, seed {seed}: call it "
-            f"{storyboard_id}.mp4 or {storyboard_id}/{seed}.mp4, or name the files in {mapping}"
-        )
-
-
-_HOW = {"file": str, "cuts": list, "fps": (int, float), "start": (int, float), "align": str}
-
-
-def _read_mapping(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """What a mapping says of the videos of every storyboard, one a seed."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UnknownSystem(f"{path} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise UnknownSystem(f'{path} has to map storyboard ids to files: {{"ID": "file.mp4", …}}')
-    return {id: [_video(path, id, v) for v in (of if isinstance(of, list) else [of])] for id, of in content.items()}
-
-
-def _video(path: Path, id: str, value: Any) -> dict[str, Any]:
-    value = {"file": value} if isinstance(value, str) else value
-    if not isinstance(value, dict) or not isinstance(value.get("file"), str):
-        raise UnknownSystem(
-            f"{path}, {id}: {value!r} names no file; storyboard ids are mapped to a file's name or to "
-            '{"file": "NAME.mp4", …}'
-        )
-    for key, of in value.items():
-        if key not in _HOW:
-            raise UnknownSystem(f"{path}, {id}: {key!r} is not known; a video has {', '.join(_HOW)}")
-        good = not isinstance(of, bool) and isinstance(of, _HOW[key])
-        match key:
-            case "cuts":
-                good = good and all(type(cut) is int and cut > 0 for cut in of)
-            case "fps":
-                good = good and 0 < of <= 1000
-            case "start":
-                good = good and 0 <= of < math.inf
-            case "align":
-                good = of in POLICIES
-        if not good:
-            raise UnknownSystem(f"{path}, {id}: {key} is {of!r}, but has to be {_SAID[key]}")
-    return value
-
-
-_SAID = {
-    "file": "a file name",
-    "cuts": "a list of frame numbers such as [24, 48]",
-    "fps": "a number of frames a second, above 0 and at most 1000",
-    "start": "a number of seconds from 0 up",
-    "align": "auto, seconds, frames or share",
-}
 
 
 GENERATED = {
@@ -332,12 +211,17 @@ def unknown_videos(systems: Sequence[System], suite: Suite) -> tuple[str, ...]:
     return tuple(filter(None, found))
 
 
-def parse_system(spec: str, settings: ModelSettings) -> System:
-    """The system of one specification; `settings` are for its model, unless it names one of its own."""
+def split_spec(spec: str) -> tuple[str | None, str, str | None, str | None]:
+    """Name, kind, path and model of a specification, None for what it does not name."""
     match = _SPEC.fullmatch(spec.strip())
     if not match:
         raise UnknownSystem(f"the system {spec!r} does not read [NAME=]SYSTEM[:PATH][@MODEL]")
-    name, kind, path, model = match["name"], match["kind"], match["path"], match["model"]
+    return match["name"], match["kind"], match["path"], match["model"]
+
+
+def parse_system(spec: str, settings: ModelSettings) -> System:
+    """The system of one specification; `settings` are for its model, unless it names one of its own."""
+    name, kind, path, model = split_spec(spec)
     if kind not in (*GENERATED, *WORLDS, "folder"):
         near = did_you_mean(kind, (*GENERATED, *WORLDS, "folder"))
         raise UnknownSystem(f"the system {kind!r} is unknown{near}; choose from {', '.join(KINDS)}")
@@ -345,6 +229,12 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
         raise UnknownSystem(f"the system {spec!r} names a path, but only folder:PATH and keyframe:MODEL take one")
     if model and kind not in GENERATED:
         raise UnknownSystem(f"the system {spec!r} names a model, but {kind} runs none")
+    for named in (path if kind == "keyframe" else None, model):
+        if named in GENERATED and not Path(named).exists():
+            raise UnknownSystem(
+                f"the system {spec!r} names {named}, a system, where the folder of a model belongs, such as "
+                f"{SHELF / named}"
+            )
     if name is None:
         name = Path(path).stem if kind == "folder" and path else kind
     if not _NAME.fullmatch(name):
@@ -392,5 +282,5 @@ def _folder(name: str, path: str | None) -> Folder:
         )
     folder = Folder(name, path)
     if Path(path).is_file():
-        _read_mapping(Path(path))
+        read_mapping(Path(path))
     return folder

@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.systems.generation import IN_TIME, Video, animate, shot_alone
 from benchmarks.systems.models import Models, ModelSettings
 from holocine.families.translation import frames_at, timeline_notes
+from holocine.plurals import few
 from holocine.storyboard import Storyboard
 from holocine.wan import limits_of
 from holocine.wording import describe_texts, ended
@@ -104,7 +105,7 @@ def _draw(
 
 
 def _unread(pipeline: DiffusionPipeline, prompts: Sequence[str]) -> Iterator[str]:
-    """The shots whose text is longer than the longest that any text encoder of the pipeline reads."""
+    """In a sentence, the shots whose text is longer than the longest that any text encoder of the pipeline reads."""
     tokenizers = [found for name in _TOKENIZERS if (found := getattr(pipeline, name, None)) is not None]
     if not tokenizers:
         return
@@ -112,9 +113,10 @@ def _unread(pipeline: DiffusionPipeline, prompts: Sequence[str]) -> Iterator[str
     most = tokenizer.model_max_length
     if most > _UNLIMITED:
         return
-    for number, prompt in enumerate(prompts, start=1):
-        if (count := len(tokenizer(prompt, verbose=False).input_ids)) > most:
-            yield (
-                f"{type(pipeline).__name__} reads {most} tokens: the text of shot {number} has {count}, "
-                "the last ones are not read"
-            )
+    counts = {str(n): len(tokenizer(prompt, verbose=False).input_ids) for n, prompt in enumerate(prompts, start=1)}
+    if cut := {number: str(count) for number, count in counts.items() if count > most}:
+        shots = f"shot{'s'[: len(cut) > 1]} {few([*cut])}"
+        yield (
+            f"{type(pipeline).__name__} reads {most} tokens of a text: the last ones of {shots} "
+            f"({few([*cut.values()])} in all) are not read"
+        )

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.reporting.again import suite_beside
 from benchmarks.reporting.results import ItemResult, Results, ResultsError, Score, load_run
 from benchmarks.reporting.summary import Cell, Summary, summarise
 from benchmarks.running.items import VIDEO, Item, RunInfo
@@ -57,7 +58,8 @@ def _published(folder: Path, changed: int) -> Summary:
     info = RunInfo.load(folder)
     if info is None:
         raise ResultsError(f"{folder.name} holds no run: it has no run.json")
-    suite = load_suite(info.suite["name"])
+    beside = suite_beside(folder, info.suite["name"])
+    suite = load_suite(beside if beside.is_file() else info.suite["name"])
     if suite.sha256 != info.suite["sha256"]:
         raise ResultsError(
             f"these results are of version {info.suite['version']} of the suite {suite.name}, whose storyboards have "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from holocine.families.rules import Rules
-from holocine.families.translation import Translation
+from holocine.families.translation import Translation, left_out
 from holocine.storyboard import Storyboard
 
 
@@ -74,6 +74,10 @@ class Family:
         if self.fixed_steps and guidance not in (None, 1):
             name = names.get("guidance_scale", "guidance_scale")
             raise ValueError(f"{self.title} has no guidance ({name} is {guidance:g}): leave it out")
+
+    def left_out(self, storyboard: Storyboard) -> tuple[str, ...]:
+        """What of a storyboard it is not given at all, a sentence each; these are among the notes of `translate`."""
+        return tuple(left_out(self.title, storyboard, is_guided=not self.fixed_steps))
 
     def check_size(self, size: tuple[int | None, int | None], own: tuple[int, int]) -> None:
         """Raise ValueError for another (height, width) than a model's own; None is that."""

@@ -48,9 +48,13 @@ class FamilyPlan:
 
 
 def make_family_plan(
-    storyboard: Storyboard, facts: ModelFacts, height: int | None = None, width: int | None = None
+    storyboard: Storyboard,
+    facts: ModelFacts,
+    height: int | None = None,
+    width: int | None = None,
+    tokenizer: Any = None,
 ) -> FamilyPlan:
-    """Plan `storyboard` for the model described by `facts`.
+    """Plan `storyboard` for the model described by `facts`; tokenizer: that of the model, loaded if it is not given.
 
     Raises `PromptTooLong` for too much text, `StoryboardError` for what the family cannot make, and ValueError for
     another size than its own.
@@ -59,7 +63,7 @@ def make_family_plan(
     family.check_size((height, width), (facts.height, facts.width))
     made = family.translate(storyboard)
     rows, columns = facts.token_grid()
-    tokenizer, most = load_tokenizer(facts), facts.max_sequence_length
+    tokenizer, most = tokenizer or load_tokenizer(facts), facts.max_sequence_length
     names = [caption_name(made, n) for n in range(len(made.captions))]
     counts = [count_tokens(text, tokenizer, most, name) for text, name in zip(made.captions, names, strict=True)]
     if family.rules.padded == "together":

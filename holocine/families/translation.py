@@ -63,10 +63,17 @@ def latent_frames(frames: float) -> float:
     return (frames + FRAMES_PER_LATENT - 1) / FRAMES_PER_LATENT
 
 
-def notes_of(title: str, storyboard: Storyboard, run: Storyboard, makes: str) -> Iterator[str]:
-    """What a model that begins from no picture leaves out of a storyboard, and what is different about its times."""
-    yield from picture_notes(title, storyboard)
+def notes_of(title: str, storyboard: Storyboard, run: Storyboard, makes: str, is_guided: bool = True) -> Iterator[str]:
+    """What a model leaves out of a storyboard (see `left_out`), and what is different about its times."""
+    yield from left_out(title, storyboard, is_guided)
     yield from timeline_notes(title, run, makes, storyboard.timed)
+
+
+def left_out(title: str, storyboard: Storyboard, is_guided: bool) -> Iterator[str]:
+    """What of a storyboard a model is not given at all, if it begins from no picture and may have no guidance."""
+    yield from picture_notes(title, storyboard)
+    if not is_guided and storyboard.negative_prompt is not None:
+        yield f"{title} has no guidance: the negative prompt of the storyboard is not read"
 
 
 def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:

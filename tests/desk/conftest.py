@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from desk.service.serving import CHROMIUM, CHROMIUM_OPTIONS, serving
+from desk.service.serving import serving
 from desk.studio.jobs import JobQueue
 from desk.studio.models import find
 from desk.studio.outputs import Outputs
@@ -111,19 +111,6 @@ def run_async():
             return pool.submit(asyncio.run, coroutine).result()
 
     return run
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium, driven by Playwright."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here; install Debian's package chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_OPTIONS))
-        yield chromium
-        chromium.close()
 
 
 PATIENCE = 120_000  # milliseconds for what a page does at once

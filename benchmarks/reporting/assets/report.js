@@ -24,7 +24,11 @@ if (tagMetric) {
 
 const viewer = { time: 0, playing: false, started: 0, from: 0, board: null, seed: run.seeds[0], videos: [] };
 
-const duration = () => viewer.board.frames / viewer.board.fps;
+// What was asked for, and how long the videos are, as far as that is known, seconds: a model may make more or less.
+const asked = () => viewer.board.frames / viewer.board.fps;
+const longest = () => Math.max(0, ...viewer.videos.map((video) => (Number.isFinite(video.duration) ? video.duration : 0)));
+const duration = () => Math.max(asked(), longest());
+const ending = () => longest() || asked();
 
 function source(system, board, seed) {
   const key = `${system}/${board.id}/${seed}`;
@@ -47,6 +51,7 @@ function pick(index) {
     button.addEventListener("click", () => seek((edges[shot] + 0.5) / viewer.board.fps));
     timeline.append(button);
   });
+  timeline.append(make("span", undefined, { id: "beyond", title: "longer than was asked for" }));
   show();
 }
 
@@ -64,6 +69,7 @@ function show() {
         src: source(system, viewer.board, viewer.seed), muted: true, playsInline: true, preload: "auto",
       });
       video.addEventListener("error", () => video.replaceWith(make("div", "the file is not where the report left it", { className: "nothing" })));
+      video.addEventListener("loadedmetadata", scale);
       viewer.videos.push(video);
       figure.append(video);
     } else {
@@ -81,14 +87,25 @@ function show() {
     grid.append(figure);
   }
   seek(0);
+  scale();
+}
+
+// The shots that were asked for take their part of the line, and what videos last beyond them the rest.
+function scale() {
+  const beyond = Math.max(0, (duration() - asked()) * viewer.board.fps);
+  byId("beyond").hidden = beyond < 0.5;
+  byId("beyond").style.flexGrow = beyond;
+  mark();
 }
 
 function mark() {
   const frame = Math.floor(viewer.time * viewer.board.fps + 1e-6);
-  const shot = viewer.board.cuts.filter((cut) => cut <= frame).length;
+  const isAsked = frame < viewer.board.frames;
+  const shot = isAsked ? viewer.board.cuts.filter((cut) => cut <= frame).length : viewer.board.captions.length;
   [...byId("timeline").children].forEach((button, i) => button.setAttribute("aria-current", String(i === shot)));
-  byId("caption").textContent = viewer.board.captions[shot];
-  byId("clock").textContent = `${viewer.time.toFixed(2)} s, frame ${Math.min(frame, viewer.board.frames - 1)} of ${viewer.board.frames}`;
+  const where = isAsked ? `frame ${frame} of ${viewer.board.frames}` : `after the ${viewer.board.frames} frames that were asked for`;
+  byId("caption").textContent = isAsked ? viewer.board.captions[shot] : "";
+  byId("clock").textContent = `${viewer.time.toFixed(2)} s, ${where}`;
   byId("seek").value = String(viewer.time / duration());
 }
 
@@ -101,7 +118,7 @@ function seek(time) {
 }
 
 function play() {
-  if (viewer.time >= duration() - 1 / viewer.board.fps) seek(0);
+  if (viewer.time >= ending() - 1 / viewer.board.fps) seek(0);
   viewer.playing = true;
   viewer.from = viewer.time;
   viewer.started = performance.now();
@@ -127,7 +144,7 @@ function tick(now) {
     // One clock for all: who falls behind or runs ahead by more than a frame or so is put back.
     if (!video.seeking && Math.abs(video.currentTime - viewer.time) > 0.12) video.currentTime = viewer.time;
   }
-  if (viewer.time >= duration()) {
+  if (viewer.time >= ending()) {
     if (byId("loop").checked) seek(0);
     else pause();
   }

@@ -39,19 +39,17 @@ def translate(storyboard: Storyboard) -> Translation:
         makes = f"a block of {block} frames or more a shot"
     else:
         makes = f"whole blocks of {block} frames"
-    notes = [
+    notes = (
         "LongLive has no global caption: it is written after the caption of every shot",
-        *notes_of("LongLive", storyboard, run, makes),
-    ]
-    if storyboard.negative_prompt is not None:
-        notes.append("LongLive has no guidance: the negative prompt of the storyboard is not read")
+        *notes_of("LongLive", storyboard, run, makes, is_guided=False),
+    )
     return Translation(
         storyboard=run,
         captions=(*captions, *(TRANSITION + caption for caption in captions[1:])),
         common=None,
         prompt=json.dumps({"captions": captions, "shot_durations": blocks}, ensure_ascii=False),
         latent_lengths=lengths,
-        notes=tuple(notes),
+        notes=notes,
     )
 
 

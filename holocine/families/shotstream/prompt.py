@@ -26,14 +26,12 @@ def translate(storyboard: Storyboard) -> Translation:
     run = storyboard.run_on(frames, FPS, f"ShotStream makes at most {FRAMES_PER_SHOT} frames a shot")
     texts = describe_texts(storyboard)
     content = {"global_caption": texts.scene} | {f"shot{i}": text for i, text in enumerate(texts.shots, start=1)}
-    notes = list(notes_of("ShotStream", storyboard, run, f"at most {FRAMES_PER_SHOT} frames a shot"))
-    if storyboard.negative_prompt is not None:
-        notes.append("ShotStream has no guidance: the negative prompt of the storyboard is not read")
+    makes = f"at most {FRAMES_PER_SHOT} frames a shot"
     return Translation(
         storyboard=run,
         captions=tuple(shot_text(texts.scene, text, index) for index, text in enumerate(texts.shots)),
         common=None,
         prompt=json.dumps(content, ensure_ascii=False),
         latent_lengths=(num_latent_frames(FRAMES_PER_SHOT),) * storyboard.num_shots,
-        notes=tuple(notes),
+        notes=tuple(notes_of("ShotStream", storyboard, run, makes, is_guided=False)),
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,11 +12,14 @@ import pandas as pd
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.reporting.publish import FILES, order_in_words, portable, run_command
+from benchmarks.reporting.again import portable, run_command
+from benchmarks.reporting.publish import FILES, order_in_words
 from benchmarks.reporting.results import load_run
 from benchmarks.reporting.summary import summarise
 from benchmarks.running.code import code_version
 from benchmarks.running.items import RunInfo
+from benchmarks.suites.suite import load_suite
+from benchmarks.systems.models import folder_sha256
 from eval.metrics import all_metrics
 
 BY_NAME = ("holocine", "isolated", "best", "still", "shuffled")
@@ -70,21 +74,23 @@ def test_small_results_and_the_readme_come_from_one_command(run, tmp_path, capsy
     assert not [path for path in out.rglob("*") if path.suffix in (".mp4", ".html")]
     made = json.loads((out / "run.json").read_text())["made"]
     details = (out / "README.md").read_text()
-    assert made["command"] in details and made["seconds"] == {"generate": 20.0, "score": 10.0}
+    assert made["command"] in details and made["seconds"] == {"load": 0.0, "generate": 20.0, "score": 10.0}
     assert (made["storyboards"], made["videos"], made["failed"]) == (2, 10, 0)
     assert made["measured_with"] == ["clip puppet", "transnetv2"]
     assert RunInfo.load(out) == RunInfo.load(run), "what else it says is in nobody's way"
     videos = pd.read_csv(out / "videos.csv")
     assert list(videos["generate_seconds"]) == [2.0] * 10 and set(videos["system"]) == set(BY_NAME)
-    assert names - {"metrics.parquet", "README.md"} == FILES.keys(), "each file is explained"
+    assert names - {"metrics.parquet", "README.md", "tiny.jsonl"} == FILES.keys(), "each file is explained"
     assert pd.read_csv(out / "table.csv").set_index("system").loc["holocine", "sca"] == pytest.approx(0.8)
     text = readme.read_text()
     assert text.startswith("before\n<!-- results of tiny -->\n2 of the 3 storyboards of `tiny`, 5 systems, 10 videos. ")
     assert "took 30.0 s in all" in details
-    command = "python -m benchmarks run --suite tiny --systems holocine,isolated,best=truth,still,shuffled --limit 2"
-    assert f"```sh\n{command} --out runs/tiny\n```" in details
+    command = "run --suite tiny.jsonl --systems holocine,isolated,best=truth,still,shuffled --limit 2 --out runs/tiny"
+    assert f"```sh\npython -m benchmarks {command}\n```" in details
     assert "| **0.8000 ± 0.0000** |" in text and "**subject ↑** disagrees" in details and "EARLIER" not in text
     assert text.endswith("<!-- end of results -->\nafter\n") and str(tmp_path) not in text
+    assert "Suite tiny 1, 2 of 3 storyboards" in (out / "report.md").read_text()
+    assert "Suite tiny 1, 2 of 3 storyboards" in (out / "table.tex").read_text()
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows and all(line in details for line in rows)
     assert "](results/tiny/README.md)." in text and len(text) < len(details) / 2
@@ -125,8 +131,49 @@ def test_the_command_has_all_that_the_run_was_asked_for(run):
     scoring = {"encoders": "none", "dino": "auto", "aesthetic": "/heads/a.pth", "detector": "pyscenedetect"}
     results = replace(results, info=replace(results.info, model=model, scoring=scoring))
     assert "--model mine --steps 12 --guidance 1 --encoders none --aesthetic a.pth --detector pyscenedetect" in (
-        run_command(results)
+        run_command(results, run)
     )
+
+
+def test_the_command_comes_with_the_suite_and_says_which_models_and_videos_it_needs(tiny, write_run, tmp_path):
+    model, videos = tmp_path / "weights" / "mine", tmp_path / "videos" / "kling"
+    (model / "transformer").mkdir(parents=True)
+    (model / "model_index.json").write_text("{}")
+    (model / "transformer" / "model.safetensors").write_bytes(b"weights")
+    specs = (f"a=holocine@{model}", f"kling=folder:{videos}")
+    run = write_run(tmp_path / "run", tiny, specs, lambda system, index, seed: {"sca": ({"sum": 1, "count": 1}, 1, 1)})
+    for path in run.glob("items/a/*/*/record.json"):
+        record = json.loads(path.read_text())
+        record["hashes"]["model"] = folder_sha256(model)
+        path.write_text(json.dumps(record))
+    videos.mkdir(parents=True)
+    for entry in tiny.entries:
+        (run / "items/kling" / entry.id / "0/video.mp4").write_bytes(entry.id.encode())
+        (videos / f"{entry.id}.mov").write_bytes(entry.id.encode())
+    assert main(["publish", str(run), "--results", str(tmp_path / "results"), "--videos", "0"]) == 0
+    out = tmp_path / "results" / "tiny"
+    assert load_suite(out / "tiny.jsonl") == tiny, "which has the name of none that comes with the program"
+    details = (out / "README.md").read_text()
+    assert "--suite tiny.jsonl --systems a=holocine@mine,kling=folder:kling" in details
+    assert f"* `mine`, the folder of the model, run by a (sha256 of its files {folder_sha256(model)})" in details
+    assert "* `kling`, the folder of finished videos of kling (3 files)" in details
+    assert json.loads((out / "run.json").read_text())["made"]["needs"][0].startswith("`tiny.jsonl`, the suite")
+    # Whoever has put the files where the command looks for them can check them.
+    place = tmp_path / "elsewhere"
+    shutil.copytree(model, place / "mine")
+    shutil.copytree(videos, place / "kling")
+    check = ["sha256sum", "--check", "--strict", str(out / "needed.sha256")]
+    assert subprocess.run(check, cwd=place, capture_output=True).returncode == 0
+    (place / "kling" / f"{tiny.ids[1]}.mov").write_bytes(b"another")
+    assert f"kling/{tiny.ids[1]}.mov: FAILED" in subprocess.run(check, cwd=place, capture_output=True, text=True).stdout
+
+
+def test_a_suite_that_comes_with_the_program_is_named_and_nothing_more_is_needed(write_run, tmp_path):
+    from benchmarks.reporting.again import needs
+
+    run = write_run(tmp_path / "run", load_suite("puppet"), ("holocine",), scores, boards=(0,))
+    results = load_run(run)
+    assert "--suite puppet " in run_command(results, tmp_path) and needs(results, tmp_path) == ()
 
 
 def test_a_readme_without_a_place_for_the_table_says_what_it_needs(run, tmp_path, capsys):

@@ -21,6 +21,7 @@ from benchmarks.reporting.significance import MIN_PAIRS
 from benchmarks.reporting.summary import summarise
 from benchmarks.reporting.tables import all_tables, every_metric, heading, main_table, trusted
 from benchmarks.running.merge import merge
+from benchmarks.suites.suite import load_suite
 from eval.metrics import all_metrics
 from eval.shots import load_detector
 
@@ -397,7 +398,7 @@ def test_equal_values_share_their_rank_whatever_the_order_they_are_listed_in(sui
         found = standing_of(run_of(write_run, tmp_path / f"one-{number}", suite, {name: level[name] for name in names}))
         assert found == {"a": (1, True, None), "b": (2, False, None), "c": (2, False, None)}
     sums = [0.1 + 0.2] * 8, [0.3] * 8  # not the same number, but the same value
-    found = standing_of(run_of(write_run, tmp_path / "sums", suite, {"a": sums[0], "b": sums[1]}))
+    found = standing_of(run_of(write_run, tmp_path / "sums", suite, {"a": sums[0], "b": sums[1], "c": [0.1] * 8}))
     assert found["a"][0] == found["b"][0] == 1
 
 
@@ -528,3 +529,39 @@ def test_intervals_of_plots_stay_within_the_range_of_their_metric(suite, write_r
     drawn = metric_dots(summary, next(metric for metric in summary.metrics if metric.name == "sca"))
     ticks = [float(one) for one in re.findall(r'text-anchor="middle">([\d.-]+)</text>', drawn)]
     assert max(ticks) <= 1
+
+
+def test_where_all_values_are_the_same_nobody_is_marked_as_the_best(tiny, write_run, tmp_path):
+    worth = {"good": (0.0, 0.5), "bad": (0.0, 0.5), "third": (0.0, 0.4)}
+
+    def scores(system, *_):
+        cuts, text = worth[system]
+        return {"sca": ({"sum": cuts, "count": 1}, 1, 1), "text_shot": ({"sum": text, "count": 1}, 1, 1)}
+
+    run = write_run(tmp_path / "run", tiny, ("good=holocine", "bad=isolated", "third=no-window"), scores)
+    summary = summarise(load_run(run))
+    assert {cell.rank for cell in summary.table["sca"].values()} == {None}
+    assert [summary.table["text_shot"][name].rank for name in worth] == [1, 1, None]
+    table = main_table(summary)
+    assert "good, bad and third are level" in table.lead
+    cells = [row[table.head.index("SCA ↑")] for row in table.rows[:3]]
+    assert [(cell.text, cell.emphasis) for cell in cells] == [("0.0000 ± 0.0000", None)] * 3
+
+
+# Whose model it was
+
+
+def test_a_table_says_which_systems_are_the_embedded_model_s_and_what_it_knows(tiny, write_run, tmp_path):
+    def scores(*_):
+        return {"sca": ({"sum": 1, "count": 1}, 1, 1)}
+
+    specs = ("holocine", "mine=holocine@models/x", "wan", "isolated", "truth")
+    note = main_table(summarise(load_run(write_run(tmp_path / "puppets", tiny, specs, scores)))).note
+    assert note.endswith("holocine and isolated run the embedded model, which knows the puppet world alone.")
+    run = write_run(tmp_path / "film", load_suite("cinema"), ("holocine",), scores, boards=(0, 1))
+    assert main(["report", str(run)]) == 0
+    for name in ("report.md", "table.tex", "report.html"):
+        text = (run / "report" / name).read_text()
+        assert "holocine runs the embedded model, which knows the puppet world alone, and these storyboards" in text
+    run = write_run(tmp_path / "own", tiny, ("mine=holocine@models/x", "wan", "truth"), scores)
+    assert "embedded" not in main_table(summarise(load_run(run))).note

@@ -10,10 +10,11 @@ from benchmarks.reporting.render import latex, markdown, plain
 from benchmarks.reporting.results import load_run
 from benchmarks.reporting.summary import summarise
 from benchmarks.reporting.tables import TOLD, main_table
-from benchmarks.reporting.told import kind_of, not_expressed
+from benchmarks.reporting.told import not_expressed
 from benchmarks.running.items import RECORD, Item
 from holocine import Storyboard
 from holocine.families import NAMES, find_family
+from holocine.plurals import kind_of
 from holocine.wan import as_wan_runs
 
 LENGTHS = ([3.1] * 2, [1.3, 2.1, 2.0], [0.9] * 5, [0.7] * 6, [9.0, 2.3, 7.7], [6.3] * 6, [0.7] * 9)

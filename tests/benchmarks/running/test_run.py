@@ -3,7 +3,9 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +13,10 @@ import numpy as np
 import pytest
 from tqdm import tqdm
 
+import holocine
 from benchmarks.reporting.results import ResultsError, load_run
+from benchmarks.reporting.summary import summarise
+from benchmarks.reporting.tables import what_ran
 from benchmarks.running.items import Hashes, Item, Record, RunError, RunInfo, items_in, land, locked, read_record
 from benchmarks.running.local_engine import run_local
 from benchmarks.running.merge import merge
@@ -143,6 +148,23 @@ def test_progress_tells_items_time_left_and_what_is_being_worked_on(plan, tmp_pa
     assert seen[0].eta is None and seen[1].eta > 0 and seen[3].eta == 0
 
 
+def test_loading_a_model_is_recorded_apart_from_making_the_video_it_was_loaded_for(plan, tmp_path, monkeypatch):
+    clock, passed, load = time.perf_counter, [0.0], holocine.load_pipeline
+
+    def slow(*arguments, **options):
+        passed[0] += 1000  # seconds, as a large model takes
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(holocine, "load_pipeline", slow)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + passed[0])
+    run(plan("holocine", ModelSettings(num_inference_steps=1), limit=2), tmp_path, here)
+    first, second = (read_record(tmp_path, Item("holocine", f"scene-{n}", 0)).seconds for n in (0, 1))
+    assert first["load"] >= 1000 and 0 < first["generate"] < 500 and 0 < first["score"] < 500
+    assert set(second) == {"generate", "score"}
+    note = what_ran(summarise(load_run(tmp_path))).note
+    assert re.search(r"Loading models took 10\d\d\.\d s in all, which are in none of these seconds", note)
+
+
 # What fails
 
 
@@ -173,6 +195,30 @@ def test_an_item_that_fails_is_recorded_and_the_others_go_on(plan, tmp_path):
     assert counts(run(replace(some, retry_failed=True), out, here)) == (0, 2, 4)
     write_video(videos / "scene-1.mp4", np.zeros((9, 64, 112, 3), np.uint8), 12)
     assert counts(run(some, out, here)) == (1, 0, 5), "a failed item whose video has changed is new"
+
+
+def test_finished_videos_that_have_changed_are_named_with_what_to_do(plan, tmp_path):
+    videos, out = tmp_path / "videos", tmp_path / "run"
+    videos.mkdir()
+    for n, number in enumerate((0, 50, 100)):
+        write_video(videos / f"scene-{n}.mp4", np.full((9, 64, 112, 3), number, np.uint8), 12)
+    mine = plan(f"mine=folder:{videos}")
+    assert counts(run(mine, out, here)) == (3, 0, 0)
+    write_video(videos / "scene-1.mp4", np.full((9, 64, 112, 3), 200, np.uint8), 12)
+    with pytest.raises(RunError) as said:
+        run(mine, out, here)
+    assert str(said.value) == (
+        f"{out} has 1 item of videos that have changed, first mine scene-1 seed 0: the video {videos / 'scene-1.mp4'} "
+        "is another file than the one that was scored; choose another folder, or --changed rerun to score the new ones"
+    )
+    assert counts(run(replace(mine, changed="rerun"), out, here)) == (1, 0, 2)
+    (videos / "videos.json").write_text(json.dumps({"scene-0": {"file": "scene-0.mp4", "start": 0.5}}))
+    with pytest.raises(RunError, match=r"videos.json says otherwise of .*scene-0.mp4 \(cuts, fps, start or align\)"):
+        run(mine, out, here)
+    (videos / "videos.json").unlink()
+    (videos / "scene-2.mp4").unlink()
+    with pytest.raises(RunError, match=r"the video that was scored is gone \(.*holds no video for storyboard scene-2"):
+        run(mine, out, here)
 
 
 def test_a_mapping_says_how_each_video_is_compared_and_scoring_again_remembers(plan, tmp_path):
@@ -439,6 +485,18 @@ SUITE = (
 
 
 # One folder, one run
+
+
+def test_a_run_that_is_refused_leaves_nothing_behind(plan, tiny, tmp_path):
+    (tmp_path / "there").mkdir()
+    for out in (tmp_path / "there", tmp_path / "not" / "there"):
+        with pytest.raises(ValueError, match="does not exist"):
+            run(plan("holocine@models/nothing"), out, here)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"] and not list((tmp_path / "there").iterdir())
+    run(plan("still", limit=1), tmp_path / "run", here)
+    with pytest.raises(RunError, match="choose another folder"):
+        run(plan("still", suite=replace(tiny, name="other")), tmp_path / "run", here)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", "run.json", "suite.jsonl", "items"}
 
 
 def test_a_lock_that_outlived_its_process_is_taken_over(tmp_path):

@@ -7,12 +7,16 @@ import shutil
 import signal
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.running.items import Item, items_in, read_record
+from benchmarks.suites.suite import Entry, write_suite
+from holocine import Storyboard, write_video
 from tests.programs import as_a_terminal_starts_it
 
 PATIENCE = 120  # seconds, on a machine that does much else
@@ -136,17 +140,64 @@ def test_no_room_for_an_items_files_is_said_with_the_remedy(command, tmp_path, m
 
 
 def test_a_run_tells_what_it_does_and_fails_when_items_do(command, tmp_path, capsys):
-    out = tmp_path / "run"
-    (tmp_path / "videos").mkdir()
-    assert main(command(f"still,mine=folder:{tmp_path / 'videos'}", out, "--limit", "1")) == 1
+    out, videos = tmp_path / "run", tmp_path / "videos"
+    videos.mkdir()
+    (videos / "scene-0.mp4").write_bytes(b"no video")
+    assert main(command(f"still,mine=folder:{videos}", out, "--limit", "1")) == 1
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert lines[0].startswith("[1/2") and "ETA" in lines[0] and " still scene-0 seed 0: " in lines[0]
-    assert "mine scene-0 seed 0: failed: " in lines[1] and "no video for storyboard scene-0" in lines[1]
-    assert f"{out}: 1 item done, 1 failed" in captured.out and "--retry-failed" in captured.out
+    assert "mine scene-0 seed 0: failed: " in lines[1] and "is not a video that can be read" in lines[1]
+    assert f"{out}: 1 item done, 1 failed" in captured.out and "--retry-failed works on them again" in captured.out
     assert f"first of mine scene-0 seed 0 in {out / 'items' / 'mine' / 'scene-0' / '0'}" in captured.out
     assert main(command("still", out, "--limit", "1")) == 0
-    assert "0 items done, 1 was there, 0 failed" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "0 items done, 1 was there, 0 failed" in said and said.endswith("(1 of 3 storyboards)\n")
+
+
+def test_what_is_refused_is_told_once_a_kind_before_anything_is_made_and_no_retry_is_offered(
+    command, tiny, tmp_path, capsys
+):
+    scenes = [Entry(f"long-{n}", Storyboard.from_captions("A studio.", ["A hand."] * 13, 53, fps=12.0)) for n in (1, 2)]
+    one = Entry("short", Storyboard.from_captions("A studio.", ["A hand."], 53, fps=12.0))
+    suite = replace(tiny, name="film", num_frames=(53,), entries=(*scenes, one))
+    write_suite(tmp_path / "film.jsonl", suite)
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "short.mp4", np.zeros((53, 64, 112, 3), np.uint8), 12)
+    out = tmp_path / "run"
+    run = command(f"truth,mine=folder:{tmp_path / 'videos'}", out, "--suite", str(tmp_path / "film.jsonl"))
+    assert main(run) == 1
+    captured = capsys.readouterr()
+    first, second, third, *progress = captured.err.splitlines()
+    assert first.startswith("benchmarks: truth cannot make long-1 and 2 others for such a reason: truth shows scenes")
+    assert second.startswith("benchmarks: mine cannot make long-1 and 1 other for such a reason: ")
+    assert third == "benchmarks: 5 of 6 items are recorded as refused, 1 remains to be made"
+    assert [line.split("]")[1] for line in progress if "failed" in line] == [] and "mine short seed 0: " in progress[0]
+    record = read_record(out, Item("truth", "long-1", 0))
+    assert (record.status, record.refused) == ("failed", True) and "is not one of them" in record.error
+    assert "1 item done, 5 failed" in captured.out and "--retry-failed" not in captured.out
+    assert "the same would come of another attempt" in captured.out
+    (tmp_path / "videos" / "long-1.mp4").write_bytes(b"no video")
+    assert main(run) == 1
+    captured = capsys.readouterr()
+    assert "--retry-failed works again on 1 that may succeed, and 4 cannot" in captured.out
+    assert "recorded as refused" not in captured.err, "which is told of what is due alone"
+
+
+def test_a_run_of_the_embedded_model_over_another_world_says_so_once_before_it_begins(command, tiny, tmp_path, capsys):
+    scene = Storyboard.from_captions("A bright studio.", ("A young painter.", "Her hand."), num_frames=9)
+    write_suite(tmp_path / "film.jsonl", replace(tiny, name="film", fps=scene.fps, entries=(Entry("a", scene),)))
+    film = ["--suite", str(tmp_path / "film.jsonl"), "--steps", "1"]
+    assert main(command("holocine,isolated", tmp_path / "a", *film)) == 0
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first == (
+        "benchmarks: holocine and isolated run the embedded model, which knows the puppet world alone, and these "
+        "storyboards are not of it: its videos show no more than that, whatever is asked; name a model of this world "
+        "by --model FOLDER or SYSTEM@FOLDER"
+    )
+    assert not any("embedded" in line for line in others)
+    assert main(command("holocine", tmp_path / "b", "--limit", "1", "--steps", "1")) == 0
+    assert "embedded" not in capsys.readouterr().err
 
 
 def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
@@ -178,7 +229,7 @@ def test_shards_are_joined_by_the_command_line(command, tmp_path, capsys):
         ({"--address": "auto"}, "--address is for --engine ray"),
         ({"--gpus": "99"}, "1 workers of 99 GPUs each need 99, and there are 0"),
         ({"--gpus": "1", "--device": "cpu"}, "--gpus gives each worker its own and --device cpu one to all"),
-        ({"--out": "FILE/run"}, "cannot hold a run: Not a directory"),
+        ({"--out": "FILE/run"}, "FILE/run cannot hold a run: FILE: is a file, a folder is needed"),
     ],
 )
 def test_what_cannot_be_run_is_one_line_that_says_why(command, suite_file, tmp_path, changes, message, capsys):
@@ -197,7 +248,7 @@ def test_what_cannot_be_run_is_one_line_that_says_why(command, suite_file, tmp_p
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("benchmarks: ") and error.count("\n") == 1
-    assert message.replace("HERE", str(tmp_path)) in error
+    assert message.replace("HERE", str(tmp_path)).replace("FILE", str(tmp_path / "file")) in error
     assert not (tmp_path / "run" / "run.json").exists()
 
 

@@ -279,6 +279,12 @@ def test_an_unknown_format_an_empty_folder_and_an_empty_story_are_said(write, tm
         read_scripts("x", tmp_path)
     with pytest.raises(SuiteError, match="holds no script of vistorybench: it was looked for as"):
         read_scripts("vistorybench", tmp_path)
+    (tmp_path / "data" / "script").mkdir(parents=True)
+    (tmp_path / "data" / "script" / "01.json").write_text(json.dumps(MSVBENCH))
+    (tmp_path / "data" / "about.json").write_text("{}")
+    for above in (tmp_path / "data", tmp_path / "data" / "..", tmp_path):
+        with pytest.raises(SuiteError, match="holds no script of msvbench: .*; name .*/data/script, which holds some$"):
+            read_scripts("msvbench", above)
     with pytest.raises(SuiteError, match="nowhere does not exist: name a script of st-bench, or the folder"):
         read_scripts("st-bench", tmp_path / "nowhere")
     scripts = read_scripts("st-bench", write({**ST_BENCH, "scenes": []}))

@@ -96,7 +96,15 @@ def test_a_written_suite_reads_back_equal_and_an_edit_is_noticed_until_it_is_sig
         (({**HEADER, "fps": True}, LINE), r"line 1: fps is true"),
         (({**HEADER, "num_frames": 17}, LINE), r"line 1: num_frames is 17, but has to list"),
         (({**HEADER, "version": 0}, LINE), r"line 1: version is 0"),
-        ((HEADER, "{nonsense"), r"line 2: JSON error in column 2"),
+        (
+            (HEADER, "{nonsense"),
+            r"line 2: JSON error in column 2: a key in double quotes is expected, where nonsense st",
+        ),
+        (
+            (HEADER, '{"id": "a" "b": 1}'),
+            r"line 2: .* column 12: a comma is expected, or the end .*, where \"b\": 1} st",
+        ),
+        ((HEADER, '{"id": '), r"line 2: JSON error in column 8: a value is expected .*, where the text ends"),
         ((HEADER, "[1]"), r"line 2: a line of a suite is a JSON object, not \[1\]"),
         ((HEADER, LINE, "", LINE), r"line 4: the id 'harbour' is already that of line 2"),
         ((HEADER, LINE, {**LINE, "id": "HARBOUR"}), r"line 3: the id 'HARBOUR' is already that of line 2"),

@@ -1,6 +1,7 @@
 """Other models as systems, on tiny random weights of the real classes: what they are run with, and what is told."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -135,6 +136,9 @@ def test_pictures_that_a_model_is_not_given_are_told_of_the_item_and_by_generate
     assert holocine_main(["generate", *options, "--quiet", "-o", str(tmp_path / "a.mp4")]) == 0
     assert told in capsys.readouterr().err
     assert len(read_video(tmp_path / "a.mp4").frames) == len(video.frames)
+    assert holocine_main(["generate", *options, "--strict", "-o", str(tmp_path / "b.mp4")]) == 2
+    assert f"{told} (without --strict it is made all the same)" in capsys.readouterr().err
+    assert not (tmp_path / "b.mp4").exists()
     first = [*options, "--first-frame", "nowhere.png", "-o", str(tmp_path / "a.mp4")]
     assert holocine_main(["generate", *first]) == 2
     assert "has no first frame: leave it out (--first-frame nowhere.png)" in capsys.readouterr().err
@@ -246,6 +250,39 @@ def test_holocine_as_a_system_begins_from_pictures_and_what_does_not_says_so(mak
         assert any("is not given pictures" in note for note in video.notes) == (kind != "holocine")
 
 
+IN_ONE = ("holocine", "holocine-full", "isolated", "no-window", "retake", "continue", "phases", "block-mask")
+
+
+def test_a_negative_prompt_that_a_family_does_not_read_is_refused_where_strictness_was_asked_for(
+    folder, tmp_path, capsys
+):
+    board().model_copy(update={"negative_prompt": "rain"}).save(tmp_path / "a.yaml")
+    options = [str(tmp_path / "a.yaml"), "--strict", "--quiet", "-o", str(tmp_path / "a.mp4")]
+    assert holocine_main(["generate", *options, "--model", folder("longlive")]) == 2
+    assert "LongLive has no guidance: the negative prompt of the storyboard is not read" in capsys.readouterr().err
+    assert holocine_main(["generate", *options, "--model", folder("echoshot"), "--steps", "1"]) == 0
+
+
+@pytest.mark.parametrize("kind", [*IN_ONE, "single-prompt"])
+def test_cuts_that_a_system_moves_or_is_not_told_of_are_noted_as_another_model_s_are(kind, make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    system = parse_system(f"{kind}@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
+    moved = system.generate(Entry("a", board((7 / 12, 6 / 12, 4 / 12), fps=12.0)), 0, Models()).notes
+    asked = system.generate(Entry("a", board((5 / 12, 8 / 12, 4 / 12), fps=12.0)), 0, Models()).notes
+    if kind == "single-prompt":
+        said = ("single-prompt is told of no cut: it reads the captions of all shots as one text",)
+        assert moved == asked == said
+    else:
+        assert moved == (f"{kind} cuts after 0.75, 1.08 s where 0.58, 1.08 s were asked for",) and asked == ()
+
+
+def test_shots_that_are_cut_to_length_are_not_told_as_moved(make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    system = parse_system(f"independent-shots@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
+    video = system.generate(Entry("a", board((7 / 12, 6 / 12), fps=12.0)), 0, Models())
+    assert len(video.frames) == 13 and video.notes == ()
+
+
 def test_int8_of_storymem_reaches_the_experts_that_see_memory_and_not_the_opening(folder):
     pipeline = load_pipeline(folder("storymem"), int8=True)
     stored = {
@@ -259,6 +296,67 @@ def test_more_shots_than_echoshot_knows_are_refused_in_one_sentence(folder):
     system = parse_system(f"echoshot@{folder('echoshot')}", ModelSettings(num_inference_steps=2))
     with pytest.raises(ValueError, match="EchoShot makes 2 to 6 shots in one pass, and this storyboard has 13"):
         system.generate(Entry("a", board(13 * (1.0,))), 0, Models())
+
+
+class NoModels(Models):
+    """Fails where a model is to be loaded."""
+
+    def _load(self, kind, key, load):
+        raise AssertionError("a model was loaded")
+
+
+@pytest.mark.parametrize("kind", ["echoshot", "holocine", "retake", "phases", "single-prompt"])
+def test_what_cannot_be_made_is_refused_before_a_model_is_loaded(kind, folder, make_pipeline, tmp_path):
+    if kind == "echoshot":
+        model, entry, says = folder("echoshot"), Entry("a", board(13 * (1.0,))), "EchoShot makes 2 to 6 shots"
+    else:
+        model = str(tmp_path / "model")
+        says = "needs at least 2 shots" if kind == "retake" else "text tokens and the model reads"
+        make_pipeline().save_pretrained(model)
+        entry = Entry("a", board((1.0,)))
+        if kind != "retake":
+            wordy = entry.storyboard.model_copy(update={"global_caption": "A studio. " * 1000})
+            entry = Entry("a", wordy)
+    system = parse_system(f"{kind}@{model}", ModelSettings(num_inference_steps=1))
+    with pytest.raises(ValueError, match=says) as refused:
+        system.check(entry, 0)
+    with pytest.raises(ValueError, match=re.escape(str(refused.value))):
+        system.generate(entry, 0, NoModels())
+    system.check(Entry("a", board((1.0, 1.0))), 0)
+
+
+def test_nothing_is_refused_ahead_that_a_system_makes(make_pipeline, tmp_path):
+    """Scenes of just as much text as the model reads; continue makes more, as it makes it in parts."""
+    pipeline = make_pipeline()
+    pipeline.save_pretrained(tmp_path / "model")
+    scene = board((5 / 12, 8 / 12, 4 / 12), fps=12.0)
+    most = len(pipeline.tokenizer(scene.as_run().prompt).input_ids)
+    index = json.loads((tmp_path / "model" / "model_index.json").read_text())
+    (tmp_path / "model" / "model_index.json").write_text(json.dumps(index | {"max_sequence_length": most - 1}))
+    refusing = set()
+    for kind in (*IN_ONE, "single-prompt", "independent-shots"):
+        system = parse_system(f"{kind}@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
+        refused = made = None
+        try:
+            system.check(Entry("a", scene), 0)
+        except ValueError as error:
+            refused = str(error)
+            refusing.add(kind)
+        try:
+            made = system.make(Models(), system.settings, scene)
+        except ValueError as error:
+            assert refused in (None, str(error))
+        assert refused is None or made is None, kind
+    assert "holocine" in refusing and "continue" not in refusing
+
+
+def test_a_model_without_some_of_its_weights_is_refused_before_it_is_loaded(make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    for path in (tmp_path / "model" / "vae").glob("*.safetensors"):
+        path.unlink()
+    system = parse_system(f"holocine@{tmp_path / 'model'}", ModelSettings())
+    with pytest.raises(ValueError, match="vae has no .safetensors file: the download is not complete"):
+        system.check(Entry("a", board()), 0)
 
 
 def test_wan_is_told_all_the_text_no_cut_and_no_more_frames_than_it_was_trained_on():
@@ -359,7 +457,10 @@ def test_another_model_than_a_system_s_own_is_refused(folder):
         parse_system(f"wan@{folder('cinetrans')}", ModelSettings())
     with pytest.raises(UnknownSystem, match=r"did you mean .*/cinetrans\?$"):
         parse_system(f"cinetrans@{folder('cinetrans')}s", ModelSettings())
-    with pytest.raises(ValueError, match="wan is a WanPipeline, not a WanImageToVideoPipeline"):
+    with pytest.raises(
+        ValueError,
+        match=r"wan is a WanPipeline, not a WanImageToVideo.*, or leave it out \(keyframe@",
+    ):
         parse_system(f"keyframe:{folder('wan')}@{folder('wan')}", ModelSettings())
 
 

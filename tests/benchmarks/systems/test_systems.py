@@ -376,14 +376,14 @@ def test_another_file_is_another_definition(videos):
 def test_systems_have_names_paths_and_models_of_their_own(videos):
     settings = ModelSettings("weights/old", num_inference_steps=3)
     plain, named, folder, two, animated = parse_systems(
-        ["holocine", "new=holocine@weights/new", f"folder:{videos}", f"kling=folder:{videos}", "keyframe:wan@other"],
+        ["holocine", "new=holocine@weights/new", f"folder:{videos}", f"kling=folder:{videos}", "keyframe:i2v@other"],
         settings,
     )
     assert (plain.name, plain.settings) == ("holocine", settings)
     assert (named.name, named.kind, named.settings.model) == ("new", "holocine", "weights/new")
     assert named.settings.num_inference_steps == 3
     assert (folder.name, two.name, two.kind) == ("videos", "kling", "folder")
-    assert (animated.name, animated.image_to_video, animated.settings.model) == ("keyframe", "wan", "other")
+    assert (animated.name, animated.image_to_video, animated.settings.model) == ("keyframe", "i2v", "other")
 
 
 @pytest.mark.parametrize(
@@ -391,6 +391,8 @@ def test_systems_have_names_paths_and_models_of_their_own(videos):
     [
         ("holosine", f"the system 'holosine' is unknown (did you mean holocine?); choose from {', '.join(KINDS)}"),
         ("truth@weights", "names a model, but truth runs none"),
+        ("keyframe:wan@wan", "names wan, a system, where the folder of a model belongs, such as models/wan"),
+        ("holocine@wan", "names wan, a system, where the folder of a model belongs, such as models/wan"),
         ("isolated:path", "only folder:PATH and keyframe:MODEL take one"),
         ("folder", "needs a folder of videos"),
         ("echosht@weights", "the system 'echosht' is unknown (did you mean echoshot?); choose from holocine, "),

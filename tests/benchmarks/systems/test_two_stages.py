@@ -201,8 +201,11 @@ def test_what_the_two_models_do_not_express_is_told(drawer, animator):
         global_caption="A bright studio with a large window that looks out on the sea.", negative_prompt="rain"
     )
     notes = system.generate(Entry("a", long), 0, Models()).notes
-    assert "StableDiffusionPipeline reads 77 tokens: the text of shot 3 has 79, the last ones are not read" in notes
-    assert not any("shot 2 has" in note for note in notes)
+    reads = "StableDiffusionPipeline reads 77 tokens of a text: the last ones of"
+    assert f"{reads} shot 3 (79 in all) are not read" in notes
+    longer = board(global_caption=f"{long.global_caption} It is a large window indeed, and the sea is rough.")
+    [note] = [note for note in system.generate(Entry("a", longer), 0, Models()).notes if "tokens" in note]
+    assert note.startswith(f"{reads} shots 1, 2, 3 ("), "one sentence for all shots"
     assert "the text-to-image model is not given the negative prompt of the storyboard" in notes
 
 

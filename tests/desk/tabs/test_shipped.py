@@ -1,10 +1,13 @@
+import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from benchmarks.reporting.results import ResultsError
 from benchmarks.reporting.verdict import verdict
+from benchmarks.suites.suite import write_suite
 from desk.tabs import league, shipped
 from holocine.video import read_storyboard
 
@@ -85,3 +88,13 @@ def test_the_table_says_what_it_shows_and_what_each_system_is(summary):
     assert {row["name"]: row["what"] for row in shown["rows"]}["still"] == "truth’s first frame all the time"
     assert all(row["what"] for row in (*shown["rows"], *league.paper_table()["rows"]))
     assert "HoloCine has the best value" in league.paper_table()["verdict"]
+
+
+def test_results_of_a_suite_of_one_s_own_are_shown_with_the_suite_that_lies_beside_them(folder, summary, tmp_path):
+    shutil.copytree(folder, tmp_path / "mine")
+    suite = replace(summary.results.suite, name="mine")
+    write_suite(tmp_path / "mine" / "mine.jsonl", suite)
+    run = json.loads((tmp_path / "mine" / "run.json").read_text())
+    run["suite"] |= {"name": suite.name, "sha256": suite.sha256}
+    (tmp_path / "mine" / "run.json").write_text(json.dumps(run))
+    assert shipped.load(tmp_path / "mine").results.suite.name == "mine"
