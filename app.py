@@ -33,11 +33,13 @@ from desk.studio.jobs import JobQueue
 from desk.studio.limits import Limits
 from desk.studio.models import Model, find, import_libraries
 from desk.studio.outputs import Outputs
+from desk.studio.starting import opening
 from desk.studio.studio import Studio, holder
 from desk.tabs import bench, compare, direct, how, score
 from desk.tabs.examples import VIDEOS
 from desk.tabs.shipped import RUNS
 from desk.tabs.visits import QUIET
+from holocine.program import tell
 
 TITLE = "HoloCine: a storyboard becomes a multi-shot video"
 DESCRIPTION = "Write a scene shot by shot. One model makes all of it in one pass, with the cuts where you ask for them."
@@ -146,11 +148,12 @@ def _keep_few_heaps() -> None:
 if __name__ == "__main__":
     _keep_few_heaps()
     try:
-        name = find().name
+        tell("app", opening())
+        interface = build()
     except ValueError as error:
         raise SystemExit(f"app: {error}") from None
     if on_zero_gpu():
-        holder.take(name)  # once and here: what borrows a GPU is a fork of this process
+        holder.take(find().name)  # once and here: what borrows a GPU is a fork of this process
     else:
         threading.Thread(target=import_libraries, daemon=True).start()
-    launch(build(), mcp_server=True)
+    launch(interface, mcp_server=True)

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
 
 def main() -> None:
@@ -52,4 +53,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AppError as error:  # the desk's own sentence
+        raise SystemExit(f"client: {error}") from None

@@ -27,6 +27,7 @@ VARIABLE = "HOLOCINE_GPU_SECONDS"
 USUAL = 60  # seconds that visitors without an account may borrow at a time
 SIZE_VARIABLE = "HOLOCINE_GPU_SIZE"
 COMPILE_VARIABLE = "HOLOCINE_COMPILE"
+_YES, _NO = ("1", "t", "true", "yes", "on"), ("", "0", "f", "false", "no", "off")
 _LEAST = 10
 _COMPILING = 300  # seconds that the Space itself borrows a GPU for at its start
 
@@ -85,12 +86,22 @@ def load_options(weights: int) -> dict[str, Any]:
     Its blocks are fused where HOLOCINE_COMPILE says so; on ZeroGPU that is for `compile_ahead`.
     """
     if not on_zero_gpu():
-        return {"compile": True} if _compiles() else {}
+        return {"compile": True} if compiles() else {}
     return {"layerwise_casting": True} if weights > SIZES[size()].weights else {}
 
 
-def _compiles() -> bool:
-    return os.environ.get(COMPILE_VARIABLE, "").strip().lower() in ("1", "t", "true", "yes", "on")
+def compiles() -> bool:
+    """Whether HOLOCINE_COMPILE asks for fused blocks."""
+    return _compiling() in _YES
+
+
+def knows_compiling() -> bool:
+    """Whether HOLOCINE_COMPILE is unset, or says one of yes and no."""
+    return _compiling() in (*_YES, *_NO)
+
+
+def _compiling() -> str:
+    return os.environ.get(COMPILE_VARIABLE, "").strip().lower()
 
 
 def compile_ahead(experts: Sequence[HoloCineTransformer3DModel]) -> None:
@@ -99,7 +110,7 @@ def compile_ahead(experts: Sequence[HoloCineTransformer3DModel]) -> None:
     A call there runs in a process of its own, which would compile for a minute each time. Where compiling fails the
     experts run as they are, and it is said.
     """
-    if not (on_zero_gpu() and _compiles()):
+    if not (on_zero_gpu() and compiles()):
         return
     import spaces
 

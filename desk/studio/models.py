@@ -50,9 +50,15 @@ class Model:
 
 
 def model_names() -> tuple[str, ...]:
-    """The models that the variable HOLOCINE_MODEL names, divided by commas; the embedded one if it is unset."""
-    names = (name.strip() for name in os.environ.get(VARIABLE, "").split(","))
-    return tuple(dict.fromkeys(name for name in names if name)) or (EMBEDDED_NAME,)
+    """The models that the variable HOLOCINE_MODEL names, divided by commas; the embedded one if it is unset.
+
+    Raises ValueError for commas alone.
+    """
+    given = os.environ.get(VARIABLE, "").strip()
+    names = tuple(dict.fromkeys(name for part in given.split(",") if (name := part.strip())))
+    if given and not names:
+        raise ValueError(f"{VARIABLE} is {given!r}, but names no model: leave it out for the embedded one")
+    return names or (EMBEDDED_NAME,)
 
 
 def find(name: str | None = None) -> Model:

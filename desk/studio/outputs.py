@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from holocine.files import replacing
+from holocine.files import check_writable, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +39,25 @@ class Record:
 
 
 class Outputs:
-    """Finished videos on disk, kept up to `most_seconds` and, the oldest leaving first, up to `most_bytes` in all."""
+    """Finished videos on disk, kept up to `most_seconds` and, the oldest leaving first, up to `most_bytes` in all.
+
+    Raises ValueError for a folder that cannot be written.
+    """
 
     def __init__(self, folder: str | os.PathLike | None, most_bytes: int, most_seconds: float) -> None:
         folder = folder or os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "holocine-desk"
         self.folder = Path(folder).resolve()
         self.most_bytes, self.most_seconds = most_bytes, most_seconds
         self._lock = threading.Lock()
-        self.files.mkdir(parents=True, exist_ok=True)
-        self._records_folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for place in (self.files, self._records_folder):
+                place.mkdir(parents=True, exist_ok=True)
+                check_writable(place / "anything")
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise ValueError(
+                f"finished videos cannot be kept in {self.folder} ({why}): name another folder in {VARIABLE}"
+            ) from None
         self._records = {record.id: record for record in self._read_all()}
 
     @property
