@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
@@ -88,13 +89,19 @@ def _here(studio: Studio, job: Job) -> Callable[..., Generator]:
 
 
 class _Held:
-    """Stands for `systems.models.Models`: the desk's own pipeline, which stops within a step when the job does."""
+    """Stands for `systems.models.Models`: the desk's own pipeline, which stops within a step when the job does.
+
+    seconds: what loading it has taken.
+    """
 
     def __init__(self, job: Job) -> None:
-        self.job = job
+        self.job, self.seconds = job, 0.0
 
     def pipeline(self, settings: Any) -> _Stoppable:
-        return _Stoppable(holder.take(settings.model or EMBEDDED_NAME), self.job)
+        start = time.perf_counter()
+        pipeline = holder.take(settings.model or EMBEDDED_NAME)  # is there already, or is loaded
+        self.seconds += time.perf_counter() - start
+        return _Stoppable(pipeline, self.job)
 
 
 class _Stoppable:
