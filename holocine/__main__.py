@@ -97,6 +97,7 @@ def generate(options: argparse.Namespace) -> None:
     if changes:
         storyboard = storyboard.model_copy(update=changes)
     size = output_size(settings["size"])
+    facts.check_positions(storyboard, settings["height"], settings["width"])
     run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
     storyboard = run.with_its_seed(storyboard)
     doubts = facts.doubts(storyboard, settings["height"], settings["width"])
@@ -109,6 +110,7 @@ def generate(options: argparse.Namespace) -> None:
         opened = open_pictures(storyboard.as_run(), pixels_of(settings, (facts.height, facts.width)), pictures)
     tell("holocine", opened.notes)
 
+    written = ""
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()
     with run.kept_until_written():
@@ -125,7 +127,9 @@ def generate(options: argparse.Namespace) -> None:
             how = call_options(settings) | run.options()
             output = run_with_pictures(pipeline, storyboard, opened, output_type="stream", **how)
         if is_first:
-            _write_video(pipeline, output, opened, settings, size, out, options.keep_latents)
+            written = _write_video(pipeline, output, opened, settings, size, out, options.keep_latents)
+    if written:  # after the run is put away: who reads this may be gone
+        print(written)
 
 
 def _write_video(
@@ -136,8 +140,8 @@ def _write_video(
     size: tuple[int, int] | str | None,
     out: Path,
     keep_latents: bool,
-) -> None:
-    """Decode what was denoised and write it with what goes beside it, all or nothing."""
+) -> str:
+    """Decode what was denoised and write it with what goes beside it, all or nothing; returns what is to be said."""
     from holocine.files import replacing
     from holocine.frame_stream import watched
     from holocine.latents_file import latents_path, write_latents
@@ -159,7 +163,7 @@ def _write_video(
         write_video(unseen_video, frames, storyboard.fps, storyboard, made, size, resample, making, opened.stored)
         contact_sheet(thumbnails, storyboard, unseen_sheet)
     what = f"{len(frames)} frames, {storyboard.seconds:.1f} s, seed {output.seed} ({took(output.timings)})"
-    print(f"wrote {out} and {sheet}: {what}")
+    return f"wrote {out} and {sheet}: {what}"
 
 
 def plan(options: argparse.Namespace) -> None:

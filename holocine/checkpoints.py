@@ -19,6 +19,7 @@ from holocine.cost import TransformerShape
 from holocine.errors import CheckpointError, first_line
 from holocine.finding import find_model
 from holocine.lazy import defer, without_collection
+from holocine.timeline import check_positions, check_size
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +60,7 @@ class ModelFacts:
     steps, guidance, guidance_below, distilled_below, negative_prompt: the defaults of denoising; shift: of its noise
     schedule.
     guidance_2: of the low-noise expert where it has a default of its own, which runs below the noise level `boundary`.
+    max_positions: latent frames, rows and columns of tokens that it can tell apart, each.
     family: of another model than HoloCine's or Wan's, else None. pipeline: the class that the folder names.
     """
 
@@ -78,7 +80,7 @@ class ModelFacts:
     boundary: float = 0.0
     distilled_below: float = 1.0
     num_experts: int = 1
-    max_latent_frames: int = 1024
+    max_positions: int = 1024
     family: str | None = None
     pipeline: str = "HoloCinePipeline"
     expand_timesteps: bool = False  # as Wan2.2-TI2V-5B does
@@ -90,13 +92,26 @@ class ModelFacts:
         return self.pipeline == "WanPipeline"
 
     def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
-        """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
+        """Rows and columns of tokens in a latent frame.
+
+        Raises `CheckpointError` if the pixels make no whole tokens, and ValueError for more than it has positions for.
+        """
         height, width = height or self.height, width or self.width
         for name, value, step in zip(("height", "width"), (height, width), self.pixels_per_token, strict=True):
             if value <= 0 or value % step:
                 nearest = max(step, round(value / step) * step)
                 raise CheckpointError(f"{name} is {value} pixels, but has to be a multiple of {step}: take {nearest}")
+        check_size(height, width, self.pixels_per_token, self.max_positions)
         return height // self.pixels_per_token[0], width // self.pixels_per_token[1]
+
+    def check_positions(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> None:
+        """Raise ValueError for a storyboard or a size in pixels that the model cannot be given, as `token_grid` does.
+
+        Frames are those of the storyboard as run; a family has rules of its own for these.
+        """
+        self.token_grid(height, width)
+        if self.family is None:
+            check_positions(storyboard.as_run().num_frames, self.max_positions)
 
     def doubts(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> tuple[str, ...]:
         """What of a storyboard, at a size in pixels or the model's own, lies outside of what the model learnt from."""
@@ -288,7 +303,7 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         boundary=index.get("boundary_ratio") or 0.0,
         distilled_below=1.0 if (below := index.get("default_distilled_below")) is None else below,
         num_experts=2 if (index.get("transformer_2") or [None])[0] else 1,
-        max_latent_frames=transformer.get("rope_max_seq_len", 1024),
+        max_positions=transformer.get("rope_max_seq_len", 1024),
         family=_family_of(folder, index),
         pipeline=str(index.get("_class_name")),
         expand_timesteps=bool(index.get("expand_timesteps")),

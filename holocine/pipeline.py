@@ -44,7 +44,7 @@ from .sharing import Team
 from .storage import DroppedTextEncoder
 from .storyboard import Storyboard
 from .summary_reuse import reuse_of
-from .timeline import check_positions, num_frames_of
+from .timeline import check_positions, check_size, num_frames_of
 from .transformer import with_layouts
 
 BOUNDARY_RATIO = 0.875
@@ -470,6 +470,7 @@ class HoloCinePipeline(WanPipeline):
             if not is_count(pixels) or pixels % divisor:
                 near = max(divisor, round(pixels / divisor) * divisor) if is_number(pixels) else divisor
                 raise ValueError(f"{name} {pixels} is not a positive multiple of {divisor} pixels; use {near}")
+        check_size(height, width, multiple, self.transformer.config.rope_max_seq_len)
         if not is_count(steps):
             raise ValueError(f"num_inference_steps {steps} is not a whole number of 1 or more")
         for name, scale in (("guidance_scale", guidance_scale), ("guidance_scale_2", guidance_scale_2)):

@@ -12,7 +12,6 @@ from holocine.cost import HOPPER_RATE, RunCost, amount, duration, run_cost
 from holocine.known import ESTIMATE_OFF, find_tokenizer
 from holocine.prompt import PromptTooLong, clean, text_windows
 from holocine.storyboard import Storyboard
-from holocine.timeline import check_positions
 from holocine.wan import as_wan_runs, limits_of
 
 
@@ -77,13 +76,13 @@ def make_plan(
     height, width: pixels. Text tokens are the model's own, or estimated with a warning where it has no tokenizer here.
 
     Raises `PromptTooLong` if the text does not fit, `CheckpointError` for sizes that make no whole tokens and
-    ValueError for an unknown attention.
+    ValueError for an unknown attention and for more frames or pixels than the model has positions for.
     """
     alone = _wan_alone(storyboard, facts)
     storyboard = storyboard.as_run()
     doubts = facts.doubts(storyboard, height, width)
     settings = AttentionSettings.parse(attention or facts.attention)
-    check_positions(storyboard.num_frames, facts.max_latent_frames)
+    facts.check_positions(storyboard, height, width)
     rows, columns = facts.token_grid(height, width)
     layout = storyboard.layout(rows, columns)
     tokenizer, estimated = find_tokenizer(facts)

@@ -238,7 +238,7 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
         (["--guidance=-1"], "'-1' is below 0"),
         (["--guidance-below", "x"], "'x' is not a finite number"),
         (["--eta", "1.5"], "'1.5' does not lie between 0 and 1"),
-        (["--height", "50"], "height 50 is not a positive multiple of 16 pixels; use 48"),
+        (["--height", "50"], "height is 50 pixels, but has to be a multiple of 16: take 48"),
         (["--attention", "psychic"], "attention mode 'psychic' is unknown"),
         (["--attention", "sparse:linspace:0"], "summary 'linspace:0' is unknown"),
         (["--kernel", "magic"], "invalid choice: 'magic'"),
@@ -258,6 +258,22 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
 def test_bad_options_are_refused(work, run, model, options, says):
     assert says in refused(run("generate", "board.yaml", "-o", "a.mp4", "--model", model, *options))
     assert files(work) == ["board.yaml"]
+
+
+@pytest.mark.parametrize("command", [("generate", "-o", "a.mp4"), ("plan",), ("plan", "--memory")])
+@pytest.mark.parametrize(("side", "pixels"), [("height", 16400), ("width", 160_000)])
+def test_more_pixels_than_there_are_positions_for_are_refused_before_loading(work, run, model, command, side, pixels):
+    for weights in model.glob("*/*.safetensors"):
+        weights.unlink()
+    first, *others = command
+    said = refused(run(first, "board.yaml", "--model", model, f"--{side}", pixels, *others))
+    assert said == f"holocine: {side} is {pixels:,} pixels, but this model has positions for 16,384 only: take fewer"
+    assert files(work) == ["board.yaml"]
+
+
+def test_more_pixels_than_published_experts_have_positions_for_are_refused(work, run):
+    said = refused(run("plan", "board.yaml", "--model", "14B", "--preset", "80GB", "--height", 100_000))
+    assert "height is 100,000 pixels, but this model has positions for 16,384 only" in said
 
 
 def test_the_output_is_checked_before_the_model_is_loaded(work, run):

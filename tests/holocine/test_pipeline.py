@@ -305,6 +305,7 @@ def test_the_progress_bar_is_configured_as_in_diffusers(pipeline, storyboard, ca
         ({"height": 40}, "height 40 is not a positive multiple of 16 pixels; use 32"),
         ({"width": 0}, "width 0 is not a positive multiple of 16 pixels; use 16"),
         ({"height": -32}, "height -32 is not a positive multiple of 16 pixels; use 16"),
+        ({"width": 16400}, "width is 16,400 pixels, but this model has positions for 16,384 only: take fewer"),
         ({"output_type": "gif"}, "output_type 'gif' is unknown; choose one of np, pt, pil, latent"),
         ({"attention": "spars"}, "attention mode 'spars' is unknown"),
         ({"kernel": "fast"}, "kernel 'fast' is unknown"),
