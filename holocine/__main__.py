@@ -1,9 +1,14 @@
 """`python -m holocine`: generate, retake, continue, plan, show, export, import, convert, schema.
 
-Every failure that the input can cause is one line on stderr and exit code 2; Ctrl-C is exit code 130.
+Every failure that the input can cause is one line on stderr and exit code 2; Ctrl-C is exit code 130, SIGTERM 143.
 """
 
 from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports, in which Ctrl-C would otherwise be a traceback
+    from holocine.program import expect_interrupt
+
+    expect_interrupt("holocine")
 
 import argparse
 import json
@@ -60,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def program() -> NoReturn:
     """Run the command line that this process was started with."""
     team.hush()
-    program_of(main, SystemExit(143))  # SIGTERM cleans up as Ctrl-C does
+    program_of("holocine", main)
 
 
 # Commands

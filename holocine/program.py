@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,48 +25,117 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
-def program(main: Callable[[], int], terminated: BaseException) -> NoReturn:
-    """Run the command line that this process was started with. SIGTERM raises `terminated`, which cleans up."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which clean up and say what Ctrl-C does; `code` is the exit code."""
 
-    def terminate(*_: object) -> NoReturn:
-        raise terminated
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
 
-    signal.signal(signal.SIGTERM, terminate)
-    leave(main())
+
+def expect_interrupt(name: str) -> None:
+    """Let Ctrl-C end the process in one line while the modules of a command line are imported, until it runs."""
+
+    def end(*_: object) -> None:
+        os.write(2, f"{name}: interrupted\n".encode())
+        os._exit(130)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
+
+
+def program(name: str, main: Callable[[], int]) -> NoReturn:
+    """Run the command line that this process was started with. SIGTERM and SIGHUP clean up as Ctrl-C does."""
+    started = os.getpid()
+
+    def terminate(number: int, _: object) -> NoReturn:
+        raise Terminated(number) if os.getpid() == started else SystemExit(128 + number)  # a forked worker says nothing
+
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, terminate)
+    _open_streams()
+    try:
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = main()
+    except KeyboardInterrupt as interrupt:
+        code = complain(name, str(interrupt) or "interrupted", getattr(interrupt, "code", 130))
+    except SystemExit as end:  # --help
+        code = end.code or 0
+        if isinstance(code, str):
+            code = complain(name, code, 1)
+    leave(code or complain_of_stdout(name))
+
+
+def ignore_interrupts() -> None:
+    """Ignore what a terminal sends to all its processes, Ctrl-C and its own end: for workers of one that does not."""
+    for name in ("SIGINT", "SIGHUP"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _open_streams() -> None:
+    """Put streams in the place of those that were closed before the process began: stderr says nothing then."""
+    if sys.stdout is None:  # opened for reading, so that it fails as soon as there is something to be written
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115  for the rest of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def leave(code: int) -> NoReturn:
     """End the process: what was to be done at its end is, but its modules are not taken apart, which takes a second."""
     atexit._run_exitfuncs()  # as the interpreter does; worker processes and temporary folders go by it
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 
 def exit_code(name: str, work: Callable[[], int | None], interrupted: str, too_large: str | None = None) -> int:
     """Do the work of a command and return its exit code: 2 for what the input can cause, 130 for Ctrl-C.
 
-    interrupted: what is said after Ctrl-C, unless the interrupt says something itself. too_large: what is said where
-    there is not enough memory; None lets the error through.
+    interrupted: what is said after Ctrl-C or another signal that ends the process, unless the interrupt says something
+    itself. too_large: what is said where there is not enough memory; None lets the error through.
     """
     try:
         code = work() or 0
-        sys.stdout.flush()
-        return code
+        return complain_of_stdout(name) or code
     except KeyboardInterrupt as interrupt:
-        return complain(name, _noted(str(interrupt) or interrupted, interrupt), 130)
+        said = _noted(str(interrupt) or interrupted, interrupt)
+        return complain(name, said, getattr(interrupt, "code", 130))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return 0
     except (ValueError, ImportError) as error:
         return complain(name, _noted(str(error), error), 2)
     except OSError as error:
+        if error.filename is None and complain_of_stdout(name):
+            return 2
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return complain(name, _noted(said, error), 2)
     except (MemoryError, RuntimeError) as error:
         if too_large is None or not (isinstance(error, MemoryError) or "out of memory" in str(error)):
             raise
         return complain(name, _noted(too_large, error), 2)
+
+
+def complain_of_stdout(name: str) -> int:
+    """Flush stdout; say if that fails, and return 2 then, else 0. A reader that is gone has read enough."""
+    try:
+        sys.stdout.flush()
+        return 0
+    except BrokenPipeError:
+        _close_stdout()
+        return 0
+    except OSError as error:
+        _close_stdout()
+        return complain(name, f"stdout could not be written ({error.strerror}): name another place for it", 2)
+
+
+def _close_stdout() -> None:
+    """Let what is still to be written to stdout go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _noted(message: str, error: BaseException) -> str:
