@@ -76,7 +76,8 @@ def generate(options: argparse.Namespace) -> None:
     from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.files import check_writable
     from holocine.from_pictures import Opened, open_pictures, run_with_pictures
-    from holocine.latents_file import latents_path
+    from holocine.latents_file import latents_path, remove_stale
+    from holocine.loading import check_loading
     from holocine.resuming import Run
     from holocine.takes import check_takes_stay, takes_left_out
 
@@ -102,6 +103,7 @@ def generate(options: argparse.Namespace) -> None:
     if changes:
         storyboard = storyboard.model_copy(update=changes)
     size = output_size(settings["size"])
+    check_loading(facts, load_options(settings))
     facts.check_positions(storyboard, settings["height"], settings["width"])
     run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
     storyboard = run.with_its_seed(storyboard)
@@ -133,6 +135,8 @@ def generate(options: argparse.Namespace) -> None:
             output = run_with_pictures(pipeline, storyboard, opened, output_type="stream", **how)
         if is_first:
             written = _write_video(pipeline, output, opened, settings, size, out, options.keep_latents)
+    if is_first and not options.keep_latents:
+        tell("holocine", remove_stale(out))
     if written:  # after the run is put away: who reads this may be gone
         print(written)
 
@@ -178,8 +182,8 @@ def plan(options: argparse.Namespace) -> None:
 
     if options.out is not None:
         check_writable(options.out)
-    storyboard, remembered, _ = _read_storyboard(options.storyboard, options.fix, keeps=options.out is not None)
-    plan(options, storyboard, remembered)
+    storyboard, *remembered = _read_storyboard(options.storyboard, options.fix, keeps=options.out is not None)
+    plan(options, storyboard, *remembered)
     if options.out is not None:
         storyboard.save(options.out)
         tell("holocine", [f"wrote {options.out}: the storyboard, as it was asked for"])

@@ -10,7 +10,7 @@ from holocine.attention import AttentionSettings, shot_pattern
 from holocine.checkpoints import ModelFacts
 from holocine.cost import HOPPER_RATE, RunCost, amount, duration, run_cost
 from holocine.known import ESTIMATE_OFF, find_tokenizer
-from holocine.prompt import PromptTooLong, clean, text_windows
+from holocine.prompt import PromptTooLong, clean, count_tokens, text_windows
 from holocine.storyboard import Storyboard
 from holocine.wan import as_wan_runs, limits_of
 
@@ -110,6 +110,8 @@ def make_plan(
     pairs = pattern.num_pairs
     steps, guidance = facts.steps if steps is None else steps, facts.guidance if guidance is None else guidance
     negative = clean(storyboard.negative_prompt or facts.negative_prompt)
+    if guidance > 1:
+        count_tokens(negative, tokenizer, room, "the negative prompt")
     num_text_tokens, num_negative_tokens = (
         len(tokenizer(text, verbose=False)["input_ids"]) for text in (prompt, negative)
     )

@@ -345,6 +345,15 @@ def test_too_much_text_is_an_error_that_names_the_shot(pipeline, storyboard):
         pipeline(storyboard, negative_prompt="word " * 200)
 
 
+def test_values_that_are_not_finite_are_refused_and_never_kept(make_pipeline, storyboard):
+    pipeline, states = make_pipeline(), []
+    with torch.no_grad():
+        pipeline.transformer.proj_out.bias[0] = torch.nan
+    with pytest.raises(ValueError, match="values that are not finite, so that there is no video: take another dtype"):
+        pipeline(storyboard, output_type="stream", on_state=states.append, state_every=1)
+    assert states == []
+
+
 def test_a_config_for_two_experts_without_the_second_is_an_error(make_pipeline, storyboard):
     with pytest.raises(ValueError, match=r"switches experts \(boundary_ratio 0.9\) but transformer_2 is missing"):
         make_pipeline(boundary_ratio=0.9)(storyboard)
