@@ -8,7 +8,7 @@ the same command goes on.
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports, in which Ctrl-C would otherwise be a traceback
-    from holocine.program import expect_interrupt
+    from holocine.starting import expect_interrupt
 
     expect_interrupt("benchmarks")
 

@@ -7,7 +7,7 @@ others, and makes the exit code 1; Ctrl-C is exit code 130 and keeps what is fin
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports, in which Ctrl-C would otherwise be a traceback
-    from holocine.program import expect_interrupt
+    from holocine.starting import expect_interrupt
 
     expect_interrupt("eval")
 

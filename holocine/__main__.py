@@ -6,7 +6,7 @@ Every failure that the input can cause is one line on stderr and exit code 2; Ct
 from __future__ import annotations
 
 if __name__ == "__main__":  # before the imports, in which Ctrl-C would otherwise be a traceback
-    from holocine.program import expect_interrupt
+    from holocine.starting import expect_interrupt
 
     expect_interrupt("holocine")
 

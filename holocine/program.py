@@ -8,10 +8,10 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 
 class UsageError(ValueError):
@@ -25,23 +25,43 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
+class StdoutError(OSError):
+    """Stdout that cannot be written."""
+
+
+class _Stdout:
+    """A stream whose errors are `StdoutError`, but for that of a reader that is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._named():
+            self._stream.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StdoutError(error.errno, error.strerror) from None
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP, which clean up and say what Ctrl-C does; `code` is the exit code."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.code = 128 + number
-
-
-def expect_interrupt(name: str) -> None:
-    """Let Ctrl-C end the process in one line while the modules of a command line are imported, until it runs."""
-
-    def end(*_: object) -> None:
-        os.write(2, f"{name}: interrupted\n".encode())
-        os._exit(130)
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, end)
 
 
 def program(name: str, main: Callable[[], int]) -> NoReturn:
@@ -62,10 +82,9 @@ def program(name: str, main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt as interrupt:
         code = complain(name, str(interrupt) or "interrupted", getattr(interrupt, "code", 130))
     except SystemExit as end:  # --help
-        code = end.code or 0
-        if isinstance(code, str):
-            code = complain(name, code, 1)
-    leave(code or complain_of_stdout(name))
+        code = complain(name, end.code, 1) if isinstance(end.code, str) else end.code or 0
+        code = code or exit_code(name, lambda: None, "interrupted")  # which says if stdout cannot be written
+    leave(code)
 
 
 def ignore_interrupts() -> None:
@@ -76,9 +95,10 @@ def ignore_interrupts() -> None:
 
 
 def _open_streams() -> None:
-    """Put streams in the place of those that were closed before the process began: stderr says nothing then."""
+    """Let stdout say that it is stdout which failed, and put streams in the place of those that were closed before."""
     if sys.stdout is None:  # opened for reading, so that it fails as soon as there is something to be written
         sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115  for the rest of the process
+    sys.stdout = _Stdout(sys.stdout)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
@@ -100,37 +120,26 @@ def exit_code(name: str, work: Callable[[], int | None], interrupted: str, too_l
     """
     try:
         code = work() or 0
-        return complain_of_stdout(name) or code
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt as interrupt:
         said = _noted(str(interrupt) or interrupted, interrupt)
         return complain(name, said, getattr(interrupt, "code", 130))
     except BrokenPipeError:
         _close_stdout()
         return 0
+    except StdoutError as error:
+        _close_stdout()
+        return complain(name, f"stdout could not be written ({error.strerror}): name another place for it", 2)
     except (ValueError, ImportError) as error:
         return complain(name, _noted(str(error), error), 2)
     except OSError as error:
-        if error.filename is None and complain_of_stdout(name):
-            return 2
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return complain(name, _noted(said, error), 2)
     except (MemoryError, RuntimeError) as error:
         if too_large is None or not (isinstance(error, MemoryError) or "out of memory" in str(error)):
             raise
         return complain(name, _noted(too_large, error), 2)
-
-
-def complain_of_stdout(name: str) -> int:
-    """Flush stdout; say if that fails, and return 2 then, else 0. A reader that is gone has read enough."""
-    try:
-        sys.stdout.flush()
-        return 0
-    except BrokenPipeError:
-        _close_stdout()
-        return 0
-    except OSError as error:
-        _close_stdout()
-        return complain(name, f"stdout could not be written ({error.strerror}): name another place for it", 2)
 
 
 def _close_stdout() -> None:

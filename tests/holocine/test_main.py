@@ -419,10 +419,20 @@ def _fill_stdout():
     sys.stdout = open("/dev/full", "w")  # noqa: SIM115
 
 
+def _fill_stdout_at_once():
+    sys.stdout = open("/dev/full", "w", buffering=1)  # noqa: SIM115
+
+
 @pytest.mark.parametrize(
-    ("before", "why"), [(_close_stdout, "Bad file descriptor"), (_fill_stdout, "No space left on device")]
+    ("before", "why", "command"),
+    [
+        (_close_stdout, "Bad file descriptor", ["plan", "board.yaml"]),
+        (_close_stdout, "Bad file descriptor", ["--help"]),
+        (_fill_stdout, "No space left on device", ["plan", "board.yaml"]),
+        (_fill_stdout, "No space left on device", ["--help"]),
+        (_fill_stdout_at_once, "No space left on device", ["plan", "board.yaml"]),
+    ],
 )
-@pytest.mark.parametrize("command", [["plan", "board.yaml"], ["--help"]])
 def test_it_is_said_that_stdout_cannot_be_written(work, before, why, command):
     process = Program(program, command, before=before)
     _, err = process.communicate()
@@ -444,13 +454,13 @@ def test_ctrl_c_while_modules_are_imported_is_one_line(package):
     """The first import after the first lines of each program is, here, a signal."""
     code = (
         "import os, runpy, signal, sys\n"
-        "import holocine.program\n"
+        "import holocine.starting\n"
         "class Slow:\n"
         "    def find_spec(name, *_):\n"
         "        os.kill(os.getpid(), signal.SIGINT) if name == 'argparse' else None\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.meta_path.insert(0, Slow)\n"
-        "del sys.modules['argparse']\n"
+        "sys.modules.pop('argparse', None)\n"
         f"runpy.run_module({package!r}, run_name='__main__')"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
