@@ -7,6 +7,11 @@ the same command goes on.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, in which Ctrl-C would otherwise be a traceback
+    from holocine.starting import expect_interrupt
+
+    expect_interrupt("benchmarks")
+
 import argparse
 import logging
 import sys
@@ -63,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def program() -> NoReturn:
     """Run the command line that this process was started with."""
-    program_of(main, SystemExit(143))  # SIGTERM cleans up as Ctrl-C does
+    program_of("benchmarks", main)
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

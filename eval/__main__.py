@@ -6,6 +6,11 @@ others, and makes the exit code 1; Ctrl-C is exit code 130 and keeps what is fin
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, in which Ctrl-C would otherwise be a traceback
+    from holocine.starting import expect_interrupt
+
+    expect_interrupt("eval")
+
 import argparse
 import json
 import logging
@@ -34,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def program() -> NoReturn:
     """Run the command line that this process was started with."""
-    program_of(main, KeyboardInterrupt("terminated"))  # SIGTERM keeps what is finished, as Ctrl-C does
+    program_of("eval", main)
 
 
 # Commands
@@ -86,8 +91,9 @@ def score(options: argparse.Namespace) -> int:
                         bar.write(outcome.scorecard.to_json(indent=None))
                     elif len(videos) == 1 or (options.out is None and not options.table):
                         bar.write(format_scorecard(outcome.scorecard) + "\n")
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(_interrupted(len(done), len(videos), options.out)) from None
+        except KeyboardInterrupt as stop:
+            stop.args = (_interrupted(len(done), len(videos), options.out),)
+            raise
     for table in options.table:
         write_table(table, [done[video] for video in videos])
     if not options.json:

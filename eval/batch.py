@@ -6,7 +6,6 @@ import logging
 import multiprocessing
 import os
 import re
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -43,6 +42,7 @@ from eval.shots import DETECTORS, ShotDetector, load_detector
 from eval.stills import save_stills
 from holocine.files import check_writable
 from holocine.lazy import without_collection
+from holocine.program import ignore_interrupts
 from holocine.prompt import parse_prompt
 from holocine.storyboard import StoryboardError
 
@@ -302,7 +302,7 @@ def _prepare(stop: Any, threads: int | None) -> None:
     """
     global _stop
     _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     if threads is not None:
         import torch
 

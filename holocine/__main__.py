@@ -1,9 +1,14 @@
 """`python -m holocine`: generate, retake, continue, plan, show, export, import, convert, schema.
 
-Every failure that the input can cause is one line on stderr and exit code 2; Ctrl-C is exit code 130.
+Every failure that the input can cause is one line on stderr and exit code 2; Ctrl-C is exit code 130, SIGTERM 143.
 """
 
 from __future__ import annotations
+
+if __name__ == "__main__":  # before the imports, in which Ctrl-C would otherwise be a traceback
+    from holocine.starting import expect_interrupt
+
+    expect_interrupt("holocine")
 
 import argparse
 import json
@@ -60,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def program() -> NoReturn:
     """Run the command line that this process was started with."""
     team.hush()
-    program_of(main, SystemExit(143))  # SIGTERM cleans up as Ctrl-C does
+    program_of("holocine", main)
 
 
 # Commands
@@ -71,7 +76,8 @@ def generate(options: argparse.Namespace) -> None:
     from holocine.checkpoints import describe, hide_loading_bars, load_pipeline
     from holocine.files import check_writable
     from holocine.from_pictures import Opened, open_pictures, run_with_pictures
-    from holocine.latents_file import latents_path
+    from holocine.latents_file import latents_path, remove_stale
+    from holocine.loading import check_loading
     from holocine.resuming import Run
     from holocine.takes import check_takes_stay, takes_left_out
 
@@ -97,6 +103,8 @@ def generate(options: argparse.Namespace) -> None:
     if changes:
         storyboard = storyboard.model_copy(update=changes)
     size = output_size(settings["size"])
+    check_loading(facts, load_options(settings))
+    facts.check_positions(storyboard, settings["height"], settings["width"])
     run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
     storyboard = run.with_its_seed(storyboard)
     doubts = facts.doubts(storyboard, settings["height"], settings["width"])
@@ -109,6 +117,7 @@ def generate(options: argparse.Namespace) -> None:
         opened = open_pictures(storyboard.as_run(), pixels_of(settings, (facts.height, facts.width)), pictures)
     tell("holocine", opened.notes)
 
+    written = ""
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
     hide_loading_bars()
     with run.kept_until_written():
@@ -125,7 +134,11 @@ def generate(options: argparse.Namespace) -> None:
             how = call_options(settings) | run.options()
             output = run_with_pictures(pipeline, storyboard, opened, output_type="stream", **how)
         if is_first:
-            _write_video(pipeline, output, opened, settings, size, out, options.keep_latents)
+            written = _write_video(pipeline, output, opened, settings, size, out, options.keep_latents)
+    if is_first and not options.keep_latents:
+        tell("holocine", remove_stale(out))
+    if written:  # after the run is put away: who reads this may be gone
+        print(written)
 
 
 def _write_video(
@@ -136,8 +149,8 @@ def _write_video(
     size: tuple[int, int] | str | None,
     out: Path,
     keep_latents: bool,
-) -> None:
-    """Decode what was denoised and write it with what goes beside it, all or nothing."""
+) -> str:
+    """Decode what was denoised and write it with what goes beside it, all or nothing; returns what is to be said."""
     from holocine.files import replacing
     from holocine.frame_stream import watched
     from holocine.latents_file import latents_path, write_latents
@@ -159,7 +172,7 @@ def _write_video(
         write_video(unseen_video, frames, storyboard.fps, storyboard, made, size, resample, making, opened.stored)
         contact_sheet(thumbnails, storyboard, unseen_sheet)
     what = f"{len(frames)} frames, {storyboard.seconds:.1f} s, seed {output.seed} ({took(output.timings)})"
-    print(f"wrote {out} and {sheet}: {what}")
+    return f"wrote {out} and {sheet}: {what}"
 
 
 def plan(options: argparse.Namespace) -> None:
@@ -169,8 +182,8 @@ def plan(options: argparse.Namespace) -> None:
 
     if options.out is not None:
         check_writable(options.out)
-    storyboard, remembered, _ = _read_storyboard(options.storyboard, options.fix, keeps=options.out is not None)
-    plan(options, storyboard, remembered)
+    storyboard, *remembered = _read_storyboard(options.storyboard, options.fix, keeps=options.out is not None)
+    plan(options, storyboard, *remembered)
     if options.out is not None:
         storyboard.save(options.out)
         tell("holocine", [f"wrote {options.out}: the storyboard, as it was asked for"])

@@ -7,10 +7,8 @@ not fit is said in one sentence, instead of surfacing as a random weight or as a
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +17,13 @@ from holocine.cost import TransformerShape
 from holocine.errors import CheckpointError, first_line
 from holocine.finding import find_model
 from holocine.lazy import defer, without_collection
+from holocine.loading import check_loading, gguf_files
+from holocine.model_facts import ModelFacts
 
 if TYPE_CHECKING:
     import torch
 
-    from holocine.model_card import ModelCard
     from holocine.pipeline import HoloCinePipeline
-    from holocine.storyboard import Storyboard
 
 # The reference's tiles, in pixels (reference inference defaults for 480x832).
 VAE_TILES = {
@@ -50,88 +48,6 @@ OPTIONAL_COMPONENTS = ("transformer_2", "opening", "opening_2")
 DTYPES = ("float32", "bfloat16", "float16")
 
 Shapes = dict[str, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token.
-
-    steps, guidance, guidance_below, distilled_below, negative_prompt: the defaults of denoising; shift: of its noise
-    schedule.
-    guidance_2: of the low-noise expert where it has a default of its own, which runs below the noise level `boundary`.
-    family: of another model than HoloCine's or Wan's, else None. pipeline: the class that the folder names.
-    """
-
-    folder: Path
-    height: int
-    width: int
-    pixels_per_token: tuple[int, int]
-    max_sequence_length: int
-    attention: str
-    steps: int
-    guidance: float
-    guidance_below: float
-    negative_prompt: str
-    shift: float
-    transformer: TransformerShape
-    guidance_2: float | None = None
-    boundary: float = 0.0
-    distilled_below: float = 1.0
-    num_experts: int = 1
-    max_latent_frames: int = 1024
-    family: str | None = None
-    pipeline: str = "HoloCinePipeline"
-    expand_timesteps: bool = False  # as Wan2.2-TI2V-5B does
-    card: ModelCard | None = None  # what it was trained on, if it says so
-
-    @property
-    def is_wan(self) -> bool:
-        """Whether it is a text-to-video model of Wan's own."""
-        return self.pipeline == "WanPipeline"
-
-    def token_grid(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
-        """Rows and columns of tokens in a latent frame; raises `CheckpointError` if the pixels make no whole tokens."""
-        height, width = height or self.height, width or self.width
-        for name, value, step in zip(("height", "width"), (height, width), self.pixels_per_token, strict=True):
-            if value <= 0 or value % step:
-                nearest = max(step, round(value / step) * step)
-                raise CheckpointError(f"{name} is {value} pixels, but has to be a multiple of {step}: take {nearest}")
-        return height // self.pixels_per_token[0], width // self.pixels_per_token[1]
-
-    def doubts(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> tuple[str, ...]:
-        """What of a storyboard, at a size in pixels or the model's own, lies outside of what the model learnt from."""
-        if self.is_wan:
-            from holocine.wan import beyond_limits, limits_of
-
-            return tuple(beyond_limits(storyboard, limits_of(self.expand_timesteps)))
-        if self.card is None:
-            return ()
-        return self.card.warnings(storyboard, height or self.height, width or self.width)
-
-    def with_settings(self, settings: Mapping[str, Any]) -> ModelFacts:
-        """The same with other defaults, those of a preset; what it leaves out or has None for stays the model's."""
-        names = {
-            "num_inference_steps": "steps",
-            "guidance_scale": "guidance",
-            "guidance_scale_2": "guidance_2",
-            "guidance_below": "guidance_below",
-            "distilled_below": "distilled_below",
-            "shift": "shift",
-        }
-        return replace(self, **{names[name]: x for name, x in settings.items() if name in names and x is not None})
-
-    def guided_steps(self, steps: int, guidance: float, distilled_below: float | None = None) -> int:
-        """How many of so many steps are guided: those not noisier than `guidance_below`, by an expert that is.
-
-        distilled_below: the noise level from which on a step-distilled LoRA takes the steps, without guidance; the
-        model's own if None.
-        """
-        distilled_below = self.distilled_below if distilled_below is None else distilled_below
-        levels = (1 - step / steps for step in range(steps))
-        noise = (self.shift * level / (1 + (self.shift - 1) * level) for level in levels)
-        unguided_below = self.boundary if self.guidance_2 == 1 else 0.0
-        least = max(unguided_below, math.nextafter(distilled_below, 1.0) if distilled_below < 1 else 0.0)
-        return sum(least <= sigma <= self.guidance_below for sigma in noise) if guidance > 1 else 0
 
 
 @without_collection()
@@ -176,6 +92,7 @@ def load_pipeline(
 
     Raises `CheckpointError` if the weights are not there or do not fit, or if an option needs a GPU that is not there.
     """
+    options = dict(locals())
     defer("scipy.stats")  # a tenth of all importing; diffusers does it for noise schedules that no model here has
 
     import torch
@@ -185,27 +102,17 @@ def load_pipeline(
     from holocine.storage import DroppedTextEncoder, load_gguf, store_in_float8, store_in_int8
 
     facts = describe(model)
+    check_loading(facts, options)
     device = find_device(device)
     if (model_cpu_offload or group_offload) and not torch.cuda.is_available():
         option = "model_cpu_offload" if model_cpu_offload else "group_offload"
         raise CheckpointError(
             f"{option} moves weights between main memory and a GPU, but no GPU was found: leave it out"
         )
-    if model_cpu_offload and group_offload:
-        raise CheckpointError("model_cpu_offload and group_offload exclude each other: choose one")
-    stored = [name for name, on in (("layerwise_casting", layerwise_casting), ("int8", int8), ("gguf", gguf)) if on]
-    if len(stored) > 1:
-        raise CheckpointError(f"{' and '.join(stored)} exclude each other: choose one")
-    if drop_text_encoder and facts.family is not None:
-        raise CheckpointError(f"drop_text_encoder is not for {facts.family}: leave it out")
     if compile and (missing := why_not(device)):
         raise CheckpointError(f"compile needs {missing}, which is not here: leave it out")
-    if compile and group_offload:
-        raise CheckpointError("compile and group_offload exclude each other: choose one")
-    if compile and facts.family is not None:
-        raise CheckpointError(f"compile is not for {facts.family}: leave it out")
     dtype = _dtype(dtype) or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    replaced = _gguf_files(gguf, facts) if gguf else {}
+    replaced = gguf_files(gguf, facts) if gguf else {}
     check_folder(facts.folder, except_for=replaced)
     experts = {name: load_gguf(file, facts.folder, name, dtype) for name, file in replaced.items()}
     if drop_text_encoder:
@@ -235,15 +142,6 @@ def load_pipeline(
             facts.folder / "text_encoder", dtype, partial(_place_alone, device=device, in_groups=group_offload)
         )
     return pipeline
-
-
-def _gguf_files(spec: str, facts: ModelFacts) -> dict[str, str]:
-    """The GGUF file of each expert."""
-    names = ["transformer", "transformer_2"][: facts.num_experts]
-    files = spec.split(",")
-    if len(files) != len(names):
-        raise CheckpointError(f"gguf {spec!r} names {len(files)} files, but the model has {len(names)} expert(s)")
-    return dict(zip(names, files, strict=True))
 
 
 def _place_alone(model: torch.nn.Module, device: torch.device, in_groups: bool) -> None:
@@ -288,7 +186,8 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         boundary=index.get("boundary_ratio") or 0.0,
         distilled_below=1.0 if (below := index.get("default_distilled_below")) is None else below,
         num_experts=2 if (index.get("transformer_2") or [None])[0] else 1,
-        max_latent_frames=transformer.get("rope_max_seq_len", 1024),
+        max_positions=transformer.get("rope_max_seq_len", 1024),
+        scheduler=_scheduler_of(folder, index),
         family=_family_of(folder, index),
         pipeline=str(index.get("_class_name")),
         expand_timesteps=bool(index.get("expand_timesteps")),
@@ -322,6 +221,14 @@ def _shift_of(folder: Path) -> float:
         return SHIFT
     config = read_config(folder / "scheduler" / "scheduler_config.json")
     return float(config.get("shift", SHIFT)) if config.get("_class_name") == "HoloCineScheduler" else SHIFT
+
+
+def _scheduler_of(folder: Path, index: Mapping[str, Any]) -> str:
+    """The class of a model's noise schedule; a stock Wan folder is run with HoloCine's."""
+    path = folder / "scheduler" / "scheduler_config.json"
+    if index.get("_class_name") == "WanPipeline" or not path.is_file():
+        return "HoloCineScheduler"
+    return str(read_config(path).get("_class_name"))
 
 
 def load_tokenizer(facts: ModelFacts):
@@ -464,10 +371,6 @@ def _shifted(scheduler, shift: float):
     """HoloCine's schedule with another shift, as step-distilled weights were trained for: no fresh noise in a step."""
     from holocine.scheduler import HoloCineScheduler
 
-    if not isinstance(scheduler, HoloCineScheduler):
-        raise CheckpointError(
-            f"shift is {shift:g}, but this model has a schedule of its own ({type(scheduler).__name__}): leave it out"
-        )
     return HoloCineScheduler.from_config(scheduler.config, shift=shift, stochastic_sampling=False)
 
 

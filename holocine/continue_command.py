@@ -21,6 +21,7 @@ def continue_(options: argparse.Namespace) -> None:
     from holocine.continuing import continue_video, load_more, parse_context, plan_continuation, write_continuation
     from holocine.encoding import vae_fingerprint
     from holocine.from_pictures import open_pictures
+    from holocine.latents_file import remove_stale
     from holocine.source import latents_beside, open_source
     from holocine.video import read_embedded
 
@@ -53,6 +54,8 @@ def continue_(options: argparse.Namespace) -> None:
     made = as_made(settings, pipeline.config, output.frames[0].shape[1:3], source.size)
     made |= of_the_take(options, continuation.film.negative_prompt)
     write_continuation(out, source, continuation, output, made, latents, opened.stored)
+    if latents is None:
+        tell("holocine", remove_stale(out))
     film, seen = continuation.film, ", ".join(map(str, continuation.context))
     print(
         f"wrote {out}: {film.num_shots} shots, {continuation.num_new} of them new after seeing {seen}; "

@@ -26,6 +26,17 @@ def latents_path(video: str | os.PathLike) -> Path:
     return Path(video).with_suffix(".latents.safetensors")
 
 
+def remove_stale(video: str | os.PathLike) -> list[str]:
+    """Remove the latents of a video that another has taken the place of; returns a sentence if there were any."""
+    path = latents_path(video)
+    try:
+        read_latents(path)
+    except (LatentsError, OSError):  # none, or somebody else's file
+        return []
+    path.unlink()
+    return [f"{path} held the latents of the video that was there before, and is removed"]
+
+
 def digest(latents: torch.Tensor) -> str:
     """What tells these latents from others: 16 hexadecimal digits."""
     return hashlib.sha256(latents.detach().cpu().float().contiguous().numpy().tobytes()).hexdigest()[:16]

@@ -117,13 +117,52 @@ def _files(spec: str, num_experts: int) -> list[tuple[str, float]]:
     return [(text, 1.0 if scale is None else scale) for text, scale in parts * (num_experts // len(parts))]
 
 
+def check_loras(specs: Sequence[str], num_experts: int, shape: tuple[int, int], look: bool = True) -> None:
+    """Raise `CheckpointError` for specs, as of `load_loras`, whose files are not there or for other experts.
+
+    shape: (layers, width) of an expert. look: whether at files here, too. Nothing is downloaded.
+    """
+    for spec in specs:
+        for text, _ in _files(spec, num_experts):
+            path = Path(text).expanduser()
+            if look and path.is_file():
+                _check_readable(path)
+            else:
+                _on_hub(text, shape, look)
+
+
 def find_lora(text: str, shape: tuple[int, int]) -> Path:
     """The file that a name stands for, downloaded if it is one on the hub; shape: (layers, width) of its expert."""
     path = Path(text).expanduser()
-    if path.is_file():
-        return path
+    return path if path.is_file() else _from_hub(*_on_hub(text, shape))
+
+
+def _check_readable(path: Path) -> None:
+    """Raise `CheckpointError` unless a file is a complete safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np"):
+            return
+    except SafetensorError:
+        if path.suffix == ".safetensors":
+            raise CheckpointError(f"{path} is damaged or cut short: download it again") from None
+        kind = f"a {path.suffix} file" if path.suffix else "a file of another kind"
+        raise CheckpointError(
+            f"{path} is {kind}, but a LoRA has to be a .safetensors file: name one, or save its tensors as one"
+        ) from None
+
+
+def _on_hub(text: str, shape: tuple[int, int], look: bool = True) -> tuple[str, str]:
+    """The repository on the hub and the file in it that a name that is no file here stands for.
+
+    Raises `CheckpointError` for one of experts of another shape and, with `look`, for what is no such name.
+    """
+    path = Path(text).expanduser()
     hub = re.fullmatch(r"([A-Za-z0-9][\w.-]*/[\w.-]+)/(.+\.safetensors)", text)
     if hub is None or path.parent.is_dir():
+        if not look:
+            return "", text
         raise CheckpointError(f"the LoRA file {path} does not exist")
     if PUBLISHED.get(hub[1], shape) != shape:
         layers, width = PUBLISHED[hub[1]]
@@ -131,7 +170,7 @@ def find_lora(text: str, shape: tuple[int, int]) -> Path:
             f"{text} is for experts of {layers} layers of width {width}, but this model's have {shape[0]} of "
             f"{shape[1]}: give files made for it, as --distilled HIGH,LOW or --lora HIGH,LOW, or leave the preset out"
         )
-    return _from_hub(hub[1], hub[2])
+    return hub[1], hub[2]
 
 
 def _from_hub(repository: str, name: str) -> Path:
@@ -194,29 +233,32 @@ def read_lora(file: Path, sizes: Mapping[str, tuple[int, int]], low: bool = Fals
 
     low: for the low-noise expert, of a file of diffusers that holds both. Raises `CheckpointError` if it does not fit.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     if not file.is_file():
         raise CheckpointError(f"the LoRA file {file} does not exist")
+    _check_readable(file)
     spellings = {spelling: name for name in sizes for spelling in _spellings(name)}
     found: dict[str, dict[str, torch.Tensor]] = {}
     weights = LoraWeights()
-    try:
-        with safe_open(file, framework="pt") as opened:
-            keys = list(opened.keys())
-            alphas = _Alphas.of(opened.metadata() or {})
-            both = any(key.startswith(_EXPERTS[1]) for key in keys)
-            for key in keys:
-                if both and not key.startswith(_EXPERTS[low]):
-                    continue
-                module, part = _read_key(key, spellings)
-                if module is not None:
-                    found.setdefault(module, {})[part] = opened.get_tensor(key)
-                elif not (key.endswith(".diff") and not opened.get_tensor(key).any()):
-                    weights.unmatched.append(key)
-    except SafetensorError as error:
-        raise CheckpointError(f"{file} is not a LoRA for this model: it is no safetensors file ({error})") from None
+    with safe_open(file, framework="pt") as opened:
+        keys = list(opened.keys())
+        alphas = _Alphas.of(opened.metadata() or {})
+        both = any(key.startswith(_EXPERTS[1]) for key in keys)
+        for key in keys:
+            if both and not key.startswith(_EXPERTS[low]):
+                continue
+            module, part = _read_key(key, spellings)
+            if module is not None:
+                found.setdefault(module, {})[part] = opened.get_tensor(key)
+            elif not (key.endswith(".diff") and not opened.get_tensor(key).any()):
+                weights.unmatched.append(key)
     for module, parts in found.items():
+        if not all(part.float().isfinite().all() for part in parts.values()):
+            raise CheckpointError(
+                f"{file} holds values that are not finite, in {module}: it was damaged, or its training diverged, "
+                "name another"
+            )
         _add(weights, module, parts, sizes[module], alphas, file)
     if not weights.down:
         some = f"; it has {', '.join(keys[:3])}" if keys else ""

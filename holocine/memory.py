@@ -8,7 +8,7 @@ running one layer of the transformer, the steps around it and the decoder of the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -104,10 +104,17 @@ class Memory:
 # All together
 
 
-def predict(facts: ModelFacts, plan: Plan, loading: Loading, gigabytes: int | None = None) -> Memory:
+def predict(
+    facts: ModelFacts,
+    plan: Plan,
+    loading: Loading,
+    gigabytes: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Memory:
     """What a video takes of a model loaded so, and whether a GPU of so many gigabytes has it.
 
-    Raises `CheckpointError` if a configuration is missing.
+    tell: called with what is rehearsed, before it is, as that takes seconds for a large model. Raises `CheckpointError`
+    if a configuration is missing.
     """
     from holocine.known import CONFIGS, config_of
 
@@ -116,6 +123,7 @@ def predict(facts: ModelFacts, plan: Plan, loading: Loading, gigabytes: int | No
     configs["transformer"] = {**CONFIGS["transformer"], **configs["transformer"]}
     patch = tuple(configs["transformer"]["patch_size"][1:])
     size = Size.of(plan, patch, facts.pixels_per_token)
+    tell("how the weights are stored")
     weights = weights_of(json.dumps(configs), loading)
     experts = facts.num_experts
     resident = 0 if loading.model_cpu_offload or loading.group_offload else weights.expert * experts + weights.vae
@@ -127,8 +135,11 @@ def predict(facts: ModelFacts, plan: Plan, loading: Loading, gigabytes: int | No
         there = resident + (weights.text if name == "text" else kept_text)
         return Phase(name, whole if loading.model_cpu_offload else there, computed)
 
+    tell("reading the text")
     reading = reading_bytes(configs["text_encoder"], loading, size.text_length)
+    tell(f"a step of denoising, of {plan.num_tokens:,} tokens")
     denoise = denoising_bytes(configs["transformer"], loading, size)
+    tell(f"decoding, of {plan.num_frames:,} frames of {plan.width}x{plan.height} pixels")
     decode, operations = decoding_cost(configs["vae"], loading, size.latent_frames, size.latent_size)
     phases = (
         phase("text", weights.text, weights.text_in_groups, reading),

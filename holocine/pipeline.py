@@ -17,6 +17,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, WanPipeline
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import get_module_execution_device
+from tqdm import tqdm
 
 from .attention import AttentionSettings
 from .encoding import encode_pictures, vae_fingerprint
@@ -29,6 +30,7 @@ from .pipeline_call import (
     Cancelled,
     callback_tensors,
     cancellable,
+    check_denoised,
     check_tensor,
     is_count,
     is_number,
@@ -44,7 +46,7 @@ from .sharing import Team
 from .storage import DroppedTextEncoder
 from .storyboard import Storyboard
 from .summary_reuse import reuse_of
-from .timeline import check_positions, num_frames_of
+from .timeline import check_positions, check_size, num_frames_of
 from .transformer import with_layouts
 
 BOUNDARY_RATIO = 0.875
@@ -322,6 +324,7 @@ class HoloCinePipeline(WanPipeline):
                         max_sequence_length=self.config.max_sequence_length,
                     )[0]
                     latents = latents if lock is None else lock.finished(latents)
+            check_denoised(latents)
             if saving is not None:
                 saving.finished(latents)
             with timed(timings, "decode"):
@@ -470,6 +473,7 @@ class HoloCinePipeline(WanPipeline):
             if not is_count(pixels) or pixels % divisor:
                 near = max(divisor, round(pixels / divisor) * divisor) if is_number(pixels) else divisor
                 raise ValueError(f"{name} {pixels} is not a positive multiple of {divisor} pixels; use {near}")
+        check_size(height, width, multiple, self.transformer.config.rope_max_seq_len)
         if not is_count(steps):
             raise ValueError(f"num_inference_steps {steps} is not a whole number of 1 or more")
         for name, scale in (("guidance_scale", guidance_scale), ("guidance_scale_2", guidance_scale_2)):
@@ -625,18 +629,21 @@ class HoloCinePipeline(WanPipeline):
 
         def begin() -> Iterator[np.ndarray]:
             frames = stream_with_kept(self.decode_frames, latents, places, lead)
+            told = {**getattr(self, "_progress_bar_config", {}), "desc": "decoding", "unit": "frame"}
             try:
-                while True:
-                    with timed(timings, "decode"):
-                        frame = next(frames, None)
-                    if frame is None:
-                        return
-                    yield frame
+                with tqdm(total=num_frames, **told) as bar:
+                    while True:
+                        with timed(timings, "decode"):
+                            frame = next(frames, None)
+                        if frame is None:
+                            return
+                        bar.update()
+                        yield frame
             finally:
                 self.maybe_free_model_hooks()
 
-        scale = self.vae_scale_factor_spatial
-        return FrameStream((num_frames_of(latents.shape[2]), *(scale * n for n in latents.shape[3:]), 3), begin)
+        num_frames, scale = num_frames_of(latents.shape[2]), self.vae_scale_factor_spatial
+        return FrameStream((num_frames, *(scale * n for n in latents.shape[3:]), 3), begin)
 
     def as_output(self, video: torch.Tensor, output_type: str):
         """Pixels of `decode_video` as `HoloCineOutput.frames` holds them for `output_type`."""

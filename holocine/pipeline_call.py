@@ -69,6 +69,18 @@ def check_tensor(name: str, tensor: torch.Tensor | None, shape: tuple[int | None
         raise ValueError(f"{name} holds values that are not finite")
 
 
+def check_denoised(latents: torch.Tensor) -> None:
+    """Raise ValueError if there are values in what was denoised that are not finite, of which no picture can be made.
+
+    A single sum is asked, which is finite only if all are.
+    """
+    if not torch.isfinite(latents.float().abs().mean()):
+        raise ValueError(
+            "the model computed values that are not finite, so that there is no video: take another dtype (bfloat16 or "
+            "float32), or leave out or scale down a LoRA"
+        )
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

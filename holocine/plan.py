@@ -10,9 +10,8 @@ from holocine.attention import AttentionSettings, shot_pattern
 from holocine.checkpoints import ModelFacts
 from holocine.cost import HOPPER_RATE, RunCost, amount, duration, run_cost
 from holocine.known import ESTIMATE_OFF, find_tokenizer
-from holocine.prompt import PromptTooLong, clean, text_windows
+from holocine.prompt import PromptTooLong, clean, count_tokens, text_windows
 from holocine.storyboard import Storyboard
-from holocine.timeline import check_positions
 from holocine.wan import as_wan_runs, limits_of
 
 
@@ -77,13 +76,13 @@ def make_plan(
     height, width: pixels. Text tokens are the model's own, or estimated with a warning where it has no tokenizer here.
 
     Raises `PromptTooLong` if the text does not fit, `CheckpointError` for sizes that make no whole tokens and
-    ValueError for an unknown attention.
+    ValueError for an unknown attention and for more frames or pixels than the model has positions for.
     """
     alone = _wan_alone(storyboard, facts)
     storyboard = storyboard.as_run()
     doubts = facts.doubts(storyboard, height, width)
     settings = AttentionSettings.parse(attention or facts.attention)
-    check_positions(storyboard.num_frames, facts.max_latent_frames)
+    facts.check_positions(storyboard, height, width)
     rows, columns = facts.token_grid(height, width)
     layout = storyboard.layout(rows, columns)
     tokenizer, estimated = find_tokenizer(facts)
@@ -111,6 +110,8 @@ def make_plan(
     pairs = pattern.num_pairs
     steps, guidance = facts.steps if steps is None else steps, facts.guidance if guidance is None else guidance
     negative = clean(storyboard.negative_prompt or facts.negative_prompt)
+    if guidance > 1:
+        count_tokens(negative, tokenizer, room, "the negative prompt")
     num_text_tokens, num_negative_tokens = (
         len(tokenizer(text, verbose=False)["input_ids"]) for text in (prompt, negative)
     )

@@ -9,15 +9,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from holocine.presets import find_presets
-from holocine.settings import chosen
+from holocine.program import tell
+from holocine.settings import chosen, load_options, pixels_of
 
 if TYPE_CHECKING:
     from holocine.storyboard import Storyboard
 
 
-def plan(options: argparse.Namespace, storyboard: Storyboard, remembered: Mapping[str, Any]) -> None:
-    """Print the plan of a storyboard; remembered: the settings of the video that it is of."""
+def plan(
+    options: argparse.Namespace,
+    storyboard: Storyboard,
+    remembered: Mapping[str, Any],
+    pictures: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+    """Print the plan of a storyboard; remembered, pictures: the settings and pictures of the video that it is of.
+
+    What `generate` refuses is refused.
+    """
     from holocine.known import find_facts
+    from holocine.loading import check_loading
 
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
@@ -27,14 +37,20 @@ def plan(options: argparse.Namespace, storyboard: Storyboard, remembered: Mappin
         from holocine.families.plan import format_family_plan, make_family_plan
 
         settings = family_settings(given, remembered, settings["model"], facts)
+        check_loading(facts, load_options(settings))
         size = {name: settings[name] for name in ("height", "width")}
         _print(made := make_family_plan(storyboard, facts, **size), format_family_plan(made), options.json)
         return
     from holocine.plan import format_plan, make_plan
 
+    check_loading(facts, load_options(settings))
     facts = facts.with_settings(settings)
     size = {name: settings[name] for name in ("height", "width")}
     made = make_plan(storyboard, facts, **size, attention=settings["attention"])
+    if storyboard.has_pictures:
+        from holocine.from_pictures import open_pictures
+
+        open_pictures(storyboard.as_run(), pixels_of(settings, (facts.height, facts.width)), pictures)
     gigabytes = next((preset.gigabytes for preset in find_presets(options.preset) if preset.gigabytes), None)
     if gigabytes is None and not options.memory:
         _print(made, format_plan(made), options.json)
@@ -43,8 +59,9 @@ def plan(options: argparse.Namespace, storyboard: Storyboard, remembered: Mappin
     from holocine.rehearsal import Loading
 
     loading = Loading.of(settings)
-    memory = predict(facts, made, loading, gigabytes)
+    memory = predict(facts, made, loading, gigabytes, lambda what: tell("holocine", [f"rehearsing {what}"]))
     if memory.fits is False:
+        tell("holocine", ["rehearsing what would make it fit"])
         memory = replace(memory, remedies=remedies(facts, made, loading, memory))
     text = f"{format_plan(made)}\n\n{format_memory(memory)}"
     _print(made, text, options.json, {"memory": memory.to_dict()})

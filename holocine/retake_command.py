@@ -57,13 +57,11 @@ def retake(options: argparse.Namespace) -> None:
             tell("holocine", write_retake(out, source, shots, output, made, take, keep_latents))
             written.append(out)
             print(f"wrote {out}: {_shots(shots)} taken anew, seed {output.seed} ({took(output.timings)})", flush=True)
-    except (KeyboardInterrupt, SystemExit) as stop:  # SystemExit: SIGTERM
+    except KeyboardInterrupt as stop:
         names = ", ".join(map(str, written))
         done = f"{len(written)} of {len(outs)} takes are there: {names}" if written else "nothing was written"
-        if isinstance(stop, SystemExit):
-            tell("holocine", [f"terminated, {done}"])
-            raise
-        raise KeyboardInterrupt(f"interrupted, {done}") from None
+        stop.args = (f"interrupted, {done}",)
+        raise
 
 
 def of_the_take(options: argparse.Namespace, negative_prompt: str | None) -> dict[str, Any]:

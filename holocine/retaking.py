@@ -15,7 +15,7 @@ from holocine.files import replacing
 from holocine.frame_stream import FrameStream, InOrder, watched
 from holocine.from_pictures import Opened, open_pictures, run_with_pictures
 from holocine.keeping import KeepError, check_shot
-from holocine.latents_file import latents_path, write_latents
+from holocine.latents_file import latents_path, remove_stale, write_latents
 from holocine.making import Making
 from holocine.settings import of_its_own
 from holocine.source import Source
@@ -114,7 +114,7 @@ def write_retake(
         frames = watched(output.frames[0], thumbnails.see)
         notes = write_around(unseen, source, kept, frames, storyboard, source.settings, making, source.pictures)
         contact_sheet(thumbnails, storyboard, sheet)
-    return notes
+    return [*notes, *([] if keep_latents else remove_stale(out))]
 
 
 def write_around(

@@ -112,8 +112,8 @@ class Saving:
 
         def step_end(pipeline, step: int, timestep: torch.Tensor, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
             result = callback(pipeline, step, timestep, tensors) if callback else {}
-            if self._is_due(pipeline, step + 1):
-                latents = result.get("latents", tensors["latents"])
+            latents = result.get("latents", tensors["latents"])
+            if self._is_due(pipeline, step + 1) and latents.isfinite().all():  # a run of others leads to no video
                 self.tell(self._state(step + 1, latents, memory_of(pipeline.scheduler)))
             return result
 

@@ -160,7 +160,7 @@ def output_size(text: str | None) -> tuple[int, int] | str | None:
         return "auto"
     if text == "native":
         return None
-    match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text)
+    match = re.fullmatch(r"(\d+)[x×](\d+)", text)
     if not match:
         raise UsageError(f"size is {text!r}, but has to be WIDTHxHEIGHT as in 784x448, or native, or auto")
     width, height = int(match[1]), int(match[2])

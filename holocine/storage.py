@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from holocine.errors import CheckpointError, first_line
+from holocine.errors import CheckpointError
 
 if TYPE_CHECKING:
     from holocine.transformer import HoloCineTransformer3DModel
@@ -63,15 +63,9 @@ def store_in_float8(expert: nn.Module, dtype: torch.dtype) -> None:
 def load_gguf(file: str, folder: Path, subfolder: str, dtype: torch.dtype) -> HoloCineTransformer3DModel:
     """An expert of a GGUF file in Wan's or diffusers' names; its config is that of `subfolder` in the model's folder.
 
-    Raises `CheckpointError` where the file is not there or does not fit, or the package gguf is not installed.
+    The file is one that `loading.check_gguf` passes. Raises `CheckpointError` where it does not fit.
     """
-    from importlib.util import find_spec
-
     path = Path(file).expanduser()
-    if not path.is_file():
-        raise CheckpointError(f"the GGUF file {path} does not exist")
-    if find_spec("gguf") is None:
-        raise CheckpointError(f"{path} needs the package gguf, which is not installed: `pip install gguf`")
     from diffusers import GGUFQuantizationConfig
 
     from holocine.transformer import HoloCineTransformer3DModel
@@ -85,8 +79,13 @@ def load_gguf(file: str, folder: Path, subfolder: str, dtype: torch.dtype) -> Ho
             dtype=dtype,
             local_files_only=True,
         )
+    except MemoryError:
+        raise
     except Exception as error:  # readers and quantisers raise nearly every kind for a file that does not fit
-        raise CheckpointError(f"{path} is not a GGUF file of this model's {subfolder}: {first_line(error)}") from error
+        raise CheckpointError(
+            f"{path} does not fit this model's {subfolder}: it is of a model of another kind or size, name a GGUF file "
+            "that was made of this one"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from holocine.program import UsageError
+from holocine.program import Terminated, UsageError
 
 if TYPE_CHECKING:
     from holocine.sharing import Team
@@ -94,7 +94,7 @@ def joined(split: str, guided: bool) -> Iterator[Team | None]:
     except BaseException as error:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, which would end this before it is said why
-        lost = isinstance(error, SystemExit) or _is_of_another(error, dist)
+        lost = isinstance(error, Terminated) or _is_of_another(error, dist)
         speaks = _speaks(dist, at_once=not (rank() and lost))
         sys.stderr = sys.__stderr__ if speaks else open(os.devnull, "w")  # noqa: SIM115  as in `hush`
         if lost:

@@ -64,6 +64,18 @@ def check_positions(num_frames: int, most: int) -> None:
         )
 
 
+def check_size(height: int, width: int, pixels_per_token: Sequence[int], most: int) -> None:
+    """Raise ValueError if pictures have more rows or columns of tokens than a model has positions (`most`).
+
+    height, width: pixels. pixels_per_token: down and across.
+    """
+    for name, pixels, step in zip(("height", "width"), (height, width), pixels_per_token, strict=True):
+        if pixels > most * step:
+            raise ValueError(
+                f"{name} is {pixels:,} pixels, but this model has positions for {most * step:,} only: take fewer"
+            )
+
+
 def spread_cuts(num_shots: int, num_frames: int) -> tuple[int, ...]:
     """Return cuts, all 4t + 1, that divide `num_frames` frames evenly: shots differ by at most 4 frames.
 

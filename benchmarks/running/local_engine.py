@@ -24,6 +24,7 @@ from tqdm import tqdm
 from benchmarks.running.gpus import VISIBLE
 from benchmarks.running.items import Item, RunError
 from benchmarks.running.work import Job, Outcome, Worker, lost
+from holocine.program import ignore_interrupts
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 def _serve(connection: Connection, make_worker: Callable[[Path | None], Worker], scratch: Path | None) -> None:
     """A worker process: take jobs until the parent closes the pipe or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
+    ignore_interrupts()  # they reach the parent too, which ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Workers are killed in the end; the semaphore that progress bars share with other processes would be left behind.
     tqdm.set_lock(threading.RLock())

@@ -44,7 +44,7 @@ def check_makeable(kind: str, settings: ModelSettings, storyboard: Storyboard) -
         if kind != "continue":  # which makes it in two parts, that are shorter
             _check_text(run, settings.model)
         if kind not in ("continue", "causal"):
-            check_positions(run.num_frames, _facts(settings.model).max_latent_frames)
+            check_positions(run.num_frames, _facts(settings.model).max_positions)
         if kind in FROM_PICTURES:
             _check_pictures(run, settings)
 

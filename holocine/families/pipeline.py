@@ -36,7 +36,7 @@ from holocine.families.text import join
 from holocine.families.translation import Translation, caption_name
 from holocine.frame_stream import FrameStream, joined
 from holocine.pipeline import HoloCineOutput, HoloCinePipeline
-from holocine.pipeline_call import Cancelled, cancellable, check_tensor, timed, with_seed
+from holocine.pipeline_call import Cancelled, cancellable, check_denoised, check_tensor, timed, with_seed
 from holocine.prompt import clean, count_tokens
 from holocine.sharing import Team
 from holocine.storyboard import Storyboard
@@ -263,6 +263,7 @@ class FamilyPipeline(HoloCinePipeline):
 
     def _shown(self, translation: Translation, latents: torch.Tensor, output_type: str, timings: dict[str, float]):
         """The one video of latents (1, …) as `HoloCineOutput.frames` holds it for `output_type`."""
+        check_denoised(latents)
         if output_type == "latent":
             return latents[0]
         parts = latents.split(list(translation.latent_lengths), dim=2) if self.family.decodes == "each" else [latents]
@@ -335,6 +336,7 @@ class FamilyPipeline(HoloCinePipeline):
                             step_end,
                         )
                     )
+                check_denoised(made[-1])
                 with timed(timings, "decode"):
                     if shot + 1 < num_shots or output_type != "latent":
                         video = self.decode_video(made[-1]).clamp(-1, 1)

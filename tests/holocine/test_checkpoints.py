@@ -118,6 +118,8 @@ def test_a_folder_is_described_without_its_weights(folder):
     assert facts.token_grid(480, 832) == (30, 52)
     with pytest.raises(CheckpointError, match="height is 100 pixels, but has to be a multiple of 16: take 96"):
         facts.token_grid(100, 832)
+    with pytest.raises(ValueError, match="width is 16,400 pixels, but this model has positions for 16,384 only"):
+        facts.token_grid(480, 16_400)
     assert checkpoints.load_tokenizer(facts)("a painter", return_offsets_mapping=True)["offset_mapping"]
 
 

@@ -174,6 +174,17 @@ def test_the_published_pair_is_not_fetched_for_experts_that_it_does_not_fit(mode
         load_pipeline(model_folder, distilled="lightx2v/Wan2.2-Lightning/any/high_noise_model.safetensors")
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("option", ["lora", "distilled"])
+def test_weights_that_are_not_finite_are_refused(model_folder, tmp_path, value, option):
+    path = tmp_path / "l.safetensors"
+    down, up = torch.ones(RANK, 24), torch.ones(24, RANK)
+    up[3, 1] = value
+    lightx2v_file(path, {"blocks.0.attn1.to_q": (down, up)})
+    with pytest.raises(CheckpointError, match="l.safetensors holds values that are not finite, in blocks.0.attn1.to_q"):
+        load_pipeline(model_folder, **{option: [str(path)] if option == "lora" else str(path)})
+
+
 def test_a_file_with_half_of_a_pair_of_matrices_is_refused(expert, tmp_path):
     save_file({"transformer.blocks.0.attn1.to_q.lora_A.weight": torch.ones(1, 24)}, tmp_path / "half.safetensors")
     with pytest.raises(CheckpointError, match="blocks.0.attn1.to_q has only one of its two matrices"):

@@ -4,7 +4,10 @@ import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from PIL import Image
 
 from holocine import Storyboard, read_storyboard, read_video, write_video
 from holocine.__main__ import program
+from holocine.latents_file import latents_path
 from holocine.video import read_settings
 from tests.programs import Program
 
@@ -95,6 +99,24 @@ def test_a_video_is_made_again_from_itself(work, run, model):
     assert run("generate", "a.mp4", "-o", "c.mp4", "--seed", 6)[0] == 0
     assert read_storyboard("c.mp4").seed == 6 and read_settings("c.mp4")["num_inference_steps"] == 3
     assert Path("c.mp4").read_bytes() != Path("a.mp4").read_bytes()
+
+
+def test_decoding_has_a_bar_as_denoising_has(work, run, model):
+    words = ("generate", "board.yaml", "--model", model, "-o")
+    _, _, err = run(*words, "a.mp4")
+    assert "denoising: 100%" in err and re.search(r"decoding: 100%.* 17/17 .*frame", err)
+    assert "decoding" not in run(*words, "b.mp4", "--quiet")[2]
+
+
+def test_latents_of_a_video_that_is_made_anew_without_are_removed(work, run, model):
+    words = ("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--quiet")
+    run(*words, "--keep-latents")
+    assert latents_path("a.mp4").exists()
+    assert "a.latents.safetensors held the latents of the video that was there before" in run(*words)[2]
+    assert files(work) == ["a.mp4", "a.png", "board.yaml"]
+    latents_path("a.mp4").write_text("somebody's own")
+    run(*words)
+    assert latents_path("a.mp4").read_text() == "somebody's own"
 
 
 def test_a_drawn_seed_is_remembered(work, run, model):
@@ -238,13 +260,14 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
         (["--guidance=-1"], "'-1' is below 0"),
         (["--guidance-below", "x"], "'x' is not a finite number"),
         (["--eta", "1.5"], "'1.5' does not lie between 0 and 1"),
-        (["--height", "50"], "height 50 is not a positive multiple of 16 pixels; use 48"),
+        (["--height", "50"], "height is 50 pixels, but has to be a multiple of 16: take 48"),
         (["--attention", "psychic"], "attention mode 'psychic' is unknown"),
         (["--attention", "sparse:linspace:0"], "summary 'linspace:0' is unknown"),
         (["--kernel", "magic"], "invalid choice: 'magic'"),
         (["--kernel", "flash", "--device", "cpu", "--quiet"], "choose kernel 'auto'"),
         (["--size", "big"], "size is 'big', but has to be WIDTHxHEIGHT"),
         (["--size", "2x2"], "size is 2x2"),
+        (["--size", "1000000x1000000"], "size is 1000000x1000000, but both have to lie between 16 and 8192 pixels"),
         (["--seed", "-1"], "seed"),
         (["--fps", "0"], "'0' does not lie between 1 and 240"),
         (["--lora", "missing.safetensors"], "missing.safetensors does not exist"),
@@ -258,6 +281,66 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
 def test_bad_options_are_refused(work, run, model, options, says):
     assert says in refused(run("generate", "board.yaml", "-o", "a.mp4", "--model", model, *options))
     assert files(work) == ["board.yaml"]
+
+
+@pytest.mark.parametrize("command", [("generate", "-o", "a.mp4"), ("plan",), ("plan", "--memory")])
+@pytest.mark.parametrize(("side", "pixels"), [("height", 16400), ("width", 160_000)])
+def test_more_pixels_than_there_are_positions_for_are_refused_before_loading(work, run, model, command, side, pixels):
+    for weights in model.glob("*/*.safetensors"):
+        weights.unlink()
+    first, *others = command
+    said = refused(run(first, "board.yaml", "--model", model, f"--{side}", pixels, *others))
+    assert said == f"holocine: {side} is {pixels:,} pixels, but this model has positions for 16,384 only: take fewer"
+    assert files(work) == ["board.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--gguf", "no.gguf,no.gguf"], "the GGUF file no.gguf does not exist"),
+        (["--gguf", "no.gguf"], "names 1 files, but the model has 2 expert(s)"),
+        (["--gguf", "text.gguf,text.gguf"], "text.gguf is not a GGUF file"),
+        (["--preset", "fast"], "is for experts of 40 layers of width 5120, but this model's have 2 of 24"),
+        (["--preset", "mixed,48GB"], "is for experts of 40 layers of width 5120, but this model's have 2 of 24"),
+        (["--lora", "no.safetensors"], "the LoRA file no.safetensors does not exist"),
+        (["--lora", "a,b,c"], "the LoRA 'a,b,c' names 3 files"),
+        (["--lora", "text.pt"], "text.pt is a .pt file, but a LoRA has to be a .safetensors file"),
+        (["--lora", "text.safetensors"], "text.safetensors is damaged or cut short: download it again"),
+        (["--int8", "--layerwise-casting"], "layerwise_casting and int8 exclude each other: choose one"),
+        (["--model-cpu-offload", "--group-offload"], "model_cpu_offload and group_offload exclude each other"),
+    ],
+)
+def test_plan_refuses_what_generate_refuses_before_loading(work, run, model, options, says):
+    for weights in model.glob("*/*.safetensors"):
+        weights.unlink()
+    for name in ("text.gguf", "text.pt", "text.safetensors"):
+        Path(name).write_text("no weights")
+    for command in (("plan",), ("generate", "-o", "a.mp4")):
+        assert says in refused(run(command[0], "board.yaml", *command[1:], "--model", model, *options))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"seed: 5": "negative_prompt: " + "dark " * 3000}, "the negative prompt takes"),
+        ({"num_frames: 4": "num_frames: 4, image: no.png"}, "no.png"),
+    ],
+)
+def test_plan_refuses_a_storyboard_that_generate_refuses(work, run, model, changed, says):
+    for before, after in changed.items():
+        Path("board.yaml").write_text(BOARD.replace(before, after))
+    for command in (("plan",), ("generate", "-o", "a.mp4", "--quiet")):
+        assert says in refused(run(command[0], "board.yaml", *command[1:], "--model", model))
+
+
+def test_files_of_published_experts_that_are_not_here_are_not_looked_for(work, run):
+    files = ("--gguf", "high.gguf,low.gguf", "--lora", "a.safetensors")
+    assert run("plan", "board.yaml", "--model", "14B", *files)[0] == 0
+
+
+def test_more_pixels_than_published_experts_have_positions_for_are_refused(work, run):
+    said = refused(run("plan", "board.yaml", "--model", "14B", "--preset", "80GB", "--height", 100_000))
+    assert "height is 100,000 pixels, but this model has positions for 16,384 only" in said
 
 
 def test_the_output_is_checked_before_the_model_is_loaded(work, run):
@@ -314,14 +397,74 @@ def test_ctrl_c_ends_the_program_and_leaves_nothing_behind(work, run, model, sig
     assert files(work) == ["board.yaml"]
 
 
-def test_termination_cleans_up_like_ctrl_c(work, model, monkeypatch, signals):
-    arguments = ["holocine", "generate", "board.yaml", "-o", "a.mp4", "--model", str(model), "--steps", "2000"]
-    monkeypatch.setattr("sys.argv", arguments)
-    threading.Timer(2, os.kill, [os.getpid(), signal.SIGTERM]).start()
-    with pytest.raises(SystemExit) as caught:
-        program()
-    assert caught.value.code == 143
-    assert files(work) == ["board.yaml"]
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_every_signal_that_ends_a_run_says_where_it_goes_on_and_cleans_up(work, model, number, code):
+    words = ["generate", "board.yaml", "-o", "a.mp4", "--model", model, "--steps", 2000, "--checkpoint", 1, "--quiet"]
+    process, state = Program(program, words), Path("a.unfinished.safetensors")
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == code
+    found = re.fullmatch(r"holocine: interrupted, nothing was written; (\d+) of 2000 steps are done, (.*)\n", err)
+    assert found[2] == f"the same command with --resume goes on from {state}"
+    assert files(work) == [state.name, "board.yaml"]
+
+
+def _close_stdout():
+    sys.stdout = None
+
+
+def _fill_stdout():
+    sys.stdout = open("/dev/full", "w")  # noqa: SIM115
+
+
+def _fill_stdout_at_once():
+    sys.stdout = open("/dev/full", "w", buffering=1)  # noqa: SIM115
+
+
+@pytest.mark.parametrize(
+    ("before", "why", "command"),
+    [
+        (_close_stdout, "Bad file descriptor", ["plan", "board.yaml"]),
+        (_close_stdout, "Bad file descriptor", ["--help"]),
+        (_fill_stdout, "No space left on device", ["plan", "board.yaml"]),
+        (_fill_stdout, "No space left on device", ["--help"]),
+        (_fill_stdout_at_once, "No space left on device", ["plan", "board.yaml"]),
+    ],
+)
+def test_it_is_said_that_stdout_cannot_be_written(work, before, why, command):
+    process = Program(program, command, before=before)
+    _, err = process.communicate()
+    assert err == f"holocine: stdout could not be written ({why}): name another place for it\n"
+    assert process.returncode == 2
+
+
+def test_without_stderr_nothing_comes_to_stdout_instead(work):
+    process = Program(program, ["plan", "missing.yaml"], before=_close_stderr)
+    assert process.communicate() == ("", "") and process.returncode == 2
+
+
+def _close_stderr():
+    sys.stderr = None
+
+
+@pytest.mark.parametrize("package", ["holocine", "eval", "benchmarks"])
+def test_ctrl_c_while_modules_are_imported_is_one_line(package):
+    """The first import after the first lines of each program is, here, a signal."""
+    code = (
+        "import os, runpy, signal, sys\n"
+        "import holocine.starting\n"
+        "class Slow:\n"
+        "    def find_spec(name, *_):\n"
+        "        os.kill(os.getpid(), signal.SIGINT) if name == 'argparse' else None\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Slow)\n"
+        "sys.modules.pop('argparse', None)\n"
+        f"runpy.run_module({package!r}, run_name='__main__')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", f"{package}: interrupted\n")
 
 
 def _note_the_end():

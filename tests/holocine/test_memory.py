@@ -229,6 +229,17 @@ def test_wans_14b_is_planned_without_weights_and_its_weights_are_as_large_as_pub
     assert memory.main > 2 * 2 * 14.3e9
 
 
+def test_it_is_told_what_is_rehearsed_before_it_is(train):
+    told = []
+    predict(*train, Loading(), tell=told.append)
+    assert [sentence.split(",")[0] for sentence in told] == [
+        "how the weights are stored",
+        "reading the text",
+        "a step of denoising",
+        "decoding",
+    ]
+
+
 def test_a_small_gpu_is_told_what_would_fit(train):
     facts, plan = train
     presets = preset_settings(find_presets("12GB"))

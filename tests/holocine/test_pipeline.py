@@ -305,6 +305,7 @@ def test_the_progress_bar_is_configured_as_in_diffusers(pipeline, storyboard, ca
         ({"height": 40}, "height 40 is not a positive multiple of 16 pixels; use 32"),
         ({"width": 0}, "width 0 is not a positive multiple of 16 pixels; use 16"),
         ({"height": -32}, "height -32 is not a positive multiple of 16 pixels; use 16"),
+        ({"width": 16400}, "width is 16,400 pixels, but this model has positions for 16,384 only: take fewer"),
         ({"output_type": "gif"}, "output_type 'gif' is unknown; choose one of np, pt, pil, latent"),
         ({"attention": "spars"}, "attention mode 'spars' is unknown"),
         ({"kernel": "fast"}, "kernel 'fast' is unknown"),
@@ -342,6 +343,15 @@ def test_too_much_text_is_an_error_that_names_the_shot(pipeline, storyboard):
         pipeline(board, text_windows=[None])
     with pytest.raises(PromptTooLong, match="the negative prompt takes .* the model reads 128"):
         pipeline(storyboard, negative_prompt="word " * 200)
+
+
+def test_values_that_are_not_finite_are_refused_and_never_kept(make_pipeline, storyboard):
+    pipeline, states = make_pipeline(), []
+    with torch.no_grad():
+        pipeline.transformer.proj_out.bias[0] = torch.nan
+    with pytest.raises(ValueError, match="values that are not finite, so that there is no video: take another dtype"):
+        pipeline(storyboard, output_type="stream", on_state=states.append, state_every=1)
+    assert states == []
 
 
 def test_a_config_for_two_experts_without_the_second_is_an_error(make_pipeline, storyboard):

@@ -217,6 +217,15 @@ def test_it_is_said_where_an_interrupted_run_is_and_what_goes_on(words, run, beg
     assert not Path("a.unfinished.safetensors").exists()
 
 
+def test_nothing_stays_of_a_finished_run_whose_reader_is_gone(words, run, monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as stdout, monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", stdout)
+        assert run(*words, "-o", "a.mp4")[0] == 0
+    assert sorted(path.name for path in Path().iterdir()) == ["a.mp4", "a.png", "board.yaml"]
+
+
 def test_to_go_on_from_nothing_is_to_begin(words, run):
     _, err = made(run, *words, "--resume", "-o", "a.mp4")
     assert err == "holocine: warning: a.unfinished.safetensors is not there: the run begins with its first step\n"

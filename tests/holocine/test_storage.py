@@ -126,7 +126,13 @@ def test_gguf_files_that_are_not_there_or_do_not_fit_are_refused(wide_folder, mo
         load_pipeline(wide_folder, gguf="one.gguf,two.gguf")
     path = tmp_path / "bad.gguf"
     path.write_bytes(b"no such thing")
-    with pytest.raises(CheckpointError, match="bad.gguf is not a GGUF file of this model's transformer"):
+    with pytest.raises(CheckpointError, match="bad.gguf is not a GGUF file: name one, or leave gguf out"):
+        load_pipeline(wide_folder, gguf=f"{path},{path}")
+    gguf_file(path, build_transformer(attention_head_dim=16, ffn_dim=96))
+    with pytest.raises(CheckpointError, match="bad.gguf does not fit this model's transformer: .* made of this one$"):
+        load_pipeline(wide_folder, gguf=f"{path},{path}")
+    path.write_bytes(path.read_bytes()[:-4000])
+    with pytest.raises(CheckpointError, match="bad.gguf is damaged or cut short: download it again$"):
         load_pipeline(wide_folder, gguf=f"{path},{path}")
 
 

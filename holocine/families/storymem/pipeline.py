@@ -19,7 +19,7 @@ from holocine.families.storymem.sampling import (
 from holocine.families.storymem.scheduler import StoryMemScheduler
 from holocine.families.translation import Translation
 from holocine.frame_stream import FrameStream
-from holocine.pipeline_call import cancellable, timed
+from holocine.pipeline_call import cancellable, check_denoised, timed
 from holocine.timeline import num_latent_frames
 from holocine.transformer import with_layouts
 
@@ -131,6 +131,7 @@ class StoryMemPipeline(FamilyPipeline):
                         OPENING_BOUNDARY if opens else self.config.boundary_ratio,
                         step_end,
                     )
+                check_denoised(latents)
                 made.append(latents[:, :, memories:])
                 if output_type == "latent" and number == len(parts) - 1:
                     break
