@@ -15,6 +15,7 @@ from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
 from benchmarks.reporting.summary import Cell, Summary
 from benchmarks.reporting.told import not_expressed
 from benchmarks.reporting.verdict import verdict
+from benchmarks.reporting.weights import all_weights
 from benchmarks.systems.catalogue import described
 from benchmarks.systems.embedded import embedded_note, runs_embedded
 from eval.metric import Metric
@@ -325,6 +326,8 @@ def what_ran(summary: Summary) -> Table:
     head = ("system", "scored", "failed", "not run", "s to make one", "s to score one", "peak memory, MiB")
     told = ((system, described(results.kind(system))) for system in summary.systems)
     notes = ["; ".join(f"{system}: {what}" for system, what in told if what)]
+    if weights := all_weights(results):
+        notes.append(f"The weights are {'; '.join(map(str, weights))}")
     if loading := sum((item.seconds or {}).get("load", 0.0) for item in results.items):
         notes.append(f"Loading models took {loading:.1f} s in all, which are in none of these seconds")
     note = " ".join(f"{sentence}." for sentence in notes if sentence)

@@ -565,3 +565,21 @@ def test_a_table_says_which_systems_are_the_embedded_model_s_and_what_it_knows(t
         assert "holocine runs the embedded model, which knows the puppet world alone, and these storyboards" in text
     run = write_run(tmp_path / "own", tiny, ("mine=holocine@models/x", "wan", "truth"), scores)
     assert "embedded" not in main_table(summarise(load_run(run))).note
+
+
+def test_each_system_is_published_with_the_model_that_it_ran(run, tmp_path):
+    info = json.loads((run / "run.json").read_text())
+    info["systems"]["good"], info["model"]["name"] = "good=holocine@/home/me/models/other", "/home/me/models/given"
+    (run / "run.json").write_text(json.dumps(info))
+    for path in run.glob("items/good/*/*/record.json"):
+        path.write_text(path.read_text().replace("ab" * 32, "cd" * 32))
+    assert main(["report", str(run), "--out", str(tmp_path)]) == 0
+    configs = {
+        system: json.loads((tmp_path / "hub" / system / "results.json").read_text())["config"] for system in QUALITY
+    }
+    named = {system: (config["model_name"], config["model_sha"]) for system, config in configs.items()}
+    assert named["good"] == ("other", "cd" * 32) and named["bad"] == ("given", "ab" * 32)
+    assert named["middling"] == ("middling", "") and named["truth"] == ("truth", ""), "they run no model"
+    both = "other (cdcdcdcdcdcd) of good; given (abababababab) of bad"
+    assert f"Models: {both}." in (tmp_path / "report.html").read_text().partition("<nav>")[0]
+    assert f"The weights are {both}." in (tmp_path / "report.md").read_text()
