@@ -11,7 +11,7 @@ from benchmarks.reporting import ranking
 from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import FEW, SEEN, calibrated
 from benchmarks.reporting.results import Results
-from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
+from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, in_words, interval, storyboards_needed
 from benchmarks.reporting.summary import Cell, Summary
 from benchmarks.reporting.told import not_expressed
 from benchmarks.reporting.verdict import verdict
@@ -90,31 +90,36 @@ def cell_text(cell: Cell, metric: Metric | None = None) -> Text:
     hint = f"{cell.videos} of {counted(cell.num_videos, 'video')}, {counted(cell.storyboards, 'storyboard')}"
     if cell.of:
         hint += f"; looked at {cell.covered:,} of {cell.of:,}"
-    if metric is not None and (ends := interval(cell.value, cell.error, metric.range)):
+    if metric is not None and (ends := interval(cell.value, cell.error, cell.storyboards, metric.range)):
         hint += f"; 95 % interval {number(ends[0])} to {number(ends[1])}"
     return Text(text, {1: "best", 2: "second"}.get(cell.rank), hint)
 
 
-def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
-    """What the marks of `cell_text` mean, a sentence each, as far as the cells of these metrics have them."""
-    cells = [(metric, summary.table[metric.name]) for metric in metrics]
-    every = [cell for _, row in cells for cell in row.values()]
-    found = []
-    if summary.baseline and any(map(is_different, every)):
-        found.append(f"† differs from {summary.baseline} at {100 * LEVEL:.0f} % (paired bootstrap, Holm).")
+def legend(summary: Summary, metrics: Sequence[Metric], cells: Sequence[Cell] | None = None) -> list[str]:
+    """What the marks of `cell_text` mean, a sentence each, as far as these cells of the metrics have them.
+
+    cells: by default those over all storyboards.
+    """
+    rows = [(metric, summary.table[metric.name]) for metric in metrics]
+    every = [cell for _, row in rows for cell in row.values()] if cells is None else cells
+    found = _baseline_marks(summary, every)
+    tested = [cell.storyboards for cell in every if cell.standing.like_best is not None]
     if any(cell.standing.like_best and cell.rank != 1 for cell in every):
         found.append(
-            f"{LIKE_BEST} not behind the best by more than chance (paired bootstrap over the storyboards that both "
+            f"{LIKE_BEST} not behind the best by more than chance ({in_words(tested)} over the storyboards that both "
             f"have, {100 * LEVEL:.0f} %, Holm)."
         )
     untested = [cell for cell in every if cell.rank is not None and cell.standing.like_best is None]
     if untested and not any(cell.standing.like_best for cell in every):
-        found.append(f"With fewer than {MIN_PAIRS} storyboards it cannot be tested who is behind the best.")
-    if why := [sentence for metric, row in cells for sentence in _why_fooled(summary, metric, row)]:
+        found.append(
+            f"With fewer than {storyboards_needed(len(summary.results.competing) - 1)} storyboards it cannot be tested "
+            "who is behind the best."
+        )
+    if why := [sentence for metric, row in rows for sentence in _why_fooled(summary, metric, row)]:
         found.append(
             f"{FOOLED}: not ranked, as the value shows that the metric was misled: it is better than that of truth, "
             "the scene exactly as asked, or does not reach that of a degenerate bound which is better than truth, by "
-            f"more than chance (the same test; with fewer than {MIN_PAIRS} storyboards, on each of at least {FEW}). "
+            f"more than chance (the same test; with too few storyboards for it, on each of at least {FEW}). "
             f"{'; '.join(why)}."
         )
     if any(cell.standing.little for cell in every):
@@ -123,6 +128,22 @@ def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
         )
     if not why and summary.results.competing and "truth" not in map(summary.results.kind, summary.results.bounds):
         found.append("This run has no truth beside the systems, which would show where a metric was misled.")
+    return found
+
+
+def _baseline_marks(summary: Summary, cells: Iterable[Cell]) -> list[str]:
+    """How it was tested which cells differ from the baseline, also where none does, in a sentence."""
+    if summary.baseline is None:
+        return []
+    compared = [cell.comparison for cell in cells if cell.comparison is not None]
+    if not compared:
+        return [f"Nothing here was compared with {summary.baseline}."]
+    comparisons = len(summary.systems) - 1
+    what = f"{in_words([one.pairs for one in compared])}, {100 * LEVEL:.0f} %"
+    corrected = "Holm's correction for the systems of a metric, not for the number of metrics"
+    found = [f"† differs from {summary.baseline} ({what}, {corrected})."]
+    if not any(one.is_decidable(comparisons) for one in compared):
+        found.append(f"It takes {storyboards_needed(comparisons)} storyboards to tell so many differences from chance.")
     return found
 
 
@@ -236,21 +257,22 @@ def comparisons(summary: Summary) -> Table | None:
     """Every system against the baseline, on the metrics of the main table."""
     if summary.baseline is None:
         return None
-    rows, lines = [], {}
+    rows, lines, pairs = [], {}, []
     for metric in summary.main:
         found = {system: cell.comparison for system, cell in summary.table[metric.name].items() if cell.comparison}
         if found and rows:
             lines[len(rows)] = ""
         for system, one in found.items():
             cell = summary.table[metric.name][system]
+            pairs.append(one.pairs)
             worse = is_different(cell) and (one.difference > 0) == (metric.direction == "lower")
             verdict = "" if not is_different(cell) else "worse" if worse else "better"
-            interval = f"[{one.low:+.4f}, {one.high:+.4f}]"
+            interval = NONE if one.low is None else f"[{one.low:+.4f}, {one.high:+.4f}]"
             texts = (heading(metric), system, f"{one.difference:+.4f}", interval, _p(one.holm), str(one.pairs), verdict)
             rows.append(tuple(map(Text, texts)))
     note = (
         f"Difference from {summary.baseline} with its 95 % interval over the storyboards that both have (pairs); p of "
-        f"a paired bootstrap after Holm's correction for all systems of a metric; better or worse where it is below "
+        f"a {in_words(pairs)} after Holm's correction for all systems of a metric; better or worse where it is below "
         f"{LEVEL}. Systems with fewer than {MIN_PAIRS} pairs are not compared."
     )
     head = ("metric", "system", "difference", "95 % interval", "p", "pairs", "so it is")
@@ -290,18 +312,19 @@ def by_tag(summary: Summary) -> list[Table]:
     """The metrics of the main table by tag, a table each."""
     tables = []
     for metric in summary.main:
-        rows, lines, kind = [], {}, None
+        rows, lines, kind, every = [], {}, None, []
         for tag, found in summary.tags.items():
             if tag.partition(":")[0] != kind:
                 kind = tag.partition(":")[0]
                 lines[len(rows)] = ""
             cells = [found[metric.name][system] for system in summary.systems]
             if any(cell.value is not None for cell in cells):
+                every += cells
                 count = max(cell.storyboards for cell in cells)
                 rows.append((Text(f"{tag} ({count})"), *(cell_text(cell, metric) for cell in cells)))
         lines = {row: text for row, text in lines.items() if 0 < row < len(rows)}
         title = f"{heading(metric)} by tag (number of storyboards)"
-        note = " ".join(legend(summary, [metric]))
+        note = " ".join(legend(summary, [metric], every))
         tables.append(Table(f"tags-{metric.name}", title, ("tag", *summary.systems), tuple(rows), note, lines))
     return tables
 
