@@ -34,7 +34,7 @@ def check_makeable(kind: str, settings: ModelSettings, storyboard: Storyboard) -
         from holocine.families.plan import make_family_plan
 
         check_weights(settings.model)
-        make_family_plan(storyboard, _facts(settings.model), tokenizer=_tokenizer(settings.model))
+        make_family_plan(storyboard, facts_of(settings.model), tokenizer=_tokenizer(settings.model))
     elif kind in ("single-prompt", "wan"):
         check_weights(settings.model)
         _check_text(as_one_shot(storyboard), settings.model)
@@ -44,7 +44,7 @@ def check_makeable(kind: str, settings: ModelSettings, storyboard: Storyboard) -
         if kind != "continue":  # which makes it in two parts, that are shorter
             _check_text(run, settings.model)
         if kind not in ("continue", "causal"):
-            check_positions(run.num_frames, _facts(settings.model).max_latent_frames)
+            check_positions(run.num_frames, facts_of(settings.model).max_latent_frames)
         if kind in FROM_PICTURES:
             _check_pictures(run, settings)
 
@@ -53,7 +53,7 @@ def _check_text(storyboard: Storyboard, model: str | None) -> None:
     """Raise `PromptTooLong` for more text than a model reads."""
     from holocine.prompt import clean, text_windows
 
-    text_windows(clean(storyboard.prompt), _tokenizer(model), max_length=_facts(model).max_sequence_length)
+    text_windows(clean(storyboard.prompt), _tokenizer(model), max_length=facts_of(model).max_sequence_length)
 
 
 def _check_pictures(run: Storyboard, settings: ModelSettings) -> None:
@@ -61,7 +61,7 @@ def _check_pictures(run: Storyboard, settings: ModelSettings) -> None:
     from holocine.from_pictures import open_pictures
 
     if not all(Path(path).is_file() for path in files_named(run)):
-        facts = _facts(settings.model)
+        facts = facts_of(settings.model)
         open_pictures(run, (settings.height or facts.height, settings.width or facts.width))
 
 
@@ -79,7 +79,8 @@ def check_weights(model: str | None) -> None:
 
 
 @cache
-def _facts(model: str | None) -> ModelFacts:
+def facts_of(model: str | None) -> ModelFacts:
+    """What is known of a model without its weights, found once in a process."""
     from holocine.checkpoints import describe
 
     return describe(model)
@@ -89,4 +90,4 @@ def _facts(model: str | None) -> ModelFacts:
 def _tokenizer(model: str | None):
     from holocine.checkpoints import load_tokenizer
 
-    return load_tokenizer(_facts(model))
+    return load_tokenizer(facts_of(model))

@@ -19,13 +19,14 @@ from benchmarks.systems.baselines import BASELINES, SHELF, TWO_STAGES, missing, 
 from benchmarks.systems.folders import Folder, UnknownSystem, read_mapping
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, check_image_to_video, model_sha256
-from benchmarks.systems.refusals import FROM_PICTURES, ON_GRID, check_makeable, check_weights
+from benchmarks.systems.refusals import FROM_PICTURES, ON_GRID, check_makeable, check_weights, facts_of
 from holocine.families import NAMES as FAMILIES
 from holocine.families.options import flag
 from holocine.families.translation import picture_notes
 from holocine.finding import did_you_mean, did_you_mean_file
 from holocine.from_pictures import without_pictures
 from holocine.puppet.world import WORLD_VERSION
+from holocine.unread import unread
 
 if TYPE_CHECKING:
     from benchmarks.suites.suite import Entry, Suite
@@ -90,6 +91,8 @@ class Generated:
         if storyboard.has_pictures and self.kind not in (*FROM_PICTURES, *FAMILIES):  # which say so themselves
             notes = tuple(picture_notes(title(self.kind), storyboard))
             storyboard = without_pictures(storyboard)
+        if self.kind not in FAMILIES and self.make is not two_stages.from_pictures:  # which say so themselves
+            notes += unread(storyboard, facts_of(self.settings.model), self.settings.sampling, title(self.kind))
         if self.kind in ON_GRID:
             notes += generation.moved_notes(title(self.kind), storyboard)
         made = self.make(models, self.settings, storyboard, **options)

@@ -21,6 +21,7 @@ from benchmarks.systems.models import Models, ModelSettings
 from holocine.families.translation import frames_at, timeline_notes
 from holocine.plurals import few
 from holocine.storyboard import Storyboard
+from holocine.unread import unread_negative
 from holocine.wan import limits_of
 from holocine.wording import describe_texts, ended
 
@@ -66,7 +67,9 @@ def from_pictures(models: Models, settings: ModelSettings, storyboard: Storyboar
         for index, (shot, picture) in enumerate(zip(run.shots, drawn.pictures, strict=True))
     ]
     makes = f"at most {limits.frames} frames a shot at {limits.fps:g} frames a second"
-    notes = (*drawn.notes, *timeline_notes("Wan's image-to-video", run, makes, storyboard.timed))
+    guidance = 5.0 if settings.guidance_scale is None else settings.guidance_scale  # diffusers' own default
+    unread = unread_negative("Wan's image-to-video", storyboard.negative_prompt, guidance, guidance > 1)
+    notes = (*drawn.notes, *unread, *timeline_notes("Wan's image-to-video", run, makes, storyboard.timed))
     return Video(np.concatenate(shots), limits.fps, run, notes, IN_TIME)
 
 
