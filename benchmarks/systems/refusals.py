@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.systems.generation import first_frames, shot_alone
 from benchmarks.systems.locked import check_shots
 from benchmarks.systems.models import ModelSettings
 from holocine.families import NAMES as FAMILIES
@@ -20,14 +21,20 @@ from holocine.wan import as_one_shot
 if TYPE_CHECKING:
     from holocine.checkpoints import ModelFacts
 
+ONE_BY_ONE = ("keyframe", "independent-shots")  # make every shot by itself
 LOCKED = ("retake", "continue")
 FROM_PICTURES = ("holocine", "holocine-full", "isolated", "no-window")  # begin shots from a storyboard's pictures
 # Make all shots in one video, whose cuts are moved to where the video autoencoder can cut.
 ON_GRID = (*FROM_PICTURES, *LOCKED, "phases", "block-mask", "causal")
 
 
-def check_makeable(kind: str, settings: ModelSettings, storyboard: Storyboard) -> None:
-    """Raise ValueError for a storyboard of which a system that runs a model makes no video."""
+def check_makeable(
+    kind: str, settings: ModelSettings, storyboard: Storyboard, image_to_video: str | None = None
+) -> None:
+    """Raise ValueError for a storyboard of which a system that runs a model makes no video.
+
+    image_to_video: another model that sets the first frames of `keyframe` in motion.
+    """
     if kind in LOCKED:
         check_shots(storyboard, kind)
     if kind in FAMILIES:
@@ -38,6 +45,14 @@ def check_makeable(kind: str, settings: ModelSettings, storyboard: Storyboard) -
     elif kind in ("single-prompt", "wan"):
         check_weights(settings.model)
         _check_text(as_one_shot(storyboard), settings.model)
+    elif kind in ONE_BY_ONE:
+        check_weights(settings.model)
+        parts = [first_frames(storyboard)] if kind == "keyframe" else []
+        if image_to_video is None:
+            parts += [shot_alone(storyboard, index) for index in range(storyboard.num_shots)]
+        for part in parts:
+            _check_text(part, settings.model)
+            check_positions(part.num_frames, facts_of(settings.model).max_latent_frames)
     elif kind in ON_GRID:
         check_weights(settings.model)
         run = storyboard.as_run()

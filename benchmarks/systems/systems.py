@@ -80,7 +80,10 @@ class Generated:
     def check(self, entry: Entry, seed: int) -> None:
         if self.image_to_video:
             check_weights(self.image_to_video)
-        check_makeable(self.kind, self.settings, entry.storyboard)
+        if self.make is two_stages.from_pictures:
+            two_stages.planned(entry.storyboard, two_stages.limits_in(self.image_to_video))
+        else:
+            check_makeable(self.kind, self.settings, entry.storyboard, self.image_to_video)
 
     def generate(self, entry: Entry, seed: int, models: Models) -> Video:
         self.check(entry, seed)
@@ -268,10 +271,16 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
 
 
 def _check_own(kind: str, model: str) -> None:
-    """Raise `UnknownSystem` for a folder of another family; what is not here is left until it is needed."""
-    from holocine.checkpoints import describe
+    """Raise `UnknownSystem` for a folder of another family or kind; what is not here is left until it is needed."""
+    from holocine.checkpoints import CheckpointError, describe
 
-    if Path(model).expanduser().is_dir() and (family := describe(model).family):
+    if not Path(model).expanduser().is_dir():
+        return
+    try:
+        family = describe(model).family
+    except CheckpointError as error:
+        raise UnknownSystem(f"the system {kind}: {error}") from None
+    if family:
         raise UnknownSystem(
             f"the system {kind} cannot be run with {model}, which is a model of {family}: name it as {family}@{model}"
         )

@@ -338,7 +338,9 @@ class NoModels(Models):
         raise AssertionError("a model was loaded")
 
 
-@pytest.mark.parametrize("kind", ["echoshot", "holocine", "retake", "phases", "single-prompt"])
+@pytest.mark.parametrize(
+    "kind", ["echoshot", "holocine", "retake", "phases", "single-prompt", "keyframe", "independent-shots"]
+)
 def test_what_cannot_be_made_is_refused_before_a_model_is_loaded(kind, folder, make_pipeline, tmp_path):
     if kind == "echoshot":
         model, entry, says = folder("echoshot"), Entry("a", board(13 * (1.0,))), "EchoShot makes 2 to 6 shots"
@@ -358,6 +360,27 @@ def test_what_cannot_be_made_is_refused_before_a_model_is_loaded(kind, folder, m
     system.check(Entry("a", board((1.0, 1.0))), 0)
 
 
+def test_a_model_that_makes_no_video_of_text_is_refused_where_it_is_named(make_pipeline, folder, tmp_path, capsys):
+    make_pipeline().save_pretrained(tmp_path / "i2v")
+    index = json.loads((tmp_path / "i2v" / "model_index.json").read_text())
+    index["_class_name"] = "WanImageToVideoPipeline"
+    (tmp_path / "i2v" / "model_index.json").write_text(json.dumps(index))
+    board().save(tmp_path / "a.yaml")
+    says = "i2v is a WanImageToVideoPipeline, but a HoloCine or Wan text-to-video pipeline is needed"
+    for command in (["plan"], ["generate", "-o", str(tmp_path / "a.mp4")]):
+        assert holocine_main([*command, str(tmp_path / "a.yaml"), "--model", str(tmp_path / "i2v")]) == 2
+        assert says in capsys.readouterr().err
+    for kind in ("holocine", "keyframe", "wan", "echoshot"):
+        with pytest.raises(UnknownSystem, match=says) as refused:
+            parse_system(f"{kind}@{tmp_path / 'i2v'}", ModelSettings())
+        assert "name the system" not in str(refused.value)
+    make_pipeline().save_pretrained(tmp_path / "model")
+    system = parse_system(f"two=keyframe:{tmp_path / 'i2v'}@{tmp_path / 'model'}", ModelSettings())
+    wordy = board().model_copy(update={"global_caption": "A studio. " * 1000})
+    with pytest.raises(ValueError, match="text tokens and the model reads"):
+        system.check(Entry("a", wordy), 0)
+
+
 def test_nothing_is_refused_ahead_that_a_system_makes(make_pipeline, tmp_path):
     """Scenes of just as much text as the model reads; continue makes more, as it makes it in parts."""
     pipeline = make_pipeline()
@@ -367,7 +390,7 @@ def test_nothing_is_refused_ahead_that_a_system_makes(make_pipeline, tmp_path):
     index = json.loads((tmp_path / "model" / "model_index.json").read_text())
     (tmp_path / "model" / "model_index.json").write_text(json.dumps(index | {"max_sequence_length": most - 1}))
     refusing = set()
-    for kind in (*IN_ONE, "single-prompt", "independent-shots"):
+    for kind in (*IN_ONE, "single-prompt", "independent-shots", "keyframe"):
         system = parse_system(f"{kind}@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
         refused = made = None
         try:
@@ -419,7 +442,7 @@ def test_plan_tells_what_wan_was_made_for(folder, tmp_path, capsys):
     assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
     said = capsys.readouterr().out
     assert "in a benchmark: Wan is not given pictures or clips: those of shot 1 are not used" in said
-    assert "nope.png does not exist" in said
+    assert "nope.png" in said and "does not exist: put the picture there" in said
     short = board((2.0,), fps=16.0)
     short.save(tmp_path / "a.yaml")
     assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
