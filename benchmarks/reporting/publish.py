@@ -216,7 +216,8 @@ def publish(summary: Summary, folder: Path, videos: int, replace: bool = False) 
         check_replaces(summary.results, out)
     out.mkdir(parents=True, exist_ok=True)
     main, *others = all_tables(summary)
-    main = dataclasses.replace(main, note=f"{main.note} Of {provenance(summary.results).replace('`', '')}.")
+    made = f"Of {provenance(summary.results).replace('`', '')}."
+    main = dataclasses.replace(main, note=f"{main.note} {made}", paper=f"{main.paper} {made}")
     write_tables(summary, [main, *others], out)
     needed = needs(summary.results, out)
     with replacing(out / "run.json") as temporary:

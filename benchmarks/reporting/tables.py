@@ -41,7 +41,8 @@ class Text:
 @dataclass(frozen=True)
 class Table:
     """Rows of texts under a head; the first column names the row. `lead` stands above it and says what it shows, `note`
-    below, and under that `told`, what systems cannot express, a line each. `lines` stand above rows by number.
+    below, and under that `told`, what systems cannot express, a line each. `lines` stand above rows by number. `paper`:
+    the note of a paper, without what is for those who run the program; None is `note`.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Table:
     lines: Mapping[int, str] | None = None
     lead: str = ""
     told: tuple[str, ...] = ()
+    paper: str | None = None
 
 
 def heading(metric: Metric) -> str:
@@ -219,13 +221,15 @@ def main_table(summary: Summary) -> Table:
     ]
     notes += legend(summary, summary.main) + trust_note(summary, summary.main)
     notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
-    notes += _not_measured(summary) + _embedded(summary.results)
+    paper, notes = (
+        " ".join([*notes, *_not_measured(summary, with_remedies), *_embedded(summary.results)])
+        for with_remedies in (False, True)
+    )
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
     title = f"Suite {suite.name} {suite.version}, {of_all(len(summary.results.entries), len(suite), 'storyboard')}"
-    return Table(
-        "main", title, head, tuple(rows), " ".join(notes), lines, verdict(summary), not_expressed(summary.results)
-    )
+    told = not_expressed(summary.results)
+    return Table("main", title, head, tuple(rows), notes, lines, verdict(summary), told, paper)
 
 
 def _videos(summary: Summary, system: str) -> str:
@@ -242,14 +246,16 @@ def _embedded(results: Results) -> list[str]:
     return [f"{note}."] if note else []
 
 
-def _not_measured(summary: Summary) -> list[str]:
-    """The columns of the paper that no video has, and what most scorecards give as the reason."""
+def _not_measured(summary: Summary, with_remedies: bool) -> list[str]:
+    """The columns of the paper that no video has, and what most scorecards give as the reason, a remedy with it."""
     missing: dict[str, list[str]] = {}
     for name, title in zip(COLUMNS, HEADINGS, strict=True):
         scores = [item.scorecard[name] for item in summary.results.items if name in (item.scorecard or {})]
         if all(score.value is None for score in scores):
             reasons = Counter(score.reason for score in scores if score.reason)
-            missing.setdefault(reasons.most_common(1)[0][0] if reasons else "no scorecard has it", []).append(title)
+            reason = reasons.most_common(1)[0][0] if reasons else "no scorecard has it"
+            reason = reason if with_remedies else reason.partition(";")[0].partition(" (")[0]
+            missing.setdefault(reason, []).append(title)
     return [f"Not measured: {', '.join(titles)} ({reason})." for reason, titles in missing.items()]
 
 

@@ -603,3 +603,15 @@ def test_each_system_is_published_with_the_model_that_it_ran(run, tmp_path):
     both = "other (cdcdcdcdcdcd) of good; given (abababababab) of bad"
     assert f"Models: {both}." in (tmp_path / "report.html").read_text().partition("<nav>")[0]
     assert f"The weights are {both}." in (tmp_path / "report.md").read_text()
+
+
+def test_the_caption_of_a_paper_has_no_command_and_no_remedy(suite, write_run, tmp_path):
+    run = write_run(tmp_path / "run", suite, ("good=holocine", "bad=isolated"), scores)
+    reason = "no CLIP model is here; `python -m eval encoders --download` gets one"
+    for path in run.glob("items/*/*/*/scorecard.json"):
+        path.write_text(path.read_text().replace("nothing to look at", reason))
+    assert main(["report", str(run), "--out", str(tmp_path / "out")]) == 0
+    latex = (tmp_path / "out" / "table.tex").read_text()
+    assert "Not measured: aesthetic (no CLIP model is here)." in latex
+    assert "`" not in latex and "--download" not in latex
+    assert "--download" in (tmp_path / "out" / "report.md").read_text()
