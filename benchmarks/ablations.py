@@ -25,7 +25,7 @@ from pathlib import Path
 from benchmarks.reporting.published import TABLE_2, TABLE_2_COLUMNS
 from benchmarks.reporting.render import markdown
 from benchmarks.reporting.results import Results, load_run
-from benchmarks.reporting.significance import Comparison
+from benchmarks.reporting.significance import Comparison, in_words
 from benchmarks.reporting.summary import Summary, summarise
 from benchmarks.reporting.tables import LEVEL, NONE, Table, Text, cell_text, number
 from benchmarks.running.items import RunError
@@ -252,9 +252,10 @@ def _table(results: Results, summary: Summary) -> Table:
                     row.append(cell_text(cell) if cell else Text(NONE))
         rows.append(tuple(row))
     failed = len(results.failures)
+    pairs = [cell.comparison.pairs for row in summary.table.values() for cell in row.values() if cell.comparison]
     notes = [
         "More is better in every column. Ours: value ± standard error over storyboards; best in bold, runner-up "
-        f"underlined. † differs from sparse + summary at {100 * LEVEL:.0f} % (paired bootstrap, Holm).",
+        f"underlined. † differs from sparse + summary at {100 * LEVEL:.0f} % ({in_words(pairs)}, Holm).",
         *(f"{counted(failed, 'video')} failed and {are(failed)} left out." for _ in range(bool(failed))),
         *(f"No {what}: {reason}." for what, reason in _absent(results, summary)),
     ]

@@ -80,6 +80,7 @@ def generate(options: argparse.Namespace) -> None:
     from holocine.loading import check_loading
     from holocine.resuming import Run
     from holocine.takes import check_takes_stay, takes_left_out
+    from holocine.unread import unread
 
     out = mp4_path(options.out)
     sheet, beside = out.with_suffix(".png"), latents_path(out)
@@ -107,7 +108,7 @@ def generate(options: argparse.Namespace) -> None:
     facts.check_positions(storyboard, settings["height"], settings["width"])
     run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
     storyboard = run.with_its_seed(storyboard)
-    doubts = facts.doubts(storyboard, settings["height"], settings["width"])
+    doubts = (*facts.doubts(storyboard, settings["height"], settings["width"]), *unread(storyboard, facts, settings))
     if options.strict and (refused := (*doubts, *_left_out(storyboard, facts.family))):
         raise UsageError(f"{'; '.join(refused)} (without --strict it is made all the same)")
     warnings = (*_warnings(storyboard, facts.family), *doubts, *takes_left_out(options.storyboard), *run.warnings)
@@ -182,10 +183,10 @@ def plan(options: argparse.Namespace) -> None:
 
     if options.out is not None:
         check_writable(options.out)
-    storyboard, *remembered = _read_storyboard(options.storyboard, options.fix, keeps=options.out is not None)
-    plan(options, storyboard, *remembered)
+    found = _read_storyboard(options.storyboard, options.fix, keeps=options.out is not None)
+    plan(options, *found)
     if options.out is not None:
-        storyboard.save(options.out)
+        found[0].save(options.out)
         tell("holocine", [f"wrote {options.out}: the storyboard, as it was asked for"])
 
 

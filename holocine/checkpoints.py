@@ -161,6 +161,7 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
 
     folder = find_model(model)
     index = read_config(folder / "model_index.json")
+    _check_kind(folder, index)
     transformer, vae = (read_config(folder / name / "config.json") for name in ("transformer", "vae"))
     try:
         card = ModelCard.read(folder)
@@ -193,6 +194,13 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         expand_timesteps=bool(index.get("expand_timesteps")),
         card=card,
     )
+
+
+def _check_kind(folder: Path, index: Mapping[str, Any]) -> None:
+    """Raise `CheckpointError` for a pipeline that makes no video of text."""
+    if index.get("_class_name") not in PIPELINE_CLASSES:
+        found = index.get("_class_name", "pipeline of an unknown kind")
+        raise CheckpointError(f"{folder} is a {found}, but a HoloCine or Wan text-to-video pipeline is needed")
 
 
 def _family_of(folder: Path, index: Mapping[str, Any]) -> str | None:
@@ -258,9 +266,7 @@ def check_folder(folder: Path, except_for: Iterable[str] = ()) -> None:
     from holocine.transformer import HoloCineTransformer3DModel
 
     index = read_config(folder / "model_index.json")
-    if index.get("_class_name") not in PIPELINE_CLASSES:
-        found = index.get("_class_name", "pipeline of an unknown kind")
-        raise CheckpointError(f"{folder} is a {found}, but a HoloCine or Wan text-to-video pipeline is needed")
+    _check_kind(folder, index)
     for name, classes in COMPONENT_CLASSES.items():
         if name in OPTIONAL_COMPONENTS and not (index.get(name) or [None])[0]:
             continue

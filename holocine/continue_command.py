@@ -23,6 +23,7 @@ def continue_(options: argparse.Namespace) -> None:
     from holocine.from_pictures import open_pictures
     from holocine.latents_file import remove_stale
     from holocine.source import latents_beside, open_source
+    from holocine.unread import unread
     from holocine.video import read_embedded
 
     out = mp4_path(options.out)
@@ -36,7 +37,10 @@ def continue_(options: argparse.Namespace) -> None:
     continuation = plan_continuation(board, more, parse_context(options.context, board.num_shots))
     if more.global_caption != board.global_caption:
         tell("holocine", [f"the global caption of the film is now that of {options.storyboard}"])
-    warnings = (*continuation.film.moved, *continuation.scene.warnings, *_doubts(facts.card, continuation))
+    film = continuation.film
+    asked = film.model_copy(update={"negative_prompt": options.negative_prompt or film.negative_prompt})
+    doubts = (*_doubts(facts.card, continuation), *unread(asked, facts, settings))
+    warnings = (*film.moved, *continuation.scene.warnings, *doubts)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     has_latents = source.making.latents is not None
     check_new([out], options.force, has_latents)
@@ -52,11 +56,11 @@ def continue_(options: argparse.Namespace) -> None:
     call = call_options(settings) | {"negative_prompt": options.negative_prompt, "keep_every": options.keep_every}
     output = continue_video(pipeline, source, continuation, opened, seed=options.seed, output_type="stream", **call)
     made = as_made(settings, pipeline.config, output.frames[0].shape[1:3], source.size)
-    made |= of_the_take(options, continuation.film.negative_prompt)
+    made |= of_the_take(options, film.negative_prompt)
     write_continuation(out, source, continuation, output, made, latents, opened.stored)
     if latents is None:
         tell("holocine", remove_stale(out))
-    film, seen = continuation.film, ", ".join(map(str, continuation.context))
+    seen = ", ".join(map(str, continuation.context))
     print(
         f"wrote {out}: {film.num_shots} shots, {continuation.num_new} of them new after seeing {seen}; "
         f"{film.num_frames} frames, {film.seconds:.1f} s, seed {output.seed} ({took(output.timings)})"

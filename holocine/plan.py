@@ -9,6 +9,7 @@ from typing import Any
 from holocine.attention import AttentionSettings, shot_pattern
 from holocine.checkpoints import ModelFacts
 from holocine.cost import HOPPER_RATE, RunCost, amount, duration, run_cost
+from holocine.families.translation import picture_notes
 from holocine.known import ESTIMATE_OFF, find_tokenizer
 from holocine.prompt import PromptTooLong, clean, count_tokens, text_windows
 from holocine.storyboard import Storyboard
@@ -150,7 +151,7 @@ def _wan_alone(storyboard: Storyboard, facts: ModelFacts) -> tuple[str, ...]:
     """What Wan cannot express of a storyboard where it is run as it was published, as a system to compare with."""
     if not facts.is_wan:
         return ()
-    notes = as_wan_runs(storyboard, limits_of(facts.expand_timesteps))[2]
+    notes = (*picture_notes("Wan", storyboard), *as_wan_runs(storyboard, limits_of(facts.expand_timesteps))[2])
     return tuple(f"in a benchmark: {note}" for note in notes)
 
 

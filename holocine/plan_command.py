@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from holocine.presets import find_presets
 from holocine.program import tell
-from holocine.settings import chosen, load_options, pixels_of
+from holocine.settings import chosen, load_options
 
 if TYPE_CHECKING:
     from holocine.storyboard import Storyboard
@@ -24,14 +24,16 @@ def plan(
 ) -> None:
     """Print the plan of a storyboard; remembered, pictures: the settings and pictures of the video that it is of.
 
-    What `generate` refuses is refused.
+    What `generate` refuses is refused, but for a picture that is not there yet, which is told.
     """
     from holocine.known import find_facts
     from holocine.loading import check_loading
+    from holocine.unread import unread
 
     given = {name: value for name, value in vars(options).items() if value is not None}
     settings = chosen(given, remembered)
     facts = find_facts(settings["model"])
+    left = unread(storyboard, facts, settings)
     if facts.family is not None:
         from holocine.families.options import family_settings
         from holocine.families.plan import format_family_plan, make_family_plan
@@ -39,7 +41,9 @@ def plan(
         settings = family_settings(given, remembered, settings["model"], facts)
         check_loading(facts, load_options(settings))
         size = {name: settings[name] for name in ("height", "width")}
-        _print(made := make_family_plan(storyboard, facts, **size), format_family_plan(made), options.json)
+        made = make_family_plan(storyboard, facts, **size)
+        made = replace(made, notes=(*made.notes, *left))
+        _print(made, format_family_plan(made), options.json)
         return
     from holocine.plan import format_plan, make_plan
 
@@ -47,10 +51,8 @@ def plan(
     facts = facts.with_settings(settings)
     size = {name: settings[name] for name in ("height", "width")}
     made = make_plan(storyboard, facts, **size, attention=settings["attention"])
-    if storyboard.has_pictures:
-        from holocine.from_pictures import open_pictures
-
-        open_pictures(storyboard.as_run(), pixels_of(settings, (facts.height, facts.width)), pictures)
+    missing = _missing_pictures(storyboard, (made.height, made.width), pictures)
+    made = replace(made, warnings=(*made.warnings, *left, *missing))
     gigabytes = next((preset.gigabytes for preset in find_presets(options.preset) if preset.gigabytes), None)
     if gigabytes is None and not options.memory:
         _print(made, format_plan(made), options.json)
@@ -65,6 +67,24 @@ def plan(
         memory = replace(memory, remedies=remedies(facts, made, loading, memory))
     text = f"{format_plan(made)}\n\n{format_memory(memory)}"
     _print(made, text, options.json, {"memory": memory.to_dict()})
+
+
+def _missing_pictures(
+    storyboard: Storyboard, size: tuple[int, int], stored: Mapping[str, Mapping[str, str]] | None
+) -> tuple[str, ...]:
+    """Why no video could be made for want of a picture, as the command that makes it says it."""
+    from pathlib import Path
+
+    from holocine.from_pictures import files_named, open_pictures
+    from holocine.pictures import PictureError
+
+    if all(Path(path).is_file() for path in files_named(storyboard)):
+        return ()
+    try:
+        open_pictures(storyboard.as_run(), size, stored)
+    except PictureError as error:
+        return (f"{error}; no video is made until it is there",)
+    return ()
 
 
 def _print(made: Any, text: str, as_json: bool, more: Mapping[str, Any] | None = None) -> None:

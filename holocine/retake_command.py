@@ -20,6 +20,7 @@ def retake(options: argparse.Namespace) -> None:
     from holocine.encoding import vae_fingerprint
     from holocine.retaking import open_pictures_of, retake, shots_to_retake, with_captions, write_retake
     from holocine.source import open_source, read_source
+    from holocine.unread import unread
     from holocine.video import read_embedded, storyboard_of
 
     embedded = read_embedded(options.video)
@@ -32,7 +33,9 @@ def retake(options: argparse.Namespace) -> None:
     captions = _captions(options.shot, options.caption)
     card, worded = facts.card, with_captions(storyboard, captions)
     doubts = card.doubts_of_shots(worded, captions) if card is not None else ()
-    tell("holocine", (f"warning: {warning}" for warning in (*worded.warnings, *doubts)))
+    asked = storyboard.model_copy(update={"negative_prompt": options.negative_prompt or storyboard.negative_prompt})
+    warnings = (*worded.warnings, *doubts, *unread(asked, facts, settings))
+    tell("holocine", (f"warning: {warning}" for warning in warnings))
     outs = take_paths(mp4_path(options.out), options.takes)
     keep_latents = bool(options.keep_latents or (embedded.making and embedded.making.latents))
     check_new(outs, options.force, keep_latents)

@@ -134,7 +134,7 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], title: str) -> str
 
 def _ends(cell: Cell, metric: Metric) -> tuple[float, float]:
     """The 95 % interval of a cell with a value, within the metric's range; the value itself where it has no error."""
-    return interval(cell.value, cell.error, metric.range) or (cell.value, cell.value)
+    return interval(cell.value, cell.error, cell.storyboards, metric.range) or (cell.value, cell.value)
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:

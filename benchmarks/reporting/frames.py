@@ -146,7 +146,7 @@ def _standing(cell: Cell) -> dict[str, object]:
 
 
 def _cell(cell: Cell, metric: Metric, baseline: str | None) -> dict[str, object]:
-    ends = None if cell.value is None else interval(cell.value, cell.error, metric.range)
+    ends = None if cell.value is None else interval(cell.value, cell.error, cell.storyboards, metric.range)
     plain: dict[str, object] = {
         "value": cell.value,
         "standard_error": cell.error,

@@ -10,20 +10,21 @@ import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from benchmarks.reporting.summary import Summary
+from benchmarks.reporting.weights import weights_of
 from holocine.files import replacing
+from holocine.plurals import listed
 
 
 def leaderboard_results(summary: Summary, system: str) -> dict[str, Any]:
     """What the hub's leaderboard template reads of one model: its config, and values by task (the suite) and metric."""
-    model = summary.results.info.model
-    generated = bool(model) and system not in summary.results.bounds
+    weights = weights_of(summary.results, system)
     suite = summary.results.suite
     cells = {metric.id: summary.table[metric.name][system] for metric in summary.metrics}
     return {
         "config": {
-            "model_name": model.get("name", system) if generated else system,
-            "model_sha": model.get("sha256", "") if generated else "",
-            "model_dtype": _dtype(model) if generated else "",
+            "model_name": listed(weights.names) if weights else system,
+            "model_sha": (weights.sha256 or "") if weights else "",
+            "model_dtype": _dtype(summary.results.info.model) if weights else "",
             "system": system,
             "suite_sha256": suite.sha256,
         },

@@ -17,6 +17,7 @@ from benchmarks.reporting.charts import distance_lines, metric_dots, trade_off
 from benchmarks.reporting.results import ResultsError
 from benchmarks.reporting.summary import Summary
 from benchmarks.reporting.tables import TOLD, Table, Text, all_tables
+from benchmarks.reporting.weights import all_weights
 from holocine.plurals import counted
 
 _ASSETS = Path(__file__).with_name("assets")
@@ -66,14 +67,14 @@ def report_page(summary: Summary, folder: Path, embed: Collection[str] = (), pre
 def _about(summary: Summary) -> str:
     """One paragraph: what was run on what."""
     results = summary.results
-    suite, model = results.suite, results.info.model
+    suite, weights = results.suite, all_weights(results)
     parts = [
         f"{suite.description or suite.name}.",
         f"{len(results.entries)} of {counted(len(suite), 'storyboard')}, {counted(len(results.items), 'item')},",
         f"suite {suite.sha256[:12]}.",
     ]
-    if model:
-        parts.append(f"Model {model.get('name')} ({str(model.get('sha256'))[:12]}).")
+    if weights:
+        parts.append(f"Model{'s' * (len(weights) > 1)}: {'; '.join(map(str, weights))}.")
     used = sorted({one for item in results.items for one in item.measured_with})
     if used:
         parts.append(f"Measured with {', '.join(used)}.")

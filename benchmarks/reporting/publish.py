@@ -33,6 +33,7 @@ from benchmarks.reporting.report import write_tables
 from benchmarks.reporting.results import BOUNDS, Results, load_run
 from benchmarks.reporting.summary import Summary, summarise
 from benchmarks.reporting.tables import FOOLED, LIKE_BEST, LITTLE, all_tables, heading, main_table, number
+from benchmarks.reporting.weights import all_weights
 from benchmarks.running.code import code_version
 from benchmarks.running.items import ITEMS, RECORD, Item, RunError, RunInfo
 from benchmarks.running.progress import duration
@@ -134,7 +135,7 @@ def readme_part(summary: Summary, out: Path, needed: tuple[Need, ...]) -> str:
 
 def provenance(results: Results) -> str:
     """Which weights, suite, metrics and code a table is of, in words."""
-    info, model = portable(results.info), "".join(f"{words}, " for words in _weights(results))
+    info, model = results.info, "".join(f"{words}, " for words in _weights(results))
     metrics = sorted(
         {(name, score.version) for item in results.items for name, score in (item.scorecard or {}).items()}
     )
@@ -147,23 +148,15 @@ def provenance(results: Results) -> str:
 
 def _weights(results: Results) -> list[str]:
     """The weights that a run's systems show: its model's, and those that systems name for themselves."""
-    info, by_model = portable(results.info), {}
-    for item in results.items:
-        if item.hashes is not None and item.hashes.model is not None:
-            by_model.setdefault(item.hashes.model, set()).add(item.system)
-    by_model = {model: [name for name in results.systems if name in found] for model, found in by_model.items()}
-    own = {model: systems for model, systems in by_model.items() if model != info.model.get("sha256")}
-    found = []
-    if info.model and (not own or len(own) < len(by_model)):
-        for_whom = f" of {listed(by_model[info.model['sha256']])}" if own else ""
-        weights = transformer_of(results.info)
-        hashed = f"transformer {weights}" if weights else f"model {info.model.get('sha256')}"
-        found.append(f"the weights `{info.model['name']}`{for_whom} (sha256 of the {hashed})")
-    for model, systems in own.items():
-        names = dict.fromkeys(info.systems.get(name, name).partition("@")[2] or name for name in systems)
-        called = listed([f"`{name}`" for name in names])
-        found.append(f"the weights {called} of {listed(systems)} (sha256 of the model {model})")
-    return found
+    found = all_weights(results)
+    told = []
+    for one in found:
+        called = listed([f"`{name}`" for name in one.names])
+        weights = None if one.own else transformer_of(results.info)
+        hashed = f"transformer {weights}" if weights else f"model {one.sha256}"
+        for_whom = f" of {listed(one.systems)}" if one.own or len(found) > 1 else ""
+        told.append(f"the weights {called}{for_whom} (sha256 of the {hashed})")
+    return told
 
 
 def transformer_of(info: RunInfo) -> str | None:
@@ -223,7 +216,8 @@ def publish(summary: Summary, folder: Path, videos: int, replace: bool = False) 
         check_replaces(summary.results, out)
     out.mkdir(parents=True, exist_ok=True)
     main, *others = all_tables(summary)
-    main = dataclasses.replace(main, note=f"{main.note} Of {provenance(summary.results).replace('`', '')}.")
+    made = f"Of {provenance(summary.results).replace('`', '')}."
+    main = dataclasses.replace(main, note=f"{main.note} {made}", paper=f"{main.paper} {made}")
     write_tables(summary, [main, *others], out)
     needed = needs(summary.results, out)
     with replacing(out / "run.json") as temporary:

@@ -16,8 +16,8 @@ may be where the best has fewer of them, is not behind it either.
   order) that is surely better than `truth`, or, in a run without truth, than the best system: what the metric rewards
   is then what the bound has, not what was asked for. A bound that is merely better than a poor system fools nobody.
 
-"Surely" is p below LEVEL in the paired test after Holm's correction; where fewer than MIN_PAIRS storyboards are
-shared, which no test can decide, it is being better on every single one of at least FEW. A fooled value stays in the
+"Surely" is p below LEVEL in the paired test after Holm's correction; where so few storyboards are shared that no test
+could decide so many comparisons, it is being better on every single one of at least FEW. A fooled value stays in the
 table and is neither best nor runner-up. Why the metric could be fooled is what its calibration knows: `calibrated`.
 
 **Little seen** is a value of less than SEEN of what could be looked at in the system where most could. What is alike in
@@ -168,26 +168,32 @@ def _titles() -> dict[str, str]:
 def _like_best(metric: Metric, best: Sequence[str], rest: Iterable[str], versus: Versus) -> dict[str, bool]:
     """Whether each is not surely behind any of the best; those that cannot be tested are left out."""
     pairs = [(one, system) for system in rest for one in best]
-    tested = {pair for pair in pairs if versus(*pair).comparison is not None}
-    sure = set(_surely_better(metric, [pair for pair in pairs if pair in tested], versus))
+    compared = [pair for pair in pairs if versus(*pair).comparison is not None]
+    sure = set(_surely_better(metric, compared, versus, always=False))
+    tested = [pair for pair in compared if pair in sure or versus(*pair).comparison.is_decidable(len(compared))]
     found = {system: False for _, system in tested}
     for one, system in tested:
         found[system] |= (one, system) not in sure
     return {**found, **dict.fromkeys(best if tested else (), True)}
 
 
-def _surely_better(metric: Metric, pairs: Sequence[tuple[str, str]], versus: Versus) -> list[tuple[str, str]]:
-    """Those of the pairs whose first is better than its second by more than chance, all of them being looked at."""
+def _surely_better(
+    metric: Metric, pairs: Sequence[tuple[str, str]], versus: Versus, always: bool = True
+) -> list[tuple[str, str]]:
+    """Those of the pairs whose first is better than its second by more than chance, all of them being looked at.
+
+    always: whether being better on every storyboard will do where no test can decide.
+    """
     pairings = [versus(*pair) for pair in pairs]
     tested = [pairing.comparison for pairing in pairings if pairing.comparison is not None]
     corrected = iter(holm([comparison.p for comparison in tested]))
     sign = -1 if metric.direction == "lower" else 1
     found = []
     for pair, pairing in zip(pairs, pairings, strict=True):
-        if pairing.comparison is None:
-            sure = pairing.always == sign and pairing.pairs >= FEW
-        else:
-            sure = next(corrected) < LEVEL and sign * pairing.comparison.difference > 0
+        comparison = pairing.comparison
+        sure = comparison is not None and next(corrected) < LEVEL and sign * comparison.difference > 0
+        if always and (comparison is None or not comparison.is_decidable(len(tested))):
+            sure |= pairing.always == sign and pairing.pairs >= FEW
         found += [pair] if sure else []
     return found
 

@@ -47,8 +47,9 @@ def latex(table: Table) -> str:
         lines.append(" & ".join(map(_latex_text, row)) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     told = f" {TOLD} {'; '.join(table.told)}." if table.told else ""
+    note = table.note if table.paper is None else table.paper
     lines += [
-        rf"\caption{{{_latex(table.title)}. {_latex(table.note + told)}}}",
+        rf"\caption{{{_latex(table.title)}. {_latex(note.replace('`', '') + told)}}}",
         rf"\label{{tab:{table.name}}}",
         r"\end{table}",
     ]

@@ -24,6 +24,7 @@ from benchmarks.systems.systems import Folder
 from holocine.decoding import VideoError, VideoReader
 from holocine.files import check_writable, replacing
 from holocine.lettering import wrapped, write
+from holocine.plurals import few
 from holocine.storyboard import Storyboard
 from holocine.video import add_stream, read_storyboard, to_yuv
 
@@ -286,9 +287,8 @@ def _has(run: Path) -> str:
     if not items:
         return "it has no videos at all"
     systems, boards = ({getattr(item, name): None for item in items} for name in ("system", "storyboard_id"))
-    ends = f"{list(boards)[0]} to {list(boards)[-1]}" if len(boards) > 1 else list(boards)[0]
     seeds = ", ".join(map(str, sorted({item.seed for item in items})))
-    return f"its systems are {', '.join(systems)}, its storyboards {ends}, its seeds {seeds}"
+    return f"its systems are {', '.join(systems)}, its storyboards {few([*boards])}, its seeds {seeds}"
 
 
 def _found_cuts(scorecard: Path) -> tuple[int, ...] | None:

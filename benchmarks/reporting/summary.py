@@ -187,7 +187,7 @@ def _by_board(boards: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
 
 
 def summarise(results: Results, baseline: str | None = None, published: bool = True) -> Summary:
-    """Add a run up. `baseline`: what the others are compared with, on the metrics of the main table; by default none.
+    """Add a run up. `baseline`: what the others are compared with, on every metric; by default none.
 
     Raises `ResultsError` for a baseline that the run does not have, for a run without scorecards, and for metrics that
     this program does not know in the version they were computed with.
@@ -215,7 +215,7 @@ def summarise(results: Results, baseline: str | None = None, published: bool = T
         metrics.append(metric)
         main = metric.name in COLUMNS
         every = np.ones(items.num_boards, dtype=bool)
-        row = table[metric.name] = _row(parts, results, every, baseline=baseline if main else None)
+        row = table[metric.name] = _row(parts, results, every, baseline=baseline)
         fooled = {system: by for system, cell in row.items() if (by := cell.standing.fooled_by)}
         for tag in tags if main else ():
             tags[tag][metric.name] = _row(parts, results, tagged[tag], fooled)

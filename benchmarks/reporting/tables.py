@@ -11,10 +11,11 @@ from benchmarks.reporting import ranking
 from benchmarks.reporting.published import CAVEAT, COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import FEW, SEEN, calibrated
 from benchmarks.reporting.results import Results
-from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, interval
+from benchmarks.reporting.significance import LEVEL, MIN_PAIRS, in_words, interval, storyboards_needed
 from benchmarks.reporting.summary import Cell, Summary
 from benchmarks.reporting.told import not_expressed
 from benchmarks.reporting.verdict import verdict
+from benchmarks.reporting.weights import all_weights
 from benchmarks.systems.catalogue import described
 from benchmarks.systems.embedded import embedded_note, runs_embedded
 from eval.metric import Metric
@@ -40,7 +41,8 @@ class Text:
 @dataclass(frozen=True)
 class Table:
     """Rows of texts under a head; the first column names the row. `lead` stands above it and says what it shows, `note`
-    below, and under that `told`, what systems cannot express, a line each. `lines` stand above rows by number.
+    below, and under that `told`, what systems cannot express, a line each. `lines` stand above rows by number. `paper`:
+    the note of a paper, without what is for those who run the program; None is `note`.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Table:
     lines: Mapping[int, str] | None = None
     lead: str = ""
     told: tuple[str, ...] = ()
+    paper: str | None = None
 
 
 def heading(metric: Metric) -> str:
@@ -89,31 +92,36 @@ def cell_text(cell: Cell, metric: Metric | None = None) -> Text:
     hint = f"{cell.videos} of {counted(cell.num_videos, 'video')}, {counted(cell.storyboards, 'storyboard')}"
     if cell.of:
         hint += f"; looked at {cell.covered:,} of {cell.of:,}"
-    if metric is not None and (ends := interval(cell.value, cell.error, metric.range)):
+    if metric is not None and (ends := interval(cell.value, cell.error, cell.storyboards, metric.range)):
         hint += f"; 95 % interval {number(ends[0])} to {number(ends[1])}"
     return Text(text, {1: "best", 2: "second"}.get(cell.rank), hint)
 
 
-def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
-    """What the marks of `cell_text` mean, a sentence each, as far as the cells of these metrics have them."""
-    cells = [(metric, summary.table[metric.name]) for metric in metrics]
-    every = [cell for _, row in cells for cell in row.values()]
-    found = []
-    if summary.baseline and any(map(is_different, every)):
-        found.append(f"† differs from {summary.baseline} at {100 * LEVEL:.0f} % (paired bootstrap, Holm).")
+def legend(summary: Summary, metrics: Sequence[Metric], cells: Sequence[Cell] | None = None) -> list[str]:
+    """What the marks of `cell_text` mean, a sentence each, as far as these cells of the metrics have them.
+
+    cells: by default those over all storyboards.
+    """
+    rows = [(metric, summary.table[metric.name]) for metric in metrics]
+    every = [cell for _, row in rows for cell in row.values()] if cells is None else cells
+    found = _baseline_marks(summary, every)
+    tested = [cell.storyboards for cell in every if cell.standing.like_best is not None]
     if any(cell.standing.like_best and cell.rank != 1 for cell in every):
         found.append(
-            f"{LIKE_BEST} not behind the best by more than chance (paired bootstrap over the storyboards that both "
+            f"{LIKE_BEST} not behind the best by more than chance ({in_words(tested)} over the storyboards that both "
             f"have, {100 * LEVEL:.0f} %, Holm)."
         )
     untested = [cell for cell in every if cell.rank is not None and cell.standing.like_best is None]
     if untested and not any(cell.standing.like_best for cell in every):
-        found.append(f"With fewer than {MIN_PAIRS} storyboards it cannot be tested who is behind the best.")
-    if why := [sentence for metric, row in cells for sentence in _why_fooled(summary, metric, row)]:
+        found.append(
+            f"With fewer than {storyboards_needed(len(summary.results.competing) - 1)} storyboards it cannot be tested "
+            "who is behind the best."
+        )
+    if why := [sentence for metric, row in rows for sentence in _why_fooled(summary, metric, row)]:
         found.append(
             f"{FOOLED}: not ranked, as the value shows that the metric was misled: it is better than that of truth, "
             "the scene exactly as asked, or does not reach that of a degenerate bound which is better than truth, by "
-            f"more than chance (the same test; with fewer than {MIN_PAIRS} storyboards, on each of at least {FEW}). "
+            f"more than chance (the same test; with too few storyboards for it, on each of at least {FEW}). "
             f"{'; '.join(why)}."
         )
     if any(cell.standing.little for cell in every):
@@ -122,6 +130,22 @@ def legend(summary: Summary, metrics: Sequence[Metric]) -> list[str]:
         )
     if not why and summary.results.competing and "truth" not in map(summary.results.kind, summary.results.bounds):
         found.append("This run has no truth beside the systems, which would show where a metric was misled.")
+    return found
+
+
+def _baseline_marks(summary: Summary, cells: Iterable[Cell]) -> list[str]:
+    """How it was tested which cells differ from the baseline, also where none does, in a sentence."""
+    if summary.baseline is None:
+        return []
+    compared = [cell.comparison for cell in cells if cell.comparison is not None]
+    if not compared:
+        return [f"Nothing here was compared with {summary.baseline}."]
+    comparisons = len(summary.systems) - 1
+    what = f"{in_words([one.pairs for one in compared])}, {100 * LEVEL:.0f} %"
+    corrected = "Holm's correction for the systems of a metric, not for the number of metrics"
+    found = [f"† differs from {summary.baseline} ({what}, {corrected})."]
+    if not any(one.is_decidable(comparisons) for one in compared):
+        found.append(f"It takes {storyboards_needed(comparisons)} storyboards to tell so many differences from chance.")
     return found
 
 
@@ -197,13 +221,15 @@ def main_table(summary: Summary) -> Table:
     ]
     notes += legend(summary, summary.main) + trust_note(summary, summary.main)
     notes.append(f"In brackets the share that could be looked at, where it is below {percent(MENTIONED)}.")
-    notes += _not_measured(summary) + _embedded(summary.results)
+    paper, notes = (
+        " ".join([*notes, *_not_measured(summary, with_remedies), *_embedded(summary.results)])
+        for with_remedies in (False, True)
+    )
     head = ("system", "videos", *(heading(metric) for metric in summary.main))
     suite = summary.results.suite
     title = f"Suite {suite.name} {suite.version}, {of_all(len(summary.results.entries), len(suite), 'storyboard')}"
-    return Table(
-        "main", title, head, tuple(rows), " ".join(notes), lines, verdict(summary), not_expressed(summary.results)
-    )
+    told = not_expressed(summary.results)
+    return Table("main", title, head, tuple(rows), notes, lines, verdict(summary), told, paper)
 
 
 def _videos(summary: Summary, system: str) -> str:
@@ -220,14 +246,16 @@ def _embedded(results: Results) -> list[str]:
     return [f"{note}."] if note else []
 
 
-def _not_measured(summary: Summary) -> list[str]:
-    """The columns of the paper that no video has, and what most scorecards give as the reason."""
+def _not_measured(summary: Summary, with_remedies: bool) -> list[str]:
+    """The columns of the paper that no video has, and what most scorecards give as the reason, a remedy with it."""
     missing: dict[str, list[str]] = {}
     for name, title in zip(COLUMNS, HEADINGS, strict=True):
         scores = [item.scorecard[name] for item in summary.results.items if name in (item.scorecard or {})]
         if all(score.value is None for score in scores):
             reasons = Counter(score.reason for score in scores if score.reason)
-            missing.setdefault(reasons.most_common(1)[0][0] if reasons else "no scorecard has it", []).append(title)
+            reason = reasons.most_common(1)[0][0] if reasons else "no scorecard has it"
+            reason = reason if with_remedies else reason.partition(";")[0].partition(" (")[0]
+            missing.setdefault(reason, []).append(title)
     return [f"Not measured: {', '.join(titles)} ({reason})." for reason, titles in missing.items()]
 
 
@@ -235,21 +263,22 @@ def comparisons(summary: Summary) -> Table | None:
     """Every system against the baseline, on the metrics of the main table."""
     if summary.baseline is None:
         return None
-    rows, lines = [], {}
+    rows, lines, pairs = [], {}, []
     for metric in summary.main:
         found = {system: cell.comparison for system, cell in summary.table[metric.name].items() if cell.comparison}
         if found and rows:
             lines[len(rows)] = ""
         for system, one in found.items():
             cell = summary.table[metric.name][system]
+            pairs.append(one.pairs)
             worse = is_different(cell) and (one.difference > 0) == (metric.direction == "lower")
             verdict = "" if not is_different(cell) else "worse" if worse else "better"
-            interval = f"[{one.low:+.4f}, {one.high:+.4f}]"
+            interval = NONE if one.low is None else f"[{one.low:+.4f}, {one.high:+.4f}]"
             texts = (heading(metric), system, f"{one.difference:+.4f}", interval, _p(one.holm), str(one.pairs), verdict)
             rows.append(tuple(map(Text, texts)))
     note = (
         f"Difference from {summary.baseline} with its 95 % interval over the storyboards that both have (pairs); p of "
-        f"a paired bootstrap after Holm's correction for all systems of a metric; better or worse where it is below "
+        f"a {in_words(pairs)} after Holm's correction for all systems of a metric; better or worse where it is below "
         f"{LEVEL}. Systems with fewer than {MIN_PAIRS} pairs are not compared."
     )
     head = ("metric", "system", "difference", "95 % interval", "p", "pairs", "so it is")
@@ -289,18 +318,19 @@ def by_tag(summary: Summary) -> list[Table]:
     """The metrics of the main table by tag, a table each."""
     tables = []
     for metric in summary.main:
-        rows, lines, kind = [], {}, None
+        rows, lines, kind, every = [], {}, None, []
         for tag, found in summary.tags.items():
             if tag.partition(":")[0] != kind:
                 kind = tag.partition(":")[0]
                 lines[len(rows)] = ""
             cells = [found[metric.name][system] for system in summary.systems]
             if any(cell.value is not None for cell in cells):
+                every += cells
                 count = max(cell.storyboards for cell in cells)
                 rows.append((Text(f"{tag} ({count})"), *(cell_text(cell, metric) for cell in cells)))
         lines = {row: text for row, text in lines.items() if 0 < row < len(rows)}
         title = f"{heading(metric)} by tag (number of storyboards)"
-        note = " ".join(legend(summary, [metric]))
+        note = " ".join(legend(summary, [metric], every))
         tables.append(Table(f"tags-{metric.name}", title, ("tag", *summary.systems), tuple(rows), note, lines))
     return tables
 
@@ -325,6 +355,8 @@ def what_ran(summary: Summary) -> Table:
     head = ("system", "scored", "failed", "not run", "s to make one", "s to score one", "peak memory, MiB")
     told = ((system, described(results.kind(system))) for system in summary.systems)
     notes = ["; ".join(f"{system}: {what}" for system, what in told if what)]
+    if weights := all_weights(results):
+        notes.append(f"The weights are {'; '.join(map(str, weights))}")
     if loading := sum((item.seconds or {}).get("load", 0.0) for item in results.items):
         notes.append(f"Loading models took {loading:.1f} s in all, which are in none of these seconds")
     note = " ".join(f"{sentence}." for sentence in notes if sentence)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from benchmarks.reporting.published import COLUMNS, HEADINGS, TABLE_1
 from benchmarks.reporting.ranking import number
-from benchmarks.reporting.significance import LEVEL, MIN_PAIRS
+from benchmarks.reporting.significance import LEVEL, storyboards_needed
 from benchmarks.reporting.summary import Cell, Summary
 from eval.metric import Metric
 from holocine.plurals import counted, listed
@@ -117,7 +117,8 @@ def _untested(found: Sequence[Finding]) -> list[str]:
         f"{listed(best)} {'have' if len(best) > 1 else 'has'} the best value on {listed(metrics)}"
         for best, metrics in groups.items()
     ]
-    return [f"{listed(parts)}, which fewer than {MIN_PAIRS} shared storyboards cannot tell from chance"]
+    needed = storyboards_needed(max(one.ranked for one in found) - 1)
+    return [f"{listed(parts)}, which fewer than {needed} shared storyboards cannot tell from chance"]
 
 
 def _fooled(found: Sequence[Finding], kinds: Mapping[str, str]) -> list[str]:

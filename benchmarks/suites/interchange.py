@@ -19,7 +19,7 @@ from benchmarks.suites.checked_json import Value
 from benchmarks.suites.suite import Entry, Suite, SuiteError, is_id
 from benchmarks.suites.tagging import tagged
 from holocine.finding import did_you_mean_file
-from holocine.plurals import are, counted, listed
+from holocine.plurals import are, counted, few, listed
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.wording import ended
 
@@ -196,7 +196,8 @@ def _st_bench(content: Value, language: str) -> Script:
     """ST-Bench (StoryMem, arXiv 2512.19539): scenes of prompts, each with or without a cut before it."""
     title, overview = content.get("story_name"), content["story_overview"].text()
     prompts = tuple(_scene_prompts(content, "video_prompts"))
-    notes = tuple(_gaps(content["scenes"].items(), "scene_num"))
+    scenes = content["scenes"].items()
+    notes = (*_gaps(scenes, "scene_num"), *_without(scenes, "video_prompts"))
     return Script(content.story, title and title.text(), overview, {}, prompts, ((),) * len(prompts), notes=notes)
 
 
@@ -234,6 +235,7 @@ def _entitybench(content: Value, language: str) -> Script:
         names=tuple(described),
         notes=(
             *_gaps(content["scenes"].items(), "scene_num"),
+            *_without(content["scenes"].items(), "action_descriptions"),
             *_again(entries),
             *(note.format(listed(of)) for note, of in notes if of),
         ),
@@ -283,10 +285,26 @@ def _again(named: Iterable[tuple[str, Value]]) -> Iterator[str]:
 
 
 def _gaps(items: Sequence[Value], key: str) -> Iterator[str]:
-    """A sentence for each number that is missing between two others."""
+    """A sentence for each number that is missing between two others, and one for numbers that are not in order."""
+    in_order = [item for _, item in _in_order(items, key)]
+    yield from _reordered(items, in_order, key)
     for (before, _), (after, _) in pairwise(_in_order(items, key)):
         if after > before + 1:
             yield f"{key} {after} follows {before}: what was between them is missing"
+
+
+def _reordered(items: Sequence[Value], in_order: Sequence[Value], key: str) -> Iterator[str]:
+    """A sentence for items that are taken in another order than they are listed in."""
+    if list(items) != list(in_order):
+        listed_as = few([str(item[key].content) for item in items])
+        yield f"{items[0].where.partition('[')[0]} are listed as {key} {listed_as}: they are taken in its order"
+
+
+def _without(scenes: Sequence[Value], key: str) -> Iterator[str]:
+    """A sentence for each scene without prompts."""
+    for scene in scenes:
+        if not scene[key].items():
+            yield f"{scene.where} has nothing in {key}: it is left out"
 
 
 def _vistorybench(content: Value, language: str) -> Script:
@@ -321,13 +339,17 @@ def _msvbench(content: Value, language: str) -> Script:
     names = {id: person["name"].text() for id, person in _unique(people, "id", Value.name).items()}
     environments = content.get("environments")
     places = _unique(environments.items(), "id", Value.name) if environments else {}
+    scenes = content["script"].items()
+    notes = [*_reordered(scenes, _numbered(scenes, "scene"), "scene"), *_without(scenes, "clips")]
     prompts, cast = [], []
-    for scene in _numbered(content["script"].items(), "scene"):
+    for scene in _numbered(scenes, "scene"):
         where = ""
         if named := scene.get("environment"):
             place = places[_known(named, places, "environments")]
             where = described(place) or _text(place, "name")
-        for clip in _numbered(scene["clips"].items(), "id"):
+        clips = scene["clips"].items()
+        notes += _reordered(clips, _numbered(clips, "id"), "id")
+        for clip in _numbered(clips, "id"):
             camera = ", ".join(text for key in ("shot_distance", "camera_angle") if (text := _text(clip, key)))
             texts = (camera, _said(clip["description"]), where)
             prompts.append(Prompt(" ".join(_sentence(text) for text in texts if text), f"{len(prompts) + 1:02d}"))
@@ -335,8 +357,8 @@ def _msvbench(content: Value, language: str) -> Script:
             cast.append(tuple(names[_known(who, names, "characters")] for who in seen.items()) if seen else ())
     characters = {person["name"].text(): described(person) for person in people}
     others = tuple(name for place in places.values() if (name := _text(place, "name")))
-    notes = tuple(_again((person["name"].text(), person) for person in people))
-    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast), names=others, notes=notes)
+    notes += _again((person["name"].text(), person) for person in people)
+    return Script(content.story, None, "", characters, tuple(prompts), tuple(cast), names=others, notes=tuple(notes))
 
 
 def _numbered(items: Sequence[Value], key: str) -> list[Value]:

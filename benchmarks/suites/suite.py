@@ -28,6 +28,7 @@ from holocine.prompt import character_tags
 from holocine.storyboard import Storyboard, StoryboardError
 from holocine.storyboard_files import parse_json
 
+MOST_TOLD = 10  # bad lines of a suite
 FORMAT = "holocine-suite/1"
 FOLDER = Path(__file__).parent
 
@@ -225,14 +226,21 @@ def _parse(path: Path, verify: bool) -> Suite:
         facts = _read_header(_object(numbered[0][1]))
     entries: list[Entry] = []
     seen: dict[str, int] = {}
+    wrong: list[str] = []
     for number, line in numbered[1:]:
-        with _at(path, number):
-            entry = _read_entry(_object(line), facts, verify)
-            # Results lie in folders named after ids, and some file systems do not tell a from A.
-            first = seen.setdefault(entry.id.lower(), number)
-            if first != number:
-                raise SuiteError(f"the id {entry.id!r} is already that of line {first}; ids are unique")
-            entries.append(entry)
+        try:
+            with _at(path, number):
+                entry = _read_entry(_object(line), facts, verify)
+                # Results lie in folders named after ids, and some file systems do not tell a from A.
+                first = seen.setdefault(entry.id.lower(), number)
+                if first != number:
+                    raise SuiteError(f"the id {entry.id!r} is already that of line {first}; ids are unique")
+                entries.append(entry)
+        except SuiteError as error:
+            wrong.append(str(error))
+    if wrong:
+        more = f"\nand {len(wrong) - MOST_TOLD} more lines like these" if len(wrong) > MOST_TOLD else ""
+        raise SuiteError("\n".join(wrong[:MOST_TOLD]) + more)
     if not entries:
         raise SuiteError(f"{path}: has no storyboards; each line after the first is one")
     return Suite(**facts, entries=tuple(entries))

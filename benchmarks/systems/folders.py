@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.systems.models import file_sha256
 from eval.request import POLICIES
 from holocine.finding import did_you_mean
+from holocine.plurals import few
 from holocine.storyboard_files import json_expected
 
 if TYPE_CHECKING:
@@ -63,15 +64,35 @@ class Folder:
         return {key: value for key, value in named.items() if key != "file"} if named else {}
 
     def unknown(self, ids: Collection[str]) -> str | None:
-        """What to say of a mapping that names storyboards which are not among `ids`; None where there is nothing."""
-        names = [name for name in read_mapping(self.mapping) if name not in ids] if self.mapping.is_file() else []
-        if not names:
-            return None
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return (
-            f"{self.mapping} names {', '.join(map(repr, names[:3]))}{more}, not in the suite: what it says of "
-            f"{'it' if len(names) == 1 else 'them'} is left out{did_you_mean(names[0], ids)}"
-        )
+        """What to say of videos, and of names in a mapping, that are of none of `ids`; None where there is nothing."""
+        named = read_mapping(self.mapping) if self.mapping.is_file() else {}
+        told = []
+        if names := [name for name in named if name not in ids]:
+            told.append(
+                f"{self.mapping} names {few([*map(repr, names)], 3)}, not in the suite: what it says of "
+                f"{'it' if len(names) == 1 else 'them'} is left out{did_you_mean(names[0], ids)}"
+            )
+        if unused := self._unused(ids, named):
+            those = "it is" if len(unused) == 1 else "they are"
+            told.append(
+                f"{self.path} holds {few(unused, 3)}, which no storyboard of the suite is called: {those} left out"
+                f"{did_you_mean(Path(unused[0]).parts[0].partition('.')[0], ids)}"
+            )
+        return "; ".join(told) or None
+
+    def _unused(self, ids: Collection[str], named: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+        """The videos in the folder, relative to it, that belong to no id and that a mapping does not name."""
+        root = Path(self.path)
+        if not root.is_dir():
+            return []
+        mapped = {(root / video["file"]).resolve() for videos in named.values() for video in videos}
+        alone = [path for path in root.glob("*") if path.stem not in ids]
+        in_folders = [path for path in root.glob("*/*") if path.parent.name not in ids]
+        return [
+            path.relative_to(root).as_posix()
+            for path in sorted([*alone, *in_folders])
+            if path.suffix in VIDEO_SUFFIXES and path.is_file() and path.resolve() not in mapped
+        ]
 
     @property
     def mapping(self) -> Path:

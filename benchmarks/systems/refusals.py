@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.systems.generation import first_frames, shot_alone
 from benchmarks.systems.locked import check_shots
 from benchmarks.systems.models import ModelSettings
 from holocine.families import NAMES as FAMILIES
@@ -20,31 +21,45 @@ from holocine.wan import as_one_shot
 if TYPE_CHECKING:
     from holocine.checkpoints import ModelFacts
 
+ONE_BY_ONE = ("keyframe", "independent-shots")  # make every shot by itself
 LOCKED = ("retake", "continue")
 FROM_PICTURES = ("holocine", "holocine-full", "isolated", "no-window")  # begin shots from a storyboard's pictures
 # Make all shots in one video, whose cuts are moved to where the video autoencoder can cut.
 ON_GRID = (*FROM_PICTURES, *LOCKED, "phases", "block-mask", "causal")
 
 
-def check_makeable(kind: str, settings: ModelSettings, storyboard: Storyboard) -> None:
-    """Raise ValueError for a storyboard of which a system that runs a model makes no video."""
+def check_makeable(
+    kind: str, settings: ModelSettings, storyboard: Storyboard, image_to_video: str | None = None
+) -> None:
+    """Raise ValueError for a storyboard of which a system that runs a model makes no video.
+
+    image_to_video: another model that sets the first frames of `keyframe` in motion.
+    """
     if kind in LOCKED:
         check_shots(storyboard, kind)
     if kind in FAMILIES:
         from holocine.families.plan import make_family_plan
 
         check_weights(settings.model)
-        make_family_plan(storyboard, _facts(settings.model), tokenizer=_tokenizer(settings.model))
+        make_family_plan(storyboard, facts_of(settings.model), tokenizer=_tokenizer(settings.model))
     elif kind in ("single-prompt", "wan"):
         check_weights(settings.model)
         _check_text(as_one_shot(storyboard), settings.model)
+    elif kind in ONE_BY_ONE:
+        check_weights(settings.model)
+        parts = [first_frames(storyboard)] if kind == "keyframe" else []
+        if image_to_video is None:
+            parts += [shot_alone(storyboard, index) for index in range(storyboard.num_shots)]
+        for part in parts:
+            _check_text(part, settings.model)
+            check_positions(part.num_frames, facts_of(settings.model).max_positions)
     elif kind in ON_GRID:
         check_weights(settings.model)
         run = storyboard.as_run()
         if kind != "continue":  # which makes it in two parts, that are shorter
             _check_text(run, settings.model)
         if kind not in ("continue", "causal"):
-            check_positions(run.num_frames, _facts(settings.model).max_positions)
+            check_positions(run.num_frames, facts_of(settings.model).max_positions)
         if kind in FROM_PICTURES:
             _check_pictures(run, settings)
 
@@ -53,7 +68,7 @@ def _check_text(storyboard: Storyboard, model: str | None) -> None:
     """Raise `PromptTooLong` for more text than a model reads."""
     from holocine.prompt import clean, text_windows
 
-    text_windows(clean(storyboard.prompt), _tokenizer(model), max_length=_facts(model).max_sequence_length)
+    text_windows(clean(storyboard.prompt), _tokenizer(model), max_length=facts_of(model).max_sequence_length)
 
 
 def _check_pictures(run: Storyboard, settings: ModelSettings) -> None:
@@ -61,7 +76,7 @@ def _check_pictures(run: Storyboard, settings: ModelSettings) -> None:
     from holocine.from_pictures import open_pictures
 
     if not all(Path(path).is_file() for path in files_named(run)):
-        facts = _facts(settings.model)
+        facts = facts_of(settings.model)
         open_pictures(run, (settings.height or facts.height, settings.width or facts.width))
 
 
@@ -79,7 +94,8 @@ def check_weights(model: str | None) -> None:
 
 
 @cache
-def _facts(model: str | None) -> ModelFacts:
+def facts_of(model: str | None) -> ModelFacts:
+    """What is known of a model without its weights, found once in a process."""
     from holocine.checkpoints import describe
 
     return describe(model)
@@ -89,4 +105,4 @@ def _facts(model: str | None) -> ModelFacts:
 def _tokenizer(model: str | None):
     from holocine.checkpoints import load_tokenizer
 
-    return load_tokenizer(_facts(model))
+    return load_tokenizer(facts_of(model))

@@ -19,13 +19,14 @@ from benchmarks.systems.baselines import BASELINES, SHELF, TWO_STAGES, missing, 
 from benchmarks.systems.folders import Folder, UnknownSystem, read_mapping
 from benchmarks.systems.generation import Video
 from benchmarks.systems.models import Models, ModelSettings, check_image_to_video, model_sha256
-from benchmarks.systems.refusals import FROM_PICTURES, ON_GRID, check_makeable, check_weights
+from benchmarks.systems.refusals import FROM_PICTURES, ON_GRID, check_makeable, check_weights, facts_of
 from holocine.families import NAMES as FAMILIES
 from holocine.families.options import flag
 from holocine.families.translation import picture_notes
 from holocine.finding import did_you_mean, did_you_mean_file
 from holocine.from_pictures import without_pictures
 from holocine.puppet.world import WORLD_VERSION
+from holocine.unread import unread
 
 if TYPE_CHECKING:
     from benchmarks.suites.suite import Entry, Suite
@@ -79,7 +80,10 @@ class Generated:
     def check(self, entry: Entry, seed: int) -> None:
         if self.image_to_video:
             check_weights(self.image_to_video)
-        check_makeable(self.kind, self.settings, entry.storyboard)
+        if self.make is two_stages.from_pictures:
+            two_stages.planned(entry.storyboard, two_stages.limits_in(self.image_to_video))
+        else:
+            check_makeable(self.kind, self.settings, entry.storyboard, self.image_to_video)
 
     def generate(self, entry: Entry, seed: int, models: Models) -> Video:
         self.check(entry, seed)
@@ -90,6 +94,8 @@ class Generated:
         if storyboard.has_pictures and self.kind not in (*FROM_PICTURES, *FAMILIES):  # which say so themselves
             notes = tuple(picture_notes(title(self.kind), storyboard))
             storyboard = without_pictures(storyboard)
+        if self.kind not in FAMILIES and self.make is not two_stages.from_pictures:  # which say so themselves
+            notes += unread(storyboard, facts_of(self.settings.model), self.settings.sampling, title(self.kind))
         if self.kind in ON_GRID:
             notes += generation.moved_notes(title(self.kind), storyboard)
         made = self.make(models, self.settings, storyboard, **options)
@@ -265,10 +271,16 @@ def parse_system(spec: str, settings: ModelSettings) -> System:
 
 
 def _check_own(kind: str, model: str) -> None:
-    """Raise `UnknownSystem` for a folder of another family; what is not here is left until it is needed."""
-    from holocine.checkpoints import describe
+    """Raise `UnknownSystem` for a folder of another family or kind; what is not here is left until it is needed."""
+    from holocine.checkpoints import CheckpointError, describe
 
-    if Path(model).expanduser().is_dir() and (family := describe(model).family):
+    if not Path(model).expanduser().is_dir():
+        return
+    try:
+        family = describe(model).family
+    except CheckpointError as error:
+        raise UnknownSystem(f"the system {kind}: {error}") from None
+    if family:
         raise UnknownSystem(
             f"the system {kind} cannot be run with {model}, which is a model of {family}: name it as {family}@{model}"
         )

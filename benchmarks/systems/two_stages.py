@@ -21,7 +21,8 @@ from benchmarks.systems.models import Models, ModelSettings
 from holocine.families.translation import frames_at, timeline_notes
 from holocine.plurals import few
 from holocine.storyboard import Storyboard
-from holocine.wan import limits_of
+from holocine.unread import unread_negative
+from holocine.wan import Limits, limits_of
 from holocine.wording import describe_texts, ended
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ def from_pictures(models: Models, settings: ModelSettings, storyboard: Storyboar
     """
     animator = models.image_to_video(image_to_video, settings)
     limits = limits_of(animator.config.get("expand_timesteps", False))
-    bounds = [round(end) for end in (0.0, *frames_at(storyboard, limits.fps))]
-    run = storyboard.run_on([min(max(1, b - a), limits.frames) for a, b in pairwise(bounds)], limits.fps)
+    run = planned(storyboard, limits)
     size = settings.height or limits.height, settings.width or limits.width
     drawn = _draw(models.text_to_image(settings), settings, storyboard, *size)
     shots = [
@@ -66,8 +66,23 @@ def from_pictures(models: Models, settings: ModelSettings, storyboard: Storyboar
         for index, (shot, picture) in enumerate(zip(run.shots, drawn.pictures, strict=True))
     ]
     makes = f"at most {limits.frames} frames a shot at {limits.fps:g} frames a second"
-    notes = (*drawn.notes, *timeline_notes("Wan's image-to-video", run, makes, storyboard.timed))
+    guidance = 5.0 if settings.guidance_scale is None else settings.guidance_scale  # diffusers' own default
+    unread = unread_negative("Wan's image-to-video", storyboard.negative_prompt, guidance, guidance > 1)
+    notes = (*drawn.notes, *unread, *timeline_notes("Wan's image-to-video", run, makes, storyboard.timed))
     return Video(np.concatenate(shots), limits.fps, run, notes, IN_TIME)
+
+
+def planned(storyboard: Storyboard, limits: Limits) -> Storyboard:
+    """The storyboard on the frames that are made of it; raises `StoryboardError` for a shot of less than a frame."""
+    bounds = [round(end) for end in (0.0, *frames_at(storyboard, limits.fps))]
+    return storyboard.run_on([min(max(1, b - a), limits.frames) for a, b in pairwise(bounds)], limits.fps)
+
+
+def limits_in(image_to_video: str) -> Limits:
+    """The limits of an image-to-video model that is not loaded; raises `CheckpointError` if it is not there."""
+    from holocine.checkpoints import find_model, read_config
+
+    return limits_of(bool(read_config(find_model(image_to_video) / "model_index.json").get("expand_timesteps")))
 
 
 @dataclass(frozen=True)

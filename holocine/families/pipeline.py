@@ -42,6 +42,7 @@ from holocine.sharing import Team
 from holocine.storyboard import Storyboard
 from holocine.timeline import num_frames_of
 from holocine.transformer import with_layouts
+from holocine.unread import unread_negative
 
 OPTIONS = ("height", "width", "num_inference_steps", "guidance_scale")
 
@@ -178,7 +179,10 @@ class FamilyPipeline(HoloCinePipeline):
             storyboards=[translation.storyboard for translation in translations],
             seed=storyboards[0].seed,
             timings=timings,
-            notes=[translation.notes for translation in translations],
+            notes=[
+                (*one.notes, *self._unread(negative_prompt or board.negative_prompt, scale))
+                for one, board in zip(translations, storyboards, strict=True)
+            ],
         )
 
     def _check_options(self, others: dict[str, Any], height, width, steps, scale, negative_prompt) -> None:
@@ -189,6 +193,11 @@ class FamilyPipeline(HoloCinePipeline):
         self.family.check_call(height, width, steps, scale, (self.config.default_height, self.config.default_width))
         if self.family.fixed_steps and negative_prompt is not None:
             raise ValueError(f"{title} has no guidance and reads no negative prompt: leave negative_prompt out")
+
+    def _unread(self, negative_prompt: str | None, scale: float) -> tuple[str, ...]:
+        if self.family.fixed_steps:  # whose notes have it
+            return ()
+        return unread_negative(self.family.title, negative_prompt, scale, scale > 1)
 
     # Text
 

@@ -88,12 +88,13 @@ def picture_notes(title: str, storyboard: Storyboard) -> Iterator[str]:
 def timeline_notes(title: str, run: Storyboard, makes: str, timed: bool) -> Iterator[str]:
     """What is different about the times of shots from those that were asked for; makes: what the model can do.
 
-    A whole video of a frame more or less is as long, and a cut that is moved by half a frame was between two frames.
+    A video of a frame more is as long, one of a frame less was cut off; a cut that is moved by half a frame was between
+    two frames.
     timed: whether somebody said when shots begin; else no cut is moved.
     """
     frame, seconds = 1 / run.fps, sum(run.asked.shot_seconds)
     wanted = f"{seconds:.2f} s {'were asked for' if timed else 'are planned'}"
-    if abs(run.seconds - seconds) > frame:
+    if not -frame / 2 - 1e-9 <= run.seconds - seconds <= frame + 1e-9:
         yield f"{title} makes {makes}: the video lasts {run.seconds:.2f} s where {wanted}"
     asked = tuple(accumulate(run.asked.shot_seconds))[:-1]
     begun = tuple(cut / run.fps for cut in run.cuts)

@@ -837,3 +837,10 @@ def test_longlive_a_video_can_be_read_while_it_is_decoded(make_family_pipeline, 
     pipeline = make_family_pipeline("longlive", golden, LongLiveScheduler(), *golden["noise"].shape[-2:])
     options = {"latents": golden["noise"][None], "caption_embeds": captions}
     assert_the_stream_is_the_video(pipeline, storyboard_of(len(lengths)), **options)
+
+
+def test_a_scene_that_echoshot_makes_longer_says_in_its_video_that_it_is_for_the_least_length():
+    moved = find_family("echoshot").translate(storyboard_of(2)).storyboard.moved
+    assert any("was changed to 90 (EchoShot makes 24 to 32 latent frames a scene" in sentence for sentence in moved)
+    fits = find_family("echoshot").translate(Storyboard.from_captions("s", ["a", "b"], num_frames=100, fps=16))
+    assert all("EchoShot makes shots of 4t - 3 frames)" in sentence for sentence in fits.storyboard.moved)

@@ -59,7 +59,6 @@ def translate(storyboard: Storyboard) -> Translation:
     lengths = _latent_lengths(wanted)
     frames = [decoded_frames(length) for length in lengths]
     grid = f"shots of {FRAMES_PER_LATENT}t - {FRAMES_PER_LATENT - 1} frames"
-    run = storyboard.run_on(frames, FPS, f"EchoShot makes {grid}")
     texts = describe_texts(storyboard)
     captions = tuple(f"{ended(shot)} {texts.scene}" for shot in texts.shots)
     least, most = (num_latent_frames(count) for count in (MIN_FRAMES, MAX_FRAMES))
@@ -69,6 +68,8 @@ def translate(storyboard: Storyboard) -> Translation:
         f"{least} to {most} latent frames a scene, in {num_shots} shots {fewest} to {longest} frames, at {FPS:g} "
         "frames a second"
     )
+    makes = grid if least <= round(wanted[-1]) <= most else advised
+    run = storyboard.run_on(frames, FPS, f"EchoShot makes {makes}")
     return Translation(
         storyboard=run,
         captions=captions,
@@ -77,7 +78,7 @@ def translate(storyboard: Storyboard) -> Translation:
         latent_lengths=lengths,
         notes=(
             "EchoShot has no global caption: it is written after the caption of every shot",
-            *notes_of("EchoShot", storyboard, run, grid if least <= round(wanted[-1]) <= most else advised),
+            *notes_of("EchoShot", storyboard, run, makes),
         ),
     )
 

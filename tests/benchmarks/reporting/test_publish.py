@@ -257,7 +257,7 @@ def test_a_system_with_a_model_of_its_own_is_said_with_it(run, tmp_path, capsys)
         path.write_text(json.dumps({**record, "hashes": {**record["hashes"], "model": "ef" * 32}}))
     assert main(["publish", str(run), "--results", str(tmp_path / "results")]) == 0
     text = (tmp_path / "results" / "tiny" / "README.md").read_text()
-    assert f"the weights `embedded` of holocine, best, still and shuffled (sha256 of the model {'ab' * 32}), " in text
+    assert f"the weights `embedded` of holocine (sha256 of the model {'ab' * 32}), " in text
     assert f"the weights `echo` of isolated (sha256 of the model {'ef' * 32}), the suite" in text
 
 

@@ -144,10 +144,30 @@ def test_coverage_stands_beside_the_number_where_it_is_low(run):
 def test_differences_are_tested_against_the_baseline(run):
     tables = {table.name: table for table in all_tables(summarise(load_run(run), "middling"))}
     found = {(row[0].text, row[1].text): [text.text for text in row[2:]] for row in tables["comparisons"].rows}
-    assert found["SCA ↑", "good"] == ["+0.1500", "[+0.1500, +0.1500]", "< 0.001", "8", "better"]
-    assert found["SCA ↑", "bad"] == ["-0.1500", "[-0.1500, -0.1500]", "< 0.001", "7", "worse"]
+    assert found["SCA ↑", "good"] == ["+0.1500", "[+0.1500, +0.1500]", "0.031", "8", "better"]
+    assert found["SCA ↑", "bad"] == ["-0.1500", "[-0.1500, -0.1500]", "0.031", "7", "worse"]
     assert ("SCA ↑", "middling") not in found
     assert rows_of(tables["main"])["good"][1].text.endswith("†")
+
+
+def test_every_metric_of_a_report_is_tested_against_the_baseline_and_the_note_says_how(run):
+    summary = summarise(load_run(run), "middling")
+    table = every_metric(summary)
+    assert "flicker" not in {metric.name for metric in summary.main}
+    [flicker] = [row for name, row in rows_of(table).items() if name.startswith("flicker")]
+    assert "†" in flicker[list(summary.systems).index("good")].text
+    told = "† differs from middling (paired permutation test, 5 %, Holm's correction for the systems of a metric, not"
+    assert told in table.note
+    assert "Nothing here was compared with middling." in next(t for t in all_tables(summary) if "tags" in t.name).note
+
+
+def test_that_no_difference_can_be_told_with_so_few_storyboards_is_said(suite, write_run, tmp_path):
+    six = replace(suite, entries=suite.entries[:6])
+    summary = summarise(load_run(write_run(tmp_path, six, SPECS, scores)), "middling")
+    assert not any(cell.comparison.holm < 0.05 for cell in summary.table["sca"].values() if cell.comparison)
+    assert "It takes 8 storyboards to tell so many differences from chance." in main_table(summary).note
+    two = summarise(load_run(write_run(tmp_path / "two", six, ("good=holocine", "bad=isolated"), scores)), "bad")
+    assert two.table["sca"]["good"].comparison.holm == 1 / 32 and "It takes" not in main_table(two).note
 
 
 def test_too_few_storyboards_are_not_compared(suite, write_run, tmp_path):
@@ -209,7 +229,7 @@ def test_csv_and_parquet_are_read_back_by_pandas(written, run):
     assert table.loc["good", "sca"] == pytest.approx(0.9) and table.loc["truth", "bound"]
     metrics = pd.read_csv(out / "metrics.csv").set_index(["metric", "system"])
     assert metrics.loc[("sca", "good"), "difference"] == pytest.approx(0.15)
-    assert metrics.loc[("sca", "good"), "holm"] < 0.001 and metrics.loc[("sca", "good"), "baseline"] == "middling"
+    assert metrics.loc[("sca", "good"), "holm"] < 0.05 and metrics.loc[("sca", "good"), "baseline"] == "middling"
     parquet, csv = pd.read_parquet(out / "metrics.parquet"), metrics.reset_index()
     assert list(parquet) and set(parquet) == set(csv)
     for name in parquet:
@@ -565,3 +585,33 @@ def test_a_table_says_which_systems_are_the_embedded_model_s_and_what_it_knows(t
         assert "holocine runs the embedded model, which knows the puppet world alone, and these storyboards" in text
     run = write_run(tmp_path / "own", tiny, ("mine=holocine@models/x", "wan", "truth"), scores)
     assert "embedded" not in main_table(summarise(load_run(run))).note
+
+
+def test_each_system_is_published_with_the_model_that_it_ran(run, tmp_path):
+    info = json.loads((run / "run.json").read_text())
+    info["systems"]["good"], info["model"]["name"] = "good=holocine@/home/me/models/other", "/home/me/models/given"
+    (run / "run.json").write_text(json.dumps(info))
+    for path in run.glob("items/good/*/*/record.json"):
+        path.write_text(path.read_text().replace("ab" * 32, "cd" * 32))
+    assert main(["report", str(run), "--out", str(tmp_path)]) == 0
+    configs = {
+        system: json.loads((tmp_path / "hub" / system / "results.json").read_text())["config"] for system in QUALITY
+    }
+    named = {system: (config["model_name"], config["model_sha"]) for system, config in configs.items()}
+    assert named["good"] == ("other", "cd" * 32) and named["bad"] == ("given", "ab" * 32)
+    assert named["middling"] == ("middling", "") and named["truth"] == ("truth", ""), "they run no model"
+    both = "other (cdcdcdcdcdcd) of good; given (abababababab) of bad"
+    assert f"Models: {both}." in (tmp_path / "report.html").read_text().partition("<nav>")[0]
+    assert f"The weights are {both}." in (tmp_path / "report.md").read_text()
+
+
+def test_the_caption_of_a_paper_has_no_command_and_no_remedy(suite, write_run, tmp_path):
+    run = write_run(tmp_path / "run", suite, ("good=holocine", "bad=isolated"), scores)
+    reason = "no CLIP model is here; `python -m eval encoders --download` gets one"
+    for path in run.glob("items/*/*/*/scorecard.json"):
+        path.write_text(path.read_text().replace("nothing to look at", reason))
+    assert main(["report", str(run), "--out", str(tmp_path / "out")]) == 0
+    latex = (tmp_path / "out" / "table.tex").read_text()
+    assert "Not measured: aesthetic (no CLIP model is here)." in latex
+    assert "`" not in latex and "--download" not in latex
+    assert "--download" in (tmp_path / "out" / "report.md").read_text()

@@ -192,7 +192,7 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(tmp_path: Path, capsys) -
         folder = tmp_path / "items" / "still" / id / "0"
         folder.mkdir(parents=True)
         (folder / "video.mp4").write_bytes(b"")
-    with pytest.raises(CompareError, match="its systems are still, its storyboards scene-0 to scene-1, its seeds 0"):
+    with pytest.raises(CompareError, match="its systems are still, its storyboards scene-0, scene-1, its seeds 0"):
         find_panel("truth", tmp_path, "scene-0", 0)
     with pytest.raises(CompareError, match="out.gif: the comparison is an MP4"):
         side_by_side([Panel("a", path), Panel("b", path)], tmp_path / "out.gif")

@@ -224,6 +224,9 @@ def test_shots_and_scenes_come_in_the_order_of_their_numbers(write):
         ("entitybench", ["entity_descriptions", "Location 1"], ..., "The Pier of entity_schedule has no description"),
         ("entitybench", ["entity_descriptions", "Character 1", "description"], " ", "Ana is not described: the gl"),
         ("msvbench", ["characters", 0], {"id": 1, "name": "Ivo"}, "Ivo is not described: the global caption has"),
+        ("st-bench", ["scenes", 0, "scene_num"], 3, "scenes are listed as scene_num 3, 2: they are taken in its order"),
+        ("st-bench", ["scenes", 1], {"scene_num": 2, "video_prompts": [], "cut": []}, "scenes[1] has nothing in video"),
+        ("vistorybench", ["Shots", 0, "index"], 3, "Shots are listed as index 3, 2: they are taken in its order"),
     ],
 )
 def test_what_a_script_leaves_open_is_told(write, tmp_path, capsys, format, place, value, says):
@@ -457,3 +460,19 @@ def test_things_of_one_name_or_id_are_told_or_refused_never_merged_in_silence(wr
     people["characters"][1] |= {"id": 1, "name": "Zed"}
     with pytest.raises(SuiteError, match=r"characters\[1\] of story .* has id 1, as characters\[0\] has"):
         read_scripts("msvbench", write(people))
+
+
+def test_msvbench_scenes_and_empty_scenes_of_entitybench_that_are_taken_otherwise_are_told(write, tmp_path, capsys):
+    first, *others = MSVBENCH["script"]
+    later = {**first, "scene": "scene_9"}
+    command = ["-o", str(tmp_path / "s.jsonl"), "--force"]
+    swapped = {**MSVBENCH, "script": [later, {**first, "scene": "scene_1"}, *others]}
+    assert main(["import", "msvbench", str(write(swapped)), *command]) == 0
+    assert "script are listed as scene scene_9, scene_1" in capsys.readouterr().out
+    hollow = {**MSVBENCH, "script": [first, {**first, "scene": "scene_9", "clips": []}]}
+    assert main(["import", "msvbench", str(write(hollow)), *command]) == 0
+    assert "script[1] has nothing in clips: it is left out" in capsys.readouterr().out
+    empty = {"scene_num": 2, "video_prompts": [], "action_descriptions": [], "cut": []}
+    scenes = {**ENTITYBENCH, "scenes": [*ENTITYBENCH["scenes"], empty]}
+    assert main(["import", "entitybench", str(write(scenes)), *command]) == 0
+    assert "scenes[1] has nothing in action_descriptions: it is left out" in capsys.readouterr().out

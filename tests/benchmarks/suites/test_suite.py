@@ -293,3 +293,16 @@ def similarities(texts: list[str]) -> np.ndarray:
     matrix *= np.log(len(texts) / (matrix > 0).sum(0))
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     return matrix @ matrix.T
+
+
+def test_all_bad_lines_of_a_suite_are_told_and_of_many_the_first_ten(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    bad = [json.dumps({**LINE, "id": f"n{n}", "tags": ["western"]}) for n in range(12)]
+    path.write_text("\n".join([json.dumps(HEADER), *bad[:1], json.dumps(LINE), *bad[1:2]]))
+    with pytest.raises(SuiteError, match=r"line 2: n0: .*\n.*line 4: n1: ") as two:
+        load_suite(path)
+    assert "more" not in str(two.value)
+    path.write_text("\n".join([json.dumps(HEADER), *bad]))
+    with pytest.raises(SuiteError, match=r"line 11: n9.*\nand 2 more lines like these$") as many:
+        load_suite(path)
+    assert "n10" not in str(many.value)

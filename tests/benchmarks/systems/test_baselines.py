@@ -263,6 +263,39 @@ def test_a_negative_prompt_that_a_family_does_not_read_is_refused_where_strictne
     assert holocine_main(["generate", *options, "--model", folder("echoshot"), "--steps", "1"]) == 0
 
 
+@pytest.mark.parametrize("kind", ["holocine", "wan", "echoshot", "storymem"])
+def test_a_negative_prompt_that_no_step_reads_for_want_of_guidance_is_told_everywhere(
+    kind, folder, make_pipeline, tmp_path, capsys
+):
+    if kind == "holocine":
+        make_pipeline().save_pretrained(tmp_path / "model")
+    model = str(tmp_path / "model") if kind == "holocine" else folder(kind)
+    told = "runs with guidance 1, which is none: the negative prompt is not read"
+    scene = board((5 / 12, 8 / 12), fps=12.0).model_copy(update={"negative_prompt": "rain"})
+    scene.save(tmp_path / "a.yaml")
+    options = [str(tmp_path / "a.yaml"), "--model", model, "--guidance", "1"]
+    assert holocine_main(["plan", *options]) == 0
+    assert told in capsys.readouterr().out
+    assert holocine_main(["generate", *options, "--strict", "-o", str(tmp_path / "a.mp4")]) == 2
+    assert told in capsys.readouterr().err and not (tmp_path / "a.mp4").exists()
+    for guidance, is_told in ((1.0, True), (2.0, False)):
+        system = parse_system(f"{kind}@{model}", ModelSettings(num_inference_steps=1, guidance_scale=guidance))
+        notes = system.generate(Entry("a", scene), 0, Models()).notes
+        assert any(told in note for note in notes) is is_told
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", model, "--guidance", "2"]) == 0
+    assert "is not read" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [*IN_ONE, "wan"])
+def test_a_scene_that_is_shortened_is_noted_as_moved_cuts_are(kind, folder, make_pipeline, tmp_path):
+    make_pipeline().save_pretrained(tmp_path / "model")
+    model = folder("wan") if kind == "wan" else tmp_path / "model"
+    system = parse_system(f"{kind}@{model}", ModelSettings(num_inference_steps=1))
+    video = system.generate(Entry("a", board((5 / 16, 13 / 16), fps=16.0)), 0, Models())
+    assert len(video.frames) == 17
+    assert any("the video lasts 1.06 s where 1.12 s were asked for" in note for note in video.notes)
+
+
 @pytest.mark.parametrize("kind", [*IN_ONE, "single-prompt"])
 def test_cuts_that_a_system_moves_or_is_not_told_of_are_noted_as_another_model_s_are(kind, make_pipeline, tmp_path):
     make_pipeline().save_pretrained(tmp_path / "model")
@@ -305,7 +338,9 @@ class NoModels(Models):
         raise AssertionError("a model was loaded")
 
 
-@pytest.mark.parametrize("kind", ["echoshot", "holocine", "retake", "phases", "single-prompt"])
+@pytest.mark.parametrize(
+    "kind", ["echoshot", "holocine", "retake", "phases", "single-prompt", "keyframe", "independent-shots"]
+)
 def test_what_cannot_be_made_is_refused_before_a_model_is_loaded(kind, folder, make_pipeline, tmp_path):
     if kind == "echoshot":
         model, entry, says = folder("echoshot"), Entry("a", board(13 * (1.0,))), "EchoShot makes 2 to 6 shots"
@@ -325,6 +360,27 @@ def test_what_cannot_be_made_is_refused_before_a_model_is_loaded(kind, folder, m
     system.check(Entry("a", board((1.0, 1.0))), 0)
 
 
+def test_a_model_that_makes_no_video_of_text_is_refused_where_it_is_named(make_pipeline, folder, tmp_path, capsys):
+    make_pipeline().save_pretrained(tmp_path / "i2v")
+    index = json.loads((tmp_path / "i2v" / "model_index.json").read_text())
+    index["_class_name"] = "WanImageToVideoPipeline"
+    (tmp_path / "i2v" / "model_index.json").write_text(json.dumps(index))
+    board().save(tmp_path / "a.yaml")
+    says = "i2v is a WanImageToVideoPipeline, but a HoloCine or Wan text-to-video pipeline is needed"
+    for command in (["plan"], ["generate", "-o", str(tmp_path / "a.mp4")]):
+        assert holocine_main([*command, str(tmp_path / "a.yaml"), "--model", str(tmp_path / "i2v")]) == 2
+        assert says in capsys.readouterr().err
+    for kind in ("holocine", "keyframe", "wan", "echoshot"):
+        with pytest.raises(UnknownSystem, match=says) as refused:
+            parse_system(f"{kind}@{tmp_path / 'i2v'}", ModelSettings())
+        assert "name the system" not in str(refused.value)
+    make_pipeline().save_pretrained(tmp_path / "model")
+    system = parse_system(f"two=keyframe:{tmp_path / 'i2v'}@{tmp_path / 'model'}", ModelSettings())
+    wordy = board().model_copy(update={"global_caption": "A studio. " * 1000})
+    with pytest.raises(ValueError, match="text tokens and the model reads"):
+        system.check(Entry("a", wordy), 0)
+
+
 def test_nothing_is_refused_ahead_that_a_system_makes(make_pipeline, tmp_path):
     """Scenes of just as much text as the model reads; continue makes more, as it makes it in parts."""
     pipeline = make_pipeline()
@@ -334,7 +390,7 @@ def test_nothing_is_refused_ahead_that_a_system_makes(make_pipeline, tmp_path):
     index = json.loads((tmp_path / "model" / "model_index.json").read_text())
     (tmp_path / "model" / "model_index.json").write_text(json.dumps(index | {"max_sequence_length": most - 1}))
     refusing = set()
-    for kind in (*IN_ONE, "single-prompt", "independent-shots"):
+    for kind in (*IN_ONE, "single-prompt", "independent-shots", "keyframe"):
         system = parse_system(f"{kind}@{tmp_path / 'model'}", ModelSettings(num_inference_steps=1))
         refused = made = None
         try:
@@ -381,6 +437,12 @@ def test_plan_tells_what_wan_was_made_for(folder, tmp_path, capsys):
     assert "warning: Wan was made for at most 81 frames at 16 frames a second, and this scene has 97 frames" in said
     assert "in a benchmark: Wan is told of no cut" in said
     assert "in a benchmark: Wan makes at most 81 frames" in said
+    shot = {"caption": "A studio.", "num_frames": 33, "image": "nope.png"}
+    Storyboard(global_caption="A studio.", fps=16.0, shots=[shot]).save(tmp_path / "a.yaml")
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
+    said = capsys.readouterr().out
+    assert "in a benchmark: Wan is not given pictures or clips: those of shot 1 are not used" in said
+    assert "nope.png" in said and "does not exist: put the picture there" in said
     short = board((2.0,), fps=16.0)
     short.save(tmp_path / "a.yaml")
     assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0

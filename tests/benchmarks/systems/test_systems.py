@@ -7,6 +7,7 @@ import pytest
 from diffusers import FlowMatchEulerDiscreteScheduler, WanImageToVideoPipeline, WanTransformer3DModel
 
 from benchmarks.suites.suite import Entry
+from benchmarks.systems.folders import Folder
 from benchmarks.systems.models import Models, ModelSettings, model_sha256
 from benchmarks.systems.systems import KINDS, UnknownSystem, generation, parse_system, parse_systems
 from holocine import Storyboard, write_video
@@ -420,3 +421,14 @@ def test_a_mapping_that_names_storyboards_of_no_suite_is_told(tmp_path):
         f"{tmp_path / 'videos.json'} names 'fiv', not in the suite: what it says of it is left out (did you mean five?)"
     )
     assert system.unknown(("fiv", "two")) is None
+
+
+def test_videos_of_a_folder_that_no_storyboard_names_are_told(tmp_path):
+    for name in ("one.mp4", "extra.mp4", "two/0.mp4", "too/0.mp4", "mapped.mp4", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "videos.json").write_text('{"three": "mapped.mp4"}')
+    folder = Folder("mine", str(tmp_path))
+    said = f"{tmp_path} holds extra.mp4, too/0.mp4, which no storyboard of the suite is called: they are left out"
+    assert folder.unknown(("one", "two", "three")) == said
+    assert folder.unknown(("one", "two", "three", "extra", "too")) is None
