@@ -24,7 +24,7 @@ def plan(
 ) -> None:
     """Print the plan of a storyboard; remembered, pictures: the settings and pictures of the video that it is of.
 
-    What `generate` refuses is refused, but for a picture that is not there yet, which is told.
+    What `generate` refuses is refused.
     """
     from holocine.known import find_facts
     from holocine.loading import check_loading
@@ -51,8 +51,8 @@ def plan(
     facts = facts.with_settings(settings)
     size = {name: settings[name] for name in ("height", "width")}
     made = make_plan(storyboard, facts, **size, attention=settings["attention"])
-    missing = _missing_pictures(storyboard, (made.height, made.width), pictures)
-    made = replace(made, warnings=(*made.warnings, *left, *missing))
+    _check_pictures(storyboard, (made.height, made.width), pictures)
+    made = replace(made, warnings=(*made.warnings, *left))
     gigabytes = next((preset.gigabytes for preset in find_presets(options.preset) if preset.gigabytes), None)
     if gigabytes is None and not options.memory:
         _print(made, format_plan(made), options.json)
@@ -69,22 +69,14 @@ def plan(
     _print(made, text, options.json, {"memory": memory.to_dict()})
 
 
-def _missing_pictures(
+def _check_pictures(
     storyboard: Storyboard, size: tuple[int, int], stored: Mapping[str, Mapping[str, str]] | None
-) -> tuple[str, ...]:
-    """Why no video could be made for want of a picture, as the command that makes it says it."""
-    from pathlib import Path
+) -> None:
+    """Raise `PictureError` for a picture that is not there, or none."""
+    if storyboard.has_pictures:
+        from holocine.from_pictures import open_pictures
 
-    from holocine.from_pictures import files_named, open_pictures
-    from holocine.pictures import PictureError
-
-    if all(Path(path).is_file() for path in files_named(storyboard)):
-        return ()
-    try:
         open_pictures(storyboard.as_run(), size, stored)
-    except PictureError as error:
-        return (f"{error}; no video is made until it is there",)
-    return ()
 
 
 def _print(made: Any, text: str, as_json: bool, more: Mapping[str, Any] | None = None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from holocine.checkpoints import ModelFacts
 from holocine.families import find_family
+from holocine.model_facts import ModelFacts
 from holocine.storyboard import Storyboard
 
 

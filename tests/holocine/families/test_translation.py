@@ -240,16 +240,21 @@ def test_what_was_asked_in_frames_of_another_rate_is_told_in_its_own_seconds():
 
 
 @pytest.mark.parametrize(
-    ("translate", "grid"),
+    ("translate", "last", "grid"),
     [
-        (echoshot, "EchoShot makes shots of 4t - 3 frames"),
-        (cinetrans, "CineTrans makes 81 frames and cuts at 4t + 1"),
-        (longlive, "LongLive cuts and ends at frames 32n - 3"),
-        (shotstream, "ShotStream makes at most 81 frames a shot"),
+        (echoshot, 4.0, "EchoShot makes shots of 4t - 3 frames"),
+        (
+            echoshot,
+            6.0,
+            "EchoShot makes 24 to 32 latent frames a scene, in 2 shots 90 to 122 frames, at 16 frames a second",
+        ),
+        (cinetrans, 6.0, "CineTrans makes 81 frames and cuts at 4t + 1"),
+        (longlive, 6.0, "LongLive cuts and ends at frames 32n - 3"),
+        (shotstream, 6.0, "ShotStream makes at most 81 frames a shot"),
     ],
 )
-def test_what_a_family_moved_is_told_by_its_own_rule_also_from_inside_the_video(translate, grid, tmp_path):
-    made = translate(board(35 / 16, 6.0)).storyboard
+def test_what_a_family_moved_is_told_by_its_own_rule_also_from_inside_the_video(translate, last, grid, tmp_path):
+    made = translate(board(35 / 16, last)).storyboard
     write_video(tmp_path / "a.mp4", np.zeros((made.num_frames, 32, 32, 3), np.uint8), made.fps, made)
     for moved in (made.moved, read_storyboard(tmp_path / "a.mp4").moved):
         assert moved and all(sentence.endswith(f"({grid})") for sentence in moved)
