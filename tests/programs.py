@@ -77,7 +77,8 @@ def _run(program, arguments, before, env, folder, said) -> None:
         os.dup2(os.open(said / str(number), os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell ignore it,
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and those of `nohup` this
     sys.argv = [program.__module__, *arguments]
     if before:
         before()

@@ -381,10 +381,9 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(work, run, model, small_d
 
 @pytest.fixture
 def signals():
-    """Signals as an ordinary program has them; one in the background ignores Ctrl-C, one of `nohup` SIGHUP."""
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    """Signals as an ordinary program has them; one that was started in the background ignores Ctrl-C."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in previous.items():
         signal.signal(number, handler)
