@@ -107,6 +107,7 @@ def shot_alone(storyboard: Storyboard, index: int) -> Storyboard:
             "global_caption": texts.scene,
             "shots": (Shot(caption=texts.shots[index], num_frames=(shot.num_frames + 2) // 4 * 4 + 1),),
             "seed": int(seed),
+            "references": None,  # nobody is called by a tag any more
         }
     )
 

@@ -437,12 +437,15 @@ def test_plan_tells_what_wan_was_made_for(folder, tmp_path, capsys):
     assert "warning: Wan was made for at most 81 frames at 16 frames a second, and this scene has 97 frames" in said
     assert "in a benchmark: Wan is told of no cut" in said
     assert "in a benchmark: Wan makes at most 81 frames" in said
-    shot = {"caption": "A studio.", "num_frames": 33, "image": "nope.png"}
+    shot = {"caption": "A studio.", "num_frames": 33, "image": str(tmp_path / "nope.png")}
     Storyboard(global_caption="A studio.", fps=16.0, shots=[shot]).save(tmp_path / "a.yaml")
+    assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 2
+    said = capsys.readouterr().err
+    assert "nope.png" in said and "does not exist: put the picture there" in said
+    Image.new("RGB", (96, 64), "red").save(tmp_path / "nope.png")
     assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
     said = capsys.readouterr().out
     assert "in a benchmark: Wan is not given pictures or clips: those of shot 1 are not used" in said
-    assert "nope.png" in said and "does not exist: put the picture there" in said
     short = board((2.0,), fps=16.0)
     short.save(tmp_path / "a.yaml")
     assert holocine_main(["plan", str(tmp_path / "a.yaml"), "--model", folder("wan")]) == 0
