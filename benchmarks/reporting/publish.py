@@ -288,10 +288,11 @@ def _publish_videos(results: Results, out: Path, storyboards: int) -> bool:
 
 def how_it_was_made(results: Results, out: Path) -> dict[str, Any]:
     """What run.json says of published results beyond that of a run, as JSON values."""
-    seconds = {
-        stage: round(sum((item.seconds or {}).get(stage, 0.0) for item in results.items), 1)
+    spent = {
+        stage: [item.seconds[stage] for item in results.items if stage in (item.seconds or {})]
         for stage in ("load", "generate", "score")
     }
+    seconds = {stage: round(sum(of), 1) if of else None for stage, of in spent.items()}
     return {
         "command": run_command(results, out),
         "storyboards": len(results.entries),

@@ -78,7 +78,7 @@ def in_words(storyboards: Sequence[int]) -> str:
     few = [n < BOOTSTRAPPED for n in storyboards]
     if few and all(few):
         return "paired permutation test"
-    return f"paired {f'permutation test, from {BOOTSTRAPPED} storyboards ' if any(few) else ''}bootstrap"
+    return f"paired {f'permutation test or, from {BOOTSTRAPPED} storyboards on, ' if any(few) else ''}bootstrap"
 
 
 def interval(
