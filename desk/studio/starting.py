@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from desk.studio import gpu, models
+from eval.encoders.choosing import ENVIRONMENT as ENCODERS_VARIABLE
 from holocine.plurals import are, listed
 from holocine.presets import VARIABLE as PRESET_VARIABLE
 from holocine.presets import Preset, environment_presets, made_for
-
-_ENCODERS = "HOLOCINE_ENCODERS"
 
 
 def opening() -> list[str]:
@@ -71,6 +70,6 @@ def _unused(presets: tuple[Preset, ...], meant: tuple[Preset, ...]) -> Iterator[
                 yield f"{name} is for a Space on ZeroGPU, which this is not: it is left out"
     if not gpu.knows_compiling():
         yield f"{gpu.COMPILE_VARIABLE} is {os.environ[gpu.COMPILE_VARIABLE]!r}, but has to be 1 or 0: 0 is taken"
-    clip = os.environ.get(_ENCODERS, "").split(",")[0].strip()
+    clip = os.environ.get(ENCODERS_VARIABLE, "").split(",")[0].strip()
     if clip and ":" not in clip and not Path(clip).is_dir():
-        yield f"{_ENCODERS} is {clip!r}, which is no encoder: name one as `python -m eval encoders` lists them"
+        yield f"{ENCODERS_VARIABLE} is {clip!r}, which is no encoder: name one as `python -m eval encoders` lists them"
