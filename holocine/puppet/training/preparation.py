@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Sequence
+from itertools import zip_longest
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -71,14 +73,14 @@ def prepare_stills(folder: Path, shard: int, tokenizer: PreTrainedTokenizerFast)
 
 
 def start_preparing(
-    folder: Path, tokenizer: Path, scene_shards: int, still_shards: int, workers: int | None = None
+    folder: Path, tokenizer: Path, scenes: Sequence[int], stills: Sequence[int], workers: int | None = None
 ) -> list[BaseProcess]:
-    """Prepare all shards in processes of their own, scenes and stills in turn; they end with this one."""
+    """Prepare shards of these numbers in processes of their own, scenes and stills in turn; they end with this one."""
     (folder / "notes").mkdir(parents=True, exist_ok=True)
     workers = workers or max(1, (os.cpu_count() or 2) - 2)
     context = multiprocessing.get_context("spawn")
     started = [
-        context.Process(target=_prepare, args=(folder, tokenizer, scene_shards, still_shards, i, workers), daemon=True)
+        context.Process(target=_prepare, args=(folder, tokenizer, scenes[i::workers], stills[i::workers]), daemon=True)
         for i in range(workers)
     ]
     for process in started:
@@ -86,14 +88,14 @@ def start_preparing(
     return started
 
 
-def _prepare(folder: Path, tokenizer: Path, scene_shards: int, still_shards: int, first: int, step: int) -> None:
+def _prepare(folder: Path, tokenizer: Path, scenes: Sequence[int], stills: Sequence[int]) -> None:
     import cv2
 
     cv2.setNumThreads(1)
     os.nice(10)  # the process that feeds the GPU comes first
     language = PreTrainedTokenizerFast.from_pretrained(tokenizer)
-    for shard in range(first, max(scene_shards, still_shards), step):
-        if shard < still_shards:
-            prepare_stills(folder, shard, language)
-        if shard < scene_shards:
-            prepare_scenes(folder, shard, language)
+    for scene, still in zip_longest(scenes, stills):
+        if still is not None:
+            prepare_stills(folder, still, language)
+        if scene is not None:
+            prepare_scenes(folder, scene, language)

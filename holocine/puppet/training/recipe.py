@@ -70,11 +70,11 @@ def run(
         torch.set_float32_matmul_precision("high")
         progress("rendering goes on beside the training")
         tokenizer = folder / "text" / "tokenizer"
-        preparing = start_preparing(folder, tokenizer, recipe.scene_shards, recipe.still_shards)
+        preparing = start_preparing(folder, tokenizer, recipe.scenes, recipe.stills)
         _wait_for_shards(frames, min(recipe.scene_shards, _FIRST_SHARDS), preparing)
     else:
-        for shard in range(recipe.scene_shards):
-            progress(f"rendering: shard {shard + 1} of {recipe.scene_shards}")
+        for i, shard in enumerate(recipe.scenes, 1):
+            progress(f"rendering: shard {i} of {recipe.scene_shards}")
             render_shard(frames, shard)
     progress("training the VAE")
     train_vae(folder / "vae", frames, recipe.vae, start=start and start / "vae", **machine)
@@ -149,9 +149,9 @@ def encode(folder: Path, recipe: Recipe, progress: Callable[[str], None]) -> Non
     vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model", torch_dtype=torch.float32).eval().to(recipe.device)
     latents = folder / "latents"
     latents.mkdir(parents=True, exist_ok=True)
-    for shard in range(recipe.still_shards):
-        progress(f"encoding stills: shard {shard + 1} of {recipe.still_shards}")
+    for i, shard in enumerate(recipe.stills, 1):
+        progress(f"encoding stills: shard {i} of {recipe.still_shards}")
         encode_stills(vae, latents, shard)
-    for shard in range(recipe.scene_shards):
-        progress(f"encoding scenes: shard {shard + 1} of {recipe.scene_shards}")
+    for i, shard in enumerate(recipe.scenes, 1):
+        progress(f"encoding scenes: shard {i} of {recipe.scene_shards}")
         encode_scenes(vae, latents, shard)

@@ -23,9 +23,10 @@ from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.stage import EXPOSURES, exposure
 from holocine.puppet.training import batches, data, fused, latents, preparation, reader
+from holocine.puppet.training.amounts import Recipe
 from holocine.puppet.training.assemble import BOUNDARY, FEW_STEPS, STEPS, assemble
 from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
-from holocine.puppet.training.data import render_shard, shard_lengths
+from holocine.puppet.training.data import render_shard, shard_lengths, shard_scenes
 from holocine.puppet.training.latents import GRID, puppet_map
 from holocine.puppet.training.optimisers import Average, Muon
 from holocine.puppet.training.preparation import (
@@ -49,7 +50,7 @@ from holocine.puppet.world import NUM_STRETCHES, sample_scene
 from holocine.timeline import ShotLayout
 from tests.programs import server
 
-SHARD = 0
+SHARD = 1  # the first of what is made here: a further round begins with others than those before it
 SCENES, STILLS_SCENES = 4, 16  # of a shard, in these tests
 SMALL = (  # shards, and the batches of a step
     (data, "SHARD_SCENES", SCENES),
@@ -59,8 +60,8 @@ SMALL = (  # shards, and the batches of a step
     (batches, "_STILLS", 8),
 )
 
-TRAIN = "--scene-shards 1 --still-shards 1 --vae 0.02 --decoder 0.02 --text 0.02 --judge 0.02 --transformer 0.02"
-TRAIN += " --distillation 0.02"
+TRAIN = f"--first-shard {SHARD} --scene-shards 1 --still-shards 1 --vae 0.02 --decoder 0.02 --text 0.02 --judge 0.02"
+TRAIN += " --transformer 0.02 --distillation 0.02"
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_rendered_shards_are_complete_and_are_not_rendered_twice(folder: Path) -
 
 def test_latents_have_unit_variance_and_stills_are_first_frames(folder: Path) -> None:
     vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model")
-    with np.load(folder / "latents" / "stills-00000.npz") as stills:
+    with np.load(folder / "latents" / f"stills-{SHARD:05d}.npz") as stills:
         assert stills["latents"].shape[1:] == (LATENT_CHANNELS, 1, 8, 14)
         assert list(stills["scene"]) == sorted(stills["scene"])
     assert len(vae.config.latents_std) == LATENT_CHANNELS
@@ -268,7 +269,7 @@ def test_kept_shots_are_seen_clean_and_nothing_is_asked_of_them(folder: Path, mo
 def test_a_gpu_trains_on_what_processors_have_prepared(folder: Path) -> None:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "text" / "tokenizer")
     encoder = UMT5EncoderModel.from_pretrained(folder / "text" / "text_encoder")
-    for process in start_preparing(folder, folder / "text" / "tokenizer", scene_shards=1, still_shards=1, workers=1):
+    for process in start_preparing(folder, folder / "text" / "tokenizer", [SHARD], [SHARD], workers=1):
         process.join()
         assert process.exitcode == 0
     bank = ResidentBank(folder, AutoencoderKLWan.from_pretrained(folder / "vae" / "model"), tokenizer, encoder, 1200)
@@ -392,3 +393,11 @@ def test_the_average_follows_the_weights_slowly() -> None:
     other = torch.nn.Linear(1, 1, bias=False)
     average.copy_to(other)
     assert 0.99 < float(other.weight.detach()) <= 1.0
+
+
+def test_a_further_round_is_given_shards_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    further = Recipe(scene_shards=2, still_shards=1, first_shard=300)
+    assert (list(further.scenes), list(further.stills)) == ([300, 301], [300])
+    assert not {scene.seed for scene in shard_scenes(300)} & {scene.seed for scene in shard_scenes(299)}
+    assert main(["train", "--first-shard", "-1"]) == 2
+    assert "the first shard is -1" in capsys.readouterr().err
