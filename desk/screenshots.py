@@ -66,6 +66,8 @@ def take(page: Page, url: str, folder: Path, steps: int | None = None) -> Iterat
         _visit(page, url)
         for tab, title in TABS.items():
             _open(page, title)
+            if tab == "compare":
+                page.locator(".compare .scrub").wait_for()  # what was made before the page was left
             if tab == "benchmark":
                 _open_row(page)
             page.evaluate(_STILL, _FRAME)

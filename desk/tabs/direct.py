@@ -20,7 +20,7 @@ from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
-from desk.tabs.visits import ARRIVED, IDLE, QUIET, cancel, known, read_seed, read_size, refusal
+from desk.tabs.visits import ARRIVED, IDLE, QUIET, cancel, known, read_seed, read_size, refusal, replaced
 from holocine.from_pictures import files_named
 from holocine.interchange import formats
 from holocine.interchange.endings import FORMATS
@@ -384,10 +384,10 @@ def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, se
             value = stage.shared(record, studio.outputs.files)
         elif asked:
             gr.Warning("The video of this link is no longer kept here.")
-        yield token, value, own_scenes.listed(mine), IDLE["run"], IDLE["stop"], linked
+        yield token, replaced(value), own_scenes.listed(mine), IDLE["run"], IDLE["stop"], linked
         if job is not None and job.kind == "video":
-            async for update in own_scenes.follow(studio, job, token):
-                yield token, *update
+            async for screen, *others in own_scenes.follow(studio, job, token):
+                yield token, replaced(screen), *others
         yield gr.skip(), ARRIVED, *(gr.skip(),) * (len(seen) - 1)
 
     gr.context.Context.root_block.load(arrive, visitor, [visitor, *seen], concurrency_limit=None, **QUIET)

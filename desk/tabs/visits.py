@@ -60,6 +60,15 @@ def unfinished(studio: Studio, visitor: Any, kind: str) -> tuple[Job | None, Rec
     return job if job is not None and job.kind == kind else None, kept
 
 
+def replaced(value: dict[str, Any]) -> dict[str, Any]:
+    """A screen's value, or update, as an update that ARRIVED may follow.
+
+    Of two messages of one listener a page is sent the difference, and changes the first where it stands: a bare value
+    would lose all its parts on the page.
+    """
+    return value if "__type__" in value else gr.update(value=value)
+
+
 def arrival(
     studio: Studio,
     kind: str,
@@ -70,15 +79,18 @@ def arrival(
     """A listener for the page's opening: shows what was kept last, and goes on with the visitor's live job of a kind.
 
     watched: the tab's updates while a job goes on. kept: its update for a finished one. told: the last update, when all
-    that is known of the visitor was told; None for none.
+    that is known of the visitor was told; None for none. Where there is one, a tab's first component is its screen.
     """
+
+    def sent(update: tuple) -> tuple:
+        return update if told is None else (replaced(update[0]), *update[1:])
 
     async def listener(visitor: str | None) -> AsyncIterator[tuple]:
         job, record = unfinished(studio, visitor, kind)
-        yield kept(record) if record is not None else gr.skip()
+        yield sent(kept(record)) if record is not None else gr.skip()
         if job is not None:
             async for update in watched(job):
-                yield update
+                yield sent(update)
         if told is not None:
             yield told
 

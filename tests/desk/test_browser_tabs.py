@@ -66,6 +66,12 @@ def test_a_foreign_video_is_scored_and_ours_can_be_edited(visit, tmp_path):
     expect(page.locator(".editor .title")).to_have_value("Rendered")
     assert captions(page) == list(board.captions)
 
+    page.reload()
+    page.get_by_role("tab", name="Score").click()
+    page.wait_for_timeout(2000)  # for all that a page is told when it is opened
+    expect(panel).to_have_attribute("data-state", "done")
+    expect(panel.locator("video")).to_have_count(1)
+
 
 def test_two_modes_are_compared_blind_and_voted_on(visit):
     page = visit()
@@ -89,6 +95,12 @@ def test_two_modes_are_compared_blind_and_voted_on(visit):
     expect(compare.locator("tbody tr").first).to_contain_text("Cuts")
     page.get_by_role("tab", name="Benchmark").click()
     expect(page.locator("div.desk-votes").last).to_contain_text("full attention")
+
+    page.reload()
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_timeout(2000)  # for all that a page is told when it is opened
+    expect(compare).to_have_attribute("data-state", "done")
+    expect(compare.locator("video")).to_have_count(2)
 
 
 def test_published_results_sort_and_a_small_run_shows_its_videos(visit):
