@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Recipe:
     """Minutes of computing for every trained part, how much data they are given, and what they run on.
 
-    first_shard: number of the first of them. A shard's scenes follow from its number: a further round learns more from
-        those that no round before it has seen.
+    first_shard: number of the first shard. Its scenes follow from its number: a further round learns more from those
+        that no round before it has seen.
     device: "auto" for a GPU if there is one.
     """
 
