@@ -26,6 +26,8 @@ TEXT_LENGTH = 512
 EMPTY_PROMPTS = 0.1
 _SCENE_TOKENS, _STILLS = 3_800, 32  # of a step, for one core
 _LOOK_SECONDS = 60  # between looks for new shards
+# A shot over a shoulder is the rarest of two puppets, and the only one whose words say who is where.
+_SHOULDER_WEIGHT = 4.0
 
 
 @dataclass
@@ -111,7 +113,7 @@ class LatentBank:
         path = self.scenes[self.rng.integers(len(self.scenes))]
         arrays, scenes = self._load(path)
         count = round(tokens / (arrays["latents"].shape[2] * GRID[0] * GRID[1]))
-        chosen = self.rng.choice(len(scenes), min(max(count, 1), len(scenes)), replace=False)
+        chosen = self._drawn(scenes, np.arange(len(scenes)), max(count, 1))
         lengths = shard_lengths(int(path.stem.split("-")[1]))
         cuts = tuple(int(c) for c in np.cumsum(lengths)[:-1])
         layout = ShotLayout.from_cuts(sum(lengths), cuts, *GRID)
@@ -123,7 +125,7 @@ class LatentBank:
         arrays, scenes = self._load(self.stills[self.rng.integers(len(self.stills))])
         num_shots = len(scenes[self.rng.integers(len(scenes))].shots)
         alike = [i for i, scene in enumerate(scenes) if len(scene.shots) == num_shots]
-        chosen = self.rng.permutation(alike)[:most]
+        chosen = self._drawn(scenes, np.array(alike), most)
         # A scene's stills lie together in the shard, STILLS_PER_SHOT of each shot in turn.
         first = np.searchsorted(arrays["scene"], chosen)
         rows = first[:, None] + np.arange(num_shots) * STILLS_PER_SHOT
@@ -131,6 +133,12 @@ class LatentBank:
         latents = torch.from_numpy(arrays["latents"][rows][:, :, :, 0]).float().transpose(1, 2)
         who = torch.from_numpy(arrays["who"][rows])
         return self._batch([scenes[i] for i in chosen], latents, who, ShotLayout((1,) * num_shots, *GRID))
+
+    def _drawn(self, scenes: list[Scene], among: np.ndarray, most: int) -> np.ndarray:
+        """At most `most` of the indices `among` into the scenes, at random and none twice."""
+        over_shoulder = [any(shot.framing == "over-the-shoulder" for shot in scenes[i].shots) for i in among]
+        weights = np.where(over_shoulder, _SHOULDER_WEIGHT, 1.0)
+        return self.rng.choice(among, min(most, len(among)), replace=False, p=weights / weights.sum())
 
     def _batch(self, scenes: list[Scene], latents: torch.Tensor, who: torch.Tensor, layout: ShotLayout) -> Batch:
         text, windows = self._texts(scenes)

@@ -1,13 +1,15 @@
 """The theatre's language: its tokenizer, and a small UMT5 encoder taught what captions say before it meets pictures.
 
-The encoder is trained to tell what words mean here: at a tag, the looks of the puppet behind it; at the other words of
-a shot, its framing, size, action and camera. It is the understanding that a large text encoder brings along.
+The encoder is trained to tell what words mean here: at a tag, the looks of the puppet behind it, and in a shot its
+place there, whichever is named first; at the other words of a shot, its framing, size, action and camera. It is the
+understanding that a large text encoder brings along.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +32,10 @@ _BATCH = 32
 _INTRODUCTION = re.compile(r"\[character(\d)\] is [^.]*\.")
 _REFERENCE = re.compile(r"\[character(\d)\](?! is)")
 _SHOT_FACTS = tuple(CAPTION_FACTS)[:6]  # setting, framing, size, action, camera, lanterns
-_QUESTIONS = {**{name: CAPTION_FACTS[name] for name in _SHOT_FACTS}, **TRAITS}
+_PLACES = ("alone", "first", "second")  # of a puppet in its shot: of two, left and right, or seen and seen past
+_QUESTIONS = {**{name: CAPTION_FACTS[name] for name in _SHOT_FACTS}, **TRAITS, "place": _PLACES}
+_LOOKS = slice(len(_SHOT_FACTS), len(_SHOT_FACTS) + len(TRAITS))
+_ANCHOR = 1.0  # how much it costs to leave the start, whose text the transformers have learnt
 _TAGS = [f"[character{i}]" for i in range(1, 10)]
 
 
@@ -103,20 +108,26 @@ def build_text_encoder() -> UMT5EncoderModel:
 def _example(tokenizer: PreTrainedTokenizerFast, seed: int) -> tuple[list[int], np.ndarray]:
     """Token ids of a random prompt, and for every token the answers it should know (-100 for none).
 
-    The tokens of a character's introduction, and every tag that refers back to it, know what that character looks like;
-    the other tokens of a shot know its setting, framing, size, action, camera and lanterns.
+    The tokens of a character's introduction, and every tag that refers back to it, know what that character looks like,
+    and such a tag its place in the shot: "over the shoulder of" names the second first. The other tokens of a shot know
+    its setting, framing, size, action, camera and lanterns.
     """
     scene = _random_scene(seed)
     prompt = clean(to_storyboard(scene).prompt)
     encoded = tokenizer(prompt, return_offsets_mapping=True)
     starts = np.array([start for start, _ in encoded["offset_mapping"]])
     labels = np.full((len(starts), len(_QUESTIONS)), -100)
+    shot_of_token = np.full(len(starts), -1)
     for index, (start, end) in enumerate(text_windows(prompt, tokenizer).shot_spans):
         labels[start:end, : len(_SHOT_FACTS)] = shot_facts(scene, index)[: len(_SHOT_FACTS)]
+        shot_of_token[start:end] = index
     for match in (*_INTRODUCTION.finditer(prompt), *_REFERENCE.finditer(prompt)):
-        puppet = scene.puppets[int(match[1]) - 1]
+        number = int(match[1]) - 1
         inside = (starts >= match.start()) & (starts < match.end())
-        labels[inside, len(_SHOT_FACTS) :] = [values.index(getattr(puppet, t)) for t, values in TRAITS.items()]
+        labels[inside, _LOOKS] = [values.index(getattr(scene.puppets[number], t)) for t, values in TRAITS.items()]
+        for token in np.flatnonzero(inside & (shot_of_token >= 0)):
+            who = scene.shots[shot_of_token[token]].who
+            labels[token, -1] = 0 if len(who) == 1 else 1 + who.index(number)
     return encoded["input_ids"], labels
 
 
@@ -128,9 +139,19 @@ def _batch(tokenizer: PreTrainedTokenizerFast, first_seed: int) -> tuple[torch.T
     return ids, torch.from_numpy(np.stack(labels))
 
 
-def _answers(model: nn.ModuleDict, ids: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    hidden = model["encoder"](input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+def _read(encoder: UMT5EncoderModel, ids: torch.Tensor) -> torch.Tensor:
+    """What the encoder makes of token ids (B, n), 0 after the text: (B, n, TEXT_DIM)."""
+    return encoder(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+
+
+def _answers(model: nn.ModuleDict, hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
     return model["heads"](hidden).split([len(choices) for choices in _QUESTIONS.values()], -1)
+
+
+def _distance(hidden: torch.Tensor, before: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Mean squared distance between two readings of the same tokens, in variances of that `before`."""
+    told = ids != 0
+    return (hidden - before)[told].square().mean() / before[told].var()
 
 
 @torch.no_grad()
@@ -139,9 +160,12 @@ def _check(model: nn.ModuleDict, tokenizer: PreTrainedTokenizerFast, batches: in
     right: dict[str, list[torch.Tensor]] = {name: [] for name in _QUESTIONS}
     for i in range(batches):
         ids, labels = (x.to(model["encoder"].device) for x in _batch(tokenizer, 64_000 + i * _BATCH))
-        at_reference = (labels[..., 0] != -100) & (labels[..., -1] != -100)
-        for number, (name, logits) in enumerate(zip(_QUESTIONS, _answers(model, ids), strict=True)):
-            asked = at_reference if name in TRAITS else labels[..., 0] != -100
+        answers = _answers(model, _read(model["encoder"], ids))
+        at_reference = labels[..., -1] != -100
+        for number, (name, logits) in enumerate(zip(_QUESTIONS, answers, strict=True)):
+            asked = labels[..., 0] != -100 if name in _SHOT_FACTS else at_reference
+            if name == "place":
+                asked = asked & (labels[..., number] > 0)  # one alone is no question
             right[name].append((logits.argmax(-1) == labels[..., number])[asked])
     return {name: float(torch.cat(answers).float().mean()) for name, answers in right.items()}
 
@@ -155,18 +179,26 @@ def train_text_encoder(
     most_steps: int | None = None,
     device: str | torch.device = "cpu",
 ) -> UMT5EncoderModel:
-    """Train an encoder (`start`, or a fresh one) for `minutes` of compute; save it and the tokenizer below `folder`."""
+    """Train an encoder (`start`, or a fresh one) for `minutes` of compute; save it and the tokenizer below `folder`.
+
+    A `start` keeps near what it was, so that transformers which have learnt its text still understand it.
+    """
     encoder = start or build_text_encoder()
+    before = deepcopy(encoder).requires_grad_(False).to(device) if start else None
     heads = nn.Linear(TEXT_DIM, sum(map(len, _QUESTIONS.values())))
     model = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device)
     by_adam = ("shared", "embed_tokens", "relative_attention_bias", "heads")
     trainer = Trainer(model, minutes, lr, most_steps=most_steps, not_muon=by_adam)
     for step in trainer.steps():
         ids, labels = (x.to(device) for x in _batch(tokenizer, 320_000 + (step - 1) * _BATCH))
+        hidden = _read(encoder, ids)
         losses = [
-            F.cross_entropy(x.flatten(0, 1), labels[..., i].flatten()) for i, x in enumerate(_answers(model, ids))
+            F.cross_entropy(x.flatten(0, 1), labels[..., i].flatten()) for i, x in enumerate(_answers(model, hidden))
         ]
-        trainer.step(torch.stack(losses[: len(_SHOT_FACTS)]).mean() + torch.stack(losses[len(_SHOT_FACTS) :]).mean())
+        loss = torch.stack(losses[: len(_SHOT_FACTS)]).mean() + torch.stack(losses[len(_SHOT_FACTS) :]).mean()
+        if before is not None:
+            loss = loss + _ANCHOR * _distance(hidden, _read(before, ids), ids)
+        trainer.step(loss)
         if step % 50 == 0:
             shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in _check(model, tokenizer).items())
             logger.info("text step %d, %.1f min: %s", step, trainer.spent_minutes, shares)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.stage import EXPOSURES, exposure
-from holocine.puppet.training import batches, data, fused, latents, preparation, reader
+from holocine.puppet.training import batches, data, fused, latents, preparation, reader, text
 from holocine.puppet.training.amounts import Recipe
 from holocine.puppet.training.assemble import BOUNDARY, FEW_STEPS, STEPS, assemble
 from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
@@ -37,7 +38,7 @@ from holocine.puppet.training.preparation import (
 )
 from holocine.puppet.training.reader import Reader, reading_loss
 from holocine.puppet.training.resident import ResidentBank
-from holocine.puppet.training.text import TEXT_DIM
+from holocine.puppet.training.text import TEXT_DIM, load_language, train_text_encoder
 from holocine.puppet.training.transformer import build_transformer, losses, sigmas_by_shot, train_transformer
 from holocine.puppet.training.vae import (
     LATENT_CHANNELS,
@@ -134,6 +135,51 @@ def test_the_recipe_trains_the_decoder_alone_after_the_vae(folder: Path) -> None
     assert "decoder" in changed
     assert changed <= {"decoder", "post_quant_conv"}
     assert (folder / "decoder" / "critic.pt").exists()
+
+
+def test_a_tag_knows_its_place_in_the_shot_whichever_is_named_first(folder: Path) -> None:
+    tokenizer, _ = load_language(folder / "text", "cpu")
+    wordings = set()
+    for seed in range(300):
+        scene = text._random_scene(seed)
+        prompt = clean(to_storyboard(scene).prompt)
+        ids, labels = text._example(tokenizer, seed)
+        for shot, (start, end) in zip(scene.shots, text_windows(prompt, tokenizer).shot_spans, strict=True):
+            named = [i for i in range(start, end) if tokenizer.convert_ids_to_tokens(ids[i]).startswith("[character")]
+            puppets = [int(tokenizer.convert_ids_to_tokens(ids[i])[-2]) - 1 for i in named]
+            places = [text._PLACES[labels[i, -1]] for i in named]
+            if len(shot.who) == 1:
+                assert places == ["alone"]
+            elif shot.who:
+                assert {puppet: place for puppet, place in zip(puppets, places, strict=True)} == dict(
+                    zip(shot.who, ("first", "second"), strict=True)
+                )
+                wordings.add((shot.framing, tuple(puppets) == shot.who))
+    assert wordings == {("two-shot", True), ("over-the-shoulder", True), ("over-the-shoulder", False)}
+
+
+def test_a_text_encoder_that_goes_on_stays_near_what_transformers_have_learnt_to_read(
+    folder: Path, tmp_path: Path
+) -> None:
+    tokenizer, start = load_language(folder / "text", "cpu")
+    ids, _ = text._batch(tokenizer, 0)
+    before = text._read(start, ids).detach()
+    went = {}
+    for anchor in (0.0, 100.0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(text, "_ANCHOR", anchor)
+            encoder = train_text_encoder(tokenizer, 60, tmp_path, start=deepcopy(start), most_steps=12)
+        went[anchor] = text._distance(text._read(encoder, ids), before, ids).item()
+    assert 0 < went[100.0] < went[0.0] / 2
+
+
+def test_scenes_with_a_shot_over_a_shoulder_are_drawn_more_often(folder: Path) -> None:
+    bank, scenes = open_bank(folder), [sample_scene(seed) for seed in range(60)]
+    over = np.array([any(shot.framing == "over-the-shoulder" for shot in scene.shots) for scene in scenes])
+    drawn = np.concatenate([bank._drawn(scenes, np.arange(60), 6) for _ in range(200)])
+    assert 0.1 < over.mean() < 0.4
+    assert over[drawn].mean() > 1.5 * over.mean()
+    assert sorted(bank._drawn(scenes, np.arange(3), 6)) == [0, 1, 2]
 
 
 def test_errors_count_more_where_the_picture_has_detail() -> None:
