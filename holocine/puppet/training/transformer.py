@@ -25,16 +25,17 @@ from holocine.puppet.training.resident import ResidentBank
 from holocine.puppet.training.text import TEXT_DIM
 from holocine.puppet.training.trainer import Trainer
 from holocine.puppet.training.vae import LATENT_CHANNELS
-from holocine.puppet.world import MOST_SHOTS
+from holocine.puppet.world import MOST_PUPPETS, MOST_SHOTS
 from holocine.transformer import HoloCineTransformer3DModel
 
 logger = logging.getLogger(__name__)
 
 SHIFT = 3.0
 _READ_BLOCK, _READING_WEIGHT = 3, 0.25
-# A puppet in a wide shot covers two tokens of 28: how much more its velocity counts than the background's. And the
-# frame that a shot opens with, which is a cut or is not. The best answer at each place stays what it was.
-_PUPPET_WEIGHT, _OPENING_WEIGHT = 3.0, 1.5
+# How much more a puppet's velocity counts than the background's. In a wide shot it covers two tokens of 28, and its hat
+# is part of one: a puppet of fewer tokens than these counts as if it had them, up to the most. And the frame that a
+# shot opens with, which is a cut or is not. The best answer at each place stays what it was.
+_PUPPET_WEIGHT, _PUPPET_TOKENS, _MOST_PUPPET_WEIGHT, _OPENING_WEIGHT = 3.0, 6, 9.0, 1.5
 # Between neighbours that are lit alike no cut is seen. What a place's error says of the light drowns in its noise; the
 # mean error of a latent frame says it clearly, and its square has the same best answer.
 _FRAME_WEIGHT = 15.0
@@ -166,7 +167,11 @@ def predict(
 
 def velocity_weight(who: torch.Tensor, shots: torch.Tensor) -> torch.Tensor:
     """How much each place of the latents (B, 1, T, h, w) counts."""
-    weight = 1 + (_PUPPET_WEIGHT - 1) * (who >= 0).float()
+    puppets = torch.arange(MOST_PUPPETS, device=who.device)
+    tokens = (who[..., None] == puppets).sum((-3, -2))  # of each puppet in each frame
+    tokens = tokens.gather(-1, who.clamp(min=0).flatten(2).long()).view_as(who)
+    small = (_PUPPET_WEIGHT * _PUPPET_TOKENS / tokens).clamp(_PUPPET_WEIGHT, _MOST_PUPPET_WEIGHT)
+    weight = torch.where(who >= 0, small, 1.0)
     opens = torch.ones_like(weight[..., 0, 0])
     opens[:, 1:] = (shots[:, 1:] != shots[:, :-1]).float()
     weight = weight * (1 + (_OPENING_WEIGHT - 1) * opens)[..., None, None]

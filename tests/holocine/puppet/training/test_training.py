@@ -39,7 +39,13 @@ from holocine.puppet.training.preparation import (
 from holocine.puppet.training.reader import Reader, reading_loss
 from holocine.puppet.training.resident import ResidentBank
 from holocine.puppet.training.text import TEXT_DIM, load_language, train_text_encoder
-from holocine.puppet.training.transformer import build_transformer, losses, sigmas_by_shot, train_transformer
+from holocine.puppet.training.transformer import (
+    build_transformer,
+    losses,
+    sigmas_by_shot,
+    train_transformer,
+    velocity_weight,
+)
 from holocine.puppet.training.vae import (
     LATENT_CHANNELS,
     detail_weight,
@@ -181,6 +187,17 @@ def test_scenes_with_a_shot_over_a_shoulder_are_drawn_more_often(folder: Path) -
     assert 0.1 < over.mean() < 0.4
     assert over[drawn].mean() > 1.5 * over.mean()
     assert sorted(bank._drawn(scenes, np.arange(3), 6)) == [0, 1, 2]
+
+
+def test_a_puppet_counts_more_at_each_place_the_fewer_it_covers() -> None:
+    who = torch.full((1, 3, 4, 7), -1, dtype=torch.int8)
+    who[0, 1, :3, :4], who[0, 2, 1:3, 0], who[0, 2, 1:3, 4:6] = 0, 0, 2  # of 12 tokens, then of 2 beside one of 4
+    weight = velocity_weight(who, torch.zeros(1, 3))[0, 0, :, ::2, ::2]
+    background, beside = weight[1:][who[0, 1:] == -1].unique(), weight[who[0] == 2].unique()
+    near, far = (weight[frame][who[0, frame] == 0].unique() for frame in (1, 2))
+    assert [len(x) for x in (background, near, far, beside)] == [1, 1, 1, 1]
+    assert background < near < beside < far
+    assert 2 * far < 12 * near
 
 
 def test_errors_count_more_where_the_picture_has_detail() -> None:
