@@ -27,7 +27,7 @@ EMPTY_PROMPTS = 0.1
 _SCENE_TOKENS, _STILLS = 3_800, 32  # of a step, for one core
 _LOOK_SECONDS = 60  # between looks for new shards
 # A shot over a shoulder is the rarest of two puppets, and the only one whose words say who is where.
-_SHOULDER_WEIGHT = 4.0
+SHOULDER_WEIGHT = 4.0
 
 
 @dataclass
@@ -137,7 +137,7 @@ class LatentBank:
     def _drawn(self, scenes: list[Scene], among: np.ndarray, most: int) -> np.ndarray:
         """At most `most` of the indices `among` into the scenes, at random and none twice."""
         over_shoulder = [any(shot.framing == "over-the-shoulder" for shot in scenes[i].shots) for i in among]
-        weights = np.where(over_shoulder, _SHOULDER_WEIGHT, 1.0)
+        weights = np.where(over_shoulder, SHOULDER_WEIGHT, 1.0)
         return self.rng.choice(among, min(most, len(among)), replace=False, p=weights / weights.sum())
 
     def _batch(self, scenes: list[Scene], latents: torch.Tensor, who: torch.Tensor, layout: ShotLayout) -> Batch:

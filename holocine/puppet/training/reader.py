@@ -60,6 +60,11 @@ def facts(scenes: list[Scene]) -> np.ndarray:
     return found
 
 
+def over_shoulder(facts: torch.Tensor) -> torch.Tensor:
+    """Which scenes have a shot over a shoulder, of their `facts`: bool (B,)."""
+    return (facts[..., _FACT_NAMES.index("framing")] == FACTS["framing"].index("over-the-shoulder")).any(1)
+
+
 def reading_loss(
     reader: Reader,
     hidden: torch.Tensor,

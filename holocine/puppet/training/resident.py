@@ -15,11 +15,12 @@ import torch
 from diffusers import AutoencoderKLWan
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
-from holocine.puppet.training.batches import EMPTY_PROMPTS, TEXT_LENGTH, Batch
+from holocine.puppet.training.batches import EMPTY_PROMPTS, SHOULDER_WEIGHT, TEXT_LENGTH, Batch
 from holocine.puppet.training.fused import Masks
 from holocine.puppet.training.latents import GRID, normalised_latents
 from holocine.puppet.training.optimisers import autocast
 from holocine.puppet.training.preparation import TEXT_ROWS
+from holocine.puppet.training.reader import over_shoulder
 
 _AT_ONCE = 64  # stills to encode in one pass
 _LOOK_SECONDS, _TAKE_SECONDS = 10, 1  # between looks for new shards, and to take some in
@@ -105,7 +106,10 @@ class ResidentBank:
         return (hidden * mask[..., None]).bfloat16()
 
     def next_batch(self, stills: bool) -> Batch:
-        """Scenes of one length, or stills of scenes with equally many shots; each as often as there are of it."""
+        """Scenes of one length, or stills of scenes with equally many shots; each as often as there are of it.
+
+        Those with a shot over a shoulder come more often, as in a `LatentBank`.
+        """
         if time.monotonic() - self.looked > _LOOK_SECONDS:
             self.refresh(_TAKE_SECONDS)
         kind = "stills" if stills else "scenes"
@@ -114,7 +118,8 @@ class ResidentBank:
         key = keys[self.rng.choice(len(keys), p=sizes / sizes.sum())]
         store = self.stores[key]
         count = max(1, round(self.tokens / (key[1] * GRID[0] * GRID[1])))
-        rows = torch.randint(len(store["who"]), (count,), device=self.device)
+        weights = torch.where(over_shoulder(store["facts"]), SHOULDER_WEIGHT, 1.0)
+        rows = torch.multinomial(weights, count, replacement=True)
         wording = torch.randint(store["text"].shape[1], (count,), device=self.device)
         latents, who, shots = store["latents"][rows], store["who"][rows], store["shots"][rows]
         if stills:

@@ -187,6 +187,7 @@ def test_scenes_with_a_shot_over_a_shoulder_are_drawn_more_often(folder: Path) -
     assert 0.1 < over.mean() < 0.4
     assert over[drawn].mean() > 1.5 * over.mean()
     assert sorted(bank._drawn(scenes, np.arange(3), 6)) == [0, 1, 2]
+    np.testing.assert_array_equal(reader.over_shoulder(torch.from_numpy(reader.facts(scenes))), over)
 
 
 def test_a_puppet_counts_more_at_each_place_the_fewer_it_covers() -> None:
