@@ -27,7 +27,7 @@ EMPTY_PROMPTS = 0.1
 _SCENE_TOKENS, _STILLS = 3_800, 32  # of a step, for one core
 _LOOK_SECONDS = 60  # between looks for new shards
 # A shot over a shoulder is the rarest of two puppets, and the only one whose words say who is where.
-SHOULDER_WEIGHT = 4.0
+_SHOULDER_WEIGHT = 4.0
 
 
 @dataclass
@@ -56,6 +56,11 @@ class Batch:
     masks: Masks | None = None
     planner: Callable | None = None
     blocks: torch.Tensor | None = None
+
+
+def drawing_weights(facts: np.ndarray) -> np.ndarray:
+    """How often scenes are drawn, one beside another, by their `reader.facts`: (B,)."""
+    return np.where(reader.over_shoulder(facts), _SHOULDER_WEIGHT, 1.0)
 
 
 class LatentBank:
@@ -100,7 +105,8 @@ class LatentBank:
             with np.load(path) as file:
                 self.arrays[path] = dict(file)
             build = shard_scenes if kind == "scenes" else still_scenes
-            self.scene_lists[kind, int(number)] = build(int(number))
+            scenes = self.scene_lists[kind, int(number)] = build(int(number))
+            self.arrays[path]["weight"] = drawing_weights(reader.facts(scenes))
         return self.arrays[path], self.scene_lists[kind, int(number)]
 
     def next_batch(self, stills: bool) -> Batch:
@@ -113,7 +119,7 @@ class LatentBank:
         path = self.scenes[self.rng.integers(len(self.scenes))]
         arrays, scenes = self._load(path)
         count = round(tokens / (arrays["latents"].shape[2] * GRID[0] * GRID[1]))
-        chosen = self._drawn(scenes, np.arange(len(scenes)), max(count, 1))
+        chosen = self._drawn(arrays["weight"], np.arange(len(scenes)), max(count, 1))
         lengths = shard_lengths(int(path.stem.split("-")[1]))
         cuts = tuple(int(c) for c in np.cumsum(lengths)[:-1])
         layout = ShotLayout.from_cuts(sum(lengths), cuts, *GRID)
@@ -125,7 +131,7 @@ class LatentBank:
         arrays, scenes = self._load(self.stills[self.rng.integers(len(self.stills))])
         num_shots = len(scenes[self.rng.integers(len(scenes))].shots)
         alike = [i for i, scene in enumerate(scenes) if len(scene.shots) == num_shots]
-        chosen = self._drawn(scenes, np.array(alike), most)
+        chosen = self._drawn(arrays["weight"], np.array(alike), most)
         # A scene's stills lie together in the shard, STILLS_PER_SHOT of each shot in turn.
         first = np.searchsorted(arrays["scene"], chosen)
         rows = first[:, None] + np.arange(num_shots) * STILLS_PER_SHOT
@@ -134,11 +140,10 @@ class LatentBank:
         who = torch.from_numpy(arrays["who"][rows])
         return self._batch([scenes[i] for i in chosen], latents, who, ShotLayout((1,) * num_shots, *GRID))
 
-    def _drawn(self, scenes: list[Scene], among: np.ndarray, most: int) -> np.ndarray:
-        """At most `most` of the indices `among` into the scenes, at random and none twice."""
-        over_shoulder = [any(shot.framing == "over-the-shoulder" for shot in scenes[i].shots) for i in among]
-        weights = np.where(over_shoulder, SHOULDER_WEIGHT, 1.0)
-        return self.rng.choice(among, min(most, len(among)), replace=False, p=weights / weights.sum())
+    def _drawn(self, weights: np.ndarray, among: np.ndarray, most: int) -> np.ndarray:
+        """At most `most` of the scenes `among` a shard's, by the shard's weights and none twice."""
+        chances = weights[among] / weights[among].sum()
+        return self.rng.choice(among, min(most, len(among)), replace=False, p=chances)
 
     def _batch(self, scenes: list[Scene], latents: torch.Tensor, who: torch.Tensor, layout: ShotLayout) -> Batch:
         text, windows = self._texts(scenes)

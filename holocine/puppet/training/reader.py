@@ -60,7 +60,7 @@ def facts(scenes: list[Scene]) -> np.ndarray:
     return found
 
 
-def over_shoulder(facts: torch.Tensor) -> torch.Tensor:
+def over_shoulder(facts: np.ndarray) -> np.ndarray:
     """Which scenes have a shot over a shoulder, of their `facts`: bool (B,)."""
     return (facts[..., _FACT_NAMES.index("framing")] == FACTS["framing"].index("over-the-shoulder")).any(1)
 

@@ -15,12 +15,11 @@ import torch
 from diffusers import AutoencoderKLWan
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
-from holocine.puppet.training.batches import EMPTY_PROMPTS, SHOULDER_WEIGHT, TEXT_LENGTH, Batch
+from holocine.puppet.training.batches import EMPTY_PROMPTS, TEXT_LENGTH, Batch, drawing_weights
 from holocine.puppet.training.fused import Masks
 from holocine.puppet.training.latents import GRID, normalised_latents
 from holocine.puppet.training.optimisers import autocast
 from holocine.puppet.training.preparation import TEXT_ROWS
-from holocine.puppet.training.reader import over_shoulder
 
 _AT_ONCE = 64  # stills to encode in one pass
 _LOOK_SECONDS, _TAKE_SECONDS = 10, 1  # between looks for new shards, and to take some in
@@ -92,6 +91,7 @@ class ResidentBank:
         return {"latents": latents, **self._notes(arrays)}
 
     def _notes(self, arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+        arrays = {**arrays, "weight": drawing_weights(arrays["facts"])}
         notes = {name: torch.from_numpy(x).to(self.device) for name, x in arrays.items()}
         ids = notes.pop("ids").long()
         return {**notes, "text": self._encode_text(ids.flatten(0, 1)).unflatten(0, ids.shape[:2])}
@@ -118,8 +118,7 @@ class ResidentBank:
         key = keys[self.rng.choice(len(keys), p=sizes / sizes.sum())]
         store = self.stores[key]
         count = max(1, round(self.tokens / (key[1] * GRID[0] * GRID[1])))
-        weights = torch.where(over_shoulder(store["facts"]), SHOULDER_WEIGHT, 1.0)
-        rows = torch.multinomial(weights, count, replacement=True)
+        rows = torch.multinomial(store["weight"], count, replacement=True)
         wording = torch.randint(store["text"].shape[1], (count,), device=self.device)
         latents, who, shots = store["latents"][rows], store["who"][rows], store["shots"][rows]
         if stills:

@@ -183,11 +183,13 @@ def test_a_text_encoder_that_goes_on_stays_near_what_transformers_have_learnt_to
 def test_scenes_with_a_shot_over_a_shoulder_are_drawn_more_often(folder: Path) -> None:
     bank, scenes = open_bank(folder), [sample_scene(seed) for seed in range(60)]
     over = np.array([any(shot.framing == "over-the-shoulder" for shot in scene.shots) for scene in scenes])
-    drawn = np.concatenate([bank._drawn(scenes, np.arange(60), 6) for _ in range(200)])
+    facts = reader.facts(scenes)
+    weights = batches.drawing_weights(facts)
+    drawn = np.concatenate([bank._drawn(weights, np.arange(60), 6) for _ in range(200)])
     assert 0.1 < over.mean() < 0.4
     assert over[drawn].mean() > 1.5 * over.mean()
-    assert sorted(bank._drawn(scenes, np.arange(3), 6)) == [0, 1, 2]
-    np.testing.assert_array_equal(reader.over_shoulder(torch.from_numpy(reader.facts(scenes))), over)
+    assert sorted(bank._drawn(weights, np.arange(3), 6)) == [0, 1, 2]
+    np.testing.assert_array_equal(reader.over_shoulder(facts), over)
 
 
 def test_a_puppet_counts_more_at_each_place_the_fewer_it_covers() -> None:
