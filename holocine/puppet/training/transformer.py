@@ -19,7 +19,7 @@ from torch import nn
 from holocine.attention import AttentionSettings
 from holocine.puppet.training.batches import Batch, LatentBank
 from holocine.puppet.training.fused import fuse, run_masked
-from holocine.puppet.training.optimisers import Average, autocast
+from holocine.puppet.training.optimisers import Average, autocast, compute_seconds
 from holocine.puppet.training.reader import Reader, reading_loss
 from holocine.puppet.training.resident import ResidentBank
 from holocine.puppet.training.text import TEXT_DIM
@@ -46,6 +46,7 @@ _BY_SHOT_SHARE, _KEPT_SHARE = 0.4, 0.5  # of the steps; of the shots in such a s
 _STILLS_AFTER_START = 0.2
 _LOG_STEPS = 25
 _FUSE_MINUTES = 5  # of training pay for the compiler
+_READER_STEPS, _READER_SHARE, _READER_LR = 150, 0.05, 1e-2  # of a trained transformer's new reader
 NOT_MUON = ("embedder", "patch_embedding", "proj_out", "scale_shift_table", "reader")
 
 
@@ -141,6 +142,31 @@ def losses(
     return (error.square() * weight).mean() / weight.mean(), frame_error, reading
 
 
+def fit_reader(
+    reader: Reader,
+    model: HoloCineTransformer3DModel,
+    bank: LatentBank | ResidentBank,
+    settings: AttentionSettings,
+    minutes: float,
+) -> None:
+    """Teach a new reader, for `minutes` at most, what a trained transformer's tokens tell.
+
+    Else its first mistakes would pull at them.
+    """
+    optimiser, begun = torch.optim.Adam(reader.parameters(), lr=_READER_LR), compute_seconds()
+    model.requires_grad_(False)
+    for step in range(1, _READER_STEPS + 1):
+        if compute_seconds() - begun > 60 * minutes:
+            break
+        _, _, reading = losses(model, reader, bank.next_batch(bank.rng.random() < _STILLS_AFTER_START), settings)
+        optimiser.zero_grad()
+        reading.backward()
+        optimiser.step()
+        if step % _LOG_STEPS == 0:
+            logger.info("reader step %d: %.4f", step, reading.item())
+    model.requires_grad_(True)
+
+
 def predict(
     model: HoloCineTransformer3DModel,
     batch: Batch,
@@ -207,6 +233,8 @@ def train_transformer(
     if (minutes >= _FUSE_MINUTES and most_steps is None) or isinstance(bank, ResidentBank):
         fuse(model)
     reader = Reader(model.config.num_attention_heads * model.config.attention_head_dim).to(device)
+    if start and not (folder / "state.pt").exists():
+        fit_reader(reader, model, bank, settings, _READER_SHARE * minutes)
     both = nn.ModuleDict({"transformer": model, "reader": reader})
     trainer = Trainer(both, minutes, lr, folder / "state.pt", most_steps, not_muon=NOT_MUON)
 

@@ -41,6 +41,7 @@ from holocine.puppet.training.resident import ResidentBank
 from holocine.puppet.training.text import TEXT_DIM, load_language, train_text_encoder
 from holocine.puppet.training.transformer import (
     build_transformer,
+    fit_reader,
     losses,
     sigmas_by_shot,
     train_transformer,
@@ -55,6 +56,7 @@ from holocine.puppet.training.vae import (
 )
 from holocine.puppet.world import NUM_STRETCHES, sample_scene
 from holocine.timeline import ShotLayout
+from holocine.transformer import HoloCineTransformer3DModel
 from tests.programs import server
 
 SHARD = 1  # the first of what is made here: a further round begins with others than those before it
@@ -413,6 +415,25 @@ def test_the_reader_learns_what_hidden_tokens_know() -> None:
             optimiser.step()
         reached.append(float(loss.detach()))
     assert reached[0] < 0.1 < 0.5 < reached[1]
+
+
+def test_a_new_reader_learns_to_read_a_trained_transformer_which_stays_as_it_is(folder: Path) -> None:
+    torch.manual_seed(0)
+    config = HoloCineTransformer3DModel.load_config(folder / "transformer" / "model")
+    model = HoloCineTransformer3DModel.from_config(config | {"num_attention_heads": 1, "ffn_dim": 64, "num_layers": 4})
+    before, questions, settings = deepcopy(model.state_dict()), Reader(64), AttentionSettings()
+    batch = open_bank(folder).next_batch(stills=False)
+
+    def reading() -> float:
+        torch.manual_seed(1)
+        with torch.no_grad():
+            return float(losses(model, questions, batch, settings)[2])
+
+    at_first = reading()
+    fit_reader(questions, model, open_bank(folder), settings, minutes=0.1)
+    assert reading() < 0.8 * at_first
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_the_reader_is_asked_how_a_shot_and_its_neighbours_face_the_light() -> None:
