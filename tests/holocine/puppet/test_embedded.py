@@ -11,8 +11,10 @@ from eval.theatre import generated, measure, measured_scenes
 from holocine import HoloCinePipeline, load_pipeline
 from holocine.finding import EMBEDDED
 from holocine.puppet.captions import to_storyboard
-from holocine.puppet.judge import WEIGHTS, load_judge
+from holocine.puppet.facts import LOOKS, shot_answers
+from holocine.puppet.judge import WEIGHTS, load_judge, read_shots
 from holocine.puppet.training.judge import check_judge
+from holocine.puppet.world import Scene, sample_scene
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +52,23 @@ def test_unseen_storyboards_get_their_setting_and_shot_sizes(pipeline: HoloCineP
     assert tally.share("setting") >= 0.75
     assert tally.share("size") >= 0.6
     assert tally.asked["cut on the requested frame"] == sum(len(scene.cuts) for scene in scenes)
+
+
+def test_who_is_seen_over_whose_shoulder_is_not_exchanged(pipeline: HoloCinePipeline) -> None:
+    """Exchanged puppets were right as often as wrong while no part of the model had been asked for their places."""
+    drawn = (sample_scene(seed, num_frames=33) for seed in range(830_000, 831_000))
+    scenes = [scene for scene in drawn if shots_over_a_shoulder(scene)][:8]
+    right = exchanged = 0
+    for scene, frames in generated(pipeline, scenes):
+        seen = read_shots(load_judge(), frames, scene.cuts)
+        for shot in shots_over_a_shoulder(scene):
+            truth = shot_answers(scene, shot)
+            found, asked = ([[answers[f"{t}{s}"] for t in LOOKS] for s in (0, 1)] for answers in (seen[shot], truth))
+            right += found == asked
+            exchanged += found == asked[::-1]
+    assert right > len(scenes) / 2
+    assert exchanged <= 1
+
+
+def shots_over_a_shoulder(scene: Scene) -> list[int]:
+    return [number for number, shot in enumerate(scene.shots) if shot.framing == "over-the-shoulder"]
