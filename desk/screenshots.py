@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from desk.service.serving import CHROMIUM, CHROMIUM_OPTIONS, ROOT, serving
-from desk.tabs.examples import VIDEOS
+from desk.tabs.examples import FOLDER, VIDEOS
+from holocine.storyboard import Storyboard
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -122,6 +123,9 @@ def _make(page: Page, steps: int | None) -> None:
     if steps:
         page.get_by_role("button", name="Settings").click()
         _fill(page, "number input for Steps", steps)
+    seed = page.locator(".seed input")
+    seed.fill(str(Storyboard.load(FOLDER / "beach.yaml").seed))  # so it is the video of the front page's first command
+    seed.press("Tab")
     page.locator("#generate").click()
     page.locator("#generate:disabled").wait_for()
     page.locator("#generate:not(:disabled)").wait_for(timeout=_LONG)
