@@ -1,7 +1,10 @@
 """What visitors do in the other tabs, in a real browser, with the embedded model."""
 
+import json
+
 from playwright.sync_api import expect
 
+from desk.service.serving import ROOT
 from holocine import write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
@@ -109,7 +112,8 @@ def test_published_results_sort_and_a_small_run_shows_its_videos(visit):
     table = page.locator(".league")
     expect(table.locator("h2")).to_contain_text("Suite")  # the results that come with the desk
     table.locator("[data-system=truth]").click()
-    expect(page.locator(".reel .note")).to_contain_text("of these 100 videos along")
+    published = json.loads((ROOT / "benchmarks" / "results" / "puppet" / "run.json").read_text())["made"]["storyboards"]
+    expect(page.locator(".reel .note")).to_contain_text(f"of these {published} videos along")
     video = page.locator(".reel video").first
     video.evaluate("(video) => video.play()")
     page.wait_for_function("document.querySelector('.reel video').currentTime > 0.2")
