@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +58,10 @@ def test_unseen_storyboards_get_their_setting_and_shot_sizes(pipeline: HoloCineP
 def test_who_is_seen_over_whose_shoulder_is_not_exchanged(pipeline: HoloCinePipeline) -> None:
     """Exchanged puppets were right as often as wrong while no part of the model had been asked for their places."""
     drawn = (sample_scene(seed, num_frames=33) for seed in range(830_000, 831_000))
-    scenes = [scene for scene in drawn if shots_over_a_shoulder(scene)][:8]
-    right = exchanged = 0
+    scenes = list(islice((scene for scene in drawn if shots_over_a_shoulder(scene)), 8))
+    judge, right, exchanged = load_judge(), 0, 0
     for scene, frames in generated(pipeline, scenes):
-        seen = read_shots(load_judge(), frames, scene.cuts)
+        seen = read_shots(judge, frames, scene.cuts)
         for shot in shots_over_a_shoulder(scene):
             truth = shot_answers(scene, shot)
             found, asked = ([[answers[f"{t}{s}"] for t in LOOKS] for s in (0, 1)] for answers in (seen[shot], truth))
