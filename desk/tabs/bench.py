@@ -26,6 +26,7 @@ _INTRODUCTION = """
 Each row is a system, each column a metric; click a heading to sort and a row to see what is behind it.
 """
 _PAPER = "The paper’s Table 1"
+_NOTHING = (gr.skip(),) * 4
 
 
 def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Tabs, tab: gr.Tab) -> None:
@@ -70,7 +71,7 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         asked=[systems, count, steps, visitor],
         shown=[status, source],
         # A finished run is among the results to choose from.
-        arrive=arrival(studio, "run", partial(_watch, studio), lambda record: gr.skip()),
+        arrive=arrival(studio, "run", partial(_watch, studio), _NOTHING),
     )
 
 
@@ -136,7 +137,7 @@ def _run(studio: Studio):
         try:
             job = live_run.submit(studio, known(visitor), find(), list(systems), int(count), int(steps))
         except (ValueError, OSError) as error:
-            yield _status(sentence(str(error)), wrong=True), gr.skip(), gr.skip(), gr.skip()
+            yield _status(sentence(str(error)), wrong=True), *_NOTHING[1:]
             return
         async for update in _watch(studio, job):
             yield update

@@ -23,7 +23,7 @@ from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs import arena, own_scenes, versions
 from desk.tabs.direct import ATTENTION_WORDS, DirectTab, fields_of
-from desk.tabs.visits import ARRIVED, BUSY, IDLE, QUIET, arrival, connect, known, read_seed, refusal
+from desk.tabs.visits import BUSY, IDLE, QUIET, arrival, connect, known, read_seed, refusal
 from holocine.plurals import counted
 from holocine.storyboard import Storyboard, StoryboardError
 
@@ -32,7 +32,7 @@ The scene that is open in Direct, made two to four times. All versions start fro
 seeds of their own, so what differs is what you changed.
 """
 _SCENE, _ARENA = "Versions of my scene", "Arena: two unknown systems"
-_ARRIVED = (ARRIVED, *(gr.skip(),) * 3)
+_NOTHING = (gr.skip(),) * 4
 _FIELDS = ("model", "attention", "steps", "seed")
 
 
@@ -83,7 +83,7 @@ def _build_versions(studio: Studio, visitor: gr.BrowserState, direct: DirectTab,
         begin=_compare(studio),
         asked=[editor, count, blind, visitor, *fields],
         shown=[screen, current],
-        arrive=arrival(studio, "compare", partial(_watch, studio), partial(_kept, studio), _ARRIVED),
+        arrive=arrival(studio, "compare", partial(_watch, studio), _NOTHING, partial(_kept, studio)),
     )
     screen.vote(_vote(studio), [current, visitor], screen, **QUIET)
     taken = [direct.editor, tabs, direct.stage, direct.history, direct.model, *direct.settings]
@@ -137,7 +137,7 @@ def _compare(studio: Studio):
             board, settings = read_versions(written, asked[: int(count)])
             job = versions.submit(studio, known(visitor), board, settings, bool(blind))
         except (ValueError, OSError) as error:
-            yield refusal(error), gr.skip(), gr.skip(), gr.skip()
+            yield refusal(error), *_NOTHING[1:]
             return
         async for update in _watch(studio, job):
             yield update

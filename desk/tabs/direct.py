@@ -20,7 +20,7 @@ from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
-from desk.tabs.visits import ARRIVED, IDLE, QUIET, cancel, known, read_seed, read_size, refusal, replaced
+from desk.tabs.visits import IDLE, QUIET, cancel, copied, known, read_seed, read_size, refusal, told_all
 from holocine.from_pictures import files_named
 from holocine.interchange import formats
 from holocine.interchange.endings import FORMATS
@@ -271,10 +271,12 @@ def _generate(studio: Studio):
         except (ValueError, OSError) as error:
             yield refusal(error), *going_on.NOTHING, gr.skip()
             return
-        following = gr.update(value={"seed": None, "dice": True}) if chosen.get("dice") else gr.skip()
+        another = {"seed": None, "dice": True, "after": job.id} if chosen.get("dice") else gr.skip()
+        update = gr.skip(), *going_on.NOTHING
+        yield *update, another
         async for update in own_scenes.follow(studio, job, visitor):
-            yield *update, following
-            following = gr.skip()
+            yield *copied(update), gr.skip()
+        yield *update, another  # the last update says all: see `visits.arrival`
 
     return generate
 
@@ -384,10 +386,11 @@ def _on_load(studio: Studio, visitor: gr.BrowserState, first: Example | None, se
             value = stage.shared(record, studio.outputs.files)
         elif asked:
             gr.Warning("The video of this link is no longer kept here.")
-        yield token, replaced(value), own_scenes.listed(mine), IDLE["run"], IDLE["stop"], linked
+        update = value, own_scenes.listed(mine), IDLE["run"], IDLE["stop"], linked
         if job is not None and job.kind == "video":
-            async for screen, *others in own_scenes.follow(studio, job, token):
-                yield token, replaced(screen), *others
-        yield gr.skip(), ARRIVED, *(gr.skip(),) * (len(seen) - 1)
+            yield token, *copied(update)
+            async for update in own_scenes.follow(studio, job, token):
+                yield token, *copied(update)
+        yield token, told_all(update[0]), *update[1:]  # the last update says all: see `visits.arrival`
 
     gr.context.Context.root_block.load(arrive, visitor, [visitor, *seen], concurrency_limit=None, **QUIET)

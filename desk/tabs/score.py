@@ -17,7 +17,7 @@ from desk.studio.limits import LimitError, Limits
 from desk.studio.models import find
 from desk.studio.outputs import Record
 from desk.studio.studio import Studio
-from desk.tabs.visits import ARRIVED, QUIET, arrival, connect, known, refusal, watch
+from desk.tabs.visits import QUIET, arrival, connect, known, refusal, watch
 from holocine.prompt import ascii_tags
 from holocine.storyboard import Storyboard, StoryboardError
 
@@ -28,7 +28,7 @@ _INTRODUCTION = """
 Bring any video and see where it cuts, how steady it is, and whether it shows what was asked for. A video that was made
 here has its storyboard inside. For others, paste theirs: YAML, JSON, HoloCine’s prompt string, or only its cuts.
 """
-_ARRIVED = (ARRIVED, *(gr.skip(),) * 4)
+_NOTHING = (gr.skip(),) * 5
 _SAMPLE = "[global caption] … [per shot caption] … [shot cut] …"
 
 
@@ -79,7 +79,7 @@ def build(studio: Studio, visitor: gr.BrowserState, editor: gr.HTML, tabs: gr.Ta
         begin=_score(studio, limits),
         asked=[upload, text, cuts, align, start, visitor],
         shown=[screen, scene, edit],
-        arrive=arrival(studio, "score", partial(_watch, studio), partial(_kept, studio), _ARRIVED),
+        arrive=arrival(studio, "score", partial(_watch, studio), _NOTHING, partial(_kept, studio)),
     )
     edit.click(lambda written: (written, gr.Tabs(selected="direct")), scene, [editor, tabs], **QUIET)
 
@@ -127,7 +127,7 @@ def _score(studio: Studio, limits: Limits):
             request = read_request(text, cuts, path, limits, align, start)
             job = screening.submit(studio, known(visitor), path, path.name, request, limits)
         except (ValueError, OSError) as error:
-            yield refusal(error), *(gr.skip(),) * 4
+            yield refusal(error), *_NOTHING[1:]
             return
         async for update in _watch(studio, job):
             yield update

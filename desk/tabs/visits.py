@@ -16,7 +16,6 @@ from desk.studio.studio import Studio
 IDLE = {"run": gr.update(interactive=True), "stop": gr.update(interactive=False)}
 KEPT = {"compare": "compared", "score": "scored", "run": "run"}  # a record's kind by its job's
 BUSY = {"run": gr.update(interactive=False), "stop": gr.update(interactive=True)}
-ARRIVED = gr.update(arrived=True)  # of a screen: a page that was opened has been told all
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # a listener: the page says itself how far it is
 
 
@@ -60,39 +59,41 @@ def unfinished(studio: Studio, visitor: Any, kind: str) -> tuple[Job | None, Rec
     return job if job is not None and job.kind == kind else None, kept
 
 
-def replaced(value: dict[str, Any]) -> dict[str, Any]:
-    """A screen's value, or update, as an update that ARRIVED may follow.
+def told_all(value: dict[str, Any]) -> dict[str, Any]:
+    """A screen's value, or update, that says as well that the page has been told all."""
+    return {**(value if "__type__" in value else gr.update(value=value)), "arrived": True}
 
-    Of two messages of one listener a page is sent the difference, and changes the first where it stands: a bare value
-    would lose all its parts on the page.
-    """
-    return value if "__type__" in value else gr.update(value=value)
+
+def copied(update: tuple) -> tuple:
+    """To send in place of an update that is to be sent again: Gradio takes the values out of what it is given."""
+    return tuple(dict(part) if isinstance(part, dict) else part for part in update)
 
 
 def arrival(
     studio: Studio,
     kind: str,
     watched: Callable[[Job], AsyncIterator[tuple]],
-    kept: Callable[[Record], tuple],
-    told: tuple | None = None,
+    nothing: tuple,
+    kept: Callable[[Record], tuple] | None = None,
 ):
     """A listener for the page's opening: shows what was kept last, and goes on with the visitor's live job of a kind.
 
-    watched: the tab's updates while a job goes on. kept: its update for a finished one. told: the last update, when all
-    that is known of the visitor was told; None for none. Where there is one, a tab's first component is its screen.
-    """
+    watched: the tab's updates while a job goes on. nothing: one that changes nothing. kept: that for a finished job, of
+    a tab whose first component is its screen; None for a tab without one.
 
-    def sent(update: tuple) -> tuple:
-        return update if told is None else (replaced(update[0]), *update[1:])
+    Its last update says all that counts. A page sends for several listeners at once when it opens; if it is slow to
+    read that they were begun, it is given their updates together, of each listener the last in the place of all (Gradio
+    sends differences, which change an earlier update where it stands before the page has looked at it).
+    """
 
     async def listener(visitor: str | None) -> AsyncIterator[tuple]:
         job, record = unfinished(studio, visitor, kind)
-        yield sent(kept(record)) if record is not None else gr.skip()
+        update = nothing if kept is None or record is None else kept(record)
         if job is not None:
+            yield copied(update)
             async for update in watched(job):
-                yield sent(update)
-        if told is not None:
-            yield told
+                yield copied(update)
+        yield update if kept is None else (told_all(update[0]), *update[1:])
 
     return listener
 

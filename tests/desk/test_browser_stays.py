@@ -9,8 +9,23 @@ from holocine import write_video
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.renderer import render
 from holocine.puppet.world import sample_scene
-from tests.desk.browsing import LONG, open_scene, set_steps, stage_of, steps_of_versions, until_done
+from tests.desk.browsing import LONG, open_scene, set_steps, stage_of, steps_of_versions, until_done, until_new_video
 from tests.desk.conftest import PATIENCE, until_ready
+
+# A page on a slow processor: it reads that its listeners were begun, all but the first, when they have told all.
+SLOW = """(() => {
+  const ask = globalThis.fetch;
+  let asked = 0, told;
+  const all_told = new Promise((go) => { told = go; });
+  globalThis.fetch = async (...what) => {
+    const address = String(what[0]?.url ?? what[0]), answer = await ask(...what);
+    if (address.includes('/queue/data')) answer.clone().text().catch(() => {}).finally(told);
+    if (address.includes('/queue/join') && asked++ > 0) {
+      await Promise.all([all_told, new Promise((go) => setTimeout(go, 2500))]);
+    }
+    return answer;
+  };
+})()"""
 
 
 def sources(page, place):
@@ -120,3 +135,30 @@ def test_a_server_that_is_started_anew_has_lost_what_was_begun_and_says_so(brows
         until_ready(page)
         expect(stage_of(page)).to_have_attribute("data-state", "done")
     page.close()
+
+
+def test_a_page_that_is_slow_to_read_answers_is_told_all_the_same(visit, tmp_path):
+    page = visit(watch=SLOW)
+    expect(page.locator(".scene-list").last).to_contain_text("What you make is listed here")
+    open_scene(page)
+    set_steps(page, 1)
+    page.locator(".seed .mode").click()  # a new one each time
+    before, seed = sources(page, "#direct-panel"), page.locator(".seed input").input_value()
+    page.locator("#generate").click()
+    until_new_video(page, before)
+    expect(page.locator("#generate")).to_be_enabled()
+    expect(page.locator(".seed input")).not_to_have_value(seed)
+    page.get_by_role("tab", name="Score").click()
+    write_video(tmp_path / "scene.mp4", render(sample_scene(3, num_frames=33))[0], 12)
+    page.set_input_files("#upload input[type=file]", tmp_path / "scene.mp4")
+    expect(page.locator("#upload").get_by_role("cell", name="scene.mp4")).to_be_visible()
+    page.locator("#score").click()
+    until_done(page, "score")
+    shown = [sources(page, panel) for panel in ("#direct-panel", "#score-panel")]
+
+    page.reload()
+    until_ready(page)
+    assert shown[0] == sources(page, "#direct-panel")
+    expect(page.locator(".scene-list").last).to_contain_text("A short walk")
+    page.get_by_role("tab", name="Score").click()
+    expect(page.locator("#score-panel video")).to_have_attribute("src", shown[1][0])

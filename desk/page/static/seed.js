@@ -1,5 +1,6 @@
 // The seed beside Generate: the one that is shown is the one that is used. Its value is {seed, dice}: with dice the
-// server answers a video's start with another seed, for the next one. `time` says how long a video takes, if that is known.
+// server answers a video's start with another seed, for the next one, and says `after` which video, as it may say so twice.
+// `time` says how long a video takes, if that is known.
 
 const root = element.querySelector('.seed');
 const SEED_KEY = 'holocine-seed', MOST_DIGITS = 10;
@@ -16,6 +17,7 @@ root.append(node('label', {}, node('span', { text: 'Seed' }), field), mode, time
 
 const current = () => props.value || {};
 let mine = ''; // the value as this script set it last
+let answered = ''; // the video after which the server gave another seed last
 
 function set(seed, dice) {
   const given = seed === '' || seed == null ? draw() : seed;
@@ -42,8 +44,12 @@ const bring = ({ seed, opened }) => set(seed, opened ? seed == null : current().
 document.addEventListener('holocine-scene-seed', ({ detail }) => bring(detail));
 document.addEventListener('holocine-seed-asked', () => current().seed != null && set(current().seed, current().dice));
 watch('value', () => {
-  if (current().opening) props.value = JSON.parse(mine); // the page's first value comes once more after the kept one
-  else if (JSON.stringify(props.value) !== mine) set(current().seed, current().dice ?? true);
+  const { opening, after } = current();
+  if (opening || (after && after === answered)) props.value = JSON.parse(mine); // the page's first value comes once more after the kept one
+  else if (JSON.stringify(props.value) !== mine) {
+    answered = after ?? answered;
+    set(current().seed, current().dice ?? true);
+  }
 });
 watch('time', show);
 
