@@ -246,8 +246,9 @@ def publish(summary: Summary, folder: Path, videos: int, replace: bool = False) 
 
 
 def _size(results: Results) -> str:
+    done, there = len(results.entries), len(results.suite)
     return (
-        f"{len(results.entries)} of the {len(results.suite)} storyboards of `{results.suite.name}`, "
+        f"{f'All {there}' if done == there else f'{done} of the {there}'} storyboards of `{results.suite.name}`, "
         f"{len(results.systems)} systems, {len(results.items)} videos"
         f"{f' ({len(results.failures)} failed)' if results.failures else ''}"
     )

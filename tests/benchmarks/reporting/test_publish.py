@@ -209,6 +209,7 @@ def test_a_smaller_run_does_not_replace_what_is_published_unless_told(tiny, writ
     assert main(["publish", str(part), "--replace", *places]) == 0
     assert "2 of the 3 storyboards of `tiny`" in readme.read_text()
     assert main(["publish", str(whole), *places]) == 0, "more replaces less"
+    assert "All 3 storyboards of `tiny`" in readme.read_text()
 
 
 def test_an_older_run_does_not_replace_what_is_published(run, tmp_path, capsys):
