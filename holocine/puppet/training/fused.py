@@ -23,14 +23,15 @@ from holocine.attention_plan import ItemGroup, padding_bias, padding_terms
 from holocine.fusing import rotate, why_not
 from holocine.kernels import keys_of_each_group
 from holocine.processors import attend_to_text
-from holocine.puppet.training.optimisers import fast_bfloat16
+from holocine.puppet.training.optimisers import fast_bfloat16, working_dtype
 from holocine.transformer import HoloCineTransformer3DModel
 
 
 def fuse(model: HoloCineTransformer3DModel) -> bool:
     """Make the blocks of `model` run fused where that is quicker; returns whether it is.
 
-    It needs quick bfloat16 and, on a CPU, a C++ compiler, and it takes half a minute at the first steps.
+    It needs quick bfloat16 (in single precision a step takes as long as without) and, on a CPU, a C++ compiler, and it
+    takes half a minute at the first steps.
     """
     if not fast_bfloat16(model.device) or why_not(model.device) is not None:
         return False
@@ -99,7 +100,9 @@ def run_masked(
         for block in model.blocks:
             hidden = block(hidden, text, modulation, rotary)
     with torch.autocast(hidden.device.type, enabled=False):
-        output = compiled().to_velocity(model, hidden, temb.unflatten(0, (batch, frames, 1)))
+        output = compiled().to_velocity(
+            model, hidden, temb.unflatten(0, (batch, frames, 1)), working_dtype(hidden.device)
+        )
     output = output.unflatten(2, (*size, -1)).unflatten(1, (frames, height // size[1], width // size[2]))
     return output.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
@@ -109,6 +112,7 @@ def _forward(
 ) -> torch.Tensor:
     """What `WanTransformerBlock.forward` returns, with a residual stream in float32."""
     plan, pieces = block.attn1.processor.context.plan, compiled()
+    dtype = working_dtype(hidden.device)
     if isinstance(plan, Masks):
         attend_to_video, attend_to_words = partial(_masked, plan.video), partial(_masked, plan.text)
     else:
@@ -119,12 +123,12 @@ def _forward(
     rotary, text_rotary = getattr(plan, "rotary", None) or rotary, getattr(plan, "text_rotary", None)
     with torch.autocast(hidden.device.type, enabled=False):
         hidden = hidden.float()
-        query, key, value = pieces.before_video(block, hidden, temb, *rotary)
+        query, key, value = pieces.before_video(block, hidden, temb, *rotary, dtype)
         hidden, query = pieces.between(block, hidden, attend_to_video(query, key, value), temb)
-        key, value = pieces.before_text(block, text)
+        key, value = pieces.before_text(block, text, dtype)
         if text_rotary is not None:
             query, key = (
-                rotate(x.float(), *table).bfloat16() for x, table in zip((query, key), text_rotary, strict=True)
+                rotate(x.float(), *table).to(dtype) for x, table in zip((query, key), text_rotary, strict=True)
             )
         attended = attend_to_words(query, key, value)
         return pieces.after_text(block, hidden, attended, temb)
@@ -158,24 +162,25 @@ def compiled() -> SimpleNamespace:
     return SimpleNamespace(**{piece.__name__: torch.compile(piece, dynamic=True) for piece in PIECES})
 
 
-def before_video(block, hidden, temb, cos, sin):
+def before_video(block, hidden, temb, cos, sin, dtype):
     shift, scale, *_ = _modulation(block, temb, hidden)
     attn = block.attn1
-    x = (_layer_norm(block.norm1, hidden) * (1 + scale) + shift).bfloat16()
+    x = (_layer_norm(block.norm1, hidden) * (1 + scale) + shift).to(dtype)
     query, key = _rms_norm(attn.norm_q, _linear(attn.to_q, x)), _rms_norm(attn.norm_k, _linear(attn.to_k, x))
     query, key, value = (y.unflatten(2, (attn.heads, -1)) for y in (query, key, _linear(attn.to_v, x)))
-    return rotate(query.float(), cos, sin).bfloat16(), rotate(key.float(), cos, sin).bfloat16(), value
+    query, key = (rotate(y.float(), cos, sin).to(dtype) for y in (query, key))
+    return query, key, value
 
 
 def between(block, hidden, attended, temb):
     gate, attn = _modulation(block, temb, hidden)[2], block.attn2
     hidden = hidden + _linear(block.attn1.to_out[0], attended.flatten(2, 3)).float() * gate
-    query = _rms_norm(attn.norm_q, _linear(attn.to_q, _layer_norm(block.norm2, hidden).bfloat16()))
+    query = _rms_norm(attn.norm_q, _linear(attn.to_q, _layer_norm(block.norm2, hidden).type_as(attended)))
     return hidden, query.unflatten(2, (attn.heads, -1))
 
 
-def before_text(block, text):
-    attn, text = block.attn2, text.bfloat16()
+def before_text(block, text, dtype):
+    attn, text = block.attn2, text.to(dtype)
     key, value = _rms_norm(attn.norm_k, _linear(attn.to_k, text)), _linear(attn.to_v, text)
     return key.unflatten(2, (attn.heads, -1)), value.unflatten(2, (attn.heads, -1))
 
@@ -183,16 +188,16 @@ def before_text(block, text):
 def after_text(block, hidden, attended, temb):
     _, _, _, shift, scale, gate = _modulation(block, temb, hidden)
     hidden = hidden + _linear(block.attn2.to_out[0], attended.flatten(2, 3)).float()
-    x = (_layer_norm(block.norm3, hidden) * (1 + scale) + shift).bfloat16()
+    x = (_layer_norm(block.norm3, hidden) * (1 + scale) + shift).type_as(attended)
     grow, _, shrink = block.ffn.net
     x = _linear(shrink, F.gelu(_linear(grow.proj, x), approximate=grow.approximate))
     return hidden + x.float() * gate
 
 
-def to_velocity(model, hidden, temb):
+def to_velocity(model, hidden, temb, dtype):
     shift, scale = _modulation(model, temb, hidden)
     x = _layer_norm(model.norm_out, hidden) * (1 + scale) + shift
-    return _linear(model.proj_out, x.bfloat16())
+    return _linear(model.proj_out, x.to(dtype))
 
 
 PIECES = (before_video, between, before_text, after_text, to_velocity)
@@ -212,7 +217,7 @@ def _modulation(
 
 
 def _linear(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
-    return F.linear(x, layer.weight.bfloat16(), None if layer.bias is None else layer.bias.bfloat16())
+    return F.linear(x, layer.weight.type_as(x), None if layer.bias is None else layer.bias.type_as(x))
 
 
 def _layer_norm(norm: FP32LayerNorm, x: torch.Tensor) -> torch.Tensor:

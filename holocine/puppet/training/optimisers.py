@@ -88,8 +88,13 @@ def fast_bfloat16(device: torch.device) -> bool:
     return bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
 
 
-def autocast(device: torch.device) -> torch.autocast:
+def working_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where it is fast, single precision elsewhere."""
+    return torch.bfloat16 if fast_bfloat16(device) else torch.float32
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Work in `working_dtype`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device))
 
 

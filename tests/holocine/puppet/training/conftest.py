@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from holocine.puppet.training import fused
+from holocine.puppet.training import fused, optimisers
 from holocine.puppet.training.reader import Reader
 from holocine.puppet.training.transformer import build_transformer
 
@@ -14,10 +14,11 @@ from holocine.puppet.training.transformer import build_transformer
 @pytest.fixture
 def fused_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> Callable:
     """Call with `losses` of a model and a reader, as a function of both: fused, without the compiler, loss and gradient
-    are those of diffusers' blocks but for rounding.
+    in `dtype` are those of diffusers' blocks in single precision but for rounding.
     """
 
-    def check(losses: Callable) -> None:
+    def check(losses: Callable, dtype: torch.dtype = torch.float32) -> None:
+        monkeypatch.setattr(optimisers, "fast_bfloat16", lambda device: False)
         torch.manual_seed(0)
         model = build_transformer()
         questions = Reader(model.config.num_attention_heads * model.config.attention_head_dim)
@@ -34,10 +35,12 @@ def fused_learns_the_same(monkeypatch: pytest.MonkeyPatch) -> Callable:
         pieces = {piece.__name__: piece for piece in fused.PIECES}
         monkeypatch.setattr(fused, "compiled", lambda: SimpleNamespace(**pieces))
         monkeypatch.setattr(fused, "fast_bfloat16", lambda device: True)
+        monkeypatch.setattr(fused, "working_dtype", lambda device: dtype)
         monkeypatch.setattr("shutil.which", lambda program: program)
         assert fused.fuse(model)
         fused_loss, fused_gradient = learn()
-        assert fused_loss == pytest.approx(loss, rel=2e-3)
-        assert (fused_gradient - gradient).norm() < 0.03 * gradient.norm()
+        near, alike = (2e-3, 0.03) if dtype == torch.bfloat16 else (1e-5, 1e-3)
+        assert fused_loss == pytest.approx(loss, rel=near)
+        assert (fused_gradient - gradient).norm() < alike * gradient.norm()
 
     return check
