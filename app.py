@@ -6,8 +6,10 @@ commas. Finished videos lie below HOLOCINE_OUTPUTS, or in the system's folder fo
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import os
+import sys
 import threading
 from contextlib import suppress
 from functools import partial
@@ -146,6 +148,8 @@ def _keep_few_heaps() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, usage="python app.py").parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # the address is there at once where it goes to a file, too
     _keep_few_heaps()
     try:
         tell("app", opening())

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from holocine import team
 from holocine.command_line import parser
 from holocine.continue_command import continue_
-from holocine.program import UsageError, exit_code, mp4_path, tell
+from holocine.program import UsageError, check_strict, exit_code, mp4_path, tell
 from holocine.program import program as program_of
 from holocine.retake_command import retake
 from holocine.settings import (
@@ -32,6 +32,7 @@ from holocine.settings import (
     checked,
     chosen,
     first_of,
+    fitted_size,
     load_options,
     output_size,
     pixels_of,
@@ -78,6 +79,7 @@ def generate(options: argparse.Namespace) -> None:
     from holocine.from_pictures import Opened, open_pictures, run_with_pictures
     from holocine.latents_file import latents_path, remove_stale
     from holocine.loading import check_loading
+    from holocine.plan_command import refused
     from holocine.resuming import Run
     from holocine.takes import check_takes_stay, takes_left_out
     from holocine.unread import unread
@@ -103,20 +105,21 @@ def generate(options: argparse.Namespace) -> None:
         changes["shots"] = [first.model_copy(update={"image": options.first_frame}), *others]
     if changes:
         storyboard = storyboard.model_copy(update=changes)
-    size = output_size(settings["size"])
+    pixels = pixels_of(settings, (facts.height, facts.width))
+    size, size_notes = fitted_size(output_size(settings["size"]), pixels)
     check_loading(facts, load_options(settings))
     facts.check_positions(storyboard, settings["height"], settings["width"])
     run = Run.open(out, storyboard, settings, facts, options.checkpoint, options.resume, is_first)
     storyboard = run.with_its_seed(storyboard)
-    doubts = (*facts.doubts(storyboard, settings["height"], settings["width"]), *unread(storyboard, facts, settings))
-    if options.strict and (refused := (*doubts, *_left_out(storyboard, facts.family))):
-        raise UsageError(f"{'; '.join(refused)} (without --strict it is made all the same)")
+    left = unread(storyboard, facts, settings)
+    doubts = (*facts.doubts(storyboard, settings["height"], settings["width"]), *left)
+    check_strict(options.strict, refused(storyboard, facts, settings, left))
     warnings = (*_warnings(storyboard, facts.family), *doubts, *takes_left_out(options.storyboard), *run.warnings)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     opened = Opened()
     if facts.family is None:  # the others begin from no picture, which was said
-        opened = open_pictures(storyboard.as_run(), pixels_of(settings, (facts.height, facts.width)), pictures)
-    tell("holocine", opened.notes)
+        opened = open_pictures(storyboard.as_run(), pixels, pictures)
+    tell("holocine", (*size_notes, *opened.notes))
 
     written = ""
     # Loading takes a moment only; the bar that matters is the one of the denoising steps.
@@ -334,15 +337,6 @@ def _warnings(storyboard: Storyboard, family: str | None) -> Sequence[str]:
     from holocine.families import find_family
 
     return (*storyboard.mistakes, *find_family(family).translate(storyboard).notes)
-
-
-def _left_out(storyboard: Storyboard, family: str | None) -> Sequence[str]:
-    """What of a storyboard a model of a family is not given; these are among the warnings, too."""
-    if family is None:
-        return ()
-    from holocine.families import find_family
-
-    return find_family(family).left_out(storyboard)
 
 
 if __name__ == "__main__":

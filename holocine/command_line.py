@@ -48,11 +48,7 @@ def _add_generate(commands, run) -> None:
     _add_storyboard(command)
     _add_out(command)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="make nothing if the storyboard lies outside of what the model learnt, or has what it is not given",
-    )
+    _add_strict(command)
     command.add_argument("--first-frame", metavar="PICTURE", help="begin the first shot from this picture")
     sampling = _add_sampling(command)
     _add_pixels(sampling)
@@ -93,6 +89,14 @@ def _add_generate(commands, run) -> None:
     _add_loading(command)
 
 
+def _add_strict(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse what the storyboard has that the model did not learn or is not given, and probable mistakes",
+    )
+
+
 def _add_retake(commands, run) -> None:
     command = _add_command(commands, "retake", run, "make new takes of shots of a video, the others kept")
     command.add_argument("video", metavar="VIDEO.mp4", help="a video made by this program")
@@ -105,6 +109,7 @@ def _add_retake(commands, run) -> None:
         metavar="TEXT",
         help="what the shot shall show, instead of its caption; one for each --shot, or none",
     )
+    _add_strict(command)
     command.add_argument("--takes", type=_takes, default=1, metavar="N", help="how many, OUT-1.mp4 to OUT-N.mp4")
     _add_going_on(command)
     command.add_argument(
@@ -125,6 +130,7 @@ def _add_continue(commands, run) -> None:
         metavar="MORE",
         help=".yaml or .json file of the new shots; its global caption is the video's if it has none",
     )
+    _add_strict(command)
     command.add_argument(
         "--context",
         metavar="SHOTS",
@@ -245,6 +251,7 @@ def _add_plan(commands, run) -> None:
     command.add_argument(
         "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
     )
+    _add_strict(command)
     command.add_argument(
         "--memory", action="store_true", help="memory and time, too; told anyway with a preset for a GPU's memory"
     )

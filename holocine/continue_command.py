@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from holocine.program import mp4_path, tell
+from holocine.program import check_strict, mp4_path, tell
 from holocine.retake_command import check_keeps, check_new, of_the_take
 from holocine.settings import as_made, call_options, checked, chosen, load_options, pixels_of, took
 
@@ -40,6 +40,7 @@ def continue_(options: argparse.Namespace) -> None:
     film = continuation.film
     asked = film.model_copy(update={"negative_prompt": options.negative_prompt or film.negative_prompt})
     doubts = (*_doubts(facts.card, continuation), *unread(asked, facts, settings))
+    check_strict(options.strict, (*continuation.scene.mistakes, *doubts))
     warnings = (*film.moved, *continuation.scene.warnings, *doubts)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     has_latents = source.making.latents is not None

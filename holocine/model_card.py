@@ -18,8 +18,9 @@ from holocine.prompt import character_tags, clean
 from holocine.storyboard import Storyboard
 
 CARD = "card.json"
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-_BRACKETED = re.compile(r"\[[^\]]*\]")
+# A word, a number, or signs that are no punctuation, such as emoji.
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|[^\w\s.,;:!?()\[\]'\"’‘“”…/–—-]+")
+_BRACKETED = re.compile(r"\[[^\]]*\](?:['’]s\b)?")
 _SHOWN_WORDS = 5
 _EMPTY = frozenset({"it", "its", "itself"})  # words that show nothing themselves
 _FOREIGN_SHARE = 0.4  # of unknown words, from which a storyboard is of another world
@@ -42,8 +43,9 @@ class ModelCard:
     """What a model was trained on.
 
     world: what it can show, in a few words. sizes: (height, width) in pixels. fps: frames a second. frames, shots: the
-    fewest and the most of a scene. shot_frames: the fewest of a shot. characters: the most of a scene. words: all that
-    its captions used, in lower case; empty for a model that reads any.
+    fewest and the most of a scene. shot_frames: the fewest of a shot. characters: the most of a scene;
+    shot_characters: of a shot, None for as many. words: all that its captions used, in lower case, numbers too; empty
+    for a model that reads any.
     """
 
     world: str
@@ -54,6 +56,7 @@ class ModelCard:
     shot_frames: int
     characters: int
     words: frozenset[str] = frozenset()
+    shot_characters: int | None = None
 
     @classmethod
     def read(cls, folder: Path) -> ModelCard | None:
@@ -75,6 +78,7 @@ class ModelCard:
                 shot_frames=int(plain["shot_frames"]),
                 characters=int(plain["characters"]),
                 words=frozenset(map(str, plain["words"])),
+                shot_characters=None if (most := plain.get("shot_characters")) is None else int(most),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no card of a model ({error!r}): put it right, or take it away") from None
@@ -104,26 +108,35 @@ class ModelCard:
         for number, shot in enumerate(storyboard.shots, start=1):
             if shot.num_frames < self.shot_frames:
                 lasts = counted(shot.num_frames, "frame")
-                text = f"lasts {lasts}, but the model learnt from shots of {self.shot_frames} and more"
+                text = f"lasts {lasts}, but the model learnt from shots of {self.shot_frames} and more: lengthen it"
                 yield Doubt(f"shot {number} of {storyboard.num_shots}: {text}", number)
+            shown = len(character_tags(shot.caption))
+            if self.shot_characters is not None and shown > self.shot_characters:
+                text = f"shows {shown} characters, but the model learnt from at most {self.shot_characters} a shot"
+                yield Doubt(f"shot {number} of {storyboard.num_shots}: {text}: leave some to other shots", number)
         yield from map(Doubt, self._numbers(storyboard, height, width))
 
     def _numbers(self, storyboard: Storyboard, height: int | None, width: int | None) -> Iterator[str]:
         least, most = self.shots
         if not least <= storyboard.num_shots <= most:
-            yield f"the scene has {counted(storyboard.num_shots, 'shot')}, but the model learnt from {least} to {most}"
+            shots, remedy = counted(storyboard.num_shots, "shot"), "fewer" if storyboard.num_shots > most else "more"
+            yield f"the scene has {shots}, but the model learnt from {least} to {most}: tell it in {remedy}"
         least, most = self.frames
         if not least <= storyboard.num_frames <= most:
             frames = counted(storyboard.num_frames, "frame")
-            yield f"the scene has {frames}, but the model learnt from {least} to {most}"
+            remedy = "shorten" if storyboard.num_frames > most else "lengthen"
+            yield f"the scene has {frames}, but the model learnt from {least} to {most}: {remedy} its shots"
         if (found := len(character_tags(storyboard.prompt))) > (most := self.characters):
-            yield f"the scene has {found} characters, but the model learnt from at most {most} and mixes them up"
+            learnt = f"the model learnt from at most {most} and mixes them up"
+            yield f"the scene has {found} characters, but {learnt}: leave some out"
         if storyboard.fps not in self.fps:
             known = " or ".join(f"{rate:g}" for rate in self.fps)
-            yield f"the video has {storyboard.fps:g} frames a second, but the model learnt how things move at {known}"
+            learnt = f"the model learnt how things move at {known}"
+            yield f"the video has {storyboard.fps:g} frames a second, but {learnt}: set fps to that"
         if height and width and (height, width) not in self.sizes:
             known = " or ".join(f"{across}x{down}" for down, across in self.sizes)
-            yield f"the pictures have {width}x{height} pixels, but the model learnt from {known}: expect patterns"
+            learnt = f"the model learnt from {known}: leave height and width out, or expect patterns"
+            yield f"the pictures have {width}x{height} pixels, but {learnt}"
 
     def foreign(self, storyboard: Storyboard) -> str | None:
         """A sentence if the storyboard is of another world than the model's, by the share of words it never saw."""
@@ -134,8 +147,8 @@ class ModelCard:
             return None
         return (
             f"this model knows {self.world} only, and {len(unknown)} of the {len(words)} words of this storyboard, "
-            f"such as {_listed(self.unknown_words(text))}, are not of it: it will show something else; name the "
-            "model that it was written for"
+            f"such as {_listed(self.unknown_words(text))}, are not of it: it will show something else; write it in "
+            "the words of that world, in English, or name the model that it was written for"
         )
 
     def warnings(self, storyboard: Storyboard, height: int | None = None, width: int | None = None) -> tuple[str, ...]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from holocine.presets import find_presets
-from holocine.program import tell
+from holocine.program import check_strict, tell
 from holocine.settings import chosen, load_options
 
 if TYPE_CHECKING:
+    from holocine.model_facts import ModelFacts
     from holocine.storyboard import Storyboard
 
 
@@ -24,7 +25,7 @@ def plan(
 ) -> None:
     """Print the plan of a storyboard; remembered, pictures: the settings and pictures of the video that it is of.
 
-    What `generate` refuses is refused.
+    What `generate` refuses is refused, with --strict too.
     """
     from holocine.known import find_facts
     from holocine.loading import check_loading
@@ -41,6 +42,7 @@ def plan(
         settings = family_settings(given, remembered, settings["model"], facts)
         check_loading(facts, load_options(settings))
         size = {name: settings[name] for name in ("height", "width")}
+        check_strict(options.strict, refused(storyboard, facts, settings, left))
         made = make_family_plan(storyboard, facts, **size)
         made = replace(made, notes=(*made.notes, *left))
         _print(made, format_family_plan(made), options.json)
@@ -50,6 +52,7 @@ def plan(
     check_loading(facts, load_options(settings))
     facts = facts.with_settings(settings)
     size = {name: settings[name] for name in ("height", "width")}
+    check_strict(options.strict, refused(storyboard, facts, settings, left))
     made = make_plan(storyboard, facts, **size, attention=settings["attention"])
     _check_pictures(storyboard, (made.height, made.width), pictures)
     made = replace(made, warnings=(*made.warnings, *left))
@@ -67,6 +70,20 @@ def plan(
         memory = replace(memory, remedies=remedies(facts, made, loading, memory))
     text = f"{format_plan(made)}\n\n{format_memory(memory)}"
     _print(made, text, options.json, {"memory": memory.to_dict()})
+
+
+def refused(
+    storyboard: Storyboard, facts: ModelFacts, settings: Mapping[str, Any], unread: Sequence[str]
+) -> tuple[str, ...]:
+    """What --strict lets no model make of a storyboard: mistakes, what it did not learn, and what it is not given.
+
+    unread: what it does not read for these settings, as `holocine.unread` says it.
+    """
+    from holocine.families import find_family
+
+    left_out = find_family(facts.family).left_out(storyboard) if facts.family else ()
+    doubts = facts.doubts(storyboard, settings["height"], settings["width"])
+    return (*storyboard.mistakes, *doubts, *unread, *left_out)
 
 
 def _check_pictures(

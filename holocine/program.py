@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -16,6 +16,12 @@ from typing import Any, NoReturn, TextIO
 
 class UsageError(ValueError):
     """A command line that cannot be understood."""
+
+
+def check_strict(is_strict: bool, refused: Sequence[str]) -> None:
+    """Raise UsageError, saying what of a storyboard is `refused`, where nothing is to be let through."""
+    if is_strict and refused:
+        raise UsageError(f"{'; '.join(refused)} (without --strict it is made all the same)")
 
 
 class Parser(argparse.ArgumentParser):

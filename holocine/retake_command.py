@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holocine.program import UsageError, mp4_path, tell
+from holocine.program import UsageError, check_strict, mp4_path, tell
 from holocine.settings import as_made, call_options, checked, chosen, load_options, took
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def retake(options: argparse.Namespace) -> None:
     card, worded = facts.card, with_captions(storyboard, captions)
     doubts = card.doubts_of_shots(worded, captions) if card is not None else ()
     asked = storyboard.model_copy(update={"negative_prompt": options.negative_prompt or storyboard.negative_prompt})
-    warnings = (*worded.warnings, *doubts, *unread(asked, facts, settings))
+    doubts = (*doubts, *unread(asked, facts, settings))
+    check_strict(options.strict, (*worded.mistakes, *doubts))
+    warnings = (*worded.warnings, *doubts)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
     outs = take_paths(mp4_path(options.out), options.takes)
     keep_latents = bool(options.keep_latents or (embedded.making and embedded.making.latents))

@@ -9,6 +9,8 @@ from typing import Any
 from holocine.presets import find_presets, preset_settings
 from holocine.program import UsageError
 
+_LEAST_SIZE, _MOST_SIZE = 16, 8192  # of a video's pictures, in pixels
+
 # What a video remembers of how it was made, and the type that each value has to have when it is read back from a file.
 # The storyboard holds the rest: captions, cuts, frames a second, negative prompt and seed.
 SETTINGS = {
@@ -164,9 +166,29 @@ def output_size(text: str | None) -> tuple[int, int] | str | None:
     if not match:
         raise UsageError(f"size is {text!r}, but has to be WIDTHxHEIGHT as in 784x448, or native, or auto")
     width, height = int(match[1]), int(match[2])
-    if not (16 <= width <= 8192 and 16 <= height <= 8192):
-        raise UsageError(f"size is {text}, but both have to lie between 16 and 8192 pixels")
+    if min(width, height) < _LEAST_SIZE or max(width, height) > _MOST_SIZE:
+        raise UsageError(f"size is {text}, but both have to lie between {_LEAST_SIZE} and {_MOST_SIZE} pixels")
     return width, height
+
+
+def fitted_size(
+    size: tuple[int, int] | str | None, pixels: tuple[int, int]
+) -> tuple[tuple[int, int] | str | None, tuple[str, ...]]:
+    """What `output_size` returned, smaller where frames of (height, width) `pixels` fill it only if they are stretched.
+
+    With it comes a sentence about that, if it is so. A pixel more or less is nothing.
+    """
+    if not isinstance(size, tuple):
+        return size, ()
+    height, width = pixels
+    scale = min(size[0] / width, size[1] / height)
+    fitted = max(round(width * scale), 1), max(round(height * scale), 1)
+    if size[0] - fitted[0] <= 1 and size[1] - fitted[1] <= 1:
+        return size, ()
+    asked, fits, made = (f"{across}x{down}" for across, down in (size, fitted, (width, height)))
+    if min(fitted) < _LEAST_SIZE:
+        raise UsageError(f"size is {asked}, in which pictures of {made} are {fits}: ask for one of their shape")
+    return fitted, (f"the video is {fits}: pictures of {made} have another shape than the {asked} that were asked for",)
 
 
 def took(timings: Mapping[str, float]) -> str:

@@ -326,8 +326,10 @@ class Storyboard(_Frozen):
         try:
             check_cuts(cuts, num_frames)
         except ValueError as error:
-            rounded = ", ".join(f"{old} to {new}" for old, new in zip(self.cuts, cuts, strict=True) if old != new)
-            raise StoryboardError(f"{error}; cuts are rounded to 4t + 1, here {rounded}") from None
+            ends = zip((*self.cuts, self.num_frames), (*cuts, num_frames), strict=True)
+            rounded = ", ".join(f"{old} to {new}" for old, new in ends if old != new)
+            told = f"{error}; cuts and ends are rounded to 4t + 1, here {rounded}: make the shots longer"
+            raise StoryboardError(told) from None
         lengths = (end - start for start, end in pairwise((0, *cuts, num_frames)))
         shots = tuple(
             s.model_copy(update={"num_frames": n, "seconds": None}) for s, n in zip(self.shots, lengths, strict=True)

@@ -1,11 +1,17 @@
 """The page as a whole, without a browser; what visitors do in one is in tests/desk/test_browser_*.py."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import gradio as gr
 import pytest
 
 import app
 from desk.studio.limits import LimitError
 from desk.tabs import direct, visits
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_the_interface_builds_without_weights(make_pipeline, tmp_path, monkeypatch):
@@ -61,3 +67,10 @@ def test_four_versions_differ_before_anything_is_chosen(tmp_path, monkeypatch):
     modes = [block.value for block in offered if str(block.label).endswith(": attention")]
     steps = [block.value for block in offered if block.label == "Steps" and isinstance(block, gr.Number)]
     assert len(modes) == len(steps) == 4 and len(set(zip(modes, steps, strict=True))) == 4
+
+
+def test_the_program_tells_what_it_reads_and_takes_no_arguments():
+    for arguments, code in ((["--help"], 0), (["--share"], 2)):
+        ran = subprocess.run([sys.executable, "app.py", *arguments], cwd=ROOT, capture_output=True, text=True)
+        assert ran.returncode == code
+        assert "HOLOCINE_MODEL" in ran.stdout if code == 0 else "unrecognized arguments: --share" in ran.stderr

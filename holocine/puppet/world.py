@@ -17,7 +17,7 @@ WORLD_VERSION = 2  # raised by every change of what scenes look like: videos of 
 HEIGHT, WIDTH, FPS = 64, 112, 12
 MIN_SHOT_FRAMES = 16  # 1.33 s; shorter shots are not told apart reliably by cut detectors
 NUM_STRETCHES = 4
-MOST_PUPPETS, MOST_SHOTS = 3, 6
+MOST_PUPPETS, MOST_IN_SHOT, MOST_SHOTS = 3, 2, 6
 
 COLOURS = {
     "red": (212, 44, 46),

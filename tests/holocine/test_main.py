@@ -132,6 +132,18 @@ def test_native_size_is_the_models_own(work, run, model):
     assert read_video("a.mp4").frames.shape == (17, 48, 48, 3)
 
 
+def test_a_size_of_another_shape_is_filled_as_far_as_the_pictures_fit(work, run, model):
+    code, _, err = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--size", "300x400", "--quiet")
+    assert code == 0
+    assert "the video is 300x200: pictures of 48x32 have another shape than the 300x400 that were asked for" in err
+    assert read_video("a.mp4").frames.shape == (17, 200, 300, 3)
+    assert read_settings("a.mp4")["size"] == "300x200"
+    exact = run("generate", "board.yaml", "-o", "b.mp4", "--model", model, "--size", "301x200", "--quiet")
+    assert "another shape" not in exact[2] and read_video("b.mp4").frames.shape == (17, 200, 301, 3)
+    said = refused(run("generate", "board.yaml", "-o", "c.mp4", "--model", model, "--size", "16x400"))
+    assert "size is 16x400, in which pictures of 48x32 are 16x11" in said
+
+
 def test_snapped_cuts_and_unknown_characters_are_warned_of(work, run, model):
     Path("board.yaml").write_text(BOARD.replace("num_frames: 8", "num_frames: 9").replace("her hand", "[character2]"))
     code, _, err = run("generate", "board.yaml", "-o", "a.mp4", "--model", model, "--quiet")

@@ -26,8 +26,8 @@ def test_a_storyboard_of_another_world_is_told_so_in_one_sentence():
     first, *rest = describe().doubts(board)
     assert first.startswith("this model knows a puppet theatre only") and "“narrow”" in first
     assert rest == [
-        "the scene has 241 frames, but the model learnt from 33 to 97",
-        "the video has 15 frames a second, but the model learnt how things move at 12",
+        "the scene has 241 frames, but the model learnt from 33 to 97: shorten its shots",
+        "the video has 15 frames a second, but the model learnt how things move at 12: set fps to that",
     ]
 
 
@@ -51,9 +51,23 @@ def test_other_sizes_more_characters_and_shorter_shots_are_doubtful():
     board = Storyboard.from_captions(caption, ["[character1] jumping."] * 7, 65, fps=12)
     doubts = "\n".join(describe().doubts(board, 128, 224))
     assert "4 characters, but the model learnt from at most 3" in doubts
-    assert "7 shots, but the model learnt from 1 to 6" in doubts
+    assert "7 shots, but the model learnt from 1 to 6: tell it in fewer" in doubts
     assert "224x128 pixels, but the model learnt from 112x64" in doubts
     assert "lasts 8 frames" in doubts
+
+
+def test_more_characters_in_a_shot_than_a_shot_ever_had_are_doubtful():
+    caption = " ".join(f"[character{i}] is a red round puppet with no hat." for i in range(1, 4))
+    shots = ["Wide shot of [character1] and [character2].", "[character1], [character2] and [character3] standing."]
+    told = describe().doubts(Storyboard.from_captions(caption, shots, 65, fps=12))
+    learnt = "the model learnt from at most 2 a shot"
+    assert told == (f"shot 2 of 2: shows 3 characters, but {learnt}: leave some to other shots",)
+
+
+def test_signs_and_numbers_are_words_that_were_never_learnt_but_punctuation_and_stated_shots_are_not():
+    card = describe().card
+    assert card.unknown_words("Close-up: 😀 12345 🏖️!") == ("😀", "12345", "🏖️")
+    assert card.unknown_words("“[character1]’s” hat (wide) – [character2]'s... This scene contains 3 shots.") == ()
 
 
 def test_a_card_is_read_as_it_was_written(tmp_path):
@@ -79,6 +93,23 @@ def test_strict_makes_nothing_of_what_the_model_did_not_learn(tmp_path, capsys):
     assert main(["generate", "examples/cinema/night_train.yaml", "--strict", "-o", str(out)]) == 2
     assert "knows a puppet theatre only" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_strict_refuses_probable_mistakes_and_plans_nothing_either(tmp_path, capsys):
+    board = tmp_path / "board.yaml"
+    board.write_text(
+        "global_caption: The setting is a beach. [character1] is a red round puppet.\nfps: 12\n"
+        "shots:\n- {caption: 'Wide shot of [character1] walking left.', num_frames: 33}\n"
+        "- {caption: 'Close-up of [charcter1] standing still.', num_frames: 32}\n"
+    )
+    assert main(["plan", str(board)]) == 0
+    mistake = "[charcter1] is no character's tag: write [character1]"
+    assert f"warning: shot 2 of 2: {mistake}" in capsys.readouterr().out
+    for command in (["plan", str(board)], ["generate", str(board), "-o", str(tmp_path / "out.mp4")]):
+        assert main([*command, "--strict"]) == 2
+        said = capsys.readouterr()
+        assert mistake in said.err and not said.out
+    assert list(tmp_path.iterdir()) == [board]
 
 
 def test_a_text_too_long_for_a_model_of_another_world_says_which_world_it_is(capsys):

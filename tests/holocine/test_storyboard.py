@@ -373,12 +373,15 @@ def test_bad_input_is_one_sentence_that_names_the_place_and_the_value(fields, me
     [
         (
             {"cuts": [37, 38]},
-            r"shot 3 of 3: cut at frame 37 is not after .*; cuts are rounded to 4t \+ 1, here 38 to 37",
+            r"shot 3 of 3: cut at frame 37 is not after .*; cuts and ends are rounded .* here 38 to 37: make the",
         ),
-        ({"cuts": [9, 240]}, r"shot 3 of 3: cut at frame 241 is beyond the end .*; cuts are rounded .* 240 to 241"),
+        (
+            {"cuts": [9, 240]},
+            r"shot 3 of 3: cut at frame 241 is beyond the end .*; cuts and ends are rounded .* 240 to 241",
+        ),
         (
             {"shots": [{"caption": c, "num_frames": n} for c, n in [("a", 5), ("b", 1), ("c", 9)]]},
-            r"shot 3 of 3: cut at frame 5 is not after the previous cut \(frame 5\); cuts are .* here 6 to 5",
+            r"shot 3 of 3: cut at frame 5 is not after the previous cut \(frame 5\); cuts and ends are .* here 6 to 5",
         ),
     ],
 )

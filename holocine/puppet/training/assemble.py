@@ -18,7 +18,7 @@ from holocine.puppet.training.batches import TEXT_LENGTH
 from holocine.puppet.training.data import FRAME_COUNTS
 from holocine.puppet.training.distil import GUIDANCE, GUIDANCE_BELOW
 from holocine.puppet.training.transformer import SHIFT
-from holocine.puppet.world import FPS, HEIGHT, MIN_SHOT_FRAMES, MOST_PUPPETS, MOST_SHOTS, WIDTH
+from holocine.puppet.world import FPS, HEIGHT, MIN_SHOT_FRAMES, MOST_IN_SHOT, MOST_PUPPETS, MOST_SHOTS, WIDTH
 from holocine.scheduler import HoloCineScheduler
 from holocine.transformer import HoloCineTransformer3DModel
 
@@ -34,7 +34,8 @@ CARD = ModelCard(
     shots=(1, MOST_SHOTS),
     shot_frames=MIN_SHOT_FRAMES,
     characters=MOST_PUPPETS,
-    words=vocabulary(),
+    words=vocabulary() | {str(count + 1) for count in range(MOST_SHOTS)},  # "This scene contains 3 shots."
+    shot_characters=MOST_IN_SHOT,
 )
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +26,9 @@ from holocine.puppet.captions import to_storyboard
 from holocine.puppet.facts import CAPTION_FACTS, TRAITS, shot_facts
 from holocine.puppet.training.trainer import Trainer
 from holocine.puppet.world import Scene, sample_scene
+
+if TYPE_CHECKING:
+    from tokenizers.normalizers import Normalizer
 
 logger = logging.getLogger(__name__)
 
@@ -43,20 +49,39 @@ def train_tokenizer(num_prompts: int = 4000) -> PreTrainedTokenizerFast:
     """Byte-fallback BPE over the theatre's prompts; a character tag is one token, as a name would be."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+    prompts = [clean(_random_prompt(seed)) for seed in range(num_prompts)]
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+    tokenizer.normalizer = known_letters(prompts)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation(), pre_tokenizers.Digits(individual_digits=True)]
     )
     tokenizer.decoder = decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
     trainer = trainers.BpeTrainer(vocab_size=_VOCABULARY - len(_TAGS), special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator((clean(_random_prompt(seed)) for seed in range(num_prompts)), trainer)
+    tokenizer.train_from_iterator(prompts, trainer)
     tokenizer.add_tokens(_TAGS)
     end = tokenizer.token_to_id("</s>")
     tokenizer.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", end)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=512
     )
+
+
+def known_letters(prompts: Iterable[str]) -> Normalizer:
+    """Writes a word of the prompts, where it stands in capitals that they never have, as they have it most often.
+
+    Else "Sunny" is six letters to a model that has read "sunny" only.
+    """
+    from tokenizers import Regex, normalizers
+
+    seen: dict[str, Counter[str]] = {}
+    for word in re.findall("[A-Za-z]+", " ".join(prompts)):
+        seen.setdefault(word.lower(), Counter())[word] += 1
+    rules = []
+    for word, forms in sorted(seen.items()):
+        others = rf"(?<!\w)(?!(?:{'|'.join(sorted(forms))})(?!\w))(?i:{word})(?!\w)"
+        rules.append(normalizers.Replace(Regex(others), forms.most_common(1)[0][0]))
+    return normalizers.Sequence(rules)
 
 
 def load_language(folder: Path, device: str | torch.device) -> tuple[PreTrainedTokenizerFast, UMT5EncoderModel]:

@@ -34,6 +34,18 @@ def test_the_weights_are_small_files() -> None:
     assert sum(path.stat().st_size for path in files()) < 60e6
 
 
+def test_words_in_other_capitals_are_read_as_captions_have_them(pipeline: HoloCinePipeline) -> None:
+    captions = "The setting is a sunny beach. [character1] is a red round puppet. [shot cut] Insert: nobody is in view."
+    others = "The SETTING is a Sunny Beach. [character1] Is a RED Round PUPPET. [Shot Cut] InSert: NoBody is in View."
+    read, same = (pipeline.tokenizer(text)["input_ids"] for text in (captions, others))
+    assert read == same
+    for scene in measured_scenes(40):
+        prompt = to_storyboard(scene).prompt
+        assert prompt.replace(" ", "") == pipeline.tokenizer.decode(
+            pipeline.tokenizer(prompt)["input_ids"], skip_special_tokens=True
+        ).replace(" ", "")
+
+
 def test_the_same_seed_makes_the_same_video(pipeline: HoloCinePipeline) -> None:
     storyboard = to_storyboard(measured_scenes(1, num_frames=33)[0], seed=1)
     first, again = (pipeline(storyboard, num_inference_steps=2).frames[0] for _ in range(2))
