@@ -190,15 +190,18 @@ def review(draft: Draft, model: Model, limits: Limits, attention: str | None = N
     except (StoryboardError, LimitError) as error:
         found = _too_long(draft, limits) or _whole_prompt(draft, limits) or _finding("error", str(error))
         return Review((found,), None, None, characters, stage=staged)
-    findings = [_finding("warning", text, _fix(text, storyboard)) for text in storyboard.as_run().warnings]
+    findings = []
+    if (card := model.facts.card) is not None:
+        foreign = card.foreign(storyboard)
+        findings += [_finding("warning", foreign)] if foreign else []
+        findings += [_doubt(doubt, storyboard, model) for doubt in card.doubts(storyboard.as_run())]
+    findings += [_finding("warning", text, _fix(text, storyboard)) for text in storyboard.as_run().warnings]
     plan = None
     import_libraries()
     try:
         plan = make_plan(storyboard, model.facts, attention=attention)
     except (PromptTooLong, ValueError) as error:
         findings.insert(0, _finding("error", str(error)))
-    if model.facts.card is not None:
-        findings += [_doubt(doubt, storyboard, model) for doubt in model.facts.card.doubts(storyboard.as_run())]
     readings: tuple[dict[str, Any] | None, ...] = ()
     if model.theatre:
         readings = tuple(vocabulary.read_caption(text) for text in storyboard.captions)

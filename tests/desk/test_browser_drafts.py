@@ -285,6 +285,22 @@ def test_a_scene_that_is_too_long_says_what_fits_and_is_shortened_by_a_press(vis
     expect(page.locator(".findings .error")).to_have_count(0)
 
 
+def test_the_first_doubt_is_said_beside_generate_and_leads_to_all(visit):
+    page = visit()
+    page.set_viewport_size({"width": 1280, "height": 700})
+    page.locator(".editor textarea").first.fill("A cat on a sunny beach. [character1] is a red round puppet.")
+    doubts = page.locator(".desk-actions .doubts")
+    expect(doubts).to_contain_text("has never heard of “cat”")
+    page.evaluate("scrollTo(0, 0)")
+    expect(doubts).to_be_in_viewport()
+    findings = page.locator(".editor .findings")
+    expect(findings).not_to_be_in_viewport(ratio=1)
+    doubts.get_by_role("button", name=re.compile("And [0-9]+ more")).click()
+    expect(findings).to_be_in_viewport(ratio=1)
+    page.locator(".editor textarea").first.fill("The setting is a sunny beach. [character1] is a red round puppet.")
+    expect(doubts).not_to_contain_text("cat")
+
+
 def test_a_word_outside_the_theatre_is_exchanged_by_a_press(visit):
     page = visit()
     open_scene(page)
@@ -307,6 +323,7 @@ def test_a_link_opens_the_scene_with_its_seed_and_settings_elsewhere(visit):
     title(page).fill("Grüße 🎬 سلام")
     seed(page).fill("77")
     set_steps(page, 7)
+    page.wait_for_function("globalThis.holocineSettings.steps === 7")  # nobody presses in the moment before
     page.locator(".editor .copy-link").click()
     expect(page.locator(".editor .copy-link")).to_have_text("Link copied")
     link = page.evaluate("navigator.clipboard.readText()")

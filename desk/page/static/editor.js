@@ -296,16 +296,24 @@ function showReview() {
   const characters = Object.entries((review && review.characters) || {});
   cast.replaceChildren(...characters.map(([tag, description]) => castMember(tag, description)));
   root.classList.toggle('invalid', Boolean(review) && !review.valid);
-  showForbidden(findings.find((finding) => finding.kind === 'error'));
+  showBesideGenerate(findings);
   showGuides();
   showStageGuide();
 }
 
-// What forbids a video is said beside Generate too, which stays in sight.
-function showForbidden(finding) {
+// What forbids a video, or else the first doubt in a line, is said beside Generate too, which stays in sight.
+function showBesideGenerate(findings) {
   const bar = root.closest('#direct-panel')?.querySelector('.desk-actions');
-  bar?.querySelector(':scope > .forbids')?.remove();
-  if (finding) bar?.prepend(node('div', { class: 'desk forbids' }, findingLine(finding)));
+  bar?.querySelectorAll(':scope > :is(.forbids, .doubts)').forEach((line) => line.remove());
+  const forbidding = findings.find((finding) => finding.kind === 'error');
+  if (forbidding) bar?.prepend(node('div', { class: 'desk forbids' }, findingLine(forbidding)));
+  else if (findings.length) bar?.prepend(node('div', { class: 'desk doubts' }, doubtLine(findings)));
+}
+
+function doubtLine([{ text }, ...others]) {
+  const show = () => root.querySelector('.findings').scrollIntoView({ block: 'center' });
+  const more = others.length ? `And ${others.length} more` : 'Show';
+  return node('p', { class: 'warning' }, node('span', { text }), node('button', { type: 'button', class: 'fix', text: more, onclick: show }));
 }
 
 function findingLine({ kind, text, shot, fix, remedy, words = [] }) {
