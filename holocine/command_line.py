@@ -57,7 +57,7 @@ def _add_generate(commands, run) -> None:
     output.add_argument(
         "--size",
         metavar="WxH",
-        help="enlarge the video; native is none, auto (default) enlarges what is too small to see",
+        help="enlarge the video, in its shape; native is none, auto (default) enlarges what is too small to see",
     )
     output.add_argument(
         "--resample", choices=("lanczos", "nearest"), help="how to enlarge: smooth (default) or as blocks"
