@@ -22,7 +22,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from holocine.program import Parser, UsageError, complain, exit_code
+from holocine.program import Parser, UsageError, add_command, complain, exit_code
 from holocine.program import program as program_of
 
 
@@ -324,7 +324,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    command = add_command(commands, name, text, allow_abbrev=False)
     command.set_defaults(run=run)
     return command
 

@@ -29,6 +29,7 @@ from eval.tally import Tally
 from eval.theatre_references import WITH, WITHOUT, compare_references
 from eval.theatre_retakes import ONE_GO, WAYS, compare_ways
 from holocine.files import check_writable, replacing
+from holocine.program import add_command
 from holocine.puppet.captions import to_storyboard
 from holocine.puppet.facts import FACTS, LOOKS, shot_answers
 from holocine.puppet.renderer import render
@@ -207,16 +208,12 @@ def check_cuts(seed: int, num_frames: int, detector: ShotDetector) -> CutCheck:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `python -m eval theatre`."""
     commands = parser.add_subparsers(metavar="WHAT", required=True)
-
-    def command_of(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-
-    check = command_of("measure", "score a model on unseen storyboards against the world's truth")
+    check = add_command(commands, "measure", "score a model on unseen storyboards against the world's truth")
     check.add_argument("--scenes", type=int, default=100, help="how many (default: %(default)s)")
     check.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     check.add_argument("--out", type=Path, help="write the table (.md) and the counts (.json) with this stem")
     check.set_defaults(work=_measure)
-    sheet = command_of("sheet", "a picture of generated scenes beside the world's own rendering")
+    sheet = add_command(commands, "sheet", "a picture of generated scenes beside the world's own rendering")
     sheet.add_argument("out", type=Path, help="PNG to write")
     sheet.add_argument("--scenes", type=int, default=6, help="how many (default: %(default)s)")
     sheet.set_defaults(work=_sheet)
@@ -229,7 +226,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--distilled", metavar="HIGH,LOW", help="step-distilled LoRA pair")
         command.add_argument("--distilled-below", type=float, help="no such LoRA in noisier steps than this")
         command.add_argument("--shift", type=float, help="of the noise levels, as the LoRA was distilled for")
-    retake = command_of("retake", "whether a shot that is made anew agrees with the shots that are kept")
+    retake = add_command(commands, "retake", "whether a shot that is made anew agrees with the shots that are kept")
     retake.add_argument("--scenes", type=int, default=100, help="how many (default: %(default)s)")
     retake.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     retake.add_argument("--model", help="pipeline folder (default: the embedded one)")
@@ -240,13 +237,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     retake.add_argument("--out", type=Path, help="write the table (.md) and the counts (.json) with this stem")
     retake.set_defaults(work=_retake)
-    known = command_of("reference", "whether a character who is known from a picture looks like it")
+    known = add_command(commands, "reference", "whether a character who is known from a picture looks like it")
     known.add_argument("--scenes", type=int, default=100, help="how many (default: %(default)s)")
     known.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     known.add_argument("--model", help="pipeline folder (default: the embedded one)")
     known.add_argument("--out", type=Path, help="write the table (.md) and the counts (.json) with this stem")
     known.set_defaults(work=_reference)
-    cuts = command_of("cuts", "how well a shot detector finds the cuts of the world's own rendering")
+    cuts = add_command(commands, "cuts", "how well a shot detector finds the cuts of the world's own rendering")
     cuts.add_argument("--scenes", type=int, default=200, help="how many (default: %(default)s)")
     cuts.add_argument("--frames", type=int, default=65, help="frames of a scene, 4t + 1 (default: %(default)s)")
     cuts.add_argument("--detector", choices=DETECTORS, default=DETECTORS[0], help="default: %(default)s")

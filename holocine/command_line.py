@@ -12,7 +12,7 @@ from holocine.families import NAMES as FAMILIES
 from holocine.interchange.endings import FORMATS, PICTURES
 from holocine.interchange.timebase import TIMELINE_RATES
 from holocine.presets import PRESETS, listed
-from holocine.program import Parser, whole_number
+from holocine.program import Parser, add_command, whole_number
 from holocine.team import SPLITS
 
 MOST_TAKES = 100
@@ -38,7 +38,7 @@ def parser(run: Mapping[str, Callable[[argparse.Namespace], None]]) -> argparse.
 
 
 def _add_command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    command = add_command(commands, name, text, allow_abbrev=False)
     command.set_defaults(run=run)
     return command
 

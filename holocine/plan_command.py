@@ -13,7 +13,6 @@ from holocine.program import check_strict, tell
 from holocine.settings import chosen, load_options
 
 if TYPE_CHECKING:
-    from holocine.model_facts import ModelFacts
     from holocine.storyboard import Storyboard
 
 
@@ -35,6 +34,8 @@ def plan(
     settings = chosen(given, remembered)
     facts = find_facts(settings["model"])
     left = unread(storyboard, facts, settings)
+    doubts = facts.doubts(storyboard, settings["height"], settings["width"])
+    check_strict(options.strict, refused(storyboard, facts.family, (*doubts, *left)))
     if facts.family is not None:
         from holocine.families.options import family_settings
         from holocine.families.plan import format_family_plan, make_family_plan
@@ -42,7 +43,6 @@ def plan(
         settings = family_settings(given, remembered, settings["model"], facts)
         check_loading(facts, load_options(settings))
         size = {name: settings[name] for name in ("height", "width")}
-        check_strict(options.strict, refused(storyboard, facts, settings, left))
         made = make_family_plan(storyboard, facts, **size)
         made = replace(made, notes=(*made.notes, *left))
         _print(made, format_family_plan(made), options.json)
@@ -52,7 +52,6 @@ def plan(
     check_loading(facts, load_options(settings))
     facts = facts.with_settings(settings)
     size = {name: settings[name] for name in ("height", "width")}
-    check_strict(options.strict, refused(storyboard, facts, settings, left))
     made = make_plan(storyboard, facts, **size, attention=settings["attention"])
     _check_pictures(storyboard, (made.height, made.width), pictures)
     made = replace(made, warnings=(*made.warnings, *left))
@@ -72,18 +71,12 @@ def plan(
     _print(made, text, options.json, {"memory": memory.to_dict()})
 
 
-def refused(
-    storyboard: Storyboard, facts: ModelFacts, settings: Mapping[str, Any], unread: Sequence[str]
-) -> tuple[str, ...]:
-    """What --strict lets no model make of a storyboard: mistakes, what it did not learn, and what it is not given.
-
-    unread: what it does not read for these settings, as `holocine.unread` says it.
-    """
+def refused(storyboard: Storyboard, family: str | None, doubts: Sequence[str]) -> tuple[str, ...]:
+    """What --strict lets no model make of a storyboard: mistakes, doubts, and what a family's model is not given."""
     from holocine.families import find_family
 
-    left_out = find_family(facts.family).left_out(storyboard) if facts.family else ()
-    doubts = facts.doubts(storyboard, settings["height"], settings["width"])
-    return (*storyboard.mistakes, *doubts, *unread, *left_out)
+    left_out = find_family(family).left_out(storyboard) if family else ()
+    return (*storyboard.mistakes, *doubts, *left_out)
 
 
 def _check_pictures(

@@ -24,6 +24,11 @@ def check_strict(is_strict: bool, refused: Sequence[str]) -> None:
         raise UsageError(f"{'; '.join(refused)} (without --strict it is made all the same)")
 
 
+def add_command(commands: argparse._SubParsersAction, name: str, text: str, **options: Any) -> argparse.ArgumentParser:
+    """A command that its own help and the list of all tell of in the same words; `options`: the parser's."""
+    return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", **options)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises UsageError instead of ending the process."""
 
