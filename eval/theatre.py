@@ -103,13 +103,9 @@ def rendered(scenes: list[Scene]) -> Iterable[tuple[Scene, np.ndarray]]:
 
 def reconstructed(vae, scenes: list[Scene]) -> Iterable[tuple[Scene, np.ndarray]]:
     """The world's rendering after the VAE: what a perfect transformer would score."""
-    import torch
+    from holocine.puppet.training.clips import reconstruct
 
-    for scene, frames in rendered(scenes):
-        video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-        with torch.no_grad():
-            output = vae.decode(vae.encode(video).latent_dist.mean).sample[0]
-        yield scene, ((output.permute(1, 2, 3, 0) + 1) * 127.5).round().byte().numpy()
+    return ((scene, reconstruct(vae, frames)) for scene, frames in rendered(scenes))
 
 
 def comparison_sheet(pipeline, scenes: list[Scene], columns: int = 8, **settings) -> Image.Image:

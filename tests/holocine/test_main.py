@@ -284,7 +284,7 @@ def test_bad_storyboards_are_refused(work, run, model, text, says):
         (["--fps", "0"], "'0' does not lie between 1 and 240"),
         (["--lora", "missing.safetensors"], "missing.safetensors does not exist"),
         (["--model", "missing"], "neither a folder here nor a hub id"),
-        (["--stepz", "3"], "unrecognized arguments: --stepz"),
+        (["--stepz", "3"], "unrecognized arguments: --stepz 3 (see `python -m holocine generate --help`)"),
         (["-o", "a.avi"], "has to end in .mp4"),
         (["-o", "missing/a.mp4"], "missing/a.mp4: the folder for it does not exist"),
         (["-o", "/proc/a.mp4"], "/proc/a.mp4"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKLWan
@@ -61,3 +62,11 @@ def decode_clip(vae: AutoencoderKLWan, latents: torch.Tensor) -> torch.Tensor:
     """Clips (B, 3, 4t+1, H, W) of latents, not clamped."""
     with whole_clips():
         return unpatchify(vae.decoder(vae.post_quant_conv(latents), first_chunk=True), vae.config.patch_size or 1)
+
+
+@torch.no_grad()
+def reconstruct(vae: AutoencoderKLWan, frames: np.ndarray) -> np.ndarray:
+    """What a VAE makes of a video, uint8 (4t + 1 frames, H, W, 3) like it."""
+    video = torch.from_numpy(frames).to(vae.device).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+    output = decode_clip(vae, encode_clip(vae, video)[0])[0].clamp(-1, 1)
+    return ((output.permute(1, 2, 3, 0) + 1) * 127.5).round().byte().cpu().numpy()

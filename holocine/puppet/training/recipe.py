@@ -106,7 +106,7 @@ def run(
     judge = folder / "judge.safetensors"
     if not judge.exists():
         progress("training the judge")
-        train_judge(frames, recipe.judge, judge, device=recipe.device)
+        train_judge(frames, recipe.judge, judge, device=recipe.device, vae=folder / "vae" / "model")
     progress("training the VAE's decoder")
     train_decoder(folder / "decoder", frames, recipe.decoder, folder / "vae" / "model", judge, **machine)
     assemble_folder(folder, out)

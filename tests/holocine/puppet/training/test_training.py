@@ -23,7 +23,7 @@ from holocine.puppet.facts import FACTS, shot_facts
 from holocine.puppet.judge import CLIP_FRAMES, Judge, clip_frames
 from holocine.puppet.renderer import render, trace
 from holocine.puppet.stage import EXPOSURES, exposure
-from holocine.puppet.training import batches, data, fused, latents, preparation, reader, text
+from holocine.puppet.training import batches, data, fused, judge, latents, preparation, reader, text
 from holocine.puppet.training.amounts import Recipe
 from holocine.puppet.training.assemble import BOUNDARY, FEW_STEPS, STEPS, assemble
 from holocine.puppet.training.batches import TEXT_LENGTH, LatentBank
@@ -463,6 +463,17 @@ def test_the_judge_looks_at_a_shot_from_its_first_frame_to_its_last() -> None:
     answers = Judge()(torch.from_numpy(render(scene)[0][frames]).float()[None] / 255)
     assert [len(choices) for choices in FACTS.values()] == [x.shape[1] for x in answers.values()]
     assert all(0 <= a < len(c) for a, c in zip(shot_facts(scene, 1), FACTS.values(), strict=True))
+
+
+def test_the_judge_learns_to_read_what_a_vae_makes_of_scenes(folder: Path) -> None:
+    vae = AutoencoderKLWan.from_pretrained(folder / "vae" / "model")
+    for parameter in (vae.decoder.conv_out.weight, vae.decoder.conv_out.bias):
+        torch.nn.init.zeros_(parameter)  # grey pictures, to be known among the others
+    for frames in (folder / "frames", folder / "nothing"):
+        for maker, grey in ((None, 0), (vae, 4)):
+            clips, answers = judge._Shots(frames, np.random.default_rng(0), maker).batch(12)
+            assert len(clips) == len(answers) == 12
+            assert int((clips.flatten(1).std(1) < 0.08).sum()) == grey
 
 
 def test_muon_solves_a_matrix_that_plain_steps_find_hard() -> None:
