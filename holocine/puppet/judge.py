@@ -21,31 +21,42 @@ CLIP_FRAMES = 8
 
 
 class Judge(nn.Module):
-    """(B, CLIP_FRAMES, 64, 112, 3) pictures in [0, 1] -> logits for each of `FACTS`."""
+    """(B, CLIP_FRAMES, 64, 112, 3) pictures in [0, 1] -> logits for each of `FACTS`.
+
+    The first two stages look at every frame alone and by the same weights, as what somebody looks like is the same in all
+    of them; the last two at all frames at once, as an action or a camera's movement is.
+    """
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
-        widths = (width, 2 * width, 4 * width, 4 * width)
-        layers, channels = [], 3 * CLIP_FRAMES
-        for out in widths:
-            layers += [
-                nn.Conv2d(channels, out, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(out),
-                nn.ReLU(),
-                nn.Conv2d(out, out, 3, padding=1, bias=False),
-                nn.BatchNorm2d(out),
-                nn.ReLU(),
-            ]
-            channels = out
-        self.body = nn.Sequential(*layers)
-        self.hidden = nn.Linear(channels * 4 * 7, 256)
+        self.frames = nn.ModuleList([_stage(3, 2 * width // 3), _stage(2 * width // 3, 2 * width)])
+        self.clip = nn.ModuleList([_stage(2 * width * CLIP_FRAMES, 4 * width), _stage(4 * width, 4 * width)])
+        self.hidden = nn.Linear(4 * width * 4 * 7, 256)
         self.heads = nn.Linear(256, sum(map(len, FACTS.values())))
 
+    def features(self, clips: torch.Tensor) -> list[torch.Tensor]:
+        """What each stage makes of the clips: (B, channels, height, width), each half as high and wide as the one before."""
+        found, x = [], clips.permute(0, 1, 4, 2, 3).flatten(0, 1) * 2 - 1
+        for stage in self.frames:
+            x = stage(x)
+            found.append(x.unflatten(0, (-1, CLIP_FRAMES)).flatten(1, 2))
+        x = found[-1]
+        for stage in self.clip:
+            x = stage(x)
+            found.append(x)
+        return found
+
     def forward(self, clips: torch.Tensor) -> dict[str, torch.Tensor]:
-        x = clips.permute(0, 1, 4, 2, 3).flatten(1, 2) * 2 - 1
-        x = F.relu(self.hidden(self.body(x).flatten(1)))
+        x = F.relu(self.hidden(self.features(clips)[-1].flatten(1)))
         sizes = [len(choices) for choices in FACTS.values()]
         return dict(zip(FACTS, self.heads(x).split(sizes, -1), strict=True))
+
+
+def _stage(channels: int, out: int) -> nn.Sequential:
+    layers = []
+    for inside, stride in ((channels, 2), (out, 1)):
+        layers += [nn.Conv2d(inside, out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+    return nn.Sequential(*layers)
 
 
 def clip_frames(start: int, length: int) -> np.ndarray:

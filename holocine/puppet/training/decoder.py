@@ -58,21 +58,17 @@ def energy_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 class JudgeFeatures(nn.Module):
-    """What the first layers of the judge make of a clip (B, 3, T, H, W) in [-1, 1]: a list of feature maps."""
+    """What the first stages of the judge make of a clip (B, 3, T, H, W) in [-1, 1]: a list of feature maps."""
 
     def __init__(self, judge: Judge, stages: int = 3) -> None:
         super().__init__()
-        layers = list(judge.body[: 6 * stages])
-        self.stages = nn.ModuleList(nn.Sequential(*layers[i : i + 6]) for i in range(0, len(layers), 6))
+        self.judge, self.stages = judge, stages
         self.eval().requires_grad_(False)
 
     def forward(self, clip: torch.Tensor) -> list[torch.Tensor]:
         chosen = np.round(np.linspace(0, clip.shape[2] - 1, CLIP_FRAMES)).astype(int)
-        x, found = clip[:, :, chosen].transpose(1, 2).flatten(1, 2), []
-        for stage in self.stages:
-            x = stage(x)
-            found.append(x)
-        return found
+        pictures = (clip[:, :, chosen].permute(0, 2, 3, 4, 1) + 1) / 2
+        return self.judge.features(pictures)[: self.stages]
 
     def difference(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Mean error of the features, relative to their size."""
