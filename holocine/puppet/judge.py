@@ -23,8 +23,8 @@ CLIP_FRAMES = 8
 class Judge(nn.Module):
     """(B, CLIP_FRAMES, 64, 112, 3) pictures in [0, 1] -> logits for each of `FACTS`.
 
-    The first two stages look at every frame alone and by the same weights, as what somebody looks like is the same in all
-    of them; the last two at all frames at once, as an action or a camera's movement is.
+    The first two stages look at every frame alone and by the same weights, as somebody looks the same in all of them;
+    the last two look at all frames at once, as actions and movements of the camera are seen in no single one.
     """
 
     def __init__(self, width: int = 24) -> None:
@@ -35,7 +35,7 @@ class Judge(nn.Module):
         self.heads = nn.Linear(256, sum(map(len, FACTS.values())))
 
     def features(self, clips: torch.Tensor) -> list[torch.Tensor]:
-        """What each stage makes of the clips: (B, channels, height, width), each half as high and wide as the one before."""
+        """What each of the four stages makes of the clips: (B, channels, height, width), sides halved by each."""
         found, x = [], clips.permute(0, 1, 4, 2, 3).flatten(0, 1) * 2 - 1
         for stage in self.frames:
             x = stage(x)

@@ -20,7 +20,7 @@ class Recipe:
     vae: float = 240.0
     decoder: float = 240.0
     text: float = 15.0
-    judge: float = 10.0
+    judge: float = 60.0
     transformer: float = 480.0
     distillation: float = 240.0
     device: str = "auto"

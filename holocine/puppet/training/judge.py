@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _FIRST_SEED = 3_000_000_000  # scenes made up for the judge alone
 _BLUR, _DECODED_BLUR = 1.4, 0.7  # pixels: of rendered clips, and of those that a VAE has softened already
 _MOST_DECODED = 3_000  # shots kept, the newest: 0.5 GB
+_DECODED_SHARE = 0.4  # of the steps that wait for one scene more
 
 _scenes = lru_cache(maxsize=None)(shard_scenes)
 
@@ -77,12 +78,13 @@ class _Shots:
         answers.append(shot_facts(scene, index))
 
     def _decoded(self, count: int) -> list[tuple[np.ndarray, list[int]]]:
-        """Some of the shots that the VAE has made, after one scene more."""
+        """Some of the shots that the VAE has made, now and then after one scene more: it takes longer than a step."""
         if self.vae is None:
             return []
-        scene = self._fresh_scene()
-        frames = reconstruct(self.vae, render(scene)[0])
-        self.decoded.extend((frames[_chosen(scene, i)], shot_facts(scene, i)) for i in range(len(scene.shots)))
+        if not self.decoded or self.rng.random() < _DECODED_SHARE:
+            scene = self._fresh_scene()
+            frames = reconstruct(self.vae, render(scene)[0])
+            self.decoded.extend((frames[_chosen(scene, i)], shot_facts(scene, i)) for i in range(len(scene.shots)))
         return [self.decoded[i] for i in self.rng.integers(len(self.decoded), size=count)]
 
 
