@@ -6,6 +6,7 @@ that are known.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -46,7 +47,7 @@ class _Shots:
     def __init__(self, frames: Path, rng: np.random.Generator, vae: AutoencoderKLWan | None = None) -> None:
         self.rng = rng
         self.paths = sorted(frames.glob("*.npy"))
-        self.next_seed = _FIRST_SEED
+        self.seeds = itertools.count(_FIRST_SEED)
         self.vae = vae
         self.decoded: deque[tuple[np.ndarray, list[int]]] = deque(maxlen=_MOST_DECODED)
 
@@ -55,20 +56,16 @@ class _Shots:
         for clip, answer in self._decoded(count // 3):
             clips.append(_degrade(_shifted(clip, self.rng), self.rng, _DECODED_BLUR))
             answers.append(answer)
-        shares = 3 if self.vae else 2
-        while self.paths and len(clips) < count * (shares - 1) // shares:
+        half = (len(clips) + count) // 2  # of what is left
+        while self.paths and len(clips) < half:
             path = self.paths[self.rng.integers(len(self.paths))]
             shard, scenes = np.load(path, mmap_mode="r"), _scenes(int(path.stem))
             for number in self.rng.choice(len(scenes), 4, replace=False):
                 self._add(clips, answers, scenes[number], lambda chosen, n=number, s=shard: s[n][chosen])
         while len(clips) < count:
-            scene = self._fresh_scene()
+            scene = sample_scene(next(self.seeds))
             self._add(clips, answers, scene, lambda chosen, s=scene: _rendered(s, chosen))
         return torch.from_numpy(np.stack(clips)), torch.tensor(answers)
-
-    def _fresh_scene(self) -> Scene:
-        self.next_seed += 1
-        return sample_scene(self.next_seed - 1)
 
     def _add(self, clips: list, answers: list, scene: Scene, frames: Callable[[np.ndarray], np.ndarray]) -> None:
         """Add a random shot of a scene."""
@@ -82,7 +79,7 @@ class _Shots:
         if self.vae is None:
             return []
         if not self.decoded or self.rng.random() < _DECODED_SHARE:
-            scene = self._fresh_scene()
+            scene = sample_scene(next(self.seeds))
             frames = reconstruct(self.vae, render(scene)[0])
             self.decoded.extend((frames[_chosen(scene, i)], shot_facts(scene, i)) for i in range(len(scene.shots)))
         return [self.decoded[i] for i in self.rng.integers(len(self.decoded), size=count)]
