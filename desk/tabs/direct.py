@@ -20,7 +20,7 @@ from desk.studio.studio import Studio
 from desk.studio.wording import sentence
 from desk.tabs import going_on, own_scenes
 from desk.tabs.examples import Example, load_examples
-from desk.tabs.visits import IDLE, QUIET, cancel, copied, known, read_seed, read_size, refusal, told_all
+from desk.tabs.visits import IDLE, LASTING, QUIET, cancel, copied, known, read_seed, read_size, refusal, told_all
 from holocine.from_pictures import files_named
 from holocine.interchange import formats
 from holocine.interchange.endings import FORMATS
@@ -80,8 +80,7 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
 
     asked = [editor, settings["model"], *(settings[name] for name in _SETTINGS), visitor]
     seen = [screen, history, run, stop, editor]
-    lasting = {"concurrency_limit": None, **QUIET}
-    gr.on([run.click, editor.submit], _generate(studio), asked, [*seen, settings["seed"]], **lasting)
+    gr.on([run.click, editor.submit], _generate(studio), asked, [*seen, settings["seed"]], **LASTING)
     told = [settings[name] for name in _SETTINGS if name != "seed"]
     timed = [editor, settings["model"], *told]
     # One listener of a change waits for its turn and the others follow it: two that wait for the same change would wake
@@ -94,11 +93,11 @@ def build(studio: Studio, visitor: gr.BrowserState) -> DirectTab:
         trigger_mode="always_last",
         **QUIET,
     )
-    screen.retake(going_on.retake(studio), visitor, seen, **lasting)
-    screen.use(going_on.use_take(studio), visitor, seen, **lasting)
+    screen.retake(going_on.retake(studio), visitor, seen, **LASTING)
+    screen.use(going_on.use_take(studio), visitor, seen, **LASTING)
     screen.open_scene(_open_shared(studio), None, editor, **QUIET)
-    editor.retake(going_on.retake_changed(studio), [editor, visitor], seen, **lasting)
-    editor.continue_video(going_on.continue_video(studio), [editor, visitor], seen, **lasting)
+    editor.retake(going_on.retake_changed(studio), [editor, visitor], seen, **LASTING)
+    editor.continue_video(going_on.continue_video(studio), [editor, visitor], seen, **LASTING)
     editor.open_link(_open_link, None, told, **QUIET)
     gr.on([part.change for part in told], None, told, None, js=_TELL_SETTINGS, trigger_mode="multiple", **QUIET)
     gr.context.Context.root_block.load(None, told, None, js=_TELL_SETTINGS, **QUIET)

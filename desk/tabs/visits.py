@@ -17,6 +17,9 @@ IDLE = {"run": gr.update(interactive=True), "stop": gr.update(interactive=False)
 KEPT = {"compare": "compared", "score": "scored", "run": "run"}  # a record's kind by its job's
 BUSY = {"run": gr.update(interactive=False), "stop": gr.update(interactive=True)}
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # a listener: the page says itself how far it is
+# One that begins a job and goes on until it ends. By default Gradio drops a press in silence while the page has not yet
+# heard that the listener has ended, which is after it has shown the job's end; here the queue answers each press.
+LASTING = {"concurrency_limit": None, "trigger_mode": "multiple", **QUIET}
 
 
 def known(visitor: Any) -> str:
@@ -113,7 +116,7 @@ def connect(
     `begin` and `arrive` yield updates of `shown` and of the two buttons.
     """
     seen = [*shown, run, stop]
-    run.click(begin, asked, seen, concurrency_limit=None, **QUIET)
+    run.click(begin, asked, seen, **LASTING)
     stop.click(cancel(studio), visitor, None, queue=False, **QUIET)
     gr.context.Context.root_block.load(arrive, visitor, seen, concurrency_limit=None, **QUIET)
 

@@ -8,7 +8,18 @@ import zlib
 import pytest
 from playwright.sync_api import expect
 
-from tests.desk.browsing import SHIFTS, TABS, captions, fill_steps, generate, open_scene, set_steps, stage_of
+from tests.desk.browsing import (
+    LONG,
+    SHIFTS,
+    TABS,
+    captions,
+    fill_steps,
+    generate,
+    open_scene,
+    set_steps,
+    stage_of,
+    until_new_video,
+)
 from tests.desk.conftest import until_ready
 
 TWO = """
@@ -205,6 +216,27 @@ def test_the_last_video_stays_when_nothing_comes_of_the_next(visit):
     page.locator("#generate").click()
     expect(stage_of(page)).to_have_attribute("data-state", "failed")
     expect(video).to_have_attribute("src", before)
+
+
+PRESS_WHEN_DONE = """() => new Promise((pressed) => {
+  const stage = document.querySelector('#direct-panel .stage'), button = document.querySelector('#generate');
+  const look = () => {
+    if (stage.dataset.state !== 'done' || button.disabled) return requestAnimationFrame(look);
+    button.click();
+    pressed(stage.querySelector('.screen video').getAttribute('src'));
+  };
+  look();
+})"""
+
+
+def test_a_press_the_moment_a_video_is_there_begins_the_next(visit):
+    page = visit()
+    open_scene(page)
+    set_steps(page, 1)
+    page.locator("#generate").click()
+    expect(stage_of(page)).to_have_attribute("data-state", "running", timeout=LONG)
+    made = page.evaluate(PRESS_WHEN_DONE)
+    until_new_video(page, [made])
 
 
 def seed_of_link(page):
