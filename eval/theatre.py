@@ -218,6 +218,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--steps", type=int, help="denoising steps (default: the model's)")
         command.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
         command.add_argument("--guidance-below", type=float, help="no guidance in noisier steps than this")
+        command.add_argument("--shot-guidance", type=float, help="guidance by the other shots (default: the model's)")
+        command.add_argument("--shot-guidance-above", type=float, help="that only in noisier steps than this")
         command.add_argument("--eta", type=float, help="fresh noise, 0 to 1 (default: the model's)")
         command.add_argument("--distilled", metavar="HIGH,LOW", help="step-distilled LoRA pair")
         command.add_argument("--distilled-below", type=float, help="no such LoRA in noisier steps than this")
@@ -256,6 +258,8 @@ def _settings(options: argparse.Namespace) -> dict:
         "num_inference_steps": options.steps,
         "guidance_scale": options.guidance,
         "guidance_below": options.guidance_below,
+        "shot_guidance": options.shot_guidance,
+        "shot_guidance_above": options.shot_guidance_above,
         "eta": options.eta,
         "distilled_below": options.distilled_below,
     }

@@ -178,6 +178,18 @@ def _add_sampling(command):
         help="no guidance in noisier steps than this, 0 to 1; 1 is all",
     )
     sampling.add_argument(
+        "--shot-guidance",
+        type=_scale,
+        metavar="S",
+        help="above 1, 2 or so: shots agree on more that no text says, for a pass more in the noisiest steps",
+    )
+    sampling.add_argument(
+        "--shot-guidance-above",
+        type=_share,
+        metavar="SIGMA",
+        help="shot guidance only in noisier steps than this, 0 to 1",
+    )
+    sampling.add_argument(
         "--distilled-below",
         type=_share,
         metavar="SIGMA",

@@ -61,19 +61,26 @@ class PassCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """Operations of denoising a video: of a pass that sees the prompt, and of one that sees the negative prompt.
+    """Operations of denoising a video: of a pass that sees the prompt, of one that sees the negative prompt, and of one
+    whose shots do not see one another.
 
-    steps: passes of the first kind. guided: passes of the second.
+    steps: passes of the first kind. guided: passes of the second. moved: passes of the third.
     """
 
     prompted: PassCost
     negative: PassCost
+    apart: PassCost
     steps: int
     guided: int
+    moved: int
 
     @property
     def total(self) -> int:
-        return self.steps * self.prompted.total + self.guided * self.negative.total
+        return self.steps * self.prompted.total + self.guided * self.negative.total + self.moved * self.apart.total
+
+    @property
+    def passes(self) -> int:
+        return self.steps + self.guided + self.moved
 
     def seconds(self, rate: float = HOPPER_RATE) -> float:
         """How long it takes at `rate` operations a second."""
@@ -107,9 +114,11 @@ def run_cost(
     negative_tokens: int,
     steps: int,
     guided: int,
+    moved: int = 0,
 ) -> RunCost:
     """The arithmetic of denoising one video.
 
+    pairs: as in `pass_cost`. steps, guided, moved: see `RunCost`.
     visible: which text tokens each shot sees, bool (shots, text tokens), padding as one token. negative_tokens: of the
     negative prompt, which all shots see.
     """
@@ -119,8 +128,10 @@ def run_cost(
     return RunCost(
         prompted=pass_cost(shape, tokens, pairs, visible.shape[1], text_pairs),
         negative=pass_cost(shape, tokens, pairs, negative_tokens, tokens * negative_tokens),
+        apart=pass_cost(shape, tokens, int((of_shots**2).sum()), visible.shape[1], text_pairs),
         steps=steps,
         guided=guided,
+        moved=moved,
     )
 
 

@@ -1,4 +1,4 @@
-"""Latents -> pixels, one latent frame after the other.
+"""Latents -> pixels -> frames, one latent frame after the other.
 
 Wan's VAE is causal: a latent frame needs of those before it no more than two frames of features in each convolution.
 So a video can be decoded while it is written, in memory that does not grow with its length, and the pixels are those of
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
 from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, unpatchify
@@ -110,3 +111,36 @@ def _decode_tile(vae: AutoencoderKLWan, frame: torch.Tensor, tile: _Tile, first:
         # Tiles are for GPUs with little memory: there only the one that is decoded has its features.
         tile.features = [x.to("cpu") if isinstance(x, torch.Tensor) else x for x in tile.features]
     return pixels
+
+
+def to_uint8(video: torch.Tensor) -> np.ndarray:
+    """Turn (batch, 3, frames, height, width) in [-1, 1] into uint8 (batch, frames, height, width, 3)."""
+    return _levels(video).cpu().numpy()
+
+
+def _levels(video: torch.Tensor) -> torch.Tensor:
+    video = (video.clamp(-1, 1).float() + 1) * 127.5
+    return video.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous()
+
+
+def one_ahead(parts: Iterator[torch.Tensor]) -> Iterator[np.ndarray]:
+    """Yield `to_uint8` of each part; a GPU is at the next one while a part is read."""
+    before = None
+    for part in parts:
+        if part.device.type != "cuda":
+            yield to_uint8(part)
+            continue
+        frames = _levels(part)
+        held = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True).copy_(frames, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+        if before is not None:
+            yield _when_arrived(*before)
+        before = held, arrived
+    if before is not None:
+        yield _when_arrived(*before)
+
+
+def _when_arrived(held: torch.Tensor, arrived: torch.cuda.Event) -> np.ndarray:
+    arrived.synchronize()
+    return held.numpy()

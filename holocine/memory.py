@@ -148,13 +148,12 @@ def predict(
     )
     card, rate = card_of(gigabytes)
     fetching = weights.expert / LINK_RATE if loading.group_offload else 0.0
-    passes = plan.cost.steps + plan.cost.guided
     return Memory(
         phases=phases,
         main=main_bytes(weights, loading, experts),
         # fetching layers hides behind computing where it is shorter
         seconds={
-            "denoise": max(plan.cost.seconds(rate), passes * fetching),
+            "denoise": max(plan.cost.seconds(rate), plan.cost.passes * fetching),
             "decode": operations / (CONVOLUTION_SHARE * rate),
         },
         card=card,

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from holocine.model_card import ModelCard
     from holocine.storyboard import Storyboard
 
+SHOT_GUIDANCE_ABOVE = 0.9  # the noise level down to which shots decide what they have in common
+
 
 @dataclass(frozen=True)
 class ModelFacts:
     """What is known of a model without its weights: folder, defaults, and the pixels (down, across) of a token.
 
-    steps, guidance, guidance_below, distilled_below, negative_prompt: the defaults of denoising; shift: of its noise
-    schedule.
+    steps, guidance, guidance_below, shot_guidance, shot_guidance_above, distilled_below, negative_prompt: the defaults
+    of denoising; shift: of its noise schedule.
     guidance_2: of the low-noise expert where it has a default of its own, which runs below the noise level `boundary`.
     scheduler: the class of its noise schedule.
     max_positions: latent frames, rows and columns of tokens that it can tell apart, each.
@@ -44,6 +46,8 @@ class ModelFacts:
     guidance_2: float | None = None
     boundary: float = 0.0
     distilled_below: float = 1.0
+    shot_guidance: float = 1.0
+    shot_guidance_above: float = SHOT_GUIDANCE_ABOVE
     num_experts: int = 1
     max_positions: int = 1024
     scheduler: str = "HoloCineScheduler"
@@ -96,6 +100,8 @@ class ModelFacts:
             "guidance_scale": "guidance",
             "guidance_scale_2": "guidance_2",
             "guidance_below": "guidance_below",
+            "shot_guidance": "shot_guidance",
+            "shot_guidance_above": "shot_guidance_above",
             "distilled_below": "distilled_below",
             "shift": "shift",
         }
@@ -108,8 +114,15 @@ class ModelFacts:
         model's own if None.
         """
         distilled_below = self.distilled_below if distilled_below is None else distilled_below
-        levels = (1 - step / steps for step in range(steps))
-        noise = (self.shift * level / (1 + (self.shift - 1) * level) for level in levels)
         unguided_below = self.boundary if self.guidance_2 == 1 else 0.0
         least = max(unguided_below, math.nextafter(distilled_below, 1.0) if distilled_below < 1 else 0.0)
-        return sum(least <= sigma <= self.guidance_below for sigma in noise) if guidance > 1 else 0
+        return sum(least <= sigma <= self.guidance_below for sigma in self._noise(steps)) if guidance > 1 else 0
+
+    def moved_steps(self, steps: int) -> int:
+        """How many of so many steps of a scene of several shots are guided by the other shots, with a pass more."""
+        return sum(sigma > self.shot_guidance_above for sigma in self._noise(steps)) if self.shot_guidance != 1 else 0
+
+    def _noise(self, steps: int) -> list[float]:
+        """The noise level sigma of each of so many steps."""
+        levels = (1 - step / steps for step in range(steps))
+        return [self.shift * level / (1 + (self.shift - 1) * level) for level in levels]

@@ -23,14 +23,16 @@ from .attention import AttentionSettings
 from .encoding import encode_pictures, vae_fingerprint
 from .frame_stream import FrameStream
 from .keeping import Kept, Placed, check_fits, kept_of_each, placed, whole_shots
-from .latent_decoding import decode_in_turn
+from .latent_decoding import decode_in_turn, one_ahead, to_uint8
 from .locking import LEVELS, LatentLock, check_scheduler, lock_latents, locking
 from .lora import resting
+from .model_facts import SHOT_GUIDANCE_ABOVE
 from .pipeline_call import (
     Cancelled,
     callback_tensors,
     cancellable,
     check_denoised,
+    check_share,
     check_tensor,
     is_count,
     is_number,
@@ -85,9 +87,9 @@ class HoloCinePipeline(WanPipeline):
 
     default_height, default_width: pixels. default_num_inference_steps, default_guidance_scale,
     default_guidance_scale_2 (of the low-noise expert, if not the other's), default_guidance_below,
-    default_distilled_below, default_eta, default_negative_prompt, default_attention ("sparse", "full", …; what the
-    weights were trained with), default_keep_every, default_keep_level: what a call uses for arguments that are None.
-    max_sequence_length: text tokens.
+    default_shot_guidance, default_shot_guidance_above, default_distilled_below, default_eta, default_negative_prompt,
+    default_attention ("sparse", "full", …; what the weights were trained with), default_keep_every, default_keep_level:
+    what a call uses for arguments that are None. max_sequence_length: text tokens.
 
     Stock components are taken over: a `WanTransformer3DModel` becomes a `HoloCineTransformer3DModel` in place, a
     `FlowMatchEulerDiscreteScheduler` a `HoloCineScheduler` of the same config. boundary_ratio is HoloCine's 0.875
@@ -99,6 +101,8 @@ class HoloCinePipeline(WanPipeline):
     takes_pictures = True  # whether shots can begin from pictures, see `holocine.from_pictures`
     has_distilled = False  # whether a step-distilled LoRA is loaded (`holocine.lora`)
     _guidance_below = 1.0
+    _shot_guidance = 1.0
+    _shot_guidance_above = 1.0
     _distilled_below = 1.0
     _read: tuple[tuple | None, tuple | None] = (None, None)  # the last texts, and their embeddings
     _lock: LatentLock | None = None
@@ -121,6 +125,8 @@ class HoloCinePipeline(WanPipeline):
         default_guidance_scale: float = 5.0,
         default_guidance_scale_2: float | None = None,
         default_guidance_below: float = 1.0,
+        default_shot_guidance: float = 1.0,
+        default_shot_guidance_above: float = SHOT_GUIDANCE_ABOVE,
         default_distilled_below: float = 1.0,
         default_eta: float = 0.0,
         default_negative_prompt: str = DEFAULT_NEGATIVE_PROMPT,
@@ -151,6 +157,8 @@ class HoloCinePipeline(WanPipeline):
             default_guidance_scale=default_guidance_scale,
             default_guidance_scale_2=default_guidance_scale_2,
             default_guidance_below=default_guidance_below,
+            default_shot_guidance=default_shot_guidance,
+            default_shot_guidance_above=default_shot_guidance_above,
             default_distilled_below=default_distilled_below,
             default_eta=default_eta,
             default_negative_prompt=default_negative_prompt,
@@ -174,6 +182,8 @@ class HoloCinePipeline(WanPipeline):
         guidance_scale: float | None = None,
         guidance_scale_2: float | None = None,
         guidance_below: float | None = None,
+        shot_guidance: float | None = None,
+        shot_guidance_above: float | None = None,
         distilled_below: float | None = None,
         eta: float | None = None,
         attention: str | AttentionSettings | None = None,
@@ -206,6 +216,9 @@ class HoloCinePipeline(WanPipeline):
         guidance_scale: above 1 the negative prompt is denoised too; guidance_scale_2: for the low-noise expert.
         guidance_below: the noise level sigma, 0 to 1, down to which the text is followed without guidance (Kynkäänniemi
             et al., 2024), in half the time; 1 guides every step.
+        shot_guidance: above 1 shots agree more on what no text says: in the steps noisier than shot_guidance_above, a
+            sigma of 0 to 1, the velocity with the prompt is moved so many times as far from that of shots which do not
+            see one another as it is, in a pass more for each step; text guidance adds to that. 1 is none.
         distilled_below: the noise level sigma, 0 to 1, down to which a model with a step-distilled LoRA runs as if it
             had none, guided; from there on with it and without guidance. 1 runs all steps with it.
         eta: how much fresh noise the noisiest steps draw, 0 to 1; see `HoloCineScheduler.sampling`.
@@ -243,14 +256,17 @@ class HoloCinePipeline(WanPipeline):
         guidance_scale = self.config.default_guidance_scale if guidance_scale is None else guidance_scale
         storyboards = storyboards_of(storyboard, prompt, shot_cut_frames, num_frames)
         below = self.config.default_guidance_below if guidance_below is None else guidance_below
+        together = self.config.default_shot_guidance if shot_guidance is None else shot_guidance
+        above = self.config.default_shot_guidance_above if shot_guidance_above is None else shot_guidance_above
         eta = self.config.default_eta if eta is None else eta
         settings = self._attention_settings(attention, window=window, leak_free=leak_free, kernel=kernel)
-        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, output_type)
+        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, together, output_type)
         if guidance_scale_2 is None and guidance_scale > 1:
             guidance_scale_2 = self.config.default_guidance_scale_2
         rest = self.config.default_distilled_below if distilled_below is None else distilled_below
-        self._check_shares(below, eta, rest)
+        self._check_shares(below, above, eta, rest)
         self._guidance_below, self._distilled_below = below, rest
+        self._shot_guidance, self._shot_guidance_above = together, above
         check_positions(storyboards[0].num_frames, self.transformer.config.rope_max_seq_len)
         kept = self._kept(keep, storyboards, height, width)
         every = self.config.default_keep_every if keep_every is None else keep_every
@@ -316,6 +332,7 @@ class HoloCinePipeline(WanPipeline):
                             "layouts": layouts,
                             "windows": windows,
                             "settings": settings,
+                            **({} if together == 1 else {"shot_guidance": self._shot_guidance_now}),
                             # Summaries that are used again are of the heads that a process had before.
                             **({"guided": self._is_guided} if reuse is None else {"reuse": reuse}),
                             **({} if lock is None or level == "same" else {"clean_frames": lock.clean_frames}),
@@ -358,11 +375,21 @@ class HoloCinePipeline(WanPipeline):
         """Whether this call is guided, and while it is denoising, whether this step is."""
         if self._current_timestep is None:
             return super().do_classifier_free_guidance
-        level, boundary = self._current_timestep / self.scheduler.config.num_train_timesteps, self.config.boundary_ratio
+        level = self._level
         if self._distilled_below < 1 and level <= self._distilled_below:
             return False
-        scale = self._guidance_scale if boundary is None or level >= boundary else self._guidance_scale_2
-        return bool(super().do_classifier_free_guidance and scale != 1 and level <= self._guidance_below)
+        return bool(super().do_classifier_free_guidance and self._scale != 1 and level <= self._guidance_below)
+
+    @property
+    def _level(self) -> torch.Tensor:
+        """The noise level sigma of this step."""
+        return self._current_timestep / self.scheduler.config.num_train_timesteps
+
+    @property
+    def _scale(self) -> float:
+        """The guidance scale of the expert that takes this step."""
+        boundary = self.config.boundary_ratio
+        return self._guidance_scale if boundary is None or self._level >= boundary else self._guidance_scale_2
 
     def share(self, team: Team | None) -> None:
         """Let the processes of a team, each of which makes the same call, share the forward passes of every step.
@@ -374,6 +401,12 @@ class HoloCinePipeline(WanPipeline):
 
     def _is_guided(self) -> bool:
         return self.do_classifier_free_guidance
+
+    def _shot_guidance_now(self) -> float:
+        """How far this step's velocity with the prompt is moved, so that text guidance adds to that, not multiplies."""
+        if self._level <= self._shot_guidance_above:
+            return 1.0
+        return 1 + (self._shot_guidance - 1) / (self._scale if self.do_classifier_free_guidance else 1)
 
     def prepare_latents(self, *args, **kwargs) -> torch.Tensor:
         """Draw the noise as `WanPipeline` does, with what is kept at its place."""
@@ -467,7 +500,9 @@ class HoloCinePipeline(WanPipeline):
         settings = attention if isinstance(attention, AttentionSettings) else AttentionSettings.parse(attention)
         return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
 
-    def _check_settings(self, height, width, steps, guidance_scale, guidance_scale_2, output_type) -> None:
+    def _check_settings(
+        self, height, width, steps, guidance_scale, guidance_scale_2, shot_guidance, output_type
+    ) -> None:
         multiple = tuple(self.vae_scale_factor_spatial * patch for patch in self.transformer.config.patch_size[1:])
         for name, pixels, divisor in zip(("height", "width"), (height, width), multiple, strict=True):
             if not is_count(pixels) or pixels % divisor:
@@ -476,7 +511,8 @@ class HoloCinePipeline(WanPipeline):
         check_size(height, width, multiple, self.transformer.config.rope_max_seq_len)
         if not is_count(steps):
             raise ValueError(f"num_inference_steps {steps} is not a whole number of 1 or more")
-        for name, scale in (("guidance_scale", guidance_scale), ("guidance_scale_2", guidance_scale_2)):
+        scales = (guidance_scale, guidance_scale_2, shot_guidance)
+        for name, scale in zip(("guidance_scale", "guidance_scale_2", "shot_guidance"), scales, strict=True):
             if scale is not None and (not is_number(scale) or scale < 0):
                 raise ValueError(f"{name} {scale} is not a finite number of 0 or more; 1 switches guidance off")
         if guidance_scale_2 is not None and guidance_scale_2 > 1 >= guidance_scale:
@@ -505,13 +541,11 @@ class HoloCinePipeline(WanPipeline):
             raise ResumeError(f"the run that is to go on has {resume.of} steps, not {steps}: give as many")
         check_tensor("the latents of resume", resume.latents, tuple(shape))
 
-    def _check_shares(self, guidance_below, eta, distilled_below) -> None:
-        if not is_number(guidance_below) or not 0 <= guidance_below <= 1:
-            raise ValueError(f"guidance_below {guidance_below} is not a number from 0 to 1; 1 guides every step")
-        if not is_number(eta) or not 0 <= eta <= 1:
-            raise ValueError(f"eta {eta} is not a number from 0 to 1; 0 draws no fresh noise")
-        if not is_number(distilled_below) or not 0 <= distilled_below <= 1:
-            raise ValueError(f"distilled_below {distilled_below} is not a number from 0 to 1; 1 distils every step")
+    def _check_shares(self, guidance_below, shot_guidance_above, eta, distilled_below) -> None:
+        check_share("guidance_below", guidance_below, "1 guides every step")
+        check_share("shot_guidance_above", shot_guidance_above, "1 guides none by the other shots")
+        check_share("eta", eta, "0 draws no fresh noise")
+        check_share("distilled_below", distilled_below, "1 distils every step")
         if distilled_below < 1 and not self.has_distilled:
             raise ValueError(
                 f"distilled_below {distilled_below} needs a step-distilled LoRA, and none is loaded: "
@@ -603,13 +637,13 @@ class HoloCinePipeline(WanPipeline):
         if output_type == "latent":
             return latents
         if output_type == "np":
-            parts = [_to_uint8(pixels) for pixels in decode_in_turn(self.vae, self._for_vae(latents))]
+            parts = [to_uint8(pixels) for pixels in decode_in_turn(self.vae, self._for_vae(latents))]
             return list(np.concatenate(parts, axis=1))
         return self.as_output(self.decode_video(latents), output_type)
 
     def decode_frames(self, latents: torch.Tensor) -> Iterator[np.ndarray]:
         """Yield the frames, uint8 (height, width, 3), of the latents (1, …) of one video while they are decoded."""
-        for frames in _one_ahead(decode_in_turn(self.vae, self._for_vae(latents))):
+        for frames in one_ahead(decode_in_turn(self.vae, self._for_vae(latents))):
             yield from frames[0]
 
     def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
@@ -648,7 +682,7 @@ class HoloCinePipeline(WanPipeline):
     def as_output(self, video: torch.Tensor, output_type: str):
         """Pixels of `decode_video` as `HoloCineOutput.frames` holds them for `output_type`."""
         if output_type == "np":
-            return list(_to_uint8(video))
+            return list(to_uint8(video))
         return self.video_processor.postprocess_video(video, output_type=output_type)
 
     def _latent_statistics(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -658,36 +692,3 @@ class HoloCinePipeline(WanPipeline):
             for values in (self.vae.config.latents_mean, self.vae.config.latents_std)
         )
         return mean, std
-
-
-def _to_uint8(video: torch.Tensor) -> np.ndarray:
-    """Turn (batch, 3, frames, height, width) in [-1, 1] into uint8 (batch, frames, height, width, 3)."""
-    return _levels(video).cpu().numpy()
-
-
-def _levels(video: torch.Tensor) -> torch.Tensor:
-    video = (video.clamp(-1, 1).float() + 1) * 127.5
-    return video.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous()
-
-
-def _one_ahead(parts: Iterator[torch.Tensor]) -> Iterator[np.ndarray]:
-    """Yield `_to_uint8` of each part; a GPU is at the next one while a part is read."""
-    before = None
-    for part in parts:
-        if part.device.type != "cuda":
-            yield _to_uint8(part)
-            continue
-        frames = _levels(part)
-        held = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True).copy_(frames, non_blocking=True)
-        arrived = torch.cuda.Event()
-        arrived.record()
-        if before is not None:
-            yield _when_arrived(*before)
-        before = held, arrived
-    if before is not None:
-        yield _when_arrived(*before)
-
-
-def _when_arrived(held: torch.Tensor, arrived: torch.cuda.Event) -> np.ndarray:
-    arrived.synchronize()
-    return held.numpy()

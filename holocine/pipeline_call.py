@@ -86,6 +86,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def check_share(name: str, value: Any, remedy: str) -> None:
+    """Raise ValueError with the remedy unless a value is a number from 0 to 1."""
+    if not is_number(value) or not 0 <= value <= 1:
+        raise ValueError(f"{name} {value} is not a number from 0 to 1; {remedy}")
+
+
 def is_count(value: Any) -> bool:
     """Whether a value is a whole number of 1 or more."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1

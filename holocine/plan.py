@@ -142,6 +142,7 @@ def make_plan(
             num_negative_tokens + 1,
             steps,
             facts.guided_steps(steps, guidance),
+            0 if settings.mode == "isolated" or storyboard.num_shots == 1 else facts.moved_steps(steps),
         ),
         warnings=(*storyboard.warnings, *doubts, *alone, *([] if estimated is None else [estimated])),
     )
@@ -163,6 +164,7 @@ def _arithmetic(cost: RunCost) -> str:
     """What denoising takes, in a sentence."""
     once = cost.prompted
     passes = f"{cost.steps} steps" + (f", {cost.guided} of them guided" if cost.guided else "")
+    passes += f", {cost.moved} guided by the other shots" if cost.moved else ""
     share = f"{once.self_attention / once.total:.0%} of it self-attention"
     at = f"; {duration(cost.seconds())} at {amount(HOPPER_RATE)} a second (an H100)" if cost.seconds() > 1 else ""
     return f"denoising: {passes}, {amount(once.total)} a pass ({share}), {amount(cost.total)} in all{at}"

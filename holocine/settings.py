@@ -21,6 +21,8 @@ SETTINGS = {
     "guidance_scale": (int, float),
     "guidance_scale_2": (int, float),
     "guidance_below": (int, float),
+    "shot_guidance": (int, float),
+    "shot_guidance_above": (int, float),
     "distilled_below": (int, float),
     "eta": (int, float),
     "attention": str,
@@ -46,6 +48,8 @@ CALL_SETTINGS = (
     "guidance_scale",
     "guidance_scale_2",
     "guidance_below",
+    "shot_guidance",
+    "shot_guidance_above",
     "distilled_below",
     "eta",
     "attention",
@@ -145,7 +149,7 @@ def as_made(
     defaults: the config of the pipeline. pixels: (height, width) of the frames as made; size: (width, height) that the
     video was enlarged to, None for not at all.
     """
-    names = ("num_inference_steps", "guidance_scale", "guidance_below", "eta", "attention")
+    names = ("num_inference_steps", "guidance_scale", "guidance_below", "shot_guidance", "eta", "attention")
     resolved = {
         **settings,
         **{name: first_of(settings[name], defaults.get(f"default_{name}")) for name in names},

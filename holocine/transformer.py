@@ -49,7 +49,9 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
     planner: in place of these, a function from the branch of guidance and the latents to an `AttentionPlan`, for models
         with rules of their own (`holocine.families`);
     guided: called without arguments, tells whether "uncond" follows "cond" at once, as it does in a guided step; so
-        that the branches can run beside each other, if `team` does that.
+        that the branches can run beside each other, if `team` does that;
+    shot_guidance: called without arguments, tells how far the velocity is moved from that of shots that do not see one
+        another towards their own, and beyond it; 1 is the model as it is. Nothing is moved inside "uncond".
 
     team: the processes that share each forward pass, see `holocine.sharing`; None for this one alone.
     """
@@ -124,15 +126,33 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         """
         attention_kwargs = dict(attention_kwargs or {})
         guided = attention_kwargs.pop("guided", None)
+        shot_guidance = attention_kwargs.pop("shot_guidance", None)
+        scale = 1.0 if shot_guidance is None or self._branch == "uncond" else shot_guidance()
         given = hidden_states, timestep, encoder_hidden_states, encoder_hidden_states_image, attention_kwargs
         team = self.team
         if team is None:
-            velocity = self._velocity(*given)
+            velocity = self._moved_velocity(scale, *given)
         elif team.splits_guidance and guided is not None and guided():
-            velocity = team.of_branch(self._branch, hidden_states, lambda: self._velocity(*given, team.half))
+            velocity = team.of_branch(
+                self._branch, hidden_states, lambda: self._moved_velocity(scale, *given, team.half)
+            )
         else:
-            velocity = self._velocity(*given, team.everyone)
+            velocity = self._moved_velocity(scale, *given, team.everyone)
         return Transformer2DModelOutput(sample=velocity) if return_dict else (velocity,)
+
+    def _moved_velocity(self, scale: float, *given) -> torch.Tensor:
+        """The velocity moved `scale` times as far from that of shots that do not see one another as it is.
+
+        The model is guided by a worse version of itself (autoguidance, Karras et al., 2024): one whose shots are apart.
+        """
+        *tensors, attention_kwargs = given[:5]
+        settings = attention_kwargs.get("settings") or AttentionSettings()
+        layouts = attention_kwargs.get("layouts") or ()
+        if scale == 1 or settings.mode == "isolated" or all(layout.num_shots == 1 for layout in layouts):
+            return self._velocity(*given)
+        apart = {**attention_kwargs, "settings": replace(settings, mode="isolated")}
+        velocity = self._velocity(*given)
+        return torch.lerp(self._velocity(*tensors, apart, *given[5:]), velocity, scale)
 
     def _velocity(
         self,

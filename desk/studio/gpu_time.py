@@ -59,8 +59,15 @@ def check_time(storyboard: Storyboard, settings: Settings, facts: ModelFacts, se
 def _most_steps(storyboard: Storyboard, settings: Settings, facts: ModelFacts, seconds: float) -> int:
     plan = make_plan(storyboard, facts, settings.height, settings.width, settings.attention)
     left = seconds - _other_seconds(plan)
-    guided = {steps: facts.guided_steps(steps, settings.guidance) for steps in range(1, settings.steps)}
-    costs = {steps: replace(plan.cost, steps=steps, guided=count) for steps, count in guided.items()}
+    costs = {
+        steps: replace(
+            plan.cost,
+            steps=steps,
+            guided=facts.guided_steps(steps, settings.guidance),
+            moved=facts.moved_steps(steps) if plan.cost.moved else 0,
+        )
+        for steps in range(1, settings.steps)
+    }
     return max((steps for steps, cost in costs.items() if cost.seconds(_rate()) <= left), default=0)
 
 

@@ -91,6 +91,7 @@ def test_generate_writes_a_video_that_remembers_everything_and_a_contact_sheet(w
 
 def test_a_video_is_made_again_from_itself(work, run, model):
     sampling = ("--steps", 3, "--guidance", 2, "--eta", 0.5, "--attention", "isolated", "--no-window")
+    sampling += ("--shot-guidance", 2, "--shot-guidance-above", 0.8)
     options = (*sampling, "--size", "96x64", "--fps", 24)
     assert run("generate", "board.yaml", "-o", "a.mp4", "--model", model, *options, "--negative-prompt", "rain")[0] == 0
     assert run("generate", "a.mp4", "-o", "b.mp4")[0] == 0

@@ -202,6 +202,36 @@ def test_the_noisiest_steps_can_go_without_guidance(make_pipeline, storyboard):
     assert passes == ["cond", "uncond"] * 4, "a call does not remember the one before"
 
 
+def test_a_step_can_be_moved_away_from_that_of_shots_which_do_not_see_one_another(pipeline, storyboard):
+    one_step = {"num_inference_steps": 1, "guidance_scale": 1.0, "shot_guidance_above": 0.0}
+    apart = latents_of(pipeline, storyboard, attention="isolated", **one_step)
+    plain = latents_of(pipeline, storyboard, **one_step)
+    assert relative_error(plain, apart) > 0.001
+    moved = latents_of(pipeline, storyboard, shot_guidance=3.0, **one_step)
+    assert relative_error(moved, apart + 3 * (plain - apart)) < 1e-5
+    assert torch.equal(latents_of(pipeline, storyboard, shot_guidance=0.0, **one_step), apart)
+    one_step["guidance_scale"] = 4.0
+    guided, moved = (latents_of(pipeline, storyboard, shot_guidance=scale, **one_step) for scale in (1.0, 3.0))
+    assert relative_error(moved, guided + 2 * (plain - apart)) < 1e-5, "guidance by text neither weakens nor multiplies"
+    one_step["guidance_scale"] = 1.0
+    isolated = latents_of(pipeline, storyboard, shot_guidance=3.0, attention="isolated", **one_step)
+    assert torch.equal(isolated, apart), "shots that see none are as they are"
+
+
+def test_only_the_noisiest_steps_are_guided_by_the_other_shots(make_pipeline, storyboard):
+    pipeline = make_pipeline(default_num_inference_steps=4)  # at sigma 1, .94, .83 and .62
+    passes = []
+    pipeline.transformer.blocks[0].register_forward_pre_hook(lambda *_: passes.append(pipeline.transformer._branch))
+    plain = latents_of(pipeline, storyboard)
+    passes.clear()
+    assert not torch.equal(latents_of(pipeline, storyboard, shot_guidance=2.0, shot_guidance_above=0.9), plain)
+    assert passes == ["cond", "cond", "uncond"] * 2 + ["cond", "uncond"] * 2
+    assert torch.equal(latents_of(pipeline, storyboard, shot_guidance=2.0, shot_guidance_above=1.0), plain)
+    passes.clear()
+    latents_of(pipeline, Storyboard.from_captions("A beach.", ["A ball."], 17), shot_guidance=2.0)
+    assert passes == ["cond", "uncond"] * 4, "a single shot has no others"
+
+
 def test_fresh_noise_is_each_storyboards_own_and_drawn_from_its_seed(make_pipeline, storyboard, other_storyboard):
     pipeline = make_pipeline(default_eta=1.0)
     together = latents_of(pipeline, [storyboard, other_storyboard])
@@ -298,6 +328,8 @@ def test_the_progress_bar_is_configured_as_in_diffusers(pipeline, storyboard, ca
         ({"eta": 1.5}, "eta 1.5 is not a number from 0 to 1; 0 draws no fresh noise"),
         ({"eta": float("nan")}, "eta nan is not a number from 0 to 1"),
         ({"guidance_below": 2}, "guidance_below 2 is not a number from 0 to 1; 1 guides every step"),
+        ({"shot_guidance": -2}, "shot_guidance -2 is not a finite number of 0 or more"),
+        ({"shot_guidance_above": 2}, "shot_guidance_above 2 is not a number from 0 to 1; 1 guides none"),
         ({"guidance_scale_2": 3.0}, "guidance_scale_2 is for models of two experts"),
         ({"guidance_scale": 1.0, "guidance_scale_2": 3.0}, "guidance_scale_2 3.0 needs guidance_scale above 1"),
         ({"num_inference_steps": 0}, "num_inference_steps 0 is not a whole number of 1 or more"),

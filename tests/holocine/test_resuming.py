@@ -48,10 +48,11 @@ def states_of(pipeline, *arguments, every=1, **options):
         {},
         {"eta": 1.0, "guidance_below": 0.9},
         {"guidance_scale": 1.0, "attention": "isolated"},
+        {"shot_guidance": 2.0},
         {"scheduler": HoloCineScheduler(shift=5.0, stochastic_sampling=True)},
         {"scheduler": UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0)},
     ],
-    ids=["plain", "fresh noise", "unguided", "stochastic", "multistep"],
+    ids=["plain", "fresh noise", "unguided", "guided by shots", "stochastic", "multistep"],
 )
 def test_a_run_goes_on_after_any_step_to_the_same_latents(make_pipeline, storyboard, through_a_file, options):
     options = dict(options)

@@ -122,6 +122,7 @@ def test_processes_make_the_video_that_one_makes(make_pipeline, storyboard, tmp_
         {"num_inference_steps": 3},
         {"num_inference_steps": 3, "guidance_below": 0.9, "eta": 1.0},  # some steps without guidance
         {"num_inference_steps": 5, "keep": keep, "keep_every": 2},
+        {"num_inference_steps": 5, "keep": keep, "keep_every": 2, "shot_guidance": 2.0},
     ]
 
     def work(make_team):
