@@ -149,10 +149,10 @@ def as_made(
     defaults: the config of the pipeline. pixels: (height, width) of the frames as made; size: (width, height) that the
     video was enlarged to, None for not at all.
     """
-    names = ("num_inference_steps", "guidance_scale", "guidance_below", "shot_guidance", "eta", "attention")
+    names = ("num_inference_steps", "guidance_scale", "guidance_below", "shot_guidance", "shot_guidance_above", "eta")
     resolved = {
         **settings,
-        **{name: first_of(settings[name], defaults.get(f"default_{name}")) for name in names},
+        **{name: first_of(settings[name], defaults.get(f"default_{name}")) for name in (*names, "attention")},
         "height": pixels[0],
         "width": pixels[1],
         "size": f"{size[0]}x{size[1]}" if size else "native",
