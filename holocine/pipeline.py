@@ -32,6 +32,7 @@ from .pipeline_call import (
     callback_tensors,
     cancellable,
     check_denoised,
+    check_scale,
     check_share,
     check_tensor,
     is_count,
@@ -260,7 +261,8 @@ class HoloCinePipeline(WanPipeline):
         above = self.config.default_shot_guidance_above if shot_guidance_above is None else shot_guidance_above
         eta = self.config.default_eta if eta is None else eta
         settings = self._attention_settings(attention, window=window, leak_free=leak_free, kernel=kernel)
-        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, together, output_type)
+        self._check_settings(height, width, steps, guidance_scale, guidance_scale_2, output_type)
+        check_scale("shot_guidance", together)
         if guidance_scale_2 is None and guidance_scale > 1:
             guidance_scale_2 = self.config.default_guidance_scale_2
         rest = self.config.default_distilled_below if distilled_below is None else distilled_below
@@ -500,9 +502,7 @@ class HoloCinePipeline(WanPipeline):
         settings = attention if isinstance(attention, AttentionSettings) else AttentionSettings.parse(attention)
         return replace(settings, **{name: value for name, value in overrides.items() if value is not None})
 
-    def _check_settings(
-        self, height, width, steps, guidance_scale, guidance_scale_2, shot_guidance, output_type
-    ) -> None:
+    def _check_settings(self, height, width, steps, guidance_scale, guidance_scale_2, output_type) -> None:
         multiple = tuple(self.vae_scale_factor_spatial * patch for patch in self.transformer.config.patch_size[1:])
         for name, pixels, divisor in zip(("height", "width"), (height, width), multiple, strict=True):
             if not is_count(pixels) or pixels % divisor:
@@ -511,10 +511,9 @@ class HoloCinePipeline(WanPipeline):
         check_size(height, width, multiple, self.transformer.config.rope_max_seq_len)
         if not is_count(steps):
             raise ValueError(f"num_inference_steps {steps} is not a whole number of 1 or more")
-        scales = (guidance_scale, guidance_scale_2, shot_guidance)
-        for name, scale in zip(("guidance_scale", "guidance_scale_2", "shot_guidance"), scales, strict=True):
-            if scale is not None and (not is_number(scale) or scale < 0):
-                raise ValueError(f"{name} {scale} is not a finite number of 0 or more; 1 switches guidance off")
+        check_scale("guidance_scale", guidance_scale)
+        if guidance_scale_2 is not None:
+            check_scale("guidance_scale_2", guidance_scale_2)
         if guidance_scale_2 is not None and guidance_scale_2 > 1 >= guidance_scale:
             raise ValueError(
                 f"guidance_scale_2 {guidance_scale_2} needs guidance_scale above 1 (it is {guidance_scale}): "

@@ -86,6 +86,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def check_scale(name: str, value: Any) -> None:
+    """Raise ValueError unless a scale of guidance is a finite number of 0 or more."""
+    if not is_number(value) or value < 0:
+        raise ValueError(f"{name} {value} is not a finite number of 0 or more; 1 switches guidance off")
+
+
 def check_share(name: str, value: Any, remedy: str) -> None:
     """Raise ValueError with the remedy unless a value is a number from 0 to 1."""
     if not is_number(value) or not 0 <= value <= 1:
