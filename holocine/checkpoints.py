@@ -19,6 +19,7 @@ from holocine.finding import find_model
 from holocine.lazy import defer, without_collection
 from holocine.loading import check_loading, gguf_files
 from holocine.model_facts import SHOT_GUIDANCE_ABOVE, ModelFacts
+from holocine.settings import first_of
 
 if TYPE_CHECKING:
     import torch
@@ -186,10 +187,8 @@ def describe(model: str | os.PathLike | None = None) -> ModelFacts:
         guidance_2=index.get("default_guidance_scale_2"),
         boundary=index.get("boundary_ratio") or 0.0,
         distilled_below=1.0 if (below := index.get("default_distilled_below")) is None else below,
-        shot_guidance=index.get("default_shot_guidance") or 1.0,
-        shot_guidance_above=SHOT_GUIDANCE_ABOVE
-        if (above := index.get("default_shot_guidance_above")) is None
-        else above,
+        shot_guidance=first_of(index.get("default_shot_guidance"), 1.0),
+        shot_guidance_above=first_of(index.get("default_shot_guidance_above"), SHOT_GUIDANCE_ABOVE),
         num_experts=2 if (index.get("transformer_2") or [None])[0] else 1,
         max_positions=transformer.get("rope_max_seq_len", 1024),
         scheduler=_scheduler_of(folder, index),

@@ -128,31 +128,35 @@ class HoloCineTransformer3DModel(WanTransformer3DModel):
         guided = attention_kwargs.pop("guided", None)
         shot_guidance = attention_kwargs.pop("shot_guidance", None)
         scale = 1.0 if shot_guidance is None or self._branch == "uncond" else shot_guidance()
-        given = hidden_states, timestep, encoder_hidden_states, encoder_hidden_states_image, attention_kwargs
+        tensors = hidden_states, timestep, encoder_hidden_states, encoder_hidden_states_image
+        given = scale, tensors, attention_kwargs
         team = self.team
         if team is None:
-            velocity = self._moved_velocity(scale, *given)
+            velocity = self._moved_velocity(*given)
         elif team.splits_guidance and guided is not None and guided():
-            velocity = team.of_branch(
-                self._branch, hidden_states, lambda: self._moved_velocity(scale, *given, team.half)
-            )
+            velocity = team.of_branch(self._branch, hidden_states, lambda: self._moved_velocity(*given, team.half))
         else:
-            velocity = self._moved_velocity(scale, *given, team.everyone)
+            velocity = self._moved_velocity(*given, team.everyone)
         return Transformer2DModelOutput(sample=velocity) if return_dict else (velocity,)
 
-    def _moved_velocity(self, scale: float, *given) -> torch.Tensor:
+    def _moved_velocity(
+        self,
+        scale: float,
+        tensors: tuple[torch.Tensor | None, ...],
+        attention_kwargs: dict[str, Any],
+        ulysses: Ulysses | None = None,
+    ) -> torch.Tensor:
         """The velocity moved `scale` times as far from that of shots that do not see one another as it is.
 
         The model is guided by a worse version of itself (autoguidance, Karras et al., 2024): one whose shots are apart.
         """
-        *tensors, attention_kwargs = given[:5]
         settings = attention_kwargs.get("settings") or AttentionSettings()
         layouts = attention_kwargs.get("layouts") or ()
+        velocity = self._velocity(*tensors, dict(attention_kwargs), ulysses)
         if scale == 1 or settings.mode == "isolated" or all(layout.num_shots == 1 for layout in layouts):
-            return self._velocity(*given)
-        apart = {**attention_kwargs, "settings": replace(settings, mode="isolated")}
-        velocity = self._velocity(*given)
-        return torch.lerp(self._velocity(*tensors, apart, *given[5:]), velocity, scale)
+            return velocity
+        alone = {**attention_kwargs, "settings": replace(settings, mode="isolated")}
+        return torch.lerp(self._velocity(*tensors, alone, ulysses), velocity, scale)
 
     def _velocity(
         self,
