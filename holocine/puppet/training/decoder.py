@@ -1,9 +1,9 @@
 """Training of the decoder alone: pictures as sharp as the theatre's, from the latents that the encoder makes already.
 
 A decoder that learns values alone answers with the mean of what a latent can stand for, which is soft. Three terms ask
-for more than that: as much gradient in every small window as the truth has there, the features of the judge's first
-layers, and a critic of small patches of video (Isola et al., 2017, section 3.2.2) with a hinge loss (Lim and Ye, 2017)
-that tells decoded clips from rendered ones.
+for more than that: as much gradient in every small window and in every clip as the truth has there, the features of
+the judge's first layers, and a critic of small patches of video (Isola et al., 2017, section 3.2.2) with a hinge loss
+(Lim and Ye, 2017) that tells decoded clips from rendered ones.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 _LATENT_NOISE = 0.1
 # How strongly each term pulls at the pixels, where the pull of the values is 1. With 0.6, 0.4 and 0.4 the gradient
 # energy of crops stood still at three quarters of the truth's.
-_ENERGY, _FEATURES, _CRITIC = 2.0, 0.4, 1.0
+_ENERGY, _FEATURES, _CRITIC = 4.0, 0.4, 1.0
+_WHOLE = 0.05  # weight of the energy of whole clips beside that of their windows
 _CRITIC_HASTE = 3.0  # learning rate over the decoder's: it begins from nothing
 _WINDOWS = (3, 7)  # pixels, in which gradients are summed
 _CRITIC_RAMP = 0.1  # share of the time in which the critic learns before its full weight counts
@@ -51,10 +52,20 @@ def gradient_magnitudes(video: torch.Tensor, window: int) -> torch.Tensor:
     return (means + 1e-5).sqrt().view(down.shape)
 
 
+def clip_energies(video: torch.Tensor) -> torch.Tensor:
+    """Mean squared differences of neighbouring pixels of each clip: (B, 3, T, H, W) -> (B,)."""
+    return sum(video.diff(dim=axis).square().flatten(1).mean(1) for axis in (-2, -1))
+
+
 def energy_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """L1 between local gradient magnitudes: an edge that is a pixel off costs little, one that is washed out much."""
+    """L1 between local gradient magnitudes, and between the logarithms of what whole clips (B, 3, T, H, W) have.
+
+    An edge that is a pixel off costs little, one that is washed out much. Windows alone are answered with the median
+    of what they may hold, and where detail is sparse that is too little of it in all.
+    """
     errors = [(gradient_magnitudes(output, w) - gradient_magnitudes(target, w)).abs().mean() for w in _WINDOWS]
-    return torch.stack(errors).mean()
+    whole = [(clip_energies(video) + 1e-5).log() for video in (output, target)]
+    return torch.stack(errors).mean() + _WHOLE * (whole[0] - whole[1]).abs().mean()
 
 
 class JudgeFeatures(nn.Module):

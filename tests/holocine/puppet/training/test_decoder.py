@@ -68,6 +68,20 @@ def test_pixels_that_follow_the_energy_loss_become_as_sharp_as_the_truth() -> No
     assert sharpness(output, target) == pytest.approx(1, abs=0.15)
 
 
+def test_detail_that_may_be_anywhere_is_drawn_somewhere_and_not_nowhere() -> None:
+    rng = torch.Generator().manual_seed(0)
+    targets = (torch.rand(16, 1, 1, 24, 24, generator=rng) < 0.01).float().expand(-1, 3, -1, -1, -1)
+    output = targets.mean(0, keepdim=True).requires_grad_()
+    before = sharpness(output.expand_as(targets), targets)
+    optimiser = torch.optim.Adam([output], lr=0.01)
+    for _ in range(100):
+        optimiser.zero_grad()
+        energy_loss(output.expand_as(targets), targets).backward()
+        optimiser.step()
+    assert before < 0.2
+    assert sharpness(output.expand_as(targets), targets) > 0.8
+
+
 def test_features_tell_scenes_apart_and_leave_the_judge_alone() -> None:
     judge = load_judge()
     features = JudgeFeatures(judge)
