@@ -16,13 +16,15 @@ from holocine.pipeline import HoloCinePipeline
 from holocine.puppet.captions import vocabulary
 from holocine.puppet.training.batches import TEXT_LENGTH
 from holocine.puppet.training.data import FRAME_COUNTS
-from holocine.puppet.training.distil import GUIDANCE, GUIDANCE_BELOW
+from holocine.puppet.training.distil import GUIDANCE
 from holocine.puppet.training.transformer import SHIFT
 from holocine.puppet.world import FPS, HEIGHT, MIN_SHOT_FRAMES, MOST_IN_SHOT, MOST_PUPPETS, MOST_SHOTS, WIDTH
 from holocine.scheduler import HoloCineScheduler
 from holocine.transformer import HoloCineTransformer3DModel
 
 STEPS = 24
+# The noisier steps are guided by the other shots and the rest by the text, each with a pass more
+SHOT_GUIDANCE, GUIDED_BELOW = 2.0, 0.7
 ETA = 1.0
 FEW_STEPS, BOUNDARY = 12, 0.45
 MAX_SHARD = "9MB"
@@ -62,7 +64,9 @@ def assemble(
         default_guidance_scale_2=1.0 if student else None,
         default_keep_every=8,
         default_keep_level="clean",  # shots have a noise level each in training
-        default_guidance_below=GUIDANCE_BELOW,
+        default_guidance_below=GUIDED_BELOW,
+        default_shot_guidance=SHOT_GUIDANCE,
+        default_shot_guidance_above=GUIDED_BELOW,
         default_eta=ETA,
         default_negative_prompt="",
         default_attention=attention,
