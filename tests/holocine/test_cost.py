@@ -71,16 +71,16 @@ def test_a_plan_counts_the_models_own_steps_and_guided_steps():
     for expert in (pipeline.transformer, pipeline.transformer_2):
         expert.blocks[0].register_forward_pre_hook(lambda *_: seen.append(1))
     board = Storyboard.from_captions("A beach with [character1].", ["[character1] jumping."] * 2, 9, seed=1)
-    facts = replace(describe(), shot_guidance=1.0)
-    plan = make_plan(board, facts)
+    facts = describe()
+    plan = make_plan(board, replace(facts, shot_guidance=1.0))
     pipeline.set_progress_bar_config(disable=True)
     pipeline(board, output_type="latent", shot_guidance=1.0)
-    assert len(seen) == plan.cost.passes == 12 + 7
+    assert len(seen) == plan.cost.passes == 12 + 3
     seen.clear()
-    plan = make_plan(board, replace(facts, shot_guidance=2.0, shot_guidance_above=0.93))
-    pipeline(board, output_type="latent", shot_guidance=2.0, shot_guidance_above=0.93)
-    assert len(seen) == plan.cost.passes == 12 + 7 + plan.cost.moved == 12 + 7 + 3
-    assert plan.cost.total == 12 * plan.cost.prompted.total + 7 * plan.cost.negative.total + 3 * plan.cost.apart.total
+    plan = make_plan(board, facts)
+    pipeline(board, output_type="latent")
+    assert len(seen) == plan.cost.passes == 12 + 3 + plan.cost.moved == 12 + 3 + 7
+    assert plan.cost.total == 12 * plan.cost.prompted.total + 3 * plan.cost.negative.total + 7 * plan.cost.apart.total
     assert plan.cost.apart.self_attention < plan.cost.prompted.self_attention
     assert make_plan(board, describe(), guidance=1.0).cost.guided == 0
     assert replace(describe(), guidance_below=1.0).guided_steps(12, 3.0) == 10  # the low-noise expert takes two

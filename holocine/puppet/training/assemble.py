@@ -16,7 +16,6 @@ from holocine.pipeline import HoloCinePipeline
 from holocine.puppet.captions import vocabulary
 from holocine.puppet.training.batches import TEXT_LENGTH
 from holocine.puppet.training.data import FRAME_COUNTS
-from holocine.puppet.training.distil import GUIDANCE
 from holocine.puppet.training.transformer import SHIFT
 from holocine.puppet.world import FPS, HEIGHT, MIN_SHOT_FRAMES, MOST_IN_SHOT, MOST_PUPPETS, MOST_SHOTS, WIDTH
 from holocine.scheduler import HoloCineScheduler
@@ -24,7 +23,7 @@ from holocine.transformer import HoloCineTransformer3DModel
 
 STEPS = 24
 # The noisier steps are guided by the other shots and the rest by the text, each with a pass more
-SHOT_GUIDANCE, GUIDED_BELOW = 2.0, 0.7
+SHOT_GUIDANCE, GUIDANCE, GUIDED_BELOW = 2.0, 4.0, 0.7
 ETA = 1.0
 FEW_STEPS, BOUNDARY = 12, 0.45
 MAX_SHARD = "9MB"
