@@ -71,6 +71,8 @@ def test_the_command_trains_runs_and_writes_the_table(latents, suite_file, tmp_p
     start = torch.cat([p.flatten().float() for p in load_weights(find_model(None))])
     weights = [torch.cat([p.flatten().float() for p in load_weights(folder / v.name)]) for v in VARIANTS]
     assert all((w - start).abs().max() > 0 for w in weights)
+    guided = [json.loads((folder / v.name / "model_index.json").read_text())["default_shot_guidance"] for v in VARIANTS]
+    assert set(guided) == {1.0} and "guidance by the text alone" in text, "the same for rows that have no other shots"
     assert len(list(folder.glob("run/items/*/*/0/video.mp4"))) == len(VARIANTS)
 
     monkeypatch.undo()

@@ -16,6 +16,8 @@ from holocine.pipeline import HoloCinePipeline
 from holocine.puppet.captions import vocabulary
 from holocine.puppet.training.batches import TEXT_LENGTH
 from holocine.puppet.training.data import FRAME_COUNTS
+from holocine.puppet.training.distil import GUIDANCE as TEXT_GUIDANCE
+from holocine.puppet.training.distil import GUIDANCE_BELOW as TEXT_GUIDED_BELOW
 from holocine.puppet.training.transformer import SHIFT
 from holocine.puppet.world import FPS, HEIGHT, MIN_SHOT_FRAMES, MOST_IN_SHOT, MOST_PUPPETS, MOST_SHOTS, WIDTH
 from holocine.scheduler import HoloCineScheduler
@@ -41,13 +43,23 @@ CARD = ModelCard(
 
 
 def assemble(
-    text: Path, vae: Path, transformer: Path, out: Path, attention: str = "sparse", student: Path | None = None
+    text: Path,
+    vae: Path,
+    transformer: Path,
+    out: Path,
+    attention: str = "sparse",
+    student: Path | None = None,
+    by_shots: bool = True,
 ) -> None:
     """Write the pipeline folder `out` (replacing one that is there) from the folders of its trained parts.
 
     text: holds `tokenizer` and `text_encoder`; vae, transformer: model folders. student: of a distilled transformer,
-    which becomes the low-noise expert and takes the later of fewer steps without guidance. Complete or absent.
+    which becomes the low-noise expert and takes the later of fewer steps without guidance. by_shots: whether the
+    noisier steps are guided by the other shots; if not, the text guides as it does distillation's teacher. Complete or
+    absent.
     """
+    text_alone = 1.0, TEXT_GUIDANCE, TEXT_GUIDED_BELOW
+    together, scale, below = (SHOT_GUIDANCE, GUIDANCE, GUIDED_BELOW) if by_shots else text_alone
     pipeline = HoloCinePipeline(
         tokenizer=PreTrainedTokenizerFast.from_pretrained(text / "tokenizer"),
         text_encoder=UMT5EncoderModel.from_pretrained(text / "text_encoder"),
@@ -59,13 +71,13 @@ def assemble(
         default_height=HEIGHT,
         default_width=WIDTH,
         default_num_inference_steps=FEW_STEPS if student else STEPS,
-        default_guidance_scale=GUIDANCE,
+        default_guidance_scale=scale,
         default_guidance_scale_2=1.0 if student else None,
         default_keep_every=8,
         default_keep_level="clean",  # shots have a noise level each in training
-        default_guidance_below=GUIDED_BELOW,
-        default_shot_guidance=SHOT_GUIDANCE,
-        default_shot_guidance_above=GUIDED_BELOW,
+        default_guidance_below=below,
+        default_shot_guidance=together,
+        default_shot_guidance_above=below,
         default_eta=ETA,
         default_negative_prompt="",
         default_attention=attention,
