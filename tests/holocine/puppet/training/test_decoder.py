@@ -89,7 +89,7 @@ def test_features_tell_scenes_apart_and_leave_the_judge_alone() -> None:
     assert float(features.difference(one, one)) == 0
     output = blurred(one).requires_grad_()
     small = features.difference(output, one)
-    assert 0 < float(small) < float(features.difference(other, one))
+    assert 0 < float(small.detach()) < float(features.difference(other, one))
     small.backward()
     assert output.grad.abs().sum() > 0
     assert all(p.grad is None for p in judge.parameters())
