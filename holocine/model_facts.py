@@ -120,7 +120,10 @@ class ModelFacts:
 
     def moved_steps(self, steps: int) -> int:
         """How many of so many steps of a scene of several shots are guided by the other shots, with a pass more."""
-        return sum(sigma > self.shot_guidance_above for sigma in self._noise(steps)) if self.shot_guidance != 1 else 0
+        if self.shot_guidance == 1:
+            return 0
+        least = max(self.shot_guidance_above, self.distilled_below if self.distilled_below < 1 else 0.0)
+        return sum(sigma > least for sigma in self._noise(steps))
 
     def _noise(self, steps: int) -> list[float]:
         """The noise level sigma of each of so many steps."""

@@ -221,7 +221,7 @@ class HoloCinePipeline(WanPipeline):
             sigma of 0 to 1, the velocity with the prompt is moved so many times as far from that of shots which do not
             see one another as it is, in a pass more for each step; text guidance adds to that. 1 is none.
         distilled_below: the noise level sigma, 0 to 1, down to which a model with a step-distilled LoRA runs as if it
-            had none, guided; from there on with it and without guidance. 1 runs all steps with it.
+            had none, guided; from there on with it and without guidance by anything. 1 runs all steps with it.
         eta: how much fresh noise the noisiest steps draw, 0 to 1; see `HoloCineScheduler.sampling`.
         attention, window, leak_free, kernel: see `AttentionSettings`; attention may be one, or "full", "sparse",
             "sparse:first+last", "isolated", …
@@ -377,10 +377,13 @@ class HoloCinePipeline(WanPipeline):
         """Whether this call is guided, and while it is denoising, whether this step is."""
         if self._current_timestep is None:
             return super().do_classifier_free_guidance
-        level = self._level
-        if self._distilled_below < 1 and level <= self._distilled_below:
-            return False
-        return bool(super().do_classifier_free_guidance and self._scale != 1 and level <= self._guidance_below)
+        guided = super().do_classifier_free_guidance and self._scale != 1 and self._level <= self._guidance_below
+        return bool(guided and not self._is_distilled)
+
+    @property
+    def _is_distilled(self) -> bool:
+        """Whether a step-distilled LoRA that acts in some steps acts in this one, which goes without guidance."""
+        return bool(self._distilled_below < 1 and self._level <= self._distilled_below)
 
     @property
     def _level(self) -> torch.Tensor:
@@ -406,7 +409,7 @@ class HoloCinePipeline(WanPipeline):
 
     def _shot_guidance_now(self) -> float:
         """How far this step's velocity with the prompt is moved, so that text guidance adds to that, not multiplies."""
-        if self._level <= self._shot_guidance_above:
+        if self._level <= self._shot_guidance_above or self._is_distilled:
             return 1.0
         return 1 + (self._shot_guidance - 1) / (self._scale if self.do_classifier_free_guidance else 1)
 

@@ -22,8 +22,8 @@ LIGHTNING = ",".join(
 DISTILLED_SHIFT = 5.0
 EXPERTS = (40, 5120)  # layers and width of the experts that the pair is for
 
-SPEED = ("num_inference_steps", "guidance_scale", "guidance_scale_2", "guidance_below", "distilled", "distilled_below")
-SPEED += ("shift", "layerwise_casting")
+SPEED = ("num_inference_steps", "guidance_scale", "guidance_scale_2", "guidance_below", "shot_guidance")
+SPEED += ("shot_guidance_above", "distilled", "distilled_below", "shift", "layerwise_casting")
 MEMORY = ("model_cpu_offload", "group_offload", "layerwise_casting", "int8", "vae_tiling", "drop_text_encoder")
 
 
@@ -66,6 +66,7 @@ PRESETS = {
             **_FAST,
             num_inference_steps=4,
             guidance_scale=1.0,
+            shot_guidance=1.0,
         ),
         _speed(
             "mixed",

@@ -2,12 +2,14 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from holocine import CheckpointError, load_pipeline
+from holocine.checkpoints import describe
 from holocine.lora import linear_sizes, read_lora, wan_name
 
 RANK, ALPHA = 2, 1.0
@@ -225,6 +227,11 @@ def test_the_first_steps_of_the_high_expert_run_guided_and_without_the_lora(mode
     seen, _ = passes(pipeline, storyboard, num_inference_steps=8, guidance_scale=4.0, distilled_below=0.95)
     # sigmas 1, 0.972 | 0.938, 0.893 | the low expert: 0.833, 0.75, 0.625, 0.417
     assert seen == [(0, False)] * 4 + [(0, True)] * 2 + [(1, True)] * 4
+    call = {"num_inference_steps": 8, "guidance_scale": 4.0, "distilled_below": 0.95}
+    seen, _ = passes(pipeline, storyboard, **call, shot_guidance=2.0, shot_guidance_above=0.5)
+    assert seen == [(0, False)] * 6 + [(0, True)] * 2 + [(1, True)] * 4, "nor guided by the other shots with the LoRA"
+    facts = replace(describe(model_folder).with_settings(call), shift=5.0, shot_guidance=2.0, shot_guidance_above=0.5)
+    assert facts.moved_steps(8) == 2 and replace(facts, distilled_below=1.0).moved_steps(8) == 7
 
 
 def test_without_undistilled_steps_every_pass_has_the_lora_and_guidance_is_as_asked(model_folder, pair, storyboard):

@@ -27,7 +27,8 @@ def test_fast_is_four_plain_steps_of_a_distilled_pair_without_guidance_in_float8
     high, low = settings.pop("distilled").split(",")
     assert high.endswith("/high_noise_model.safetensors") and low.endswith("/low_noise_model.safetensors")
     assert all(any(file.startswith(f"{folder}/") for folder in PUBLISHED) for file in (high, low))
-    assert settings == {"num_inference_steps": 4, "guidance_scale": 1.0, "shift": 5.0, "layerwise_casting": True}
+    none = {"guidance_scale": 1.0, "shot_guidance": 1.0}
+    assert settings == {**none, "num_inference_steps": 4, "shift": 5.0, "layerwise_casting": True}
 
 
 def test_mixed_takes_eight_steps_of_which_two_are_guided_and_undistilled(model_folder):
@@ -59,6 +60,7 @@ def test_a_preset_takes_the_place_of_what_a_video_remembers():
     fast = settings_of("--preset", "fast")
     assert settings_of(remembered=fast) == fast
     assert settings_of("--preset", "quality", remembered={**fast, "kernel": "flex"}) == {"kernel": "flex"}
+    assert settings_of("--preset", "mixed", remembered={"shot_guidance": 2.0}).get("shot_guidance") is None
     assert settings_of("--preset", "80GB", remembered={"num_inference_steps": 7}) == {
         "num_inference_steps": 7, "drop_text_encoder": True,
     }  # fmt: skip
