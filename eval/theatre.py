@@ -71,6 +71,7 @@ def measure(videos: Iterable[tuple[Scene, np.ndarray]], judge: Judge, detector: 
             tally.add("action", [answers["action"]])
             tally.add("camera", [answers["camera"]])
             tally.add("framing", [answers["framing"]])
+            tally.add("lanterns (dark, coming on or lit)", [answers["lanterns"]] if scene.lanterns else [])
             for trait in (*LOOKS, "prop"):
                 tally.add(trait, [answers[f"{trait}{slot}"] for slot in slots])
             puppets = all(answers[f"{trait}{slot}"] for slot in slots for trait in LOOKS)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from holocine import team
 from holocine.command_line import parser
 from holocine.continue_command import continue_
+from holocine.plurals import counted
 from holocine.program import UsageError, check_strict, exit_code, mp4_path, tell
 from holocine.program import program as program_of
 from holocine.retake_command import retake
@@ -174,7 +175,7 @@ def _write_video(
         frames, resample = watched(frames, thumbnails.see), settings["resample"] or "lanczos"
         write_video(unseen_video, frames, storyboard.fps, storyboard, made, size, resample, making, opened.stored)
         contact_sheet(thumbnails, storyboard, unseen_sheet)
-    what = f"{len(frames)} frames, {storyboard.seconds:.1f} s, seed {output.seed} ({took(output.timings)})"
+    what = f"{counted(len(frames), 'frame')}, {storyboard.seconds:.1f} s, seed {output.seed} ({took(output.timings)})"
     return f"wrote {out} and {sheet}: {what}"
 
 

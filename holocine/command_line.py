@@ -164,37 +164,7 @@ def _add_out(command) -> None:
 def _add_sampling(command):
     """The options of one run of a model, but for the size of its pictures."""
     sampling = command.add_argument_group("sampling (if not given, as remembered in a video, or the model's defaults)")
-    sampling.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
-    sampling.add_argument(
-        "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
-    )
-    sampling.add_argument(
-        "--guidance-2", dest="guidance_scale_2", type=_scale, metavar="S", help="guidance scale of the low-noise expert"
-    )
-    sampling.add_argument(
-        "--guidance-below",
-        type=_share,
-        metavar="SIGMA",
-        help="no guidance in noisier steps than this, 0 to 1; 1 is all",
-    )
-    sampling.add_argument(
-        "--shot-guidance",
-        type=_scale,
-        metavar="S",
-        help="above 1, 2 or so: shots agree on more that no text says, for a pass more in the noisiest steps",
-    )
-    sampling.add_argument(
-        "--shot-guidance-above",
-        type=_share,
-        metavar="SIGMA",
-        help="shot guidance only in noisier steps than this, 0 to 1",
-    )
-    sampling.add_argument(
-        "--distilled-below",
-        type=_share,
-        metavar="SIGMA",
-        help="no step-distilled LoRA in noisier steps than this, which are guided; 1 is none",
-    )
+    _add_passes(sampling)
     sampling.add_argument(
         "--eta",
         type=_share,
@@ -216,6 +186,41 @@ def _add_sampling(command):
         help="how attention is computed; same result",
     )
     return sampling
+
+
+def _add_passes(command) -> None:
+    """The options that decide how many passes of the model a run takes."""
+    command.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
+    command.add_argument(
+        "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
+    )
+    command.add_argument(
+        "--guidance-2", dest="guidance_scale_2", type=_scale, metavar="S", help="guidance scale of the low-noise expert"
+    )
+    command.add_argument(
+        "--guidance-below",
+        type=_share,
+        metavar="SIGMA",
+        help="no guidance in noisier steps than this, 0 to 1; 1 is all",
+    )
+    command.add_argument(
+        "--shot-guidance",
+        type=_scale,
+        metavar="S",
+        help="2 or so: shots agree on more that no text says, for a pass more in the noisiest steps; 1 is none",
+    )
+    command.add_argument(
+        "--shot-guidance-above",
+        type=_share,
+        metavar="SIGMA",
+        help="shot guidance only in noisier steps than this, 0 to 1",
+    )
+    command.add_argument(
+        "--distilled-below",
+        type=_share,
+        metavar="SIGMA",
+        help="no step-distilled LoRA in noisier steps than this, which are guided; 1 is none",
+    )
 
 
 def _add_loading(command) -> None:
@@ -259,10 +264,7 @@ def _add_plan(commands, run) -> None:
     command.add_argument(
         "-o", "--out", metavar="FILE", help="write the storyboard, with --fix put right, to a .yaml or .json file"
     )
-    command.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
-    command.add_argument(
-        "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
-    )
+    _add_passes(command)
     _add_strict(command)
     command.add_argument(
         "--memory", action="store_true", help="memory and time, too; told anyway with a preset for a GPU's memory"

@@ -13,6 +13,7 @@ from holocine.settings import as_made, call_options, checked, chosen, load_optio
 if TYPE_CHECKING:
     from holocine.continuing import Continuation
     from holocine.model_card import ModelCard
+    from holocine.storyboard import Storyboard
 
 
 def continue_(options: argparse.Namespace) -> None:
@@ -39,7 +40,7 @@ def continue_(options: argparse.Namespace) -> None:
         tell("holocine", [f"the global caption of the film is now that of {options.storyboard}"])
     film = continuation.film
     asked = film.model_copy(update={"negative_prompt": options.negative_prompt or film.negative_prompt})
-    doubts = (*_doubts(facts.card, continuation), *unread(asked, facts, settings))
+    doubts = (*_doubts(facts.card, continuation, asked), *unread(asked, facts, settings))
     check_strict(options.strict, (*continuation.scene.mistakes, *doubts))
     warnings = (*film.moved, *continuation.scene.warnings, *doubts)
     tell("holocine", (f"warning: {warning}" for warning in warnings))
@@ -68,12 +69,15 @@ def continue_(options: argparse.Namespace) -> None:
     )
 
 
-def _doubts(card: ModelCard | None, continuation: Continuation) -> Iterator[str]:
-    """What the model did not learn: of the new shots, by their numbers in the film, and of what it is given at once."""
+def _doubts(card: ModelCard | None, continuation: Continuation, asked: Storyboard) -> Iterator[str]:
+    """What the model did not learn: of the new shots, by their numbers in the film, and of what it is given at once.
+
+    asked: the film with the negative prompt that was asked for.
+    """
     if card is None:
         return
-    count = continuation.film.num_shots
-    yield from card.doubts_of_shots(continuation.film, range(count - continuation.num_new + 1, count + 1))
-    for doubt in card.doubts(continuation.scene):
+    count = asked.num_shots
+    yield from card.doubts_of_shots(asked, range(count - continuation.num_new + 1, count + 1))
+    for doubt in card.doubts(continuation.scene.model_copy(update={"negative_prompt": None})):
         if doubt.shot is None and not doubt.word:
             yield f"with the shots that the new ones see, {doubt.text}"

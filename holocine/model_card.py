@@ -114,7 +114,12 @@ class ModelCard:
             if self.shot_characters is not None and shown > self.shot_characters:
                 text = f"shows {shown} characters, but the model learnt from at most {self.shot_characters} a shot"
                 yield Doubt(f"shot {number} of {storyboard.num_shots}: {text}: leave some to other shots", number)
+        yield from map(Doubt, self._negative(storyboard))
         yield from map(Doubt, self._numbers(storyboard, height, width))
+
+    def _negative(self, storyboard: Storyboard) -> Iterator[str]:
+        if found := self.unknown_words(storyboard.negative_prompt or ""):
+            yield f"the negative prompt: the model has never heard of {_listed(found)}; it cannot avoid it"
 
     def _numbers(self, storyboard: Storyboard, height: int | None, width: int | None) -> Iterator[str]:
         least, most = self.shots
@@ -159,12 +164,15 @@ class ModelCard:
         return tuple(doubt.text for doubt in doubts)
 
     def doubts_of_shots(self, storyboard: Storyboard, shots: Collection[int]) -> Iterator[str]:
-        """The doubts about some shots (from 1) as sentences, without words if the storyboard is of another world."""
+        """The doubts about some shots (from 1) and the negative prompt as sentences, without words of shots if the
+        storyboard is of another world.
+        """
         foreign = self.foreign(storyboard)
         yield from [foreign] if foreign else ()
         for doubt in self.doubts(storyboard):
             if doubt.shot in shots and not (foreign and doubt.word):
                 yield doubt.text
+        yield from self._negative(storyboard)
 
 
 def _words(text: str) -> list[str]:

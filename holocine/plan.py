@@ -11,6 +11,7 @@ from holocine.checkpoints import ModelFacts
 from holocine.cost import HOPPER_RATE, RunCost, amount, duration, run_cost
 from holocine.families.translation import picture_notes
 from holocine.known import ESTIMATE_OFF, find_tokenizer
+from holocine.plurals import counted
 from holocine.prompt import PromptTooLong, clean, count_tokens, text_windows
 from holocine.storyboard import Storyboard
 from holocine.wan import as_wan_runs, limits_of
@@ -157,17 +158,20 @@ def _wan_alone(storyboard: Storyboard, facts: ModelFacts) -> tuple[str, ...]:
 
 
 def _shots(plan: Plan) -> str:
-    return f"{len(plan.shots)} shot{'s'[: len(plan.shots) != 1]}"
+    return counted(len(plan.shots), "shot")
 
 
 def _arithmetic(cost: RunCost) -> str:
     """What denoising takes, in a sentence."""
     once = cost.prompted
-    passes = f"{cost.steps} steps" + (f", {cost.guided} of them guided" if cost.guided else "")
+    passes = counted(cost.steps, "step") + (f", {cost.guided} of them guided" if cost.guided else "")
     passes += f", {cost.moved} guided by the other shots" if cost.moved else ""
+    passes += f" ({cost.passes} passes)" if cost.passes > cost.steps else ""
     share = f"{once.self_attention / once.total:.0%} of it self-attention"
     at = f"; {duration(cost.seconds())} at {amount(HOPPER_RATE)} a second (an H100)" if cost.seconds() > 1 else ""
-    return f"denoising: {passes}, {amount(once.total)} a pass ({share}), {amount(cost.total)} in all{at}"
+    return (
+        f"denoising: {passes}, {amount(once.total)} a pass with the prompt ({share}), {amount(cost.total)} in all{at}"
+    )
 
 
 def shortened(text: str) -> str:

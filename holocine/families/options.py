@@ -43,7 +43,7 @@ def _check(given: Mapping[str, Any], settings: Mapping[str, Any], facts: ModelFa
 def refused(settings: Mapping[str, Any], facts: ModelFacts) -> dict[str, str]:
     """By name, why a family's model does not take an option, in a sentence that ends with the remedy."""
     family, found = find_family(facts.family), {}
-    for name in (*(name for name in CALL_SETTINGS if name not in _OWN), *_FOREIGN):
+    for name in (*_FOREIGN, *(name for name in CALL_SETTINGS if name not in _OWN)):
         value = settings.get(name)
         if value or (name == "window" and value is False):
             shown = "" if isinstance(value, bool | list) else f" {value}"

@@ -206,6 +206,18 @@ def test_plan_shows_shots_tokens_windows_and_cost(work, run, model):
     assert "sparse:first attention: 96.0% of full self-attention's arithmetic (864 of 900 pairs of tokens)" in out
 
 
+def test_plan_counts_the_passes_of_the_guidance_that_is_asked_for(run):
+    def told(*words):
+        code, out, _ = run("plan", str(Path("examples/beach.yaml").resolve()), *words)
+        assert code == 0
+        return next(line for line in out.splitlines() if line.startswith("denoising: "))
+
+    assert "12 steps, 3 of them guided, 7 guided by the other shots (22 passes)" in told()
+    assert "12 steps, 3 of them guided (15 passes)" in told("--shot-guidance", 1)
+    assert "12 steps, 10 of them guided (22 passes)" in told("--guidance-below", 1, "--shot-guidance-above", 1)
+    assert "1 step, 1 guided by the other shots (2 passes)" in told("--steps", 1)
+
+
 def test_plan_as_json_holds_the_same_numbers(work, run, model):
     code, out, _ = run("plan", "board.yaml", "--model", model, "--json", "--height", 64, "--attention", "isolated")
     plan = json.loads(out)

@@ -10,6 +10,7 @@ from holocine.puppet.captions import to_storyboard
 from holocine.puppet.training.assemble import CARD as THEATRE
 from holocine.puppet.world import sample_scene
 from holocine.storyboard import Storyboard
+from holocine.unread import unread
 
 
 def test_the_embedded_models_card_is_what_its_training_says():
@@ -44,6 +45,28 @@ def test_of_some_shots_only_their_own_doubts_are_told():
     board = Storyboard.from_captions("The setting is a sunny beach. [character1] is a red round puppet.", shots, 65)
     told = list(describe().card.doubts_of_shots(board, [2, 3]))
     assert len(told) == 1 and told[0].startswith("shot 3 of 3: the model has never heard of “wizard”")
+
+
+def test_words_of_the_negative_prompt_that_were_never_learnt_are_named():
+    board = Storyboard.from_captions("A beach with a red round puppet.", ["[character1] jumping."] * 2, 65, fps=12)
+    board = board.model_copy(update={"negative_prompt": "snow, a dragon"})
+    told = ("the negative prompt: the model has never heard of “dragon”; it cannot avoid it",)
+    assert describe().doubts(board) == told == tuple(describe().card.doubts_of_shots(board, [2]))
+
+
+def test_guidance_by_other_shots_that_was_asked_for_and_does_nothing_is_told():
+    facts = describe()
+    several = Storyboard.from_captions("A beach.", ["A red puppet."] * 2, 33, fps=12)
+    single = Storyboard.from_captions("A beach.", ["A red puppet."], 33, fps=12)
+    asked = {"shot_guidance": 3.0}
+    assert unread(several, facts, asked) == ()
+    assert unread(single, facts, asked) == ("shot_guidance 3 does nothing: a single shot has no others",)
+    told = unread(several, facts, {**asked, "attention": "isolated"})
+    assert told == ("shot_guidance 3 does nothing: with attention isolated no shot sees another",)
+    told = unread(several, facts, {**asked, "shot_guidance_above": 1.0})
+    assert told == ("shot_guidance 3 does nothing: no step is noisier than 1",)
+    remembered = {"shot_guidance": facts.shot_guidance, "shot_guidance_above": facts.shot_guidance_above}
+    assert unread(single, facts, remembered) == unread(single, facts, {"shot_guidance": 1.0}) == ()
 
 
 def test_other_sizes_more_characters_and_shorter_shots_are_doubtful():
