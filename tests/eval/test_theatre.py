@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,17 @@ def test_truth_scores_higher_than_a_video_of_another_scene() -> None:
     for question in ("setting", "size", "puppets (colour, body and hat of each)", "puppets and setting"):
         assert truth.share(question) > swapped.share(question) + 0.3
     assert truth.share("a question that is never asked") is None
+
+
+def test_lanterns_are_asked_for_where_there_are_some_and_have_to_come_on_in_their_shot() -> None:
+    question, judge, detector = "lanterns (dark, coming on or lit)", load_judge(), SeesNothing()
+    scenes = [scene for scene in measured_scenes(30) if scene.lanterns][:3]
+    truth = measure(rendered(scenes), judge, detector)
+    assert truth.asked[question] == sum(len(scene.shots) for scene in scenes) and truth.share(question) >= 0.8
+    never = [replace(scene, shots=tuple(replace(s, lanterns_light_up=False) for s in scene.shots)) for scene in scenes]
+    dark = measure(zip(scenes, (video for _, video in rendered(never)), strict=True), judge, detector)
+    assert dark.share(question) < truth.share(question) - 0.3
+    assert measure(rendered([s for s in measured_scenes(3) if not s.lanterns]), judge, detector).share(question) is None
 
 
 def test_tables_show_shares_with_their_counts_and_files_keep_the_counts(tmp_path: Path) -> None:
