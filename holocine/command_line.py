@@ -166,6 +166,15 @@ def _add_sampling(command):
     sampling = command.add_argument_group("sampling (if not given, as remembered in a video, or the model's defaults)")
     _add_passes(sampling)
     sampling.add_argument(
+        "--guidance-2", dest="guidance_scale_2", type=_scale, metavar="S", help="guidance scale of the low-noise expert"
+    )
+    sampling.add_argument(
+        "--distilled-below",
+        type=_share,
+        metavar="SIGMA",
+        help="no step-distilled LoRA in noisier steps than this, which are guided; 1 is none",
+    )
+    sampling.add_argument(
         "--eta",
         type=_share,
         metavar="E",
@@ -189,13 +198,10 @@ def _add_sampling(command):
 
 
 def _add_passes(command) -> None:
-    """The options that decide how many passes of the model a run takes."""
+    """The options that decide how many passes a run takes, but for those that need two experts or a LoRA."""
     command.add_argument("--steps", dest="num_inference_steps", type=whole_number, metavar="N", help="denoising steps")
     command.add_argument(
         "--guidance", dest="guidance_scale", type=_scale, metavar="S", help="guidance scale; 1 is none"
-    )
-    command.add_argument(
-        "--guidance-2", dest="guidance_scale_2", type=_scale, metavar="S", help="guidance scale of the low-noise expert"
     )
     command.add_argument(
         "--guidance-below",
@@ -214,12 +220,6 @@ def _add_passes(command) -> None:
         type=_share,
         metavar="SIGMA",
         help="shot guidance only in noisier steps than this, 0 to 1",
-    )
-    command.add_argument(
-        "--distilled-below",
-        type=_share,
-        metavar="SIGMA",
-        help="no step-distilled LoRA in noisier steps than this, which are guided; 1 is none",
     )
 
 
